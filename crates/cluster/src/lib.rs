@@ -1,0 +1,1 @@
+//! A simulated Kubernetes cluster: etcd, API server, controllers, scheduler, kubelets, CNI, kube-proxy, DNS.

@@ -1,0 +1,3 @@
+//! The command kubarium.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A simulated Linux network: namespaces, links, routes, netfilter, conntrack, VXLAN, packets.

@@ -1,0 +1,1 @@
+//! The POSIX shell's language and the usual text tools, over any host.

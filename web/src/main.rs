@@ -1,0 +1,3 @@
+//! Kubarium in the browser.
+
+fn main() {}
