@@ -1,0 +1,197 @@
+//! How Go prints things that Kubernetes puts into messages.
+
+use std::fmt::Write as _;
+
+use crate::value::Value;
+
+/// A string as Go's `%q` prints it.
+pub fn quote(s: &str) -> String {
+    let mut out = String::with_capacity(s.len() + 2);
+    out.push('"');
+    for c in s.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{b}' => out.push_str("\\v"),
+            c if is_print(c) => out.push(c),
+            c if (c as u32) < 0x20 || c as u32 == 0x7f => _ = write!(out, "\\x{:02x}", c as u32),
+            c if (c as u32) < 0x10000 => _ = write!(out, "\\u{:04x}", c as u32),
+            c => _ = write!(out, "\\U{:08x}", c as u32),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Go's `unicode.IsPrint`, as far as Rust's own table of printable characters knows.
+fn is_print(c: char) -> bool {
+    c == '\'' || c.is_alphanumeric() || !c.escape_debug().nth(1).is_some_and(|second| second == 'u')
+}
+
+/// A number as Go's `encoding/json` prints a float64.
+pub fn float(f: f64) -> String {
+    if f == 0.0 {
+        return if f.is_sign_negative() {
+            "-0".into()
+        } else {
+            "0".into()
+        };
+    }
+    let magnitude = f.abs();
+    if !(1e-6..1e21).contains(&magnitude) {
+        let text = format!("{f:e}");
+        return match text.split_once('e') {
+            Some((m, e)) if !e.starts_with('-') => format!("{m}e+{e:0>2}"),
+            Some((m, e)) => format!("{m}e-{:0>1}", e.trim_start_matches('-')),
+            None => text,
+        };
+    }
+    format!("{f}")
+}
+
+/// A JSON string with Go's escapes: `<`, `>`, `&`, U+2028 and U+2029 as `\u…`.
+pub fn json_string(out: &mut String, s: &str) {
+    out.push('"');
+    for c in s.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
+                _ = write!(out, "\\u{:04x}", c as u32)
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// Compact JSON as Go's `json.Marshal` prints it, keys in the map's order.
+pub fn json(value: &Value) -> String {
+    let mut out = String::new();
+    write_json(&mut out, value);
+    out
+}
+
+fn write_json(out: &mut String, value: &Value) {
+    match value {
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write_json(out, item);
+            }
+            out.push(']');
+        }
+        Value::Object(map) => {
+            out.push('{');
+            for (i, (k, v)) in map.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                json_string(out, k);
+                out.push(':');
+                write_json(out, v);
+            }
+            out.push('}');
+        }
+        scalar => json_scalar(out, scalar),
+    }
+}
+
+/// `null`, a boolean, a number or a string as JSON.
+pub(crate) fn json_scalar(out: &mut String, value: &Value) {
+    match value {
+        Value::Bool(b) => _ = write!(out, "{b}"),
+        Value::Int(i) => _ = write!(out, "{i}"),
+        Value::Float(f) => out.push_str(&float(*f)),
+        Value::String(s) => json_string(out, s),
+        _ => out.push_str("null"),
+    }
+}
+
+/// JSON with Go's escapes, indented by `indent` (`kubectl -o json` indents by four blanks).
+/// No newline at the end.
+pub fn json_indent(value: &Value, indent: &str) -> String {
+    let mut out = String::new();
+    write_indented(&mut out, value, indent, 0);
+    out
+}
+
+fn write_indented(out: &mut String, value: &Value, indent: &str, depth: usize) {
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        (0..depth).for_each(|_| out.push_str(indent));
+    };
+    match value {
+        Value::Array(items) if !items.is_empty() => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                line(out, depth + 1);
+                write_indented(out, item, indent, depth + 1);
+            }
+            line(out, depth);
+            out.push(']');
+        }
+        Value::Object(map) if !map.is_empty() => {
+            out.push('{');
+            for (i, (k, v)) in map.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                line(out, depth + 1);
+                json_string(out, k);
+                out.push_str(": ");
+                write_indented(out, v, indent, depth + 1);
+            }
+            line(out, depth);
+            out.push('}');
+        }
+        Value::Array(_) => out.push_str("[]"),
+        Value::Object(_) => out.push_str("{}"),
+        scalar => json_scalar(out, scalar),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_and_numbers_look_like_gos() {
+        assert_eq!(
+            quote("we\u{200b}b\n\"\x07ä🚀'"),
+            "\"we\\u200bb\\n\\\"\\aä🚀'\""
+        );
+        for (f, text) in [
+            (1.5, "1.5"),
+            (1e21, "1e+21"),
+            (1.25e-7, "1.25e-7"),
+            (100000.0, "100000"),
+            (-0.1, "-0.1"),
+        ] {
+            assert_eq!(float(f), text);
+        }
+        let v = Value::from_json(r#"{"a":[1,{"b":"<x>"}],"c":{},"d":[]}"#).unwrap();
+        assert_eq!(json(&v), r#"{"a":[1,{"b":"\u003cx\u003e"}],"c":{},"d":[]}"#);
+        assert_eq!(
+            json_indent(&v, "  "),
+            "{\n  \"a\": [\n    1,\n    {\n      \"b\": \"\\u003cx\\u003e\"\n    }\n  ],\n  \"c\": {},\n  \"d\": []\n}"
+        );
+    }
+}
