@@ -1,1 +1,31 @@
-//! A simulated Kubernetes cluster: etcd, API server, controllers, scheduler, kubelets, CNI, kube-proxy, DNS.
+//! A simulated Kubernetes cluster: etcd, API server, controllers, scheduler, kubelets, container
+//! runtimes, CNI, kube-proxy and DNS, on one deterministic clock with one source of randomness.
+//!
+//! [`Cluster`] is the whole state as a plain value; [`Simulation`] adds the way back in time.
+
+pub mod api;
+mod bootstrap;
+pub mod cluster;
+pub mod config;
+mod controllers;
+pub mod etcd;
+pub mod event;
+pub mod history;
+pub mod index;
+pub mod kube_proxy;
+pub mod kubelet;
+pub mod machine;
+pub mod node;
+pub mod queue;
+pub mod recorder;
+pub mod rng;
+pub mod runtime;
+pub mod scheduler;
+pub mod task;
+pub mod time;
+
+pub use cluster::{Change, Cluster};
+pub use config::Config;
+pub use event::{Action, Component, Event, EventId};
+pub use history::Simulation;
+pub use time::Time;

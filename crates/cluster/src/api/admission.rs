@@ -1,0 +1,164 @@
+//! Admission: what the API server's plugins add to a request, or refuse, in their real order
+//! (kube-apiserver v1.37, `pkg/kubeapiserver/options/plugins.go`).
+
+use kubarium_objects::schema::Resource;
+use kubarium_objects::status::Status;
+use kubarium_objects::{ObjectKey, Value, array, object};
+
+use crate::cluster::Cluster;
+
+/// Admits a new object.
+pub(super) fn create(cluster: &mut Cluster, resource: &Resource, object: &mut Value) -> Result<(), Status> {
+    namespace_lifecycle(cluster, resource, object)?;
+    if &*resource.id() == "pods" {
+        service_account(cluster, object)?;
+        priority(cluster, object)?;
+        default_tolerations(object);
+    }
+    Ok(())
+}
+
+/// Admits a changed object.
+pub(super) fn update(_: &mut Cluster, resource: &Resource, object: &mut Value, _: &Value) -> Result<(), Status> {
+    if &*resource.id() == "pods" {
+        default_tolerations(object);
+    }
+    Ok(())
+}
+
+/// NamespaceLifecycle: nothing is made in a namespace that is not there or is going.
+fn namespace_lifecycle(cluster: &Cluster, resource: &Resource, object: &Value) -> Result<(), Status> {
+    if !resource.namespaced {
+        return Ok(());
+    }
+    let name = object["metadata"]["namespace"].str();
+    let Some(namespace) = cluster.find("namespaces", "", name) else {
+        return Err(Status::not_found("namespaces", name));
+    };
+    if namespace["metadata"]["deletionTimestamp"].is_null() {
+        return Ok(());
+    }
+    let detail = format!("unable to create new content in namespace {name} because it is being terminated");
+    Err(Status::forbidden(&resource.id(), object["metadata"]["name"].str(), &detail))
+}
+
+/// ServiceAccount: every pod runs as one, with its token mounted into every container.
+fn service_account(cluster: &mut Cluster, pod: &mut Value) -> Result<(), Status> {
+    let mirror = !pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null();
+    if mirror {
+        return Ok(());
+    }
+    if pod["spec"]["serviceAccountName"].is_empty() {
+        pod["spec"]["serviceAccountName"] = "default".into();
+    }
+    let name = pod["spec"]["serviceAccountName"].text();
+    pod["spec"]["serviceAccount"] = (&name).into();
+    let namespace = pod["metadata"]["namespace"].text();
+    let key = ObjectKey::new("serviceaccounts", &namespace, &name);
+    let Some(account) = cluster.etcd.get(&key) else {
+        let detail = format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
+        return Err(Status::forbidden("pods", pod["metadata"]["name"].str(), &detail));
+    };
+    let mount = pod["spec"]["automountServiceAccountToken"]
+        .as_bool()
+        .or(account["automountServiceAccountToken"].as_bool())
+        .unwrap_or(true);
+    if mount {
+        mount_token(cluster, pod);
+    }
+    Ok(())
+}
+
+const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+fn mount_token(cluster: &mut Cluster, pod: &mut Value) {
+    let given = pod["spec"]["volumes"].items().iter().find(|v| v["name"].str().starts_with("kube-api-access-"));
+    let volume = match given {
+        Some(volume) => volume["name"].text(),
+        None => format!("kube-api-access-{}", cluster.rng.name(5)).into(),
+    };
+    let mut mounted = false;
+    for list in ["initContainers", "containers"] {
+        for at in 0..pod["spec"][list].items().len() {
+            let container = &mut pod["spec"][list][at];
+            if container["volumeMounts"].items().iter().any(|m| m["mountPath"].str() == TOKEN_PATH) {
+                continue;
+            }
+            container["volumeMounts"].push(object([
+                ("mountPath", TOKEN_PATH.into()),
+                ("name", (&volume).into()),
+                ("readOnly", true.into()),
+            ]));
+            mounted = true;
+        }
+    }
+    if mounted && pod["spec"]["volumes"].items().iter().all(|v| *v["name"].str() != *volume) {
+        pod["spec"]["volumes"].push(object([("name", volume.into()), ("projected", token_sources())]));
+    }
+}
+
+fn token_sources() -> Value {
+    let token = object([("expirationSeconds", 3607.into()), ("path", "token".into())]);
+    let ca = object([
+        ("items", array([object([("key", "ca.crt".into()), ("path", "ca.crt".into())])])),
+        ("name", "kube-root-ca.crt".into()),
+    ]);
+    let field = object([("apiVersion", "v1".into()), ("fieldPath", "metadata.namespace".into())]);
+    let downward = object([("items", array([object([("fieldRef", field), ("path", "namespace".into())])]))]);
+    let sources = array([
+        object([("serviceAccountToken", token)]),
+        object([("configMap", ca)]),
+        object([("downwardAPI", downward)]),
+    ]);
+    object([("defaultMode", 420.into()), ("sources", sources)])
+}
+
+/// Priority: the class's number goes into the pod.
+fn priority(cluster: &Cluster, pod: &mut Value) -> Result<(), Status> {
+    let class = pod["spec"]["priorityClassName"].text();
+    let found = if class.is_empty() {
+        cluster
+            .etcd
+            .list("priorityclasses.scheduling.k8s.io", None)
+            .map(|(_, class)| class)
+            .filter(|class| class["globalDefault"].as_bool() == Some(true))
+            .min_by_key(|class| class["value"].as_i64())
+    } else {
+        let found = cluster.find("priorityclasses.scheduling.k8s.io", "", &class);
+        if found.is_none() {
+            let detail = format!("no PriorityClass with name {class} was found");
+            return Err(Status::forbidden("pods", pod["metadata"]["name"].str(), &detail));
+        }
+        found
+    };
+    let (value, policy) = match found {
+        Some(class) => {
+            pod["spec"]["priorityClassName"] = class["metadata"]["name"].clone();
+            (class["value"].as_i64().unwrap_or(0), class["preemptionPolicy"].clone())
+        }
+        None => (0, Value::Null),
+    };
+    pod["spec"]["priority"] = value.into();
+    if pod["spec"]["preemptionPolicy"].is_empty() {
+        pod["spec"]["preemptionPolicy"] = if policy.is_empty() { "PreemptLowerPriority".into() } else { policy };
+    }
+    Ok(())
+}
+
+/// DefaultTolerationSeconds: five minutes on a node that fails.
+fn default_tolerations(pod: &mut Value) {
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let tolerated = pod["spec"]["tolerations"].items().iter().any(|t| {
+            matches!(t["key"].str(), k if k == key || k.is_empty())
+                && matches!(t["effect"].str(), "NoExecute" | "")
+        });
+        if !tolerated {
+            pod["spec"]["tolerations"].push(object([
+                ("effect", "NoExecute".into()),
+                ("key", key.into()),
+                ("operator", "Exists".into()),
+                ("tolerationSeconds", 300.into()),
+            ]));
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Creating, updating and patching objects.
+
+use std::sync::Arc;
+
+use kubarium_objects::schema::Resource;
+use kubarium_objects::status::Status;
+use kubarium_objects::{ObjectKey, Text, Value, decode, defaults, patch, validation};
+
+use super::{admission, key_in, strategy};
+use crate::cluster::Cluster;
+use crate::event::{Action, Component};
+
+/// How a write is to be made.
+#[derive(Clone, Debug, Default)]
+pub struct WriteOptions {
+    /// Everything but the storing (`--dry-run=server`).
+    pub dry_run: bool,
+    /// Decode strictly first, as for text that a person wrote: wrong types and unknown fields are
+    /// refused. Components send typed objects that cannot have them.
+    pub strict: bool,
+    /// The namespace of the request's path; an object that names another is refused.
+    pub namespace: Option<Text>,
+}
+
+impl WriteOptions {
+    /// For an object that a person wrote.
+    pub fn strict() -> WriteOptions {
+        WriteOptions { strict: true, ..WriteOptions::default() }
+    }
+}
+
+/// The part of an object that a request may change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Subresource {
+    /// The object itself, except its status.
+    #[default]
+    None,
+    /// Its status only.
+    Status,
+}
+
+/// A change described rather than a whole object.
+#[derive(Clone, Debug)]
+pub enum Patch {
+    /// RFC 6902.
+    Json(Value),
+    /// RFC 7386.
+    Merge(Value),
+    /// Kubernetes' strategic merge patch, by the schema's merge keys.
+    Strategic(Value),
+}
+
+impl Cluster {
+    /// Decodes what a person wrote into an object of the kind that it names: defaults are in,
+    /// nulls are out. Errors: 400 for unknown kinds, wrong types, unknown fields.
+    pub fn decode(&self, raw: &Value, strict: bool) -> Result<(Arc<Resource>, Value), Status> {
+        let (api_version, kind) = (raw["apiVersion"].str(), raw["kind"].str());
+        let resource = self.resource_by_kind(api_version, kind).ok_or_else(|| {
+            Status::bad_request(format!("no kind {kind:?} is registered for version {api_version:?}"))
+        })?;
+        let mut object = if strict { decode::decode(&resource, raw)? } else { raw.clone() };
+        defaults::apply(&resource, &mut object);
+        Ok((resource, object))
+    }
+
+    /// Creates an object on behalf of a component.
+    ///
+    /// # Errors
+    /// The Status that the API server answers with: 400, 403, 404 (namespace), 409, 422.
+    pub fn create(&mut self, by: &Component, object: Value) -> Result<Value, Status> {
+        self.create_with(by, object, &WriteOptions::default())
+    }
+
+    /// Creates an object.
+    ///
+    /// # Errors
+    /// As [`Cluster::create`].
+    pub fn create_with(&mut self, by: &Component, object: Value, options: &WriteOptions) -> Result<Value, Status> {
+        let result = self.try_create(by, object, options);
+        self.log_refusal(by, options, &result);
+        result
+    }
+
+    fn try_create(&mut self, by: &Component, object: Value, options: &WriteOptions) -> Result<Value, Status> {
+        let (resource, mut object) = self.decode(&object, options.strict)?;
+        place(&resource, &mut object, options)?;
+        admission::create(self, &resource, &mut object)?;
+        strategy::prepare_create(self, &resource, &mut object);
+        let errors = validation::create(&resource, &object);
+        if !errors.is_empty() {
+            return Err(Status::invalid(&resource, &named(&object), &errors));
+        }
+        self.allocate(&resource, &mut object, None, options.dry_run)?;
+        let key = key_in(&resource, &object);
+        if self.etcd.get(&key).is_some() {
+            return Err(Status::already_exists(&key.resource, &key.name));
+        }
+        if options.dry_run {
+            return Ok(object);
+        }
+        let stored = self.commit(by, Action::Create, &key, Some(object), Text::from(""));
+        Ok(stored.unwrap_or_default())
+    }
+
+    /// Replaces an object (or its status) on behalf of a component. A resourceVersion in it must
+    /// be the stored one.
+    ///
+    /// # Errors
+    /// 404, 409 Conflict, 422.
+    pub fn update(&mut self, by: &Component, object: Value) -> Result<Value, Status> {
+        self.update_with(by, object, Subresource::None, &WriteOptions::default())
+    }
+
+    /// Replaces an object's status on behalf of a component.
+    ///
+    /// # Errors
+    /// As [`Cluster::update`].
+    pub fn update_status(&mut self, by: &Component, object: Value) -> Result<Value, Status> {
+        self.update_with(by, object, Subresource::Status, &WriteOptions::default())
+    }
+
+    /// Changes an object as a controller does: reads it, changes it, writes it. Nothing is written
+    /// when nothing differs.
+    ///
+    /// # Errors
+    /// As [`Cluster::update`].
+    pub fn modify(&mut self, by: &Component, key: &ObjectKey, part: Subresource, change: impl FnOnce(&mut Value)) -> Result<Value, Status> {
+        let mut object = self.get(key)?.clone();
+        change(&mut object);
+        self.update_with(by, object, part, &WriteOptions::default())
+    }
+
+    /// Replaces an object or its status.
+    ///
+    /// # Errors
+    /// As [`Cluster::update`].
+    pub fn update_with(&mut self, by: &Component, object: Value, part: Subresource, options: &WriteOptions) -> Result<Value, Status> {
+        let result = self.try_update(by, object, part, options);
+        self.log_refusal(by, options, &result);
+        result
+    }
+
+    fn try_update(&mut self, by: &Component, object: Value, part: Subresource, options: &WriteOptions) -> Result<Value, Status> {
+        let (resource, mut object) = self.decode(&object, options.strict)?;
+        place(&resource, &mut object, options)?;
+        let key = key_in(&resource, &object);
+        let old = self.get(&key)?.clone();
+        let version = object["metadata"]["resourceVersion"].str();
+        if !version.is_empty() && version != old["metadata"]["resourceVersion"].str() {
+            return Err(Status::conflict(&key.resource, &key.name));
+        }
+        if part == Subresource::None {
+            admission::update(self, &resource, &mut object, &old)?;
+        }
+        strategy::prepare_update(&resource, &mut object, &old, part);
+        if object.same(&old) {
+            return Ok(old);
+        }
+        if part == Subresource::None {
+            let errors = validation::update(&resource, &object, &old);
+            if !errors.is_empty() {
+                return Err(Status::invalid(&resource, &named(&object), &errors));
+            }
+            self.allocate(&resource, &mut object, Some(&old), options.dry_run)?;
+        }
+        if options.dry_run {
+            return Ok(object);
+        }
+        if strategy::is_finished(&object) {
+            self.remove(by, &key, Text::from("last finalizer removed"));
+            return Ok(object);
+        }
+        let action = if part == Subresource::Status { Action::UpdateStatus } else { Action::Update };
+        let stored = self.commit(by, action, &key, Some(object), Text::from(""));
+        Ok(stored.unwrap_or_default())
+    }
+
+    /// Applies a patch to an object or its status.
+    ///
+    /// # Errors
+    /// 404, 409, 400 for a patch that cannot be applied, 422.
+    pub fn patch(&mut self, by: &Component, key: &ObjectKey, change: &Patch, part: Subresource, options: &WriteOptions) -> Result<Value, Status> {
+        let resource = self
+            .resource_by_id(&key.resource)
+            .ok_or_else(|| Status::not_found(&key.resource, &key.name))?;
+        let old = self.get(key)?;
+        let new = match change {
+            Patch::Json(operations) => patch::json(old, operations)?,
+            Patch::Merge(value) => patch::merge(old, value),
+            Patch::Strategic(value) => patch::strategic(&resource, old, value)?,
+        };
+        self.update_with(by, new, part, options)
+    }
+
+    fn log_refusal(&mut self, by: &Component, options: &WriteOptions, result: &Result<Value, Status>) {
+        if let Err(status) = result
+            && !options.dry_run
+        {
+            let text = Text::from(status.message.as_str());
+            self.log(by, Action::Refuse, None, text);
+        }
+    }
+}
+
+/// Puts the object into the request's namespace.
+fn place(resource: &Resource, object: &mut Value, options: &WriteOptions) -> Result<(), Status> {
+    if !resource.namespaced {
+        object.remove(&["metadata", "namespace"]);
+        return Ok(());
+    }
+    let wanted = options.namespace.clone().unwrap_or_else(|| Text::from("default"));
+    let named = object["metadata"]["namespace"].str();
+    if named.is_empty() {
+        object.set(&["metadata", "namespace"], wanted);
+    } else if options.namespace.is_some() && named != &*wanted {
+        return Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// The name by which an error speaks of an object.
+fn named(object: &Value) -> Text {
+    match object["metadata"]["name"].str() {
+        "" => object["metadata"]["generateName"].text(),
+        name => Text::from(name),
+    }
+}

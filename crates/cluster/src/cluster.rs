@@ -1,0 +1,295 @@
+//! The simulation's state and its clock.
+//!
+//! A [`Cluster`] is a plain value: cloning it is a snapshot, and two clones that are driven alike
+//! stay alike. Time goes on only in [`Cluster::step`], one task after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kubarium_linux::Network;
+use kubarium_objects::{ObjectKey, Text, Value};
+
+use crate::api::Allocators;
+use crate::config::Config;
+use crate::controllers;
+use crate::etcd::Etcd;
+use crate::event::{Action, Component, Event, EventId, EventLog};
+use crate::index::Indexes;
+use crate::machine::Machine;
+use crate::queue::Queue;
+use crate::recorder::Recorder;
+use crate::rng::Rng;
+use crate::scheduler::Scheduler;
+use crate::task::{self, Task};
+use crate::time::Time;
+use crate::{kube_proxy, kubelet, scheduler};
+
+/// A whole cluster at one moment.
+#[derive(Clone)]
+pub struct Cluster {
+    /// How it was set up.
+    pub config: Arc<Config>,
+    /// The moment.
+    pub now: Time,
+    /// The source of every random choice.
+    pub rng: Rng,
+    /// What happened so far.
+    pub log: EventLog,
+    /// What is still to happen.
+    pub queue: Queue,
+    /// The stored objects. Written through the API server only.
+    pub etcd: Etcd,
+    /// What informers know beside the objects.
+    pub index: Indexes,
+    /// The machines' network: namespaces, links, rules, connections.
+    pub net: Network,
+    /// The machines by name, with what runs on them.
+    pub machines: BTreeMap<Text, Arc<Machine>>,
+    /// The scheduler's queue.
+    pub scheduler: Scheduler,
+    /// Components that are stopped; their tasks wait in `held`.
+    stopped: BTreeSet<Component>,
+    held: Vec<(Task, Option<EventId>)>,
+    pub(crate) allocators: Allocators,
+    pub(crate) recorder: Recorder,
+    /// The event that set off what is being done now.
+    cause: Option<EventId>,
+    last_change: Time,
+}
+
+/// A write to the store, as watchers see it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The object's key.
+    pub key: ObjectKey,
+    /// The object before; `None` when it was made.
+    pub old: Option<Value>,
+    /// The object after; `None` when it was removed.
+    pub new: Option<Value>,
+}
+
+impl Change {
+    /// The object after the change, or as it was last.
+    pub fn object(&self) -> &Value {
+        static NULL: Value = Value::Null;
+        self.new.as_ref().or(self.old.as_ref()).unwrap_or(&NULL)
+    }
+
+    /// Whether the value at `path` differs between before and after.
+    pub fn differs(&self, path: &[&str]) -> bool {
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) => !old.at(path).same(new.at(path)),
+            _ => true,
+        }
+    }
+}
+
+impl Cluster {
+    /// A cluster of that configuration, started and at rest: its machines have joined, and what it
+    /// starts with runs.
+    pub fn new(config: Config) -> Cluster {
+        let mut cluster = Cluster::empty(config);
+        crate::bootstrap::boot(&mut cluster);
+        cluster
+    }
+
+    pub(crate) fn empty(config: Config) -> Cluster {
+        Cluster {
+            rng: Rng::new(config.seed),
+            allocators: Allocators::new(&config),
+            config: Arc::new(config),
+            now: Time::default(),
+            log: EventLog::default(),
+            queue: Queue::default(),
+            etcd: Etcd::default(),
+            index: Indexes::default(),
+            net: Network::default(),
+            machines: BTreeMap::new(),
+            scheduler: Scheduler::default(),
+            stopped: BTreeSet::new(),
+            held: Vec::new(),
+            recorder: Recorder::default(),
+            cause: None,
+            last_change: Time::default(),
+        }
+    }
+
+    // --- Events -----------------------------------------------------------------------------
+
+    /// Writes an event into the log, caused by what is being done now.
+    pub fn log(&mut self, from: &Component, action: Action, object: Option<&ObjectKey>, text: impl Into<Text>) -> EventId {
+        self.log_stored(from, action, object, None, None, text.into())
+    }
+
+    pub(crate) fn log_stored(&mut self, from: &Component, action: Action, object: Option<&ObjectKey>, revision: Option<u64>, stored: Option<Value>, text: Text) -> EventId {
+        let id = EventId(u32::try_from(self.log.len()).unwrap_or(u32::MAX));
+        let event = Event {
+            id,
+            at: self.now,
+            cause: self.cause,
+            from: from.clone(),
+            action,
+            object: object.cloned(),
+            revision,
+            stored,
+            text,
+        };
+        self.log.push(event);
+        id
+    }
+
+    /// The event that set off what is being done now.
+    pub fn cause(&self) -> Option<EventId> {
+        self.cause
+    }
+
+    /// Does something whose events are caused by `cause`.
+    pub fn caused_by<T>(&mut self, cause: Option<EventId>, what: impl FnOnce(&mut Cluster) -> T) -> T {
+        let before = std::mem::replace(&mut self.cause, cause);
+        let result = what(self);
+        self.cause = before;
+        result
+    }
+
+    // --- Time -------------------------------------------------------------------------------
+
+    /// Asks for a task after `delay`, caused by what is being done now.
+    pub fn enqueue(&mut self, task: Task, delay: Duration) {
+        self.queue.add(self.now + delay, task, self.cause);
+    }
+
+    /// Carries out the next task; `false` when none is left.
+    pub fn step(&mut self) -> bool {
+        let Some(due) = self.queue.pop() else {
+            return false;
+        };
+        self.now = self.now.max(due.at);
+        if !self.stopped.is_empty() && self.is_stopped(&due.task) {
+            self.held.push((due.task, due.cause));
+            return true;
+        }
+        self.cause = due.cause;
+        task::run(self, due.task);
+        self.cause = None;
+        true
+    }
+
+    /// Lets time run to `until`, everything done that is due by then.
+    pub fn run_until(&mut self, until: Time) {
+        while self.queue.next_at().is_some_and(|at| at <= until) {
+            self.step();
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// Lets time run until `done` says so, `limit` at the longest; whether it did.
+    pub fn run_while(&mut self, limit: Duration, mut done: impl FnMut(&Cluster) -> bool) -> bool {
+        let end = self.now + limit;
+        loop {
+            if done(self) {
+                return true;
+            }
+            match self.queue.next_at() {
+                Some(at) if at <= end => self.step(),
+                _ => {
+                    self.now = end;
+                    return done(self);
+                }
+            };
+        }
+    }
+
+    /// Lets time run until nothing but heartbeats has changed for `quiet`, `limit` at the longest.
+    pub fn settle(&mut self, quiet: Duration, limit: Duration) {
+        let (start, end) = (self.now, self.now + limit);
+        loop {
+            let rest = self.last_change.max(start) + quiet;
+            let until = rest.min(end);
+            match self.queue.next_at() {
+                Some(at) if at <= until => {
+                    self.step();
+                }
+                _ => {
+                    self.now = self.now.max(until);
+                    return;
+                }
+            }
+        }
+    }
+
+    // --- Components that are stopped ----------------------------------------------------------
+
+    /// Stops a component: what it has to do waits until it is started again.
+    pub fn stop(&mut self, component: Component) {
+        self.stopped.insert(component);
+    }
+
+    /// Starts a stopped component: what waited is due now.
+    pub fn start(&mut self, component: &Component) {
+        if !self.stopped.remove(component) {
+            return;
+        }
+        for (task, cause) in std::mem::take(&mut self.held) {
+            self.queue.add(self.now, task, cause);
+        }
+    }
+
+    /// The stopped components.
+    pub fn stopped(&self) -> &BTreeSet<Component> {
+        &self.stopped
+    }
+
+    fn is_stopped(&self, task: &Task) -> bool {
+        let component = match task {
+            Task::Controller(name, _) => Component::Controller(name),
+            Task::Scheduler => Component::Scheduler,
+            Task::Kubelet(node, _) => Component::Kubelet(node.clone()),
+            Task::KubeProxy(node) => Component::KubeProxy(node.clone()),
+        };
+        self.stopped.contains(&component)
+    }
+
+    // --- Machines -----------------------------------------------------------------------------
+
+    /// A machine, to be changed.
+    pub fn machine_mut(&mut self, name: &str) -> Option<&mut Machine> {
+        self.machines.get_mut(name).map(Arc::make_mut)
+    }
+
+    // --- The store --------------------------------------------------------------------------
+
+    /// Stores a write that the API server has accepted, logs it, and tells the watchers.
+    pub(crate) fn commit(&mut self, by: &Component, action: Action, key: &ObjectKey, new: Option<Value>, text: Text) -> Option<Value> {
+        let old = self.etcd.get(key).cloned();
+        let stored = match new {
+            Some(object) => Some(self.etcd.put(key, object).clone()),
+            None => {
+                self.etcd.delete(key);
+                None
+            }
+        };
+        let heartbeat = matches!(&*key.resource, "leases.coordination.k8s.io");
+        if heartbeat && action != Action::Create {
+            return stored;
+        }
+        self.index.change(key, old.as_ref(), stored.as_ref());
+        let revision = Some(self.etcd.revision());
+        let version = stored.as_ref().or(old.as_ref()).cloned();
+        let event = self.log_stored(by, action, Some(key), revision, version, text);
+        // Kubernetes' own Event objects tell of changes, they are none.
+        if &*key.resource != "events" {
+            self.last_change = self.now;
+            let change = Change { key: key.clone(), old, new: stored.clone() };
+            self.caused_by(Some(event), |cluster| cluster.notify(&change));
+        }
+        stored
+    }
+
+    fn notify(&mut self, change: &Change) {
+        controllers::observe(self, change);
+        scheduler::observe(self, change);
+        kubelet::observe(self, change);
+        kube_proxy::observe(self, change);
+    }
+}

@@ -1,0 +1,304 @@
+//! A cluster's configuration: the file that `--cluster` names.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use kubarium_objects::{Text, Value};
+use serde::Deserialize;
+
+/// How a cluster is set up: its machines, its networks, its components' settings.
+///
+/// In YAML, as a document `apiVersion: kubarium/v1alpha1`, `kind: Cluster`. Objects that the
+/// cluster starts with follow as further documents.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Config {
+    #[serde(rename = "apiVersion")]
+    api_version: String,
+    kind: String,
+    /// The machines, in the order in which they join.
+    pub nodes: Vec<NodeConfig>,
+    /// Addresses and the CNI.
+    pub network: NetworkConfig,
+    /// kube-proxy's settings.
+    pub kube_proxy: KubeProxyConfig,
+    /// Which images can be pulled.
+    pub images: ImagesConfig,
+    /// How long things take.
+    pub timing: Timing,
+    /// Whether CoreDNS is installed.
+    pub dns: bool,
+    /// The seed of every random choice.
+    pub seed: u64,
+    /// Objects applied once the cluster is up.
+    #[serde(skip)]
+    pub objects: Vec<Value>,
+}
+
+/// One machine.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The node's name.
+    pub name: Text,
+    /// What it is for.
+    #[serde(default)]
+    pub role: Role,
+    /// Its address on the machines' segment; by default the next free one.
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
+    /// Labels beside those that every node has.
+    #[serde(default)]
+    pub labels: std::collections::BTreeMap<Text, Text>,
+    /// `key=value:Effect`.
+    #[serde(default)]
+    pub taints: Vec<Text>,
+    /// Processors, as a quantity.
+    #[serde(default = "NodeConfig::cpu")]
+    pub cpu: Text,
+    /// Memory, as a quantity.
+    #[serde(default = "NodeConfig::memory")]
+    pub memory: Text,
+    /// How many pods it takes.
+    #[serde(default = "NodeConfig::pods")]
+    pub pods: u32,
+}
+
+/// What a machine is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Runs the control plane, tainted as kubeadm does.
+    ControlPlane,
+    /// Runs pods.
+    #[default]
+    Worker,
+}
+
+/// Addresses and the CNI.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct NetworkConfig {
+    /// How pods of different nodes reach each other.
+    pub cni: Cni,
+    /// Who enforces NetworkPolicy: `none`, or `kube-router`.
+    pub policy: Policy,
+    /// All pods' addresses; each node has a /24 of it.
+    #[serde(rename = "podCIDR")]
+    pub pod_cidr: Ipv4Net,
+    /// All Services' addresses.
+    #[serde(rename = "serviceCIDR")]
+    pub service_cidr: Ipv4Net,
+    /// The segment on which the machines are.
+    #[serde(rename = "nodeCIDR")]
+    pub node_cidr: Ipv4Net,
+    /// The DNS domain.
+    pub domain: Text,
+}
+
+/// How pods of different nodes reach each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cni {
+    /// The bridge plugin on every node, and flannel's VXLAN between them.
+    #[default]
+    FlannelVxlan,
+    /// The bridge plugin on every node, and flannel's routes between them.
+    FlannelHostGw,
+}
+
+/// Who enforces NetworkPolicy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// Nobody, as with plain flannel.
+    #[default]
+    None,
+    /// kube-router's chains on every node.
+    KubeRouter,
+}
+
+/// kube-proxy's settings.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct KubeProxyConfig {
+    /// How it writes rules.
+    pub mode: ProxyMode,
+    /// Its own flags, as on its command line: `--masquerade-all`.
+    pub flags: Vec<Text>,
+}
+
+/// How kube-proxy writes rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyMode {
+    /// iptables.
+    #[default]
+    Iptables,
+    /// nftables.
+    Nftables,
+    /// IPVS.
+    Ipvs,
+}
+
+/// Which images can be pulled.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ImagesConfig {
+    /// What becomes of an image that the catalogue does not know.
+    pub unknown: UnknownImage,
+    /// The registry's whole content, where it is to be given.
+    pub known: Option<Vec<Text>>,
+}
+
+/// What becomes of an image that the catalogue does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownImage {
+    /// It is pulled, and listens on the container's declared ports.
+    #[default]
+    Run,
+    /// It cannot be pulled.
+    Fail,
+}
+
+/// How long things take, in milliseconds: those of a quiet real cluster.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Timing {
+    /// From a write until a watcher acts on it.
+    pub watch_ms: u64,
+    /// A scheduling decision.
+    pub schedule_ms: u64,
+    /// Making a pod's sandbox, without the CNI.
+    pub sandbox_ms: u64,
+    /// A CNI ADD.
+    pub cni_ms: u64,
+    /// Pulling an image that the node lacks.
+    pub pull_ms: u64,
+    /// Creating and starting a container.
+    pub container_ms: u64,
+    /// How often the kubelet looks at its containers (PLEG relist).
+    pub relist_ms: u64,
+    /// How often a kubelet renews its lease.
+    pub lease_ms: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing {
+            watch_ms: 2,
+            schedule_ms: 5,
+            sandbox_ms: 150,
+            cni_ms: 60,
+            pull_ms: 900,
+            container_ms: 80,
+            relist_ms: 1000,
+            lease_ms: 10_000,
+        }
+    }
+}
+
+impl NodeConfig {
+    /// A machine with a name, and otherwise as usual.
+    pub fn new(name: &str, role: Role) -> NodeConfig {
+        NodeConfig {
+            name: name.into(),
+            role,
+            address: None,
+            labels: Default::default(),
+            taints: Vec::new(),
+            cpu: NodeConfig::cpu(),
+            memory: NodeConfig::memory(),
+            pods: NodeConfig::pods(),
+        }
+    }
+
+    fn cpu() -> Text {
+        "4".into()
+    }
+    fn memory() -> Text {
+        "8Gi".into()
+    }
+    fn pods() -> u32 {
+        110
+    }
+}
+
+impl Default for NetworkConfig {
+    fn default() -> NetworkConfig {
+        let net = |a, b, length| {
+            Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), length)
+        };
+        NetworkConfig {
+            cni: Cni::default(),
+            policy: Policy::default(),
+            pod_cidr: net(10, 42, 16),
+            service_cidr: net(10, 43, 16),
+            node_cidr: net(172, 18, 24),
+            domain: "cluster.local".into(),
+        }
+    }
+}
+
+/// The default cluster: a control plane and two workers.
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            api_version: API_VERSION.to_owned(),
+            kind: "Cluster".to_owned(),
+            nodes: Config::machines(2),
+            network: NetworkConfig::default(),
+            kube_proxy: KubeProxyConfig::default(),
+            images: ImagesConfig::default(),
+            timing: Timing::default(),
+            dns: true,
+            seed: 1,
+            objects: Vec::new(),
+        }
+    }
+}
+
+const API_VERSION: &str = "kubarium/v1alpha1";
+
+impl Config {
+    /// No nodes, and no objects but those that the API server and the controller manager make.
+    pub fn empty() -> Config {
+        Config { nodes: Vec::new(), dns: false, ..Config::default() }
+    }
+
+    /// A control plane and `workers` workers: `control-plane`, `worker-1`, …
+    pub fn machines(workers: usize) -> Vec<NodeConfig> {
+        let worker = |n| NodeConfig::new(&format!("worker-{n}"), Role::Worker);
+        std::iter::once(NodeConfig::new("control-plane", Role::ControlPlane))
+            .chain((1..=workers).map(worker))
+            .collect()
+    }
+
+    /// Reads a cluster file: a Cluster document, and the objects that it starts with in further
+    /// documents, in any order. Without a Cluster document, the default cluster with the objects.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong, and where.
+    pub fn parse(text: &str) -> Result<Config, String> {
+        let documents = kubarium_objects::yaml::parse(text).map_err(|d| d.to_string())?;
+        let mut config = None;
+        let mut objects = Vec::new();
+        for document in documents {
+            if document.value["kind"].str() != "Cluster" {
+                objects.push(document.value);
+                continue;
+            }
+            let read: Config = serde_json::from_str(&document.value.to_json()).map_err(|e| format!("Cluster: {e}"))?;
+            if read.api_version != API_VERSION {
+                return Err(format!("Cluster: apiVersion is {:?}; this version reads {API_VERSION:?}", read.api_version));
+            }
+            if config.replace(read).is_some() {
+                return Err("there are two Cluster documents; keep one".to_owned());
+            }
+        }
+        let mut config = config.unwrap_or_default();
+        config.objects = objects;
+        Ok(config)
+    }
+}

@@ -1,0 +1,76 @@
+//! Simulated time: nanoseconds since the simulation began, and its place in the calendar.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// A moment of simulated time, in nanoseconds since the simulation began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(pub u64);
+
+/// The moment that `Time(0)` stands for, in seconds since the Unix epoch: 2026-01-05 09:00 UTC,
+/// a Monday morning. Fixed, so that runs can be compared.
+pub const EPOCH_SECONDS: i64 = 1_767_603_600;
+
+impl Time {
+    /// The moment that many seconds after the beginning.
+    pub const fn from_secs(seconds: u64) -> Time {
+        Time(seconds * 1_000_000_000)
+    }
+
+    /// Time that has passed since `earlier`; zero if that lies ahead.
+    pub fn since(self, earlier: Time) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Whole seconds since the Unix epoch.
+    pub fn unix_seconds(self) -> i64 {
+        EPOCH_SECONDS + i64::try_from(self.0 / 1_000_000_000).unwrap_or(i64::MAX / 2)
+    }
+
+    /// Microseconds within the second.
+    pub fn subsec_micros(self) -> u32 {
+        (self.0 % 1_000_000_000 / 1_000) as u32
+    }
+
+    /// As the API writes times: `2026-01-05T09:00:00Z`.
+    pub fn rfc3339(self) -> String {
+        kubarium_objects::time::rfc3339(self.unix_seconds())
+    }
+
+    /// As the API writes MicroTime: `2026-01-05T09:00:00.000000Z`.
+    pub fn rfc3339_micro(self) -> String {
+        kubarium_objects::time::rfc3339_micro(self.unix_seconds(), self.subsec_micros())
+    }
+
+    /// Reads a time that the API wrote; `None` for anything else or a time before the beginning.
+    pub fn parse(text: &str) -> Option<Time> {
+        let (seconds, micros) = kubarium_objects::time::parse_rfc3339(text)?;
+        let since = u64::try_from(seconds.checked_sub(EPOCH_SECONDS)?).ok()?;
+        since
+            .checked_mul(1_000_000_000)?
+            .checked_add(u64::from(micros) * 1_000)
+            .map(Time)
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Time;
+    fn add(self, d: Duration) -> Time {
+        Time(self.0.saturating_add(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl Sub<Time> for Time {
+    type Output = Duration;
+    fn sub(self, earlier: Time) -> Duration {
+        self.since(earlier)
+    }
+}
+
+/// Seconds since the beginning, with milliseconds: `12.345s`.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000 / 1_000_000)
+    }
+}
