@@ -35,22 +35,19 @@ impl Time {
 
     /// As the API writes times: `2026-01-05T09:00:00Z`.
     pub fn rfc3339(self) -> String {
-        kubarium_objects::time::rfc3339(self.unix_seconds())
+        kubarium_objects::time::format_seconds(self.unix_seconds())
     }
 
     /// As the API writes MicroTime: `2026-01-05T09:00:00.000000Z`.
     pub fn rfc3339_micro(self) -> String {
-        kubarium_objects::time::rfc3339_micro(self.unix_seconds(), self.subsec_micros())
+        kubarium_objects::time::format_micros(self.unix_seconds() * 1_000_000 + i64::from(self.subsec_micros()))
     }
 
     /// Reads a time that the API wrote; `None` for anything else or a time before the beginning.
     pub fn parse(text: &str) -> Option<Time> {
-        let (seconds, micros) = kubarium_objects::time::parse_rfc3339(text)?;
-        let since = u64::try_from(seconds.checked_sub(EPOCH_SECONDS)?).ok()?;
-        since
-            .checked_mul(1_000_000_000)?
-            .checked_add(u64::from(micros) * 1_000)
-            .map(Time)
+        let micros = kubarium_objects::time::parse_micros(text)?;
+        let since = u64::try_from(micros.checked_sub(EPOCH_SECONDS * 1_000_000)?).ok()?;
+        since.checked_mul(1_000).map(Time)
     }
 }
 

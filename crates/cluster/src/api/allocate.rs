@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnet::Ipv4Net;
 use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
-use kubarium_objects::validation::FieldError;
+use kubarium_objects::FieldError;
 use kubarium_objects::{ObjectKey, Value, array};
 
 use crate::cluster::Cluster;
@@ -77,7 +77,7 @@ impl Cluster {
 
     fn allocate_service(&mut self, resource: &Resource, service: &mut Value, old: Option<&Value>) -> Result<(), Status> {
         let name = service["metadata"]["name"].text();
-        let refuse = |error: FieldError| Err(Status::invalid(resource, &name, &[error]));
+        let refuse = |error: FieldError| Err(Status::invalid(&resource.kind, &name, &[error]));
         let none = Value::Null;
         let old = old.unwrap_or(&none);
         let kind = service["spec"]["type"].text();
@@ -114,11 +114,11 @@ impl Cluster {
                 };
                 if !range.contains(&address) {
                     let detail = format!("failed to allocate IP {wanted}: the provided IP is not in the valid range. The range of valid IPs is {range}");
-                    return refuse(FieldError::invalid("spec.clusterIPs", &array([wanted]), &detail));
+                    return refuse(FieldError::invalid("spec.clusterIPs", array([wanted]), detail));
                 }
                 if !Arc::make_mut(&mut self.allocators.addresses).insert(address) {
                     let detail = format!("failed to allocate IP {wanted}: provided IP is already allocated");
-                    return refuse(FieldError::invalid("spec.clusterIPs", &array([wanted]), &detail));
+                    return refuse(FieldError::invalid("spec.clusterIPs", array([wanted]), detail));
                 }
             }
             _ => {}
@@ -163,13 +163,13 @@ impl Cluster {
             } else if wanted != 0 {
                 if !NODE_PORTS.contains(&wanted) {
                     let detail = "provided port is not in the valid range. The range of valid ports is 30000-32767";
-                    return Err(Status::invalid(resource, &name, &[FieldError::invalid(&format!("spec.ports[{at}].nodePort"), &wanted.into(), detail)]));
+                    return Err(Status::invalid(&resource.kind, &name, &[FieldError::invalid(format!("spec.ports[{at}].nodePort"), wanted, detail)]));
                 }
                 // The same number serves TCP and UDP of one Service.
                 let own = (0..at).any(|i| port(&spec["ports"][i]) == wanted);
                 if !Arc::make_mut(&mut self.allocators.node_ports).insert(wanted) && !own {
                     let detail = "provided port is already allocated";
-                    return Err(Status::invalid(resource, &name, &[FieldError::invalid(&format!("spec.ports[{at}].nodePort"), &wanted.into(), detail)]));
+                    return Err(Status::invalid(&resource.kind, &name, &[FieldError::invalid(format!("spec.ports[{at}].nodePort"), wanted, detail)]));
                 }
                 wanted
             } else if wants {

@@ -47,7 +47,8 @@ impl Cluster {
     pub fn delete(&mut self, by: &Component, key: &ObjectKey, options: &DeleteOptions) -> Result<Value, Status> {
         let old = self.get(key)?.clone();
         if options.uid.as_ref().is_some_and(|uid| **uid != *old["metadata"]["uid"].str()) {
-            return Err(Status::conflict(&key.resource, &key.name));
+            let why = format!("the UID in the precondition ({}) does not match the UID in record ({}). The object might have been deleted and then recreated", options.uid.as_deref().unwrap_or(""), old["metadata"]["uid"].str());
+            return Err(Status::conflict(&key.resource, &key.name, &why));
         }
         if options.dry_run {
             return Ok(old);

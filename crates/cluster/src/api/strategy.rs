@@ -23,12 +23,12 @@ const STATUS_ON_CREATION: &[&str] = &["nodes", "events"];
 
 pub(super) fn prepare_create(cluster: &mut Cluster, resource: &Resource, object: &mut Value) {
     let id = resource.id();
-    if resource.has_status() && !STATUS_ON_CREATION.contains(&&*id) {
+    if resource.subresource("status").is_some() && !STATUS_ON_CREATION.contains(&&*id) {
         object.remove(&["status"]);
     }
     let generate = object["metadata"]["generateName"].text();
     if object["metadata"]["name"].is_empty() && !generate.is_empty() {
-        let name = names::generate(&generate, &cluster.rng.name(5));
+        let name = names::generate_name(&generate, |n| cluster.rng.below(u64::from(n)) as u32);
         object.set(&["metadata", "name"], name);
     }
     let uid = cluster.rng.uuid();
@@ -50,7 +50,7 @@ fn initial_status(id: &str, object: &mut Value) {
     match id {
         "pods" => {
             object.set(&["status", "phase"], "Pending");
-            object.set(&["status", "qosClass"], kubarium_objects::pod::qos_class(object));
+            object.set(&["status", "qosClass"], qos_class(object));
         }
         "namespaces" => {
             object.set(&["status", "phase"], "Active");
@@ -97,7 +97,7 @@ pub(super) fn prepare_update(resource: &Resource, object: &mut Value, old: &Valu
         *object = kept;
         return;
     }
-    if resource.has_status() {
+    if resource.subresource("status").is_some() {
         match old.get("status") {
             Some(status) => object["status"] = status.clone(),
             None => drop(object.remove(&["status"])),
@@ -132,4 +132,28 @@ pub(super) fn is_finished(object: &Value) -> bool {
         && metadata["finalizers"].items().is_empty()
         && metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
         && (object["kind"].str() != "Namespace" || object["spec"]["finalizers"].items().is_empty())
+}
+
+/// How a pod is treated when its node runs short (kube-apiserver v1.37, `pkg/apis/core/helper/qos`).
+fn qos_class(pod: &Value) -> &'static str {
+    let containers = || ["initContainers", "containers"].iter().flat_map(|list| pod["spec"][*list].items());
+    let amount = |container: &Value, kind: &str, resource: &str| {
+        let value = &container["resources"][kind][resource];
+        value.as_str().and_then(|text| text.parse::<kubarium_objects::quantity::Quantity>().ok()).filter(|q| !q.is_zero())
+    };
+    let resources = ["cpu", "memory"];
+    let nothing = containers().all(|c| {
+        resources.iter().all(|r| amount(c, "requests", r).is_none() && amount(c, "limits", r).is_none())
+    });
+    let everything = containers().all(|c| {
+        resources.iter().all(|r| {
+            let limit = amount(c, "limits", r);
+            limit.is_some() && (amount(c, "requests", r).is_none() || amount(c, "requests", r) == limit)
+        })
+    });
+    match (nothing, everything) {
+        (true, _) => "BestEffort",
+        (_, true) => "Guaranteed",
+        _ => "Burstable",
+    }
 }

@@ -88,7 +88,7 @@ impl Cluster {
         strategy::prepare_create(self, &resource, &mut object);
         let errors = validation::create(&resource, &object);
         if !errors.is_empty() {
-            return Err(Status::invalid(&resource, &named(&object), &errors));
+            return Err(Status::invalid(&resource.kind, &named(&object), &errors));
         }
         self.allocate(&resource, &mut object, None, options.dry_run)?;
         let key = key_in(&resource, &object);
@@ -147,7 +147,7 @@ impl Cluster {
         let old = self.get(&key)?.clone();
         let version = object["metadata"]["resourceVersion"].str();
         if !version.is_empty() && version != old["metadata"]["resourceVersion"].str() {
-            return Err(Status::conflict(&key.resource, &key.name));
+            return Err(Status::modified(&key.resource, &key.name));
         }
         if part == Subresource::None {
             admission::update(self, &resource, &mut object, &old)?;
@@ -159,7 +159,7 @@ impl Cluster {
         if part == Subresource::None {
             let errors = validation::update(&resource, &object, &old);
             if !errors.is_empty() {
-                return Err(Status::invalid(&resource, &named(&object), &errors));
+                return Err(Status::invalid(&resource.kind, &named(&object), &errors));
             }
             self.allocate(&resource, &mut object, Some(&old), options.dry_run)?;
         }
