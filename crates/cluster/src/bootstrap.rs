@@ -12,7 +12,12 @@ use crate::event::{Action, Component};
 
 /// Brings the cluster up and lets it come to rest.
 pub(crate) fn boot(cluster: &mut Cluster) {
-    let text = format!("{} machines, pods {}, Services {}", cluster.config.nodes.len(), cluster.config.network.pod_cidr, cluster.config.network.service_cidr);
+    let text = format!(
+        "{} machines, pods {}, Services {}",
+        cluster.config.nodes.len(),
+        cluster.config.network.pod_cidr,
+        cluster.config.network.service_cidr
+    );
     let start = cluster.log(&Component::ApiServer, Action::Boot, None, text);
     cluster.caused_by(Some(start), |cluster| {
         for object in own_objects(cluster) {
@@ -32,7 +37,10 @@ pub(crate) fn boot(cluster: &mut Cluster) {
         for object in objects {
             let namespace = object["metadata"]["namespace"].as_str().map(Into::into);
             // What cannot be made is in the log as refused, with the reason.
-            let options = WriteOptions { namespace, ..WriteOptions::strict() };
+            let options = WriteOptions {
+                namespace,
+                ..WriteOptions::strict()
+            };
             let _ = cluster.create_with(&Component::Person, object, &options);
         }
     });
@@ -55,7 +63,11 @@ fn meta(name: &str, namespace: &str) -> Value {
 }
 
 fn new(api_version: &str, kind: &str, metadata: Value) -> Value {
-    object([("apiVersion", api_version.into()), ("kind", kind.into()), ("metadata", metadata)])
+    object([
+        ("apiVersion", api_version.into()),
+        ("kind", kind.into()),
+        ("metadata", metadata),
+    ])
 }
 
 /// What the API server makes when it starts (kube-apiserver v1.37, `pkg/controlplane`).
@@ -67,8 +79,16 @@ fn own_objects(cluster: &Cluster) -> Vec<Value> {
         objects.push(new("v1", "Namespace", metadata));
     }
     for (name, value, description) in [
-        ("system-node-critical", 2_000_001_000_i64, "Used for system critical pods that must not be moved from their current node."),
-        ("system-cluster-critical", 2_000_000_000, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
+        (
+            "system-node-critical",
+            2_000_001_000_i64,
+            "Used for system critical pods that must not be moved from their current node.",
+        ),
+        (
+            "system-cluster-critical",
+            2_000_000_000,
+            "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+        ),
     ] {
         let mut class = new("scheduling.k8s.io/v1", "PriorityClass", meta(name, ""));
         class["value"] = value.into();
@@ -77,9 +97,17 @@ fn own_objects(cluster: &Cluster) -> Vec<Value> {
     }
     let first = cluster.config.network.service_cidr.hosts().next();
     let mut metadata = meta("kubernetes", "default");
-    metadata["labels"] = object([("component", "apiserver".into()), ("provider", "kubernetes".into())]);
+    metadata["labels"] = object([
+        ("component", "apiserver".into()),
+        ("provider", "kubernetes".into()),
+    ]);
     let mut service = new("v1", "Service", metadata.clone());
-    let port = object([("name", "https".into()), ("port", 443.into()), ("protocol", "TCP".into()), ("targetPort", 6443.into())]);
+    let port = object([
+        ("name", "https".into()),
+        ("port", 443.into()),
+        ("protocol", "TCP".into()),
+        ("targetPort", 6443.into()),
+    ]);
     service["spec"] = object([
         ("clusterIP", first.map(|ip| ip.to_string()).into()),
         ("ports", array([port])),
@@ -87,18 +115,31 @@ fn own_objects(cluster: &Cluster) -> Vec<Value> {
     ]);
     objects.push(service);
     if let Some(address) = control_plane(cluster) {
-        let port = object([("name", "https".into()), ("port", 6443.into()), ("protocol", "TCP".into())]);
+        let port = object([
+            ("name", "https".into()),
+            ("port", 6443.into()),
+            ("protocol", "TCP".into()),
+        ]);
         let mut slice_meta = metadata;
         slice_meta["labels"] = object([(crate::index::SERVICE_NAME, "kubernetes".into())]);
         let mut slice = new("discovery.k8s.io/v1", "EndpointSlice", slice_meta);
         slice["addressType"] = "IPv4".into();
-        slice["endpoints"] = array([object([("addresses", array([&address])), ("conditions", object([("ready", true.into())]))])]);
+        slice["endpoints"] = array([object([
+            ("addresses", array([&address])),
+            ("conditions", object([("ready", true.into())])),
+        ])]);
         slice["ports"] = array([port.clone()]);
         objects.push(slice);
         let mut endpoints_meta = meta("kubernetes", "default");
-        endpoints_meta.set(&["labels", "endpointslice.kubernetes.io/skip-mirror"], "true");
+        endpoints_meta.set(
+            &["labels", "endpointslice.kubernetes.io/skip-mirror"],
+            "true",
+        );
         let mut endpoints = new("v1", "Endpoints", endpoints_meta);
-        endpoints["subsets"] = array([object([("addresses", array([object([("ip", address.into())])])), ("ports", array([port]))])]);
+        endpoints["subsets"] = array([object([
+            ("addresses", array([object([("ip", address.into())])])),
+            ("ports", array([port])),
+        ])]);
         objects.push(endpoints);
     }
     objects
@@ -106,7 +147,11 @@ fn own_objects(cluster: &Cluster) -> Vec<Value> {
 
 /// The address of the API server's machine.
 fn control_plane(cluster: &Cluster) -> Option<Value> {
-    let at = cluster.config.nodes.iter().position(|n| n.role == Role::ControlPlane)?;
+    let at = cluster
+        .config
+        .nodes
+        .iter()
+        .position(|n| n.role == Role::ControlPlane)?;
     Some(crate::node::address(&cluster.config, at).to_string().into())
 }
 
@@ -115,7 +160,8 @@ fn add_ons(cluster: &Cluster) -> Vec<Value> {
     if !cluster.config.dns {
         return Vec::new();
     }
-    let text = include_str!("coredns.yaml").replace("cluster.local", &cluster.config.network.domain);
-    let documents = kubarium_objects::yaml::parse(&text).unwrap_or_default();
+    let text =
+        include_str!("coredns.yaml").replace("cluster.local", &cluster.config.network.domain);
+    let documents = crate::pending::yaml::parse(&text).unwrap_or_default();
     documents.into_iter().map(|d| d.value).collect()
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubarium_linux::Network;
+use crate::pending::Network;
 use kubarium_objects::{ObjectKey, Text, Value};
 
 use crate::api::Allocators;
@@ -118,11 +118,25 @@ impl Cluster {
     // --- Events -----------------------------------------------------------------------------
 
     /// Writes an event into the log, caused by what is being done now.
-    pub fn log(&mut self, from: &Component, action: Action, object: Option<&ObjectKey>, text: impl Into<Text>) -> EventId {
+    pub fn log(
+        &mut self,
+        from: &Component,
+        action: Action,
+        object: Option<&ObjectKey>,
+        text: impl Into<Text>,
+    ) -> EventId {
         self.log_stored(from, action, object, None, None, text.into())
     }
 
-    pub(crate) fn log_stored(&mut self, from: &Component, action: Action, object: Option<&ObjectKey>, revision: Option<u64>, stored: Option<Value>, text: Text) -> EventId {
+    pub(crate) fn log_stored(
+        &mut self,
+        from: &Component,
+        action: Action,
+        object: Option<&ObjectKey>,
+        revision: Option<u64>,
+        stored: Option<Value>,
+        text: Text,
+    ) -> EventId {
         let id = EventId(u32::try_from(self.log.len()).unwrap_or(u32::MAX));
         let event = Event {
             id,
@@ -145,7 +159,11 @@ impl Cluster {
     }
 
     /// Does something whose events are caused by `cause`.
-    pub fn caused_by<T>(&mut self, cause: Option<EventId>, what: impl FnOnce(&mut Cluster) -> T) -> T {
+    pub fn caused_by<T>(
+        &mut self,
+        cause: Option<EventId>,
+        what: impl FnOnce(&mut Cluster) -> T,
+    ) -> T {
         let before = std::mem::replace(&mut self.cause, cause);
         let result = what(self);
         self.cause = before;
@@ -260,7 +278,14 @@ impl Cluster {
     // --- The store --------------------------------------------------------------------------
 
     /// Stores a write that the API server has accepted, logs it, and tells the watchers.
-    pub(crate) fn commit(&mut self, by: &Component, action: Action, key: &ObjectKey, new: Option<Value>, text: Text) -> Option<Value> {
+    pub(crate) fn commit(
+        &mut self,
+        by: &Component,
+        action: Action,
+        key: &ObjectKey,
+        new: Option<Value>,
+        text: Text,
+    ) -> Option<Value> {
         let old = self.etcd.get(key).cloned();
         let stored = match new {
             Some(object) => Some(self.etcd.put(key, object).clone()),
@@ -280,7 +305,11 @@ impl Cluster {
         // Kubernetes' own Event objects tell of changes, they are none.
         if &*key.resource != "events" {
             self.last_change = self.now;
-            let change = Change { key: key.clone(), old, new: stored.clone() };
+            let change = Change {
+                key: key.clone(),
+                old,
+                new: stored.clone(),
+            };
             self.caused_by(Some(event), |cluster| cluster.notify(&change));
         }
         stored

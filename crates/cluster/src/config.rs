@@ -13,9 +13,11 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Config {
+    /// `kubarium/v1alpha1`
     #[serde(rename = "apiVersion")]
-    api_version: String,
-    kind: String,
+    pub api_version: String,
+    /// `Cluster`
+    pub kind: String,
     /// The machines, in the order in which they join.
     pub nodes: Vec<NodeConfig>,
     /// Addresses and the CNI.
@@ -227,9 +229,7 @@ impl NodeConfig {
 
 impl Default for NetworkConfig {
     fn default() -> NetworkConfig {
-        let net = |a, b, length| {
-            Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), length)
-        };
+        let net = |a, b, length| Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), length);
         NetworkConfig {
             cni: Cni::default(),
             policy: Policy::default(),
@@ -264,7 +264,11 @@ const API_VERSION: &str = "kubarium/v1alpha1";
 impl Config {
     /// No nodes, and no objects but those that the API server and the controller manager make.
     pub fn empty() -> Config {
-        Config { nodes: Vec::new(), dns: false, ..Config::default() }
+        Config {
+            nodes: Vec::new(),
+            dns: false,
+            ..Config::default()
+        }
     }
 
     /// A control plane and `workers` workers: `control-plane`, `worker-1`, …
@@ -281,7 +285,7 @@ impl Config {
     /// # Errors
     /// A sentence that says what is wrong, and where.
     pub fn parse(text: &str) -> Result<Config, String> {
-        let documents = kubarium_objects::yaml::parse(text).map_err(|d| d.to_string())?;
+        let documents = crate::pending::yaml::parse(text).map_err(|d| d.to_string())?;
         let mut config = None;
         let mut objects = Vec::new();
         for document in documents {
@@ -289,9 +293,13 @@ impl Config {
                 objects.push(document.value);
                 continue;
             }
-            let read: Config = serde_json::from_str(&document.value.to_json()).map_err(|e| format!("Cluster: {e}"))?;
+            let read: Config = serde_json::from_str(&document.value.to_json())
+                .map_err(|e| format!("Cluster: {e}"))?;
             if read.api_version != API_VERSION {
-                return Err(format!("Cluster: apiVersion is {:?}; this version reads {API_VERSION:?}", read.api_version));
+                return Err(format!(
+                    "Cluster: apiVersion is {:?}; this version reads {API_VERSION:?}",
+                    read.api_version
+                ));
             }
             if config.replace(read).is_some() {
                 return Err("there are two Cluster documents; keep one".to_owned());

@@ -213,7 +213,9 @@ impl EventLog {
 
     /// The event of that number.
     pub fn get(&self, id: EventId) -> Option<&Event> {
-        self.chunks.get(id.0 as usize / CHUNK)?.get(id.0 as usize % CHUNK)
+        self.chunks
+            .get(id.0 as usize / CHUNK)?
+            .get(id.0 as usize % CHUNK)
     }
 
     /// All events, oldest first.
@@ -224,7 +226,11 @@ impl EventLog {
     /// The events from number `from` on, oldest first.
     pub fn since(&self, from: EventId) -> impl Iterator<Item = &Event> {
         let (chunk, within) = (from.0 as usize / CHUNK, from.0 as usize % CHUNK);
-        self.chunks.iter().skip(chunk).flat_map(|c| c.iter()).skip(within)
+        self.chunks
+            .iter()
+            .skip(chunk)
+            .flat_map(|c| c.iter())
+            .skip(within)
     }
 
     /// The chain of causes from `id` back to the command (or the start) that set it off, `id` first.

@@ -36,7 +36,12 @@ pub struct Simulation {
 impl Simulation {
     /// A cluster that has just come up.
     pub fn new(config: Config) -> Simulation {
-        Simulation { cluster: Cluster::new(config), past: Vec::new(), future: Vec::new(), interval: 64 }
+        Simulation {
+            cluster: Cluster::new(config),
+            past: Vec::new(),
+            future: Vec::new(),
+            interval: 64,
+        }
     }
 
     /// To be called before a person's command is carried out: `undo` comes back to here. What had
@@ -52,7 +57,10 @@ impl Simulation {
     }
 
     fn remember(&mut self, command: bool) {
-        self.past.push(Snapshot { cluster: self.cluster.clone(), command });
+        self.past.push(Snapshot {
+            cluster: self.cluster.clone(),
+            command,
+        });
         if self.past.len() > SNAPSHOTS_MAX {
             let mut at = 0;
             self.past.retain(|s| {
@@ -98,7 +106,10 @@ impl Simulation {
         let mut later = self.past.split_off(at);
         let target = later.remove(0);
         let present = std::mem::replace(&mut self.cluster, target.cluster);
-        later.push(Snapshot { cluster: present, command: true });
+        later.push(Snapshot {
+            cluster: present,
+            command: true,
+        });
         // The future is kept latest first.
         let end = later.pop();
         self.future.extend(end);
@@ -111,7 +122,10 @@ impl Simulation {
             return false;
         };
         let present = std::mem::replace(&mut self.cluster, next.cluster);
-        self.past.push(Snapshot { cluster: present, command: true });
+        self.past.push(Snapshot {
+            cluster: present,
+            command: true,
+        });
         true
     }
 
@@ -122,16 +136,28 @@ impl Simulation {
     pub fn goto(&mut self, event: EventId) -> Result<(), String> {
         let wanted = event.0 as usize + 1;
         if wanted > self.cluster.log.len() {
-            return Err(format!("event {event} has not happened yet; the last is {}", self.cluster.log.len().saturating_sub(1)));
+            return Err(format!(
+                "event {event} has not happened yet; the last is {}",
+                self.cluster.log.len().saturating_sub(1)
+            ));
         }
-        let Some(at) = self.past.iter().rposition(|s| s.cluster.log.len() <= wanted) else {
-            return Err(format!("event {event} lies before the first snapshot that is kept"));
+        let Some(at) = self
+            .past
+            .iter()
+            .rposition(|s| s.cluster.log.len() <= wanted)
+        else {
+            return Err(format!(
+                "event {event} lies before the first snapshot that is kept"
+            ));
         };
         let mut cluster = self.past[at].cluster.clone();
         while cluster.log.len() < wanted && cluster.step() {}
         let present = std::mem::replace(&mut self.cluster, cluster);
         self.past.truncate(at + 1);
-        self.future.push(Snapshot { cluster: present, command: true });
+        self.future.push(Snapshot {
+            cluster: present,
+            command: true,
+        });
         Ok(())
     }
 }

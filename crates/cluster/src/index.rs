@@ -36,8 +36,16 @@ impl Indexes {
     }
 
     /// The pods of a namespace that carry the label `key=value`.
-    pub fn pods_labelled(&self, namespace: &Text, key: &Text, value: &Text) -> impl Iterator<Item = &ObjectKey> + use<'_> {
-        keys(self.pods_by_label.get(&(namespace.clone(), key.clone(), value.clone())))
+    pub fn pods_labelled(
+        &self,
+        namespace: &Text,
+        key: &Text,
+        value: &Text,
+    ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
+        keys(
+            self.pods_by_label
+                .get(&(namespace.clone(), key.clone(), value.clone())),
+        )
     }
 
     /// The Services whose selector's first pair is one of these labels: all that can select an
@@ -52,33 +60,79 @@ impl Indexes {
     }
 
     /// The EndpointSlices of a Service.
-    pub fn slices_of(&self, namespace: &Text, service: &Text) -> impl Iterator<Item = &ObjectKey> + use<'_> {
-        keys(self.slices_by_service.get(&(namespace.clone(), service.clone())))
+    pub fn slices_of(
+        &self,
+        namespace: &Text,
+        service: &Text,
+    ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
+        keys(
+            self.slices_by_service
+                .get(&(namespace.clone(), service.clone())),
+        )
     }
 
     /// Takes a write into account.
     pub(crate) fn change(&mut self, key: &ObjectKey, old: Option<&Value>, new: Option<&Value>) {
-        let (old, new) = (old.cloned().unwrap_or_default(), new.cloned().unwrap_or_default());
+        let (old, new) = (
+            old.cloned().unwrap_or_default(),
+            new.cloned().unwrap_or_default(),
+        );
         let owners = |v: &Value| v.at(&["metadata", "ownerReferences"]).clone();
         if !owners(&old).same(&owners(&new)) {
-            owners(&old).items().iter().for_each(|o| remove(&mut self.by_owner, &o["uid"].text(), key));
-            owners(&new).items().iter().for_each(|o| insert(&mut self.by_owner, o["uid"].text(), key));
+            owners(&old)
+                .items()
+                .iter()
+                .for_each(|o| remove(&mut self.by_owner, &o["uid"].text(), key));
+            owners(&new)
+                .items()
+                .iter()
+                .for_each(|o| insert(&mut self.by_owner, o["uid"].text(), key));
         }
         match &*key.resource {
             "pods" => {
                 let node = |v: &Value| v.at(&["spec", "nodeName"]).clone();
                 if node(&old) != node(&new) {
-                    node(&old).as_str().into_iter().for_each(|n| remove(&mut self.pods_by_node, &n.into(), key));
-                    node(&new).as_str().into_iter().for_each(|n| insert(&mut self.pods_by_node, n.into(), key));
+                    node(&old)
+                        .as_str()
+                        .into_iter()
+                        .for_each(|n| remove(&mut self.pods_by_node, &n.into(), key));
+                    node(&new)
+                        .as_str()
+                        .into_iter()
+                        .for_each(|n| insert(&mut self.pods_by_node, n.into(), key));
                 }
-                relabel(&mut self.pods_by_label, key, &old["metadata"]["labels"], &new["metadata"]["labels"], usize::MAX);
+                relabel(
+                    &mut self.pods_by_label,
+                    key,
+                    &old["metadata"]["labels"],
+                    &new["metadata"]["labels"],
+                    usize::MAX,
+                );
             }
-            "services" => relabel(&mut self.services_by_selector, key, &old["spec"]["selector"], &new["spec"]["selector"], 1),
+            "services" => relabel(
+                &mut self.services_by_selector,
+                key,
+                &old["spec"]["selector"],
+                &new["spec"]["selector"],
+                1,
+            ),
             "endpointslices.discovery.k8s.io" => {
-                let service = |v: &Value| v.at(&["metadata", "labels", SERVICE_NAME]).as_str().map(Text::from);
+                let service = |v: &Value| {
+                    v.at(&["metadata", "labels", SERVICE_NAME])
+                        .as_str()
+                        .map(Text::from)
+                };
                 if service(&old) != service(&new) {
-                    service(&old).into_iter().for_each(|s| remove(&mut self.slices_by_service, &(key.namespace.clone(), s), key));
-                    service(&new).into_iter().for_each(|s| insert(&mut self.slices_by_service, (key.namespace.clone(), s), key));
+                    service(&old).into_iter().for_each(|s| {
+                        remove(
+                            &mut self.slices_by_service,
+                            &(key.namespace.clone(), s),
+                            key,
+                        )
+                    });
+                    service(&new).into_iter().for_each(|s| {
+                        insert(&mut self.slices_by_service, (key.namespace.clone(), s), key)
+                    });
                 }
             }
             _ => {}
@@ -86,13 +140,25 @@ impl Indexes {
     }
 }
 
-fn relabel(index: &mut BTreeMap<Label, Keys>, key: &ObjectKey, old: &Value, new: &Value, first: usize) {
+fn relabel(
+    index: &mut BTreeMap<Label, Keys>,
+    key: &ObjectKey,
+    old: &Value,
+    new: &Value,
+    first: usize,
+) {
     if old.same(new) {
         return;
     }
     let label = |(k, v): &(Text, Value)| (key.namespace.clone(), k.clone(), v.text());
-    old.entries().iter().take(first).for_each(|e| remove(index, &label(e), key));
-    new.entries().iter().take(first).for_each(|e| insert(index, label(e), key));
+    old.entries()
+        .iter()
+        .take(first)
+        .for_each(|e| remove(index, &label(e), key));
+    new.entries()
+        .iter()
+        .take(first)
+        .for_each(|e| insert(index, label(e), key));
 }
 
 fn keys(set: Option<&Keys>) -> impl Iterator<Item = &ObjectKey> {

@@ -16,6 +16,7 @@ pub mod kube_proxy;
 pub mod kubelet;
 pub mod machine;
 pub mod node;
+mod pending;
 pub mod queue;
 pub mod recorder;
 pub mod rng;

@@ -28,7 +28,10 @@ pub(crate) fn join(cluster: &mut Cluster, node: &NodeConfig) {
     let mut taints: Vec<Value> = Vec::new();
     if node.role == Role::ControlPlane {
         labels["node-role.kubernetes.io/control-plane"] = "".into();
-        taints.push(object([("effect", "NoSchedule".into()), ("key", "node-role.kubernetes.io/control-plane".into())]));
+        taints.push(object([
+            ("effect", "NoSchedule".into()),
+            ("key", "node-role.kubernetes.io/control-plane".into()),
+        ]));
     }
     for (key, value) in &node.labels {
         labels[&**key] = value.into();
@@ -36,7 +39,10 @@ pub(crate) fn join(cluster: &mut Cluster, node: &NodeConfig) {
     let mut registered = object([
         ("apiVersion", "v1".into()),
         ("kind", "Node".into()),
-        ("metadata", object([("labels", labels), ("name", (&node.name).into())])),
+        (
+            "metadata",
+            object([("labels", labels), ("name", (&node.name).into())]),
+        ),
         ("spec", Value::new_object()),
     ]);
     if !taints.is_empty() {

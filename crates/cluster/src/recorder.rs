@@ -39,12 +39,30 @@ pub struct Recorded<'a> {
 impl Cluster {
     /// Records an event about an object, of type Normal.
     pub fn record(&mut self, by: &Component, about: &Value, reason: &str, message: &str) {
-        self.record_event(by, about, &Recorded { kind: "Normal", reason, message, field_path: "" });
+        self.record_event(
+            by,
+            about,
+            &Recorded {
+                kind: "Normal",
+                reason,
+                message,
+                field_path: "",
+            },
+        );
     }
 
     /// Records an event about an object, of type Warning.
     pub fn warn(&mut self, by: &Component, about: &Value, reason: &str, message: &str) {
-        self.record_event(by, about, &Recorded { kind: "Warning", reason, message, field_path: "" });
+        self.record_event(
+            by,
+            about,
+            &Recorded {
+                kind: "Warning",
+                reason,
+                message,
+                field_path: "",
+            },
+        );
     }
 
     /// Records an event about an object.
@@ -58,7 +76,12 @@ impl Cluster {
             Text::from(event.message),
         );
         let now = self.now;
-        let again = self.recorder.seen.get(&same).filter(|(_, last)| now.since(*last) < CORRELATE).cloned();
+        let again = self
+            .recorder
+            .seen
+            .get(&same)
+            .filter(|(_, last)| now.since(*last) < CORRELATE)
+            .cloned();
         if let Some((key, _)) = again
             && let Some(old) = self.etcd.get(&key)
         {
@@ -73,7 +96,11 @@ impl Cluster {
         }
         if let Ok(made) = self.create(by, self.new_event(by, about, event)) {
             self.recorder.made += 1;
-            let key = ObjectKey::new("events", made["metadata"]["namespace"].str(), made["metadata"]["name"].str());
+            let key = ObjectKey::new(
+                "events",
+                made["metadata"]["namespace"].str(),
+                made["metadata"]["name"].str(),
+            );
             Arc::make_mut(&mut self.recorder.seen).insert(same, (key, now));
         }
     }
@@ -119,10 +146,16 @@ impl Cluster {
             ("kind", "Event".into()),
             ("lastTimestamp", at),
             ("message", event.message.into()),
-            ("metadata", object([("name", name.into()), ("namespace", namespace.into())])),
+            (
+                "metadata",
+                object([("name", name.into()), ("namespace", namespace.into())]),
+            ),
             ("reason", event.reason.into()),
             ("reportingComponent", component.into()),
-            ("reportingInstance", by.node().map_or("".into(), Value::from)),
+            (
+                "reportingInstance",
+                by.node().map_or("".into(), Value::from),
+            ),
             ("source", source),
             ("type", event.kind.into()),
         ])

@@ -10,7 +10,9 @@ pub struct Rng {
 impl Rng {
     /// A generator whose numbers depend on `seed` alone.
     pub fn new(seed: u64) -> Rng {
-        Rng { state: seed ^ 0x6b75_6261_7269_756d }
+        Rng {
+            state: seed ^ 0x6b75_6261_7269_756d,
+        }
     }
 
     /// The next 64 random bits.
@@ -63,7 +65,10 @@ mod tests {
 
     #[test]
     fn the_seed_decides_everything() {
-        let numbers = |seed| { let mut r = Rng::new(seed); (r.uuid(), r.name(5), r.below(10)) };
+        let numbers = |seed| {
+            let mut r = Rng::new(seed);
+            (r.uuid(), r.name(5), r.below(10))
+        };
         assert_eq!(numbers(1), numbers(1));
         assert_ne!(numbers(1), numbers(2));
         let uuid = Rng::new(3).uuid();

@@ -40,7 +40,9 @@ impl Time {
 
     /// As the API writes MicroTime: `2026-01-05T09:00:00.000000Z`.
     pub fn rfc3339_micro(self) -> String {
-        kubarium_objects::time::format_micros(self.unix_seconds() * 1_000_000 + i64::from(self.subsec_micros()))
+        kubarium_objects::time::format_micros(
+            self.unix_seconds() * 1_000_000 + i64::from(self.subsec_micros()),
+        )
     }
 
     /// Reads a time that the API wrote; `None` for anything else or a time before the beginning.
@@ -54,7 +56,10 @@ impl Time {
 impl Add<Duration> for Time {
     type Output = Time;
     fn add(self, d: Duration) -> Time {
-        Time(self.0.saturating_add(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)))
+        Time(
+            self.0
+                .saturating_add(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -68,6 +73,11 @@ impl Sub<Time> for Time {
 /// Seconds since the beginning, with milliseconds: `12.345s`.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:03}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000 / 1_000_000)
+        write!(
+            f,
+            "{}.{:03}s",
+            self.0 / 1_000_000_000,
+            self.0 % 1_000_000_000 / 1_000_000
+        )
     }
 }

@@ -8,7 +8,11 @@ use kubarium_objects::{ObjectKey, Value, array, object};
 use crate::cluster::Cluster;
 
 /// Admits a new object.
-pub(super) fn create(cluster: &mut Cluster, resource: &Resource, object: &mut Value) -> Result<(), Status> {
+pub(super) fn create(
+    cluster: &mut Cluster,
+    resource: &Resource,
+    object: &mut Value,
+) -> Result<(), Status> {
     namespace_lifecycle(cluster, resource, object)?;
     if &*resource.id() == "pods" {
         service_account(cluster, object)?;
@@ -19,7 +23,12 @@ pub(super) fn create(cluster: &mut Cluster, resource: &Resource, object: &mut Va
 }
 
 /// Admits a changed object.
-pub(super) fn update(_: &mut Cluster, resource: &Resource, object: &mut Value, _: &Value) -> Result<(), Status> {
+pub(super) fn update(
+    _: &mut Cluster,
+    resource: &Resource,
+    object: &mut Value,
+    _: &Value,
+) -> Result<(), Status> {
     if &*resource.id() == "pods" {
         default_tolerations(object);
     }
@@ -27,7 +36,11 @@ pub(super) fn update(_: &mut Cluster, resource: &Resource, object: &mut Value, _
 }
 
 /// NamespaceLifecycle: nothing is made in a namespace that is not there or is going.
-fn namespace_lifecycle(cluster: &Cluster, resource: &Resource, object: &Value) -> Result<(), Status> {
+fn namespace_lifecycle(
+    cluster: &Cluster,
+    resource: &Resource,
+    object: &Value,
+) -> Result<(), Status> {
     if !resource.namespaced {
         return Ok(());
     }
@@ -38,8 +51,13 @@ fn namespace_lifecycle(cluster: &Cluster, resource: &Resource, object: &Value) -
     if namespace["metadata"]["deletionTimestamp"].is_null() {
         return Ok(());
     }
-    let detail = format!("unable to create new content in namespace {name} because it is being terminated");
-    Err(Status::forbidden(&resource.id(), object["metadata"]["name"].str(), &detail))
+    let detail =
+        format!("unable to create new content in namespace {name} because it is being terminated");
+    Err(Status::forbidden(
+        &resource.id(),
+        object["metadata"]["name"].str(),
+        &detail,
+    ))
 }
 
 /// ServiceAccount: every pod runs as one, with its token mounted into every container.
@@ -54,10 +72,16 @@ fn service_account(cluster: &mut Cluster, pod: &mut Value) -> Result<(), Status>
     let name = pod["spec"]["serviceAccountName"].text();
     pod["spec"]["serviceAccount"] = (&name).into();
     let namespace = pod["metadata"]["namespace"].text();
-    let key = ObjectKey::new("serviceaccounts", &namespace, &name);
+    let key = ObjectKey::new("serviceaccounts", &*namespace, &*name);
     let Some(account) = cluster.etcd.get(&key) else {
-        let detail = format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
-        return Err(Status::forbidden("pods", pod["metadata"]["name"].str(), &detail));
+        let detail = format!(
+            "error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found"
+        );
+        return Err(Status::forbidden(
+            "pods",
+            pod["metadata"]["name"].str(),
+            &detail,
+        ));
     };
     let mount = pod["spec"]["automountServiceAccountToken"]
         .as_bool()
@@ -72,7 +96,10 @@ fn service_account(cluster: &mut Cluster, pod: &mut Value) -> Result<(), Status>
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 fn mount_token(cluster: &mut Cluster, pod: &mut Value) {
-    let given = pod["spec"]["volumes"].items().iter().find(|v| v["name"].str().starts_with("kube-api-access-"));
+    let given = pod["spec"]["volumes"]
+        .items()
+        .iter()
+        .find(|v| v["name"].str().starts_with("kube-api-access-"));
     let volume = match given {
         Some(volume) => volume["name"].text(),
         None => format!("kube-api-access-{}", cluster.rng.name(5)).into(),
@@ -81,7 +108,11 @@ fn mount_token(cluster: &mut Cluster, pod: &mut Value) {
     for list in ["initContainers", "containers"] {
         for at in 0..pod["spec"][list].items().len() {
             let container = &mut pod["spec"][list][at];
-            if container["volumeMounts"].items().iter().any(|m| m["mountPath"].str() == TOKEN_PATH) {
+            if container["volumeMounts"]
+                .items()
+                .iter()
+                .any(|m| m["mountPath"].str() == TOKEN_PATH)
+            {
                 continue;
             }
             container["volumeMounts"].push(object([
@@ -92,19 +123,39 @@ fn mount_token(cluster: &mut Cluster, pod: &mut Value) {
             mounted = true;
         }
     }
-    if mounted && pod["spec"]["volumes"].items().iter().all(|v| *v["name"].str() != *volume) {
-        pod["spec"]["volumes"].push(object([("name", volume.into()), ("projected", token_sources())]));
+    if mounted
+        && pod["spec"]["volumes"]
+            .items()
+            .iter()
+            .all(|v| *v["name"].str() != *volume)
+    {
+        pod["spec"]["volumes"].push(object([
+            ("name", volume.into()),
+            ("projected", token_sources()),
+        ]));
     }
 }
 
 fn token_sources() -> Value {
     let token = object([("expirationSeconds", 3607.into()), ("path", "token".into())]);
     let ca = object([
-        ("items", array([object([("key", "ca.crt".into()), ("path", "ca.crt".into())])])),
+        (
+            "items",
+            array([object([
+                ("key", "ca.crt".into()),
+                ("path", "ca.crt".into()),
+            ])]),
+        ),
         ("name", "kube-root-ca.crt".into()),
     ]);
-    let field = object([("apiVersion", "v1".into()), ("fieldPath", "metadata.namespace".into())]);
-    let downward = object([("items", array([object([("fieldRef", field), ("path", "namespace".into())])]))]);
+    let field = object([
+        ("apiVersion", "v1".into()),
+        ("fieldPath", "metadata.namespace".into()),
+    ]);
+    let downward = object([(
+        "items",
+        array([object([("fieldRef", field), ("path", "namespace".into())])]),
+    )]);
     let sources = array([
         object([("serviceAccountToken", token)]),
         object([("configMap", ca)]),
@@ -127,27 +178,41 @@ fn priority(cluster: &Cluster, pod: &mut Value) -> Result<(), Status> {
         let found = cluster.find("priorityclasses.scheduling.k8s.io", "", &class);
         if found.is_none() {
             let detail = format!("no PriorityClass with name {class} was found");
-            return Err(Status::forbidden("pods", pod["metadata"]["name"].str(), &detail));
+            return Err(Status::forbidden(
+                "pods",
+                pod["metadata"]["name"].str(),
+                &detail,
+            ));
         }
         found
     };
     let (value, policy) = match found {
         Some(class) => {
             pod["spec"]["priorityClassName"] = class["metadata"]["name"].clone();
-            (class["value"].as_i64().unwrap_or(0), class["preemptionPolicy"].clone())
+            (
+                class["value"].as_i64().unwrap_or(0),
+                class["preemptionPolicy"].clone(),
+            )
         }
         None => (0, Value::Null),
     };
     pod["spec"]["priority"] = value.into();
     if pod["spec"]["preemptionPolicy"].is_empty() {
-        pod["spec"]["preemptionPolicy"] = if policy.is_empty() { "PreemptLowerPriority".into() } else { policy };
+        pod["spec"]["preemptionPolicy"] = if policy.is_empty() {
+            "PreemptLowerPriority".into()
+        } else {
+            policy
+        };
     }
     Ok(())
 }
 
 /// DefaultTolerationSeconds: five minutes on a node that fails.
 fn default_tolerations(pod: &mut Value) {
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+    for key in [
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+    ] {
         let tolerated = pod["spec"]["tolerations"].items().iter().any(|t| {
             matches!(t["key"].str(), k if k == key || k.is_empty())
                 && matches!(t["effect"].str(), "NoExecute" | "")

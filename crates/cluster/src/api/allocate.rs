@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
+use kubarium_objects::FieldError;
 use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
-use kubarium_objects::FieldError;
 use kubarium_objects::{ObjectKey, Value, array};
 
 use crate::cluster::Cluster;
@@ -48,7 +48,10 @@ impl Allocators {
             let address = Ipv4Addr::from(first.wrapping_add(offset as u32));
             (offset > 0 && offset < size && !self.addresses.contains(&address)).then_some(address)
         };
-        (random..size).chain(reserved..random).chain(1..reserved).find_map(free)
+        (random..size)
+            .chain(reserved..random)
+            .chain(1..reserved)
+            .find_map(free)
     }
 
     fn node_port(&self, rng: &mut Rng) -> Option<u16> {
@@ -63,7 +66,13 @@ impl Allocators {
 
 impl Cluster {
     /// Gives a Service the addresses and ports that it needs and does not have.
-    pub(super) fn allocate(&mut self, resource: &Resource, object: &mut Value, old: Option<&Value>, dry_run: bool) -> Result<(), Status> {
+    pub(super) fn allocate(
+        &mut self,
+        resource: &Resource,
+        object: &mut Value,
+        old: Option<&Value>,
+        dry_run: bool,
+    ) -> Result<(), Status> {
         if &*resource.id() != "services" {
             return Ok(());
         }
@@ -75,23 +84,43 @@ impl Cluster {
         result
     }
 
-    fn allocate_service(&mut self, resource: &Resource, service: &mut Value, old: Option<&Value>) -> Result<(), Status> {
+    fn allocate_service(
+        &mut self,
+        resource: &Resource,
+        service: &mut Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status> {
         let name = service["metadata"]["name"].text();
         let refuse = |error: FieldError| Err(Status::invalid(&resource.kind, &name, &[error]));
         let none = Value::Null;
         let old = old.unwrap_or(&none);
         let kind = service["spec"]["type"].text();
         if &*kind == "ExternalName" {
-            for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
+            for field in [
+                "clusterIP",
+                "clusterIPs",
+                "ipFamilies",
+                "ipFamilyPolicy",
+                "internalTrafficPolicy",
+            ] {
                 service["spec"].remove(&[field]);
             }
-            let key = ObjectKey::new("services", old["metadata"]["namespace"].str(), &name);
+            let key = ObjectKey::new("services", old["metadata"]["namespace"].str(), &*name);
             self.release(&key, old);
             return Ok(());
         }
         let spec = &mut service["spec"];
-        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort"] {
-            if spec[field].is_empty() && !old["spec"][field].is_empty() && old["spec"]["type"].str() != "ExternalName" {
+        for field in [
+            "clusterIP",
+            "clusterIPs",
+            "ipFamilies",
+            "ipFamilyPolicy",
+            "healthCheckNodePort",
+        ] {
+            if spec[field].is_empty()
+                && !old["spec"][field].is_empty()
+                && old["spec"]["type"].str() != "ExternalName"
+            {
                 spec[field] = old["spec"][field].clone();
             }
         }
@@ -105,20 +134,39 @@ impl Cluster {
                     spec["clusterIP"] = address.to_string().into();
                     Arc::make_mut(&mut self.allocators.addresses).insert(address);
                 }
-                None => return Err(Status::internal("failed to allocate a serviceIP: range is full")),
+                None => {
+                    return Err(Status::internal(
+                        "failed to allocate a serviceIP: range is full",
+                    ));
+                }
             },
             wanted if wanted != old["spec"]["clusterIP"].str() => {
                 let range = self.allocators.range;
                 let Ok(address) = wanted.parse::<Ipv4Addr>() else {
-                    return refuse(FieldError::invalid("spec.clusterIPs[0]", &spec["clusterIP"], "must be a valid IP address"));
+                    return refuse(FieldError::invalid(
+                        "spec.clusterIPs[0]",
+                        &spec["clusterIP"],
+                        "must be a valid IP address",
+                    ));
                 };
                 if !range.contains(&address) {
-                    let detail = format!("failed to allocate IP {wanted}: the provided IP is not in the valid range. The range of valid IPs is {range}");
-                    return refuse(FieldError::invalid("spec.clusterIPs", array([wanted]), detail));
+                    let detail = format!(
+                        "failed to allocate IP {wanted}: the provided IP is not in the valid range. The range of valid IPs is {range}"
+                    );
+                    return refuse(FieldError::invalid(
+                        "spec.clusterIPs",
+                        array([wanted]),
+                        detail,
+                    ));
                 }
                 if !Arc::make_mut(&mut self.allocators.addresses).insert(address) {
-                    let detail = format!("failed to allocate IP {wanted}: provided IP is already allocated");
-                    return refuse(FieldError::invalid("spec.clusterIPs", array([wanted]), detail));
+                    let detail =
+                        format!("failed to allocate IP {wanted}: provided IP is already allocated");
+                    return refuse(FieldError::invalid(
+                        "spec.clusterIPs",
+                        array([wanted]),
+                        detail,
+                    ));
                 }
             }
             _ => {}
@@ -135,7 +183,12 @@ impl Cluster {
         self.allocate_node_ports(resource, service, old)
     }
 
-    fn allocate_node_ports(&mut self, resource: &Resource, service: &mut Value, old: &Value) -> Result<(), Status> {
+    fn allocate_node_ports(
+        &mut self,
+        resource: &Resource,
+        service: &mut Value,
+        old: &Value,
+    ) -> Result<(), Status> {
         let name = service["metadata"]["name"].text();
         let spec = &mut service["spec"];
         let wants = match spec["type"].str() {
@@ -155,26 +208,49 @@ impl Cluster {
             }
             let wanted = port(&spec["ports"][at]);
             let earlier = old["spec"]["ports"].items().iter().find(|p| {
-                p["port"] == spec["ports"][at]["port"] && p["protocol"] == spec["ports"][at]["protocol"]
+                p["port"] == spec["ports"][at]["port"]
+                    && p["protocol"] == spec["ports"][at]["protocol"]
             });
-            let kept = if wanted == 0 { earlier.map_or(0, port) } else { wanted };
+            let kept = if wanted == 0 {
+                earlier.map_or(0, port)
+            } else {
+                wanted
+            };
             let chosen = if kept != 0 && had.remove(&kept) {
                 kept
             } else if wanted != 0 {
                 if !NODE_PORTS.contains(&wanted) {
                     let detail = "provided port is not in the valid range. The range of valid ports is 30000-32767";
-                    return Err(Status::invalid(&resource.kind, &name, &[FieldError::invalid(format!("spec.ports[{at}].nodePort"), wanted, detail)]));
+                    return Err(Status::invalid(
+                        &resource.kind,
+                        &name,
+                        &[FieldError::invalid(
+                            format!("spec.ports[{at}].nodePort"),
+                            wanted,
+                            detail,
+                        )],
+                    ));
                 }
                 // The same number serves TCP and UDP of one Service.
                 let own = (0..at).any(|i| port(&spec["ports"][i]) == wanted);
                 if !Arc::make_mut(&mut self.allocators.node_ports).insert(wanted) && !own {
                     let detail = "provided port is already allocated";
-                    return Err(Status::invalid(&resource.kind, &name, &[FieldError::invalid(format!("spec.ports[{at}].nodePort"), wanted, detail)]));
+                    return Err(Status::invalid(
+                        &resource.kind,
+                        &name,
+                        &[FieldError::invalid(
+                            format!("spec.ports[{at}].nodePort"),
+                            wanted,
+                            detail,
+                        )],
+                    ));
                 }
                 wanted
             } else if wants {
                 let Some(free) = self.allocators.node_port(&mut self.rng) else {
-                    return Err(Status::internal("failed to allocate a nodePort: range is full"));
+                    return Err(Status::internal(
+                        "failed to allocate a nodePort: range is full",
+                    ));
                 };
                 Arc::make_mut(&mut self.allocators.node_ports).insert(free);
                 free
@@ -183,10 +259,13 @@ impl Cluster {
             };
             spec["ports"][at]["nodePort"] = chosen.into();
         }
-        let local = spec["externalTrafficPolicy"].str() == "Local" && spec["type"].str() == "LoadBalancer";
+        let local =
+            spec["externalTrafficPolicy"].str() == "Local" && spec["type"].str() == "LoadBalancer";
         if local && spec["healthCheckNodePort"].is_empty() {
             let Some(free) = self.allocators.node_port(&mut self.rng) else {
-                return Err(Status::internal("failed to allocate a nodePort: range is full"));
+                return Err(Status::internal(
+                    "failed to allocate a nodePort: range is full",
+                ));
             };
             Arc::make_mut(&mut self.allocators.node_ports).insert(free);
             spec["healthCheckNodePort"] = free.into();
@@ -196,7 +275,7 @@ impl Cluster {
         let now: BTreeSet<u16> = node_ports(service).collect();
         let given_up = node_ports(old).filter(|p| !now.contains(p));
         let ports = Arc::make_mut(&mut self.allocators.node_ports);
-        given_up.for_each(|p| drop(ports.remove(&p)));
+        given_up.for_each(|p| _ = ports.remove(&p));
         Ok(())
     }
 
@@ -209,15 +288,25 @@ impl Cluster {
             Arc::make_mut(&mut self.allocators.addresses).remove(&address);
         }
         let ports = Arc::make_mut(&mut self.allocators.node_ports);
-        node_ports(object).for_each(|p| drop(ports.remove(&p)));
+        node_ports(object).for_each(|p| _ = ports.remove(&p));
     }
 }
 
 fn port(port: &Value) -> u16 {
-    port["nodePort"].as_i64().and_then(|p| u16::try_from(p).ok()).unwrap_or(0)
+    port["nodePort"]
+        .as_i64()
+        .and_then(|p| u16::try_from(p).ok())
+        .unwrap_or(0)
 }
 
 fn node_ports(service: &Value) -> impl Iterator<Item = u16> + '_ {
-    let health = service["spec"]["healthCheckNodePort"].as_i64().and_then(|p| u16::try_from(p).ok());
-    service["spec"]["ports"].items().iter().map(port).chain(health).filter(|p| *p != 0)
+    let health = service["spec"]["healthCheckNodePort"]
+        .as_i64()
+        .and_then(|p| u16::try_from(p).ok());
+    service["spec"]["ports"]
+        .items()
+        .iter()
+        .map(port)
+        .chain(health)
+        .filter(|p| *p != 0)
 }

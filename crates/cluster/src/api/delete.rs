@@ -34,7 +34,10 @@ pub struct DeleteOptions {
 impl DeleteOptions {
     /// At once, without grace.
     pub fn now() -> DeleteOptions {
-        DeleteOptions { grace_seconds: Some(0), ..DeleteOptions::default() }
+        DeleteOptions {
+            grace_seconds: Some(0),
+            ..DeleteOptions::default()
+        }
     }
 }
 
@@ -44,10 +47,23 @@ impl Cluster {
     ///
     /// # Errors
     /// 404; 409 when the uid is another.
-    pub fn delete(&mut self, by: &Component, key: &ObjectKey, options: &DeleteOptions) -> Result<Value, Status> {
+    pub fn delete(
+        &mut self,
+        by: &Component,
+        key: &ObjectKey,
+        options: &DeleteOptions,
+    ) -> Result<Value, Status> {
         let old = self.get(key)?.clone();
-        if options.uid.as_ref().is_some_and(|uid| **uid != *old["metadata"]["uid"].str()) {
-            let why = format!("the UID in the precondition ({}) does not match the UID in record ({}). The object might have been deleted and then recreated", options.uid.as_deref().unwrap_or(""), old["metadata"]["uid"].str());
+        if options
+            .uid
+            .as_ref()
+            .is_some_and(|uid| **uid != *old["metadata"]["uid"].str())
+        {
+            let why = format!(
+                "the UID in the precondition ({}) does not match the UID in record ({}). The object might have been deleted and then recreated",
+                options.uid.as_deref().unwrap_or(""),
+                old["metadata"]["uid"].str()
+            );
             return Err(Status::conflict(&key.resource, &key.name, &why));
         }
         if options.dry_run {
@@ -60,9 +76,16 @@ impl Cluster {
             Propagation::Foreground => Some("foregroundDeletion"),
             Propagation::Orphan => Some("orphan"),
         };
-        let dependents = self.index.dependents(old["metadata"]["uid"].str()).next().is_some();
+        let dependents = self
+            .index
+            .dependents(old["metadata"]["uid"].str())
+            .next()
+            .is_some();
         if let Some(finalizer) = finalizer.filter(|_| dependents)
-            && !object["metadata"]["finalizers"].items().iter().any(|f| f.str() == finalizer)
+            && !object["metadata"]["finalizers"]
+                .items()
+                .iter()
+                .any(|f| f.str() == finalizer)
         {
             object["metadata"]["finalizers"].push(finalizer);
         }
@@ -101,7 +124,11 @@ fn grace(object: &Value, options: &DeleteOptions) -> i64 {
     if unscheduled || over {
         return 0;
     }
-    let asked = options.grace_seconds.or(object["spec"]["terminationGracePeriodSeconds"].as_i64()).unwrap_or(30).max(0);
+    let asked = options
+        .grace_seconds
+        .or(object["spec"]["terminationGracePeriodSeconds"].as_i64())
+        .unwrap_or(30)
+        .max(0);
     // A pod that is being deleted already can only lose time.
     match object["metadata"]["deletionGracePeriodSeconds"].as_i64() {
         Some(left) if !object["metadata"]["deletionTimestamp"].is_null() => asked.min(left),

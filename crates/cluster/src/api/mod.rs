@@ -44,7 +44,9 @@ impl Cluster {
 
     /// The object under `key`. Errors: 404 NotFound.
     pub fn get(&self, key: &ObjectKey) -> Result<&Value, Status> {
-        self.etcd.get(key).ok_or_else(|| Status::not_found(&key.resource, &key.name))
+        self.etcd
+            .get(key)
+            .ok_or_else(|| Status::not_found(&key.resource, &key.name))
     }
 
     /// The object of that resource, namespace and name, if there is one.
@@ -65,7 +67,11 @@ pub fn key_in(resource: &Resource, object: &Value) -> ObjectKey {
     let metadata = &object["metadata"];
     ObjectKey {
         resource: resource.id(),
-        namespace: if resource.namespaced { metadata["namespace"].text() } else { Text::from("") },
+        namespace: if resource.namespaced {
+            metadata["namespace"].text()
+        } else {
+            Text::from("")
+        },
         name: metadata["name"].text(),
     }
 }

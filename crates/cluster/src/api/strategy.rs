@@ -9,12 +9,30 @@ use crate::cluster::Cluster;
 
 /// Kinds whose generation stays unset: their strategies never touch it.
 const WITHOUT_GENERATION: &[&str] = &[
-    "bindings", "configmaps", "endpoints", "events", "limitranges", "namespaces", "nodes",
-    "persistentvolumeclaims", "persistentvolumes", "podtemplates", "resourcequotas", "secrets",
-    "serviceaccounts", "services", "events.events.k8s.io", "leases.coordination.k8s.io",
-    "runtimeclasses.node.k8s.io", "storageclasses.storage.k8s.io", "csinodes.storage.k8s.io",
-    "csidrivers.storage.k8s.io", "controllerrevisions.apps", "roles.rbac.authorization.k8s.io",
-    "rolebindings.rbac.authorization.k8s.io", "clusterroles.rbac.authorization.k8s.io",
+    "bindings",
+    "configmaps",
+    "endpoints",
+    "events",
+    "limitranges",
+    "namespaces",
+    "nodes",
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "podtemplates",
+    "resourcequotas",
+    "secrets",
+    "serviceaccounts",
+    "services",
+    "events.events.k8s.io",
+    "leases.coordination.k8s.io",
+    "runtimeclasses.node.k8s.io",
+    "storageclasses.storage.k8s.io",
+    "csinodes.storage.k8s.io",
+    "csidrivers.storage.k8s.io",
+    "controllerrevisions.apps",
+    "roles.rbac.authorization.k8s.io",
+    "rolebindings.rbac.authorization.k8s.io",
+    "clusterroles.rbac.authorization.k8s.io",
     "clusterrolebindings.rbac.authorization.k8s.io",
 ];
 
@@ -34,7 +52,13 @@ pub(super) fn prepare_create(cluster: &mut Cluster, resource: &Resource, object:
     let uid = cluster.rng.uuid();
     let now = cluster.now.rfc3339();
     let metadata = &mut object["metadata"];
-    for field in ["resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
+    for field in [
+        "resourceVersion",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "generation",
+    ] {
         metadata.remove(&[field]);
     }
     metadata["uid"] = uid.into();
@@ -59,7 +83,9 @@ fn initial_status(id: &str, object: &mut Value) {
                 object["spec"]["finalizers"].push("kubernetes");
             }
         }
-        "persistentvolumes" | "persistentvolumeclaims" => object.set(&["status", "phase"], "Pending"),
+        "persistentvolumes" | "persistentvolumeclaims" => {
+            object.set(&["status", "phase"], "Pending")
+        }
         "services" | "ingresses.networking.k8s.io" => {
             object.set(&["status", "loadBalancer"], Value::new_object());
         }
@@ -69,7 +95,12 @@ fn initial_status(id: &str, object: &mut Value) {
             object.set(&["status", "availableReplicas"], 0);
         }
         "daemonsets.apps" => {
-            for field in ["currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"] {
+            for field in [
+                "currentNumberScheduled",
+                "desiredNumberScheduled",
+                "numberMisscheduled",
+                "numberReady",
+            ] {
                 object.set(&["status", field], 0);
             }
         }
@@ -77,7 +108,12 @@ fn initial_status(id: &str, object: &mut Value) {
             object.set(&["status"], Value::new_object());
         }
         "poddisruptionbudgets.policy" => {
-            for field in ["currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"] {
+            for field in [
+                "currentHealthy",
+                "desiredHealthy",
+                "disruptionsAllowed",
+                "expectedPods",
+            ] {
                 object.set(&["status", field], 0);
             }
         }
@@ -89,7 +125,12 @@ fn initial_status(id: &str, object: &mut Value) {
     }
 }
 
-pub(super) fn prepare_update(resource: &Resource, object: &mut Value, old: &Value, part: Subresource) {
+pub(super) fn prepare_update(
+    resource: &Resource,
+    object: &mut Value,
+    old: &Value,
+    part: Subresource,
+) {
     if part == Subresource::Status {
         let status = object["status"].clone();
         let mut kept = old.clone();
@@ -103,7 +144,14 @@ pub(super) fn prepare_update(resource: &Resource, object: &mut Value, old: &Valu
             None => drop(object.remove(&["status"])),
         }
     }
-    for field in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion"] {
+    for field in [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "resourceVersion",
+    ] {
         match old["metadata"].get(field) {
             Some(value) => object["metadata"][field] = value.clone(),
             None => drop(object.remove(&["metadata", field])),
@@ -119,7 +167,11 @@ pub(super) fn prepare_update(resource: &Resource, object: &mut Value, old: &Valu
 /// Whether two objects are equal apart from these top-level fields.
 fn same_but(a: &Value, b: &Value, except: &[&str]) -> bool {
     let rest = |v: &Value| -> Vec<(Text, Value)> {
-        v.entries().iter().filter(|(k, _)| !except.contains(&&**k)).cloned().collect()
+        v.entries()
+            .iter()
+            .filter(|(k, _)| !except.contains(&&**k))
+            .cloned()
+            .collect()
     };
     let (a, b) = (rest(a), rest(b));
     a.len() == b.len() && a.iter().zip(&b).all(|((k, v), (l, w))| k == l && v.same(w))
@@ -136,19 +188,29 @@ pub(super) fn is_finished(object: &Value) -> bool {
 
 /// How a pod is treated when its node runs short (kube-apiserver v1.37, `pkg/apis/core/helper/qos`).
 fn qos_class(pod: &Value) -> &'static str {
-    let containers = || ["initContainers", "containers"].iter().flat_map(|list| pod["spec"][*list].items());
+    let containers = || {
+        ["initContainers", "containers"]
+            .iter()
+            .flat_map(|list| pod["spec"][*list].items())
+    };
     let amount = |container: &Value, kind: &str, resource: &str| {
         let value = &container["resources"][kind][resource];
-        value.as_str().and_then(|text| text.parse::<kubarium_objects::quantity::Quantity>().ok()).filter(|q| !q.is_zero())
+        value
+            .as_str()
+            .and_then(|text| text.parse::<kubarium_objects::quantity::Quantity>().ok())
+            .filter(|q| !q.is_zero())
     };
     let resources = ["cpu", "memory"];
     let nothing = containers().all(|c| {
-        resources.iter().all(|r| amount(c, "requests", r).is_none() && amount(c, "limits", r).is_none())
+        resources
+            .iter()
+            .all(|r| amount(c, "requests", r).is_none() && amount(c, "limits", r).is_none())
     });
     let everything = containers().all(|c| {
         resources.iter().all(|r| {
             let limit = amount(c, "limits", r);
-            limit.is_some() && (amount(c, "requests", r).is_none() || amount(c, "requests", r) == limit)
+            limit.is_some()
+                && (amount(c, "requests", r).is_none() || amount(c, "requests", r) == limit)
         })
     });
     match (nothing, everything) {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::pending::{decode, defaults, patch, validation};
 use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
-use kubarium_objects::{ObjectKey, Text, Value, decode, defaults, patch, validation};
+use kubarium_objects::{ObjectKey, Text, Value};
 
 use super::{admission, key_in, strategy};
 use crate::cluster::Cluster;
@@ -25,7 +26,10 @@ pub struct WriteOptions {
 impl WriteOptions {
     /// For an object that a person wrote.
     pub fn strict() -> WriteOptions {
-        WriteOptions { strict: true, ..WriteOptions::default() }
+        WriteOptions {
+            strict: true,
+            ..WriteOptions::default()
+        }
     }
 }
 
@@ -56,9 +60,15 @@ impl Cluster {
     pub fn decode(&self, raw: &Value, strict: bool) -> Result<(Arc<Resource>, Value), Status> {
         let (api_version, kind) = (raw["apiVersion"].str(), raw["kind"].str());
         let resource = self.resource_by_kind(api_version, kind).ok_or_else(|| {
-            Status::bad_request(format!("no kind {kind:?} is registered for version {api_version:?}"))
+            Status::bad_request(format!(
+                "no kind {kind:?} is registered for version {api_version:?}"
+            ))
         })?;
-        let mut object = if strict { decode::decode(&resource, raw)? } else { raw.clone() };
+        let mut object = if strict {
+            decode::decode(&resource, raw)?
+        } else {
+            raw.clone()
+        };
         defaults::apply(&resource, &mut object);
         Ok((resource, object))
     }
@@ -75,13 +85,23 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::create`].
-    pub fn create_with(&mut self, by: &Component, object: Value, options: &WriteOptions) -> Result<Value, Status> {
+    pub fn create_with(
+        &mut self,
+        by: &Component,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Value, Status> {
         let result = self.try_create(by, object, options);
         self.log_refusal(by, options, &result);
         result
     }
 
-    fn try_create(&mut self, by: &Component, object: Value, options: &WriteOptions) -> Result<Value, Status> {
+    fn try_create(
+        &mut self,
+        by: &Component,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Value, Status> {
         let (resource, mut object) = self.decode(&object, options.strict)?;
         place(&resource, &mut object, options)?;
         admission::create(self, &resource, &mut object)?;
@@ -124,7 +144,13 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::update`].
-    pub fn modify(&mut self, by: &Component, key: &ObjectKey, part: Subresource, change: impl FnOnce(&mut Value)) -> Result<Value, Status> {
+    pub fn modify(
+        &mut self,
+        by: &Component,
+        key: &ObjectKey,
+        part: Subresource,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Value, Status> {
         let mut object = self.get(key)?.clone();
         change(&mut object);
         self.update_with(by, object, part, &WriteOptions::default())
@@ -134,13 +160,25 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::update`].
-    pub fn update_with(&mut self, by: &Component, object: Value, part: Subresource, options: &WriteOptions) -> Result<Value, Status> {
+    pub fn update_with(
+        &mut self,
+        by: &Component,
+        object: Value,
+        part: Subresource,
+        options: &WriteOptions,
+    ) -> Result<Value, Status> {
         let result = self.try_update(by, object, part, options);
         self.log_refusal(by, options, &result);
         result
     }
 
-    fn try_update(&mut self, by: &Component, object: Value, part: Subresource, options: &WriteOptions) -> Result<Value, Status> {
+    fn try_update(
+        &mut self,
+        by: &Component,
+        object: Value,
+        part: Subresource,
+        options: &WriteOptions,
+    ) -> Result<Value, Status> {
         let (resource, mut object) = self.decode(&object, options.strict)?;
         place(&resource, &mut object, options)?;
         let key = key_in(&resource, &object);
@@ -170,7 +208,11 @@ impl Cluster {
             self.remove(by, &key, Text::from("last finalizer removed"));
             return Ok(object);
         }
-        let action = if part == Subresource::Status { Action::UpdateStatus } else { Action::Update };
+        let action = if part == Subresource::Status {
+            Action::UpdateStatus
+        } else {
+            Action::Update
+        };
         let stored = self.commit(by, action, &key, Some(object), Text::from(""));
         Ok(stored.unwrap_or_default())
     }
@@ -179,7 +221,14 @@ impl Cluster {
     ///
     /// # Errors
     /// 404, 409, 400 for a patch that cannot be applied, 422.
-    pub fn patch(&mut self, by: &Component, key: &ObjectKey, change: &Patch, part: Subresource, options: &WriteOptions) -> Result<Value, Status> {
+    pub fn patch(
+        &mut self,
+        by: &Component,
+        key: &ObjectKey,
+        change: &Patch,
+        part: Subresource,
+        options: &WriteOptions,
+    ) -> Result<Value, Status> {
         let resource = self
             .resource_by_id(&key.resource)
             .ok_or_else(|| Status::not_found(&key.resource, &key.name))?;
@@ -192,7 +241,12 @@ impl Cluster {
         self.update_with(by, new, part, options)
     }
 
-    fn log_refusal(&mut self, by: &Component, options: &WriteOptions, result: &Result<Value, Status>) {
+    fn log_refusal(
+        &mut self,
+        by: &Component,
+        options: &WriteOptions,
+        result: &Result<Value, Status>,
+    ) {
         if let Err(status) = result
             && !options.dry_run
         {
@@ -208,13 +262,17 @@ fn place(resource: &Resource, object: &mut Value, options: &WriteOptions) -> Res
         object.remove(&["metadata", "namespace"]);
         return Ok(());
     }
-    let wanted = options.namespace.clone().unwrap_or_else(|| Text::from("default"));
+    let wanted = options
+        .namespace
+        .clone()
+        .unwrap_or_else(|| Text::from("default"));
     let named = object["metadata"]["namespace"].str();
     if named.is_empty() {
         object.set(&["metadata", "namespace"], wanted);
     } else if options.namespace.is_some() && named != &*wanted {
         return Err(Status::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request".to_owned(),
+            "the namespace of the provided object does not match the namespace sent on the request"
+                .to_owned(),
         ));
     }
     Ok(())
