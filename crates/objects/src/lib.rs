@@ -1,6 +1,7 @@
 //! Kubernetes objects as data: values, the schema of the API, YAML with positions, defaults and
 //! validation. Nothing here knows a cluster.
 
+pub mod base64;
 pub mod diagnostic;
 pub mod duration;
 pub mod field_error;
@@ -13,6 +14,7 @@ pub mod selector;
 pub mod status;
 pub mod time;
 pub mod value;
+pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use field_error::FieldError;

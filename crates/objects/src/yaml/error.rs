@@ -1,0 +1,117 @@
+//! Errors in the words of the libyaml port behind sigs.k8s.io/yaml (goyaml v2), and with its way of
+//! counting lines: what the scanner finds is on a line counted from 1, what the parser finds on one
+//! counted from 0, and line 0 is not mentioned.
+
+use saphyr_parser::ScanError;
+
+use crate::diagnostic::Diagnostic;
+
+enum Found {
+    /// By the scanner.
+    Scanner(&'static str),
+    /// By the parser.
+    Parser(&'static str),
+}
+
+/// The error for a character that YAML does not allow, if there is one.
+pub(super) fn control_character(text: &str, lines_before: usize) -> Option<Diagnostic> {
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{7e}' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    let (at, _) = text.char_indices().find(|(_, c)| !allowed(*c))?;
+    let before = &text[..at];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    Some(Diagnostic::error(
+        line + lines_before,
+        column,
+        "error converting YAML to JSON: yaml: control characters are not allowed",
+    ))
+}
+
+/// The name of the alias at a line and column (both from 1).
+pub(super) fn alias_name(text: &str, line: usize, column: usize) -> String {
+    let line = text.lines().nth(line.saturating_sub(1)).unwrap_or("");
+    let from_star = line
+        .chars()
+        .skip(column.saturating_sub(1))
+        .skip_while(|c| *c == '*');
+    from_star
+        .take_while(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+        .collect()
+}
+
+/// The parser's error in libyaml's words.
+pub(super) fn scan(text: &str, lines_before: usize, e: &ScanError) -> Diagnostic {
+    let (line, column) = (e.marker().line(), e.marker().col() + 1);
+    let info = e.info();
+    let absolute = |message: String| {
+        Diagnostic::error(
+            line + lines_before,
+            column,
+            format!("error converting YAML to JSON: yaml: {message}"),
+        )
+    };
+    if info.contains("unknown anchor") {
+        let name = alias_name(text, line, column);
+        return absolute(format!("unknown anchor '{name}' referenced"));
+    }
+    let (line_shown, message) = match found(text, line, column, info) {
+        (Found::Scanner(m), at) => (at, m),
+        (Found::Parser(m), at) => (at.saturating_sub(1), m),
+    };
+    match line_shown {
+        0 => absolute(message.into()),
+        1 if at_first_line(text, line)
+            && matches!(found(text, line, column, info).0, Found::Scanner(_)) =>
+        {
+            absolute(message.into())
+        }
+        n => absolute(format!("line {n}: {message}")),
+    }
+}
+
+fn at_first_line(_text: &str, line: usize) -> bool {
+    line == 1
+}
+
+/// What libyaml finds, and on which line, counted from 1.
+fn found(text: &str, line: usize, column: usize, info: &str) -> (Found, usize) {
+    use Found::{Parser, Scanner};
+    let has = |part: &str| info.contains(part);
+    let here = text.lines().nth(line.saturating_sub(1)).unwrap_or("");
+    let at = here.chars().nth(column.saturating_sub(1));
+    let lines = text.lines().count();
+    let _ = at;
+    if has("tab") || (here.trim_start_matches(' ').starts_with('\t') && has("indentation")) {
+        return (Scanner("found character that cannot start any token"), line);
+    }
+    let what = if has("simple key expect") {
+        Scanner("could not find expected ':'")
+    } else if has("mapping values are not allowed") || has("illegal placement of ':'") {
+        Scanner("mapping values are not allowed in this context")
+    } else if has("mapping keys are not allowed") {
+        Scanner("mapping keys are not allowed in this context")
+    } else if has("block sequence entries are not allowed") {
+        Scanner("block sequence entries are not allowed in this context")
+    } else if has("unexpected end of stream") {
+        return (Scanner("found unexpected end of stream"), lines + 1);
+    } else if has("unknown escape") {
+        Scanner("found unknown escape character")
+    } else if has("',' or '}'") {
+        Parser("did not find expected ',' or '}'")
+    } else if has("',' or ']'") {
+        Parser("did not find expected ',' or ']'")
+    } else if has("expected key") {
+        Parser("did not find expected key")
+    } else if has("expected '-' indicator") {
+        Parser("did not find expected '-' indicator")
+    } else if has("<document start>") {
+        Parser("did not find expected <document start>")
+    } else if has("node content") {
+        Parser("did not find expected node content")
+    } else if has("cannot start") || has("unexpected character") {
+        Scanner("found character that cannot start any token")
+    } else {
+        Scanner("could not find expected ':'")
+    };
+    (what, line)
+}
