@@ -1,4 +1,25 @@
-//! kube-proxy: turns Services and EndpointSlices into a node's rules.
+//! kube-proxy: what it makes of Services and EndpointSlices on every node.
+//!
+//! The steps, each a file: objects become [`ServicePort`]s and [`Endpoint`]s, kept in a [`State`];
+//! every node sorts the endpoints for itself ([`categorize`]).
+
+mod address;
+mod config;
+mod conntrack;
+mod endpoints;
+mod naming;
+mod node;
+mod service;
+mod state;
+
+pub use address::{Family, parse_cidr, parse_ip, socket_text};
+pub use config::{Config, DetectLocalMode, Mode};
+pub use conntrack::StaleFlows;
+pub use endpoints::{Categorized, Endpoint, Slice, Topology, categorize};
+pub use naming::is_service_chain;
+pub use node::{LocalDetector, NodeInfo};
+pub use service::{NamespacedName, Protocol, ServicePort, is_proxied, service_ports};
+pub use state::{LARGE_CLUSTER_ENDPOINTS, PortEntry, ServiceEntry, State};
 
 use kubarium_objects::Text;
 
