@@ -17,7 +17,10 @@ fn main() {
 }
 
 fn cluster(workers: usize) -> Cluster {
-    Cluster::new(Config { nodes: Config::machines(workers), ..Config::default() })
+    Cluster::new(Config {
+        nodes: Config::machines(workers),
+        ..Config::default()
+    })
 }
 
 fn deployment(replicas: usize) -> Value {
@@ -31,11 +34,19 @@ fn deployment(replicas: usize) -> Value {
 
 fn running(cluster: &Cluster) -> i64 {
     let key = ObjectKey::new("deployments.apps", "default", "web");
-    cluster.get(&key).ok().and_then(|d| d["status"]["readyReplicas"].as_i64()).unwrap_or(0)
+    cluster
+        .get(&key)
+        .ok()
+        .and_then(|d| d["status"]["readyReplicas"].as_i64())
+        .unwrap_or(0)
 }
 
 fn deploy(mut cluster: Cluster, replicas: usize) -> Cluster {
-    let made = cluster.create_with(&Component::Person, deployment(replicas), &WriteOptions::strict());
+    let made = cluster.create_with(
+        &Component::Person,
+        deployment(replicas),
+        &WriteOptions::strict(),
+    );
     assert!(made.is_ok(), "{made:?}");
     let done = cluster.run_while(Duration::from_secs(3600), |c| running(c) == replicas as i64);
     assert!(done, "{} of {replicas} pods run", running(&cluster));
