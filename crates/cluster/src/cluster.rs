@@ -53,6 +53,7 @@ pub struct Cluster {
     held: Vec<(Task, Option<EventId>)>,
     pub(crate) allocators: Allocators,
     pub(crate) recorder: Recorder,
+    pub(crate) retries: controllers::Retries,
     /// The event that set off what is being done now.
     cause: Option<EventId>,
     last_change: Time,
@@ -110,6 +111,7 @@ impl Cluster {
             stopped: BTreeSet::new(),
             held: Vec::new(),
             recorder: Recorder::default(),
+            retries: controllers::Retries::default(),
             cause: None,
             last_change: Time::default(),
         }

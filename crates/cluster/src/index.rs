@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kubarium_objects::{ObjectKey, Text, Value};
+use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
 
 type Keys = Arc<BTreeSet<ObjectKey>>;
 
@@ -22,12 +22,69 @@ pub struct Indexes {
     pods_by_label: BTreeMap<Label, Keys>,
     services_by_selector: BTreeMap<Label, Keys>,
     slices_by_service: BTreeMap<(Text, Text), Keys>,
+    by_selector: BTreeMap<(Text, Label), Keys>,
+    orphans: BTreeMap<(Text, Text), Keys>,
 }
+
+/// Kinds whose label selectors are indexed: their objects select pods or ReplicaSets.
+const SELECTING: &[&str] = &[
+    "daemonsets.apps",
+    "deployments.apps",
+    "jobs.batch",
+    "poddisruptionbudgets.policy",
+    "replicasets.apps",
+    "replicationcontrollers",
+    "statefulsets.apps",
+];
+
+/// Kinds of which those without a managing controller are known apart: they can be adopted.
+const ADOPTABLE: &[&str] = &["controllerrevisions.apps", "pods", "replicasets.apps"];
 
 impl Indexes {
     /// The objects that name `uid` among their owners.
     pub fn dependents(&self, uid: &str) -> impl Iterator<Item = &ObjectKey> + use<'_> {
         keys(self.by_owner.get(uid))
+    }
+
+    /// How many objects name `uid` among their owners.
+    pub fn dependents_count(&self, uid: &str) -> usize {
+        self.by_owner.get(uid).map_or(0, |keys| keys.len())
+    }
+
+    /// The objects of a resource (one of the workloads, or a disruption budget) whose label
+    /// selector can select these labels: all that do, and few others.
+    pub fn selecting(
+        &self,
+        resource: &str,
+        namespace: &str,
+        labels: &Value,
+    ) -> BTreeSet<ObjectKey> {
+        let (resource, namespace) = (Text::from(resource), Text::from(namespace));
+        let none = Text::from("");
+        let any = (none.clone(), none);
+        let labels = labels.entries().iter().map(|(k, v)| (k.clone(), v.text()));
+        let mut found = BTreeSet::new();
+        for (key, value) in labels.chain([any]) {
+            let at = (resource.clone(), (namespace.clone(), key, value));
+            found.extend(keys(self.by_selector.get(&at)).cloned());
+        }
+        found
+    }
+
+    /// The objects of a resource (`pods`, `replicasets.apps`, `controllerrevisions.apps`) in a
+    /// namespace that no controller manages.
+    pub fn orphans(
+        &self,
+        resource: &str,
+        namespace: &str,
+    ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
+        keys(self.orphans.get(&(resource.into(), namespace.into())))
+    }
+
+    /// How many pods of a namespace carry the label `key=value`.
+    pub fn pods_labelled_count(&self, namespace: &Text, key: &Text, value: &Text) -> usize {
+        let label = (namespace.clone(), key.clone(), value.clone());
+        self.pods_by_label.get(&label).map_or(0, |keys| keys.len())
     }
 
     /// The pods bound to a node.
@@ -88,6 +145,25 @@ impl Indexes {
                 .iter()
                 .for_each(|o| insert(&mut self.by_owner, o["uid"].text(), key));
         }
+        if ADOPTABLE.contains(&&*key.resource) {
+            let orphan = |v: &Value| !v.is_null() && v.controller_ref().is_none();
+            let at = (key.resource.clone(), key.namespace.clone());
+            match (orphan(&old), orphan(&new)) {
+                (true, false) => remove(&mut self.orphans, &at, key),
+                (false, true) => insert(&mut self.orphans, at, key),
+                _ => {}
+            }
+        }
+        if SELECTING.contains(&&*key.resource)
+            && !old["spec"]["selector"].same(&new["spec"]["selector"])
+        {
+            if let Some(at) = selecting_at(key, &old) {
+                remove(&mut self.by_selector, &at, key);
+            }
+            if let Some(at) = selecting_at(key, &new) {
+                insert(&mut self.by_selector, at, key);
+            }
+        }
         match &*key.resource {
             "pods" => {
                 let node = |v: &Value| v.at(&["spec", "nodeName"]).clone();
@@ -138,6 +214,24 @@ impl Indexes {
             _ => {}
         }
     }
+}
+
+/// Where an object with a selector is found: under the first label that all it selects carry, or
+/// under an empty one.
+fn selecting_at(key: &ObjectKey, object: &Value) -> Option<(Text, Label)> {
+    let selector = object["spec"].get("selector")?;
+    // A replication controller's selector is a plain map.
+    let plain = &*key.resource == "replicationcontrollers";
+    let labels = if plain {
+        selector
+    } else {
+        &selector["matchLabels"]
+    };
+    let (label, value) = match labels.entries().first() {
+        Some((label, value)) => (label.clone(), value.text()),
+        None => (Text::from(""), Text::from("")),
+    };
+    Some((key.resource.clone(), (key.namespace.clone(), label, value)))
 }
 
 fn relabel(

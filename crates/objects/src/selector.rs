@@ -226,11 +226,23 @@ impl Selector {
         Selector::of(labels.entries().iter().map(equals).collect())
     }
 
-    fn of(mut requirements: Vec<Requirement>) -> Selector {
+    /// Selects what meets all of these requirements, unchecked.
+    pub fn of(mut requirements: Vec<Requirement>) -> Selector {
         requirements.sort_by(|a, b| a.key.cmp(&b.key));
         Selector {
             requirements,
             nothing: false,
+        }
+    }
+
+    /// Selects what both select.
+    #[must_use]
+    pub fn and(mut self, other: Selector) -> Selector {
+        self.requirements.extend(other.requirements);
+        let nothing = self.nothing || other.nothing;
+        Selector {
+            nothing,
+            ..Selector::of(self.requirements)
         }
     }
 

@@ -135,6 +135,12 @@ pub(super) fn prepare_update(
         let status = object["status"].clone();
         let mut kept = old.clone();
         kept["status"] = status;
+        // The Deployment's controller writes the revision along with the status.
+        if &*resource.id() == "deployments.apps"
+            && let Some(annotations) = object["metadata"].get("annotations")
+        {
+            kept["metadata"]["annotations"] = annotations.clone();
+        }
         *object = kept;
         return;
     }

@@ -4,13 +4,40 @@
 //! for one object. It reads the store as its informers would, writes through the API server, and
 //! keeps no state of its own beside what it stores.
 
+//mod daemonset;
+mod deployment;
+//mod disruption;
+//mod endpoints;
+//mod endpointslice;
+//mod garbage_collector;
+//mod job;
+mod namespace;
+mod node_ipam;
+//mod node_lifecycle;
+mod pods;
+//mod pod_gc;
+mod replicaset;
+mod rollout;
+mod root_ca;
+mod service_account;
+//mod slices;
+//mod statefulset;
+//mod taint_eviction;
+mod template;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kubarium_objects::ObjectKey;
+use kubarium_objects::status::Status;
 
 use crate::cluster::{Change, Cluster};
 use crate::event::Component;
 use crate::task::Task;
+
+/// What a sync comes to. After an error it is tried again, later each time.
+type Outcome = Result<(), Status>;
 
 /// One control loop.
 pub(crate) struct Controller {
@@ -18,26 +45,75 @@ pub(crate) struct Controller {
     pub name: &'static str,
     /// Which objects to look at because of a change.
     pub observe: fn(&Cluster, &Change) -> Vec<ObjectKey>,
+    /// How many objects a sync reads. Large ones wait a little longer for further changes, so that
+    /// one sync takes them all, as it does in a real controller that is still busy with the last.
+    pub size: fn(&Cluster, &ObjectKey) -> usize,
     /// Brings the actual state of one object nearer to the desired one.
-    pub sync: fn(&mut Cluster, &Component, &ObjectKey),
+    pub sync: fn(&mut Cluster, &Component, &ObjectKey) -> Outcome,
 }
 
 /// All loops, in the order in which they hear of a change.
-pub(crate) static CONTROLLERS: &[Controller] = &[];
+pub(crate) static CONTROLLERS: &[Controller] = &[
+    service_account::CONTROLLER,
+    root_ca::CONTROLLER,
+    namespace::CONTROLLER,
+    node_ipam::CONTROLLER,
+    //node_lifecycle::CONTROLLER,
+    //taint_eviction::CONTROLLER,
+    deployment::CONTROLLER,
+    replicaset::CONTROLLER,
+    //statefulset::CONTROLLER,
+    //daemonset::CONTROLLER,
+    //job::CONTROLLER,
+    //endpointslice::CONTROLLER,
+    //endpoints::CONTROLLER,
+    //disruption::CONTROLLER,
+    //garbage_collector::CONTROLLER,
+    //pod_gc::CONTROLLER,
+];
+
+/// For controllers whose syncs read few objects.
+fn small(_: &Cluster, _: &ObjectKey) -> usize {
+    0
+}
+
+/// How often the syncs of objects have failed in a row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Retries(Arc<BTreeMap<(&'static str, ObjectKey), u32>>);
 
 /// Tells the controllers of a change.
 pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
-    let delay = Duration::from_millis(cluster.config.timing.watch_ms);
     for controller in CONTROLLERS {
         for key in (controller.observe)(cluster, change) {
-            cluster.enqueue(Task::Controller(controller.name, key), delay);
+            enqueue(cluster, controller, key);
         }
     }
 }
 
-/// Carries out a controller's work item.
+fn enqueue(cluster: &mut Cluster, controller: &Controller, key: ObjectKey) {
+    let size = (controller.size)(cluster, &key) as u64;
+    let delay = Duration::from_millis(cluster.config.timing.watch_ms + size / 50);
+    cluster.enqueue(Task::Controller(controller.name, key), delay);
+}
+
+/// Carries out a controller's work item. One that fails is tried again after 5 ms, 10 ms, … up to
+/// 1000 s, as by client-go's default rate limiter.
 pub(crate) fn run(cluster: &mut Cluster, name: &'static str, key: &ObjectKey) {
-    if let Some(controller) = CONTROLLERS.iter().find(|c| c.name == name) {
-        (controller.sync)(cluster, &Component::Controller(name), key);
+    let Some(controller) = CONTROLLERS.iter().find(|c| c.name == name) else {
+        return;
+    };
+    let outcome = (controller.sync)(cluster, &Component::Controller(name), key);
+    let item = (name, key.clone());
+    if outcome.is_ok() {
+        if cluster.retries.0.contains_key(&item) {
+            Arc::make_mut(&mut cluster.retries.0).remove(&item);
+        }
+        return;
     }
+    let failures = Arc::make_mut(&mut cluster.retries.0)
+        .entry(item)
+        .or_default();
+    *failures = failures.saturating_add(1);
+    let delay = Duration::from_millis(5 << (*failures - 1).min(18)).min(Duration::from_secs(1000));
+    cluster.enqueue(Task::Controller(name, key.clone()), delay);
 }

@@ -1,0 +1,372 @@
+//! replicaset-controller: keeps as many pods as a ReplicaSet asks for
+//! (kubernetes v1.37, `pkg/controller/replicaset`).
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kubarium_objects::status::Status;
+use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
+
+use kubarium_objects::selector::Selector;
+
+use super::{Controller, Outcome, pods, template};
+use crate::api::Subresource;
+use crate::cluster::{Change, Cluster};
+use crate::event::Component;
+use crate::task::Task;
+use crate::time::Time;
+
+const RESOURCE: &str = "replicasets.apps";
+/// The most pods that one sync makes or deletes.
+const BURST: usize = 500;
+
+pub(super) const CONTROLLER: Controller = Controller {
+    name: "replicaset-controller",
+    observe,
+    size: |cluster, key| {
+        cluster
+            .etcd
+            .get(key)
+            .map_or(0, |rs| cluster.index.dependents_count(rs.uid()))
+    },
+    sync,
+};
+
+fn observe(cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
+    match &*change.key.resource {
+        RESOURCE if pods::spec_changed(change) => vec![change.key.clone()],
+        "pods" if pods::matters(change) => {
+            let mut keys = pods::controllers_of(change, "ReplicaSet", RESOURCE);
+            let pod = change.object();
+            if change.new.is_some() && pod.controller_ref().is_none() {
+                keys.extend(
+                    cluster
+                        .index
+                        .selecting(RESOURCE, &change.key.namespace, pod.labels()),
+                );
+            }
+            keys
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
+    let Some(set) = cluster.etcd.get(key).cloned() else {
+        return Ok(());
+    };
+    let active = claim(cluster, by, &set)?;
+    let managed = if set.is_deleting() {
+        Ok(())
+    } else {
+        manage(cluster, by, &set, &active)
+    };
+    update_status(cluster, by, key, managed.as_ref().err())?;
+    managed.map_err(|(_, status)| status)
+}
+
+/// The active pods of a set: those that it controls, without those that its selector has lost,
+/// with the orphans that it selects.
+fn claim(
+    cluster: &mut Cluster,
+    by: &Component,
+    set: &Value,
+) -> Result<Vec<(ObjectKey, Value)>, Status> {
+    let selector = pods::selector(&set["spec"]["selector"]);
+    let (mut claimed, mut lost) = (Vec::new(), Vec::new());
+    for (key, pod) in pods::controlled(cluster, set.uid()) {
+        if !selector.matches(pod.labels()) {
+            lost.push(key.clone());
+        } else if pods::is_active(pod) {
+            claimed.push((key.clone(), pod.clone()));
+        }
+    }
+    for key in lost {
+        release(cluster, by, &key, set.uid())?;
+    }
+    if set.is_deleting() {
+        return Ok(claimed);
+    }
+    let orphans: Vec<ObjectKey> = cluster
+        .index
+        .orphans("pods", set.namespace())
+        .filter(|key| {
+            cluster
+                .etcd
+                .get(key)
+                .is_some_and(|pod| pods::is_active(pod) && selector.matches(pod.labels()))
+        })
+        .cloned()
+        .collect();
+    for key in orphans {
+        let owner = pods::controller_ref(set);
+        let pod = cluster.modify(by, &key, Subresource::None, |pod| {
+            pod["metadata"]["ownerReferences"].push(owner)
+        })?;
+        claimed.push((key, pod));
+    }
+    Ok(claimed)
+}
+
+/// Takes `uid` out of an object's owners.
+pub(super) fn release(
+    cluster: &mut Cluster,
+    by: &Component,
+    key: &ObjectKey,
+    uid: &str,
+) -> Outcome {
+    let released = cluster.modify(by, key, Subresource::None, |object| {
+        let owners = object["metadata"]["ownerReferences"].items();
+        let rest: Vec<Value> = owners
+            .iter()
+            .filter(|o| o["uid"].str() != uid)
+            .cloned()
+            .collect();
+        if rest.is_empty() {
+            object.remove(&["metadata", "ownerReferences"]);
+        } else {
+            object["metadata"]["ownerReferences"] = rest.into();
+        }
+    });
+    match released {
+        Err(status) if status.code != 404 => Err(status),
+        _ => Ok(()),
+    }
+}
+
+/// Makes or deletes pods. The error names the condition's reason.
+fn manage(
+    cluster: &mut Cluster,
+    by: &Component,
+    set: &Value,
+    active: &[(ObjectKey, Value)],
+) -> Result<(), (&'static str, Status)> {
+    let wanted = usize::try_from(set["spec"]["replicas"].as_i64().unwrap_or(1)).unwrap_or(0);
+    if active.len() < wanted {
+        let missing = (wanted - active.len()).min(BURST);
+        return slow_start(missing, || {
+            let pod = template::pod(&set["spec"]["template"], set);
+            match template::create_pod(cluster, by, set, pod) {
+                // Every further one would be refused, too, and the set itself is going.
+                Err(status) if template::is_terminating(&status) => Ok(()),
+                result => result.map(drop),
+            }
+        })
+        .map_err(|status| ("FailedCreate", status));
+    }
+    let surplus = (active.len() - wanted).min(BURST);
+    if surplus == 0 {
+        return Ok(());
+    }
+    let mut first_error = Ok(());
+    for key in to_delete(cluster, set, active, surplus) {
+        let deleted = template::delete_pod(cluster, by, set, &key);
+        first_error = first_error.and(deleted.map_err(|status| ("FailedDelete", status)));
+    }
+    first_error
+}
+
+/// Does something `count` times, in batches of 1, 2, 4, …; the first batch with an error is the
+/// last, so that what cannot succeed is not tried hundreds of times.
+pub(super) fn slow_start(count: usize, mut create: impl FnMut() -> Outcome) -> Outcome {
+    let (mut left, mut batch) = (count, 1);
+    while left > 0 {
+        let now = batch.min(left);
+        let mut outcome = Ok(());
+        for _ in 0..now {
+            outcome = outcome.and(create());
+        }
+        outcome?;
+        left -= now;
+        batch *= 2;
+    }
+    Ok(())
+}
+
+/// Which pods go first when there are too many.
+fn to_delete(
+    cluster: &Cluster,
+    set: &Value,
+    active: &[(ObjectKey, Value)],
+    count: usize,
+) -> Vec<ObjectKey> {
+    if count == active.len() {
+        return active.iter().map(|(key, _)| key.clone()).collect();
+    }
+    let crowd = crowd(cluster, set, active);
+    let mut ranked: Vec<(&ObjectKey, &Value)> = active.iter().map(|(k, p)| (k, p)).collect();
+    ranked.sort_by(|(_, a), (_, b)| compare(a, b, &crowd, cluster.now));
+    ranked
+        .into_iter()
+        .take(count)
+        .map(|(key, _)| key.clone())
+        .collect()
+}
+
+/// How many active pods of the set's whole family (all sets of its owner) each node has.
+fn crowd(cluster: &Cluster, set: &Value, active: &[(ObjectKey, Value)]) -> BTreeMap<Text, usize> {
+    let mut crowd = BTreeMap::new();
+    let mut count = |pod: &Value| *crowd.entry(pod["spec"]["nodeName"].text()).or_insert(0) += 1;
+    let Some(owner) = set.controller_ref() else {
+        active.iter().for_each(|(_, pod)| count(pod));
+        return crowd;
+    };
+    let family = cluster
+        .index
+        .dependents(owner.uid())
+        .filter(|key| &*key.resource == RESOURCE);
+    for sibling in family.filter_map(|key| cluster.etcd.get(key)) {
+        pods::controlled(cluster, sibling.uid())
+            .filter(|(_, pod)| pods::is_active(pod))
+            .for_each(|(_, pod)| count(pod));
+    }
+    crowd
+}
+
+/// `Less`: `a` goes before `b` (kubernetes v1.37, `pkg/controller`, ActivePodsWithRanks).
+fn compare(a: &Value, b: &Value, crowd: &BTreeMap<Text, usize>, now: Time) -> Ordering {
+    let assigned = |p: &Value| !p["spec"]["nodeName"].is_empty();
+    let phase = |p: &Value| match p["status"]["phase"].str() {
+        "Pending" => 0,
+        "Unknown" => 1,
+        _ => 2,
+    };
+    let cost = |p: &Value| {
+        p.annotation("controller.kubernetes.io/pod-deletion-cost")
+            .and_then(|c| c.parse::<i32>().ok())
+            .unwrap_or(0)
+    };
+    let crowded = |p: &Value| {
+        crowd
+            .get(&p["spec"]["nodeName"].text())
+            .copied()
+            .unwrap_or(0)
+    };
+    let restarts = |p: &Value| {
+        let most = |list: &str| {
+            p["status"][list]
+                .items()
+                .iter()
+                .map(|c| c["restartCount"].as_i64().unwrap_or(0))
+                .max()
+        };
+        most("containerStatuses").max(most("initContainerStatuses"))
+    };
+    let born = |p: &Value| p.creation_timestamp().and_then(Time::parse);
+    assigned(a)
+        .cmp(&assigned(b))
+        .then_with(|| phase(a).cmp(&phase(b)))
+        .then_with(|| pods::is_ready(a).cmp(&pods::is_ready(b)))
+        .then_with(|| cost(a).cmp(&cost(b)))
+        .then_with(|| crowded(b).cmp(&crowded(a)))
+        .then_with(|| younger(pods::ready_since(a), pods::ready_since(b), a, b, now))
+        .then_with(|| restarts(b).cmp(&restarts(a)))
+        .then_with(|| younger(born(a), born(b), a, b, now))
+}
+
+/// The younger one first; ages of the same order of magnitude count as equal, and chance (the uid)
+/// decides, so that not all the newest pods go (KEP-2185).
+fn younger(a: Option<Time>, b: Option<Time>, pod_a: &Value, pod_b: &Value, now: Time) -> Ordering {
+    if a == b {
+        return Ordering::Equal;
+    }
+    let (Some(a), Some(b)) = (a, b) else {
+        return a.is_some().cmp(&b.is_some());
+    };
+    let magnitude = |t: Time| now.since(t).as_secs().checked_ilog2().map_or(-1, i64::from);
+    magnitude(a)
+        .cmp(&magnitude(b))
+        .then_with(|| pod_a.uid().cmp(pod_b.uid()))
+}
+
+fn update_status(
+    cluster: &mut Cluster,
+    by: &Component,
+    key: &ObjectKey,
+    error: Option<&(&'static str, Status)>,
+) -> Outcome {
+    let Some(set) = cluster.etcd.get(key).cloned() else {
+        return Ok(());
+    };
+    let min_ready = set["spec"]["minReadySeconds"].as_i64().unwrap_or(0);
+    let template = Selector::from_map(&set["spec"]["template"]["metadata"]["labels"]);
+    let (mut replicas, mut labeled, mut ready, mut available, mut terminating) =
+        (0_i64, 0_i64, 0_i64, 0_i64, 0_i64);
+    let mut next: Option<Time> = None;
+    for (_, pod) in pods::controlled(cluster, set.uid()) {
+        if pods::is_over(pod) {
+            continue;
+        }
+        if pod.is_deleting() {
+            terminating += 1;
+            continue;
+        }
+        replicas += 1;
+        labeled += i64::from(template.matches(pod.labels()));
+        if pods::is_ready(pod) {
+            ready += 1;
+            if pods::is_available(pod, min_ready, cluster.now) {
+                available += 1;
+            } else if let Some(since) = pods::ready_since(pod) {
+                let at = since + Duration::from_secs(min_ready.unsigned_abs());
+                next = Some(next.map_or(at, |n| n.min(at)));
+            }
+        }
+    }
+    if let Some(at) = next {
+        cluster.enqueue(
+            Task::Controller(CONTROLLER.name, key.clone()),
+            at.since(cluster.now),
+        );
+    }
+    let mut updated = set.clone();
+    let status = &mut updated["status"];
+    status["replicas"] = replicas.into();
+    for (field, count) in [
+        ("fullyLabeledReplicas", labeled),
+        ("readyReplicas", ready),
+        ("availableReplicas", available),
+    ] {
+        if count == 0 {
+            status.remove(&[field]);
+        } else {
+            status[field] = count.into();
+        }
+    }
+    status["terminatingReplicas"] = terminating.into();
+    status["observedGeneration"] = set.generation().into();
+    failure_condition(status, error, cluster.now);
+    if updated.same(&set) {
+        return Ok(());
+    }
+    cluster.update_status(by, updated).map(drop)
+}
+
+fn failure_condition(status: &mut Value, error: Option<&(&'static str, Status)>, now: Time) {
+    let old = status["conditions"]
+        .items()
+        .iter()
+        .find(|c| c["type"].str() == "ReplicaFailure");
+    match (error, old) {
+        (Some((reason, error)), None) => {
+            let condition =
+                pods::new_condition("ReplicaFailure", true, reason, &error.message, now);
+            status["conditions"].push(condition);
+        }
+        (None, Some(_)) => {
+            let rest: Vec<Value> = status["conditions"]
+                .items()
+                .iter()
+                .filter(|c| c["type"].str() != "ReplicaFailure")
+                .cloned()
+                .collect();
+            if rest.is_empty() {
+                status.remove(&["conditions"]);
+            } else {
+                status["conditions"] = rest.into();
+            }
+        }
+        _ => {}
+    }
+}

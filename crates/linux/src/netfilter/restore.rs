@@ -1,1 +1,0 @@
-//! `iptables-restore` and `iptables-save`: rules as text.
