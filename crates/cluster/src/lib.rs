@@ -24,6 +24,7 @@ pub mod runtime;
 pub mod scheduler;
 pub mod task;
 pub mod time;
+pub mod trace;
 
 pub use cluster::{Change, Cluster};
 pub use config::Config;

@@ -1,0 +1,448 @@
+//! Connection tracking: which packets belong together, and what NAT made of their addresses
+//! (`net/netfilter/nf_conntrack_core.c`, `nf_conntrack_proto_*.c`, Linux 6.x).
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+
+use serde::Serialize;
+
+use crate::packet::{Headers, Protocol, TcpFlags, Transport};
+use crate::time::Time;
+
+/// Addresses and ports of one direction. For ICMP echoes `sport` is the identifier and `dport` holds type and code.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+pub struct Tuple {
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Source address.
+    pub src: Ipv4Addr,
+    /// Destination address.
+    pub dst: Ipv4Addr,
+    /// Source port.
+    pub sport: u16,
+    /// Destination port.
+    pub dport: u16,
+}
+
+impl Tuple {
+    /// The tuple of a packet; None for what is not tracked by its headers (ICMP errors).
+    #[must_use]
+    pub fn of(headers: &Headers) -> Option<Tuple> {
+        let (sport, dport) = match headers.l4 {
+            Transport::Icmp {
+                kind: 8, code, id, ..
+            } => (id, 8 << 8 | u16::from(code)),
+            Transport::Icmp {
+                kind: 0, code, id, ..
+            } => (id, u16::from(code)),
+            Transport::Icmp { .. } => return None,
+            other => other.ports(),
+        };
+        Some(Tuple {
+            protocol: headers.ip.protocol,
+            src: headers.ip.src,
+            dst: headers.ip.dst,
+            sport,
+            dport,
+        })
+    }
+
+    /// The tuple of the answers.
+    #[must_use]
+    pub fn inverted(self) -> Tuple {
+        if self.protocol == Protocol::ICMP {
+            let kind = if self.dport >> 8 == 8 {
+                self.dport & 0xff
+            } else {
+                8 << 8 | (self.dport & 0xff)
+            };
+            return Tuple {
+                src: self.dst,
+                dst: self.src,
+                dport: kind,
+                ..self
+            };
+        }
+        Tuple {
+            src: self.dst,
+            dst: self.src,
+            sport: self.dport,
+            dport: self.sport,
+            ..self
+        }
+    }
+
+    fn key(self) -> u128 {
+        u128::from(self.src.to_bits()) << 72
+            | u128::from(self.dst.to_bits()) << 40
+            | u128::from(self.sport) << 24
+            | u128::from(self.dport) << 8
+            | u128::from(self.protocol.0)
+    }
+
+    fn print(self, out: &mut String) {
+        let _ = write!(out, "src={} dst={} ", self.src, self.dst);
+        let _ = match self.protocol {
+            Protocol::ICMP => write!(
+                out,
+                "type={} code={} id={} ",
+                self.dport >> 8,
+                self.dport & 0xff,
+                self.sport
+            ),
+            _ => write!(out, "sport={} dport={} ", self.sport, self.dport),
+        };
+    }
+}
+
+/// Which way a packet of a connection goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs)]
+pub enum Direction {
+    Original,
+    Reply,
+}
+
+impl Direction {
+    /// The other way.
+    #[must_use]
+    pub fn other(self) -> Direction {
+        match self {
+            Direction::Original => Direction::Reply,
+            Direction::Reply => Direction::Original,
+        }
+    }
+}
+
+/// A TCP connection's state as conntrack sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs)]
+pub enum TcpState {
+    SynSent,
+    SynRecv,
+    Established,
+    FinWait,
+    CloseWait,
+    LastAck,
+    TimeWait,
+    Close,
+}
+
+impl TcpState {
+    /// `SYN_SENT` …
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            TcpState::SynSent => "SYN_SENT",
+            TcpState::SynRecv => "SYN_RECV",
+            TcpState::Established => "ESTABLISHED",
+            TcpState::FinWait => "FIN_WAIT",
+            TcpState::CloseWait => "CLOSE_WAIT",
+            TcpState::LastAck => "LAST_ACK",
+            TcpState::TimeWait => "TIME_WAIT",
+            TcpState::Close => "CLOSE",
+        }
+    }
+
+    /// Seconds that a silent connection is kept in this state.
+    fn timeout(self) -> u64 {
+        match self {
+            TcpState::SynSent | TcpState::FinWait | TcpState::TimeWait => 120,
+            TcpState::SynRecv | TcpState::CloseWait => 60,
+            TcpState::Established => 432_000,
+            TcpState::LastAck => 30,
+            TcpState::Close => 10,
+        }
+    }
+}
+
+/// One connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Entry {
+    /// As the first packet had it.
+    pub original: Tuple,
+    /// As answers have it.
+    pub reply: Tuple,
+    /// TCP's state.
+    pub tcp: Option<TcpState>,
+    /// An answer was seen.
+    pub seen_reply: bool,
+    /// Both sides take part: not thrown out early when the table is full.
+    pub assured: bool,
+    /// The source (destination) is changed.
+    pub snat: bool,
+    /// The destination is changed.
+    pub dnat: bool,
+    /// Has source NAT (and destination NAT) been decided, be it for nothing?
+    pub(crate) snat_done: bool,
+    pub(crate) dnat_done: bool,
+    /// The connection's mark.
+    pub mark: u32,
+    /// When it is forgotten.
+    pub expires: Time,
+    /// UDP: from when on it counts as a stream.
+    pub(crate) stream: Time,
+    /// TCP: which side closed first.
+    pub(crate) closer: Option<Direction>,
+    /// TCP: the side that closed second has, too.
+    pub(crate) both_closed: bool,
+}
+
+impl Entry {
+    pub(crate) fn new(original: Tuple, now: Time) -> Entry {
+        Entry {
+            original,
+            reply: original.inverted(),
+            tcp: None,
+            seen_reply: false,
+            assured: false,
+            snat: false,
+            dnat: false,
+            snat_done: false,
+            dnat_done: false,
+            mark: 0,
+            expires: now,
+            stream: now + Time::from_secs(2),
+            closer: None,
+            both_closed: false,
+        }
+    }
+
+    /// The tuple of one direction.
+    #[must_use]
+    pub fn tuple(&self, direction: Direction) -> Tuple {
+        match direction {
+            Direction::Original => self.original,
+            Direction::Reply => self.reply,
+        }
+    }
+
+    /// Takes note of a packet. False: it makes no sense here (INVALID).
+    pub(crate) fn packet(&mut self, headers: &Headers, direction: Direction, now: Time) -> bool {
+        let seconds = match headers.l4 {
+            Transport::Tcp { flags, .. } => match self.tcp_packet(flags, direction) {
+                Some(state) => {
+                    self.tcp = Some(state);
+                    state.timeout()
+                }
+                None => return false,
+            },
+            Transport::Udp { .. } => {
+                if direction == Direction::Reply {
+                    self.seen_reply = true;
+                }
+                if self.seen_reply && now > self.stream {
+                    self.assured = true;
+                    120
+                } else {
+                    30
+                }
+            }
+            Transport::Icmp { .. } => 30,
+            _ => 600,
+        };
+        if direction == Direction::Reply {
+            self.seen_reply = true;
+        }
+        self.expires = now + Time::from_secs(seconds);
+        true
+    }
+
+    /// The state after a segment, after the table in `nf_conntrack_proto_tcp.c`, without its window checks.
+    fn tcp_packet(&mut self, flags: TcpFlags, direction: Direction) -> Option<TcpState> {
+        use TcpState::{
+            Close, CloseWait, Established, FinWait, LastAck, SynRecv, SynSent, TimeWait,
+        };
+        let original = direction == Direction::Original;
+        let Some(state) = self.tcp else {
+            // A first packet: SYN, or the middle of a connection that was there before (`nf_conntrack_tcp_loose`).
+            return if flags.has(TcpFlags::RST)
+                || flags.has(TcpFlags::SYN_ACK)
+                || flags.has(TcpFlags::FIN) && !flags.has(TcpFlags::ACK)
+            {
+                None
+            } else if flags.has(TcpFlags::SYN) {
+                Some(SynSent)
+            } else if flags.has(TcpFlags::ACK) {
+                Some(Established)
+            } else {
+                None
+            };
+        };
+        if flags.has(TcpFlags::RST) {
+            return Some(Close);
+        }
+        if flags.has(TcpFlags::SYN_ACK) {
+            return match (state, original) {
+                (SynSent | SynRecv, false) => Some(SynRecv),
+                (state, _) => Some(state),
+            };
+        }
+        if flags.has(TcpFlags::SYN) {
+            return match (state, original) {
+                (TimeWait | Close, true) => {
+                    self.closer = None;
+                    self.both_closed = false;
+                    Some(SynSent)
+                }
+                (state, _) => Some(state),
+            };
+        }
+        if flags.has(TcpFlags::FIN) {
+            return Some(match state {
+                SynRecv | Established => {
+                    self.closer = Some(direction);
+                    FinWait
+                }
+                FinWait | CloseWait if self.closer != Some(direction) => {
+                    self.both_closed = true;
+                    LastAck
+                }
+                state => state,
+            });
+        }
+        Some(match (state, original) {
+            (SynSent, true) => SynSent,
+            (SynRecv, true) => {
+                self.assured = true;
+                Established
+            }
+            (FinWait, _) if self.closer != Some(direction) => CloseWait,
+            (LastAck, _) if self.closer == Some(direction) => TimeWait,
+            (state, _) => state,
+        })
+    }
+
+    /// The line of `conntrack -L`, without its end.
+    #[must_use]
+    pub fn line(&self, now: Time) -> String {
+        let protocol = self.original.protocol;
+        let name = protocol.name().unwrap_or("unknown");
+        let mut out = format!(
+            "{name:<8} {} {} ",
+            protocol.0,
+            (self.expires - now).as_secs()
+        );
+        if let Some(state) = self.tcp {
+            let _ = write!(out, "{} ", state.name());
+        }
+        self.original.print(&mut out);
+        if !self.seen_reply {
+            out.push_str("[UNREPLIED] ");
+        }
+        self.reply.print(&mut out);
+        if self.assured {
+            out.push_str("[ASSURED] ");
+        }
+        let _ = write!(out, "mark={} use=1", self.mark);
+        out
+    }
+}
+
+/// A namespace's connections, by number and by the tuples of both directions.
+#[derive(Clone, Debug, Default)]
+pub struct Conntrack {
+    entries: BTreeMap<u64, Entry>,
+    tuples: BTreeMap<u128, (u64, Direction)>,
+    next: u64,
+    swept: usize,
+}
+
+impl Conntrack {
+    /// The living connections, oldest first, with their numbers.
+    pub fn iter(&self, now: Time) -> impl Iterator<Item = (u64, &Entry)> {
+        self.entries
+            .iter()
+            .filter(move |(_, e)| e.expires > now)
+            .map(|(id, e)| (*id, e))
+    }
+
+    /// How many entries there are, those expired but not yet swept included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// No entry at all?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// One connection.
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
+    }
+
+    /// The living connection that a tuple belongs to, and which way it goes.
+    #[must_use]
+    pub fn find(&self, tuple: Tuple, now: Time) -> Option<(u64, Direction)> {
+        let (id, direction) = self.tuples.get(&tuple.key())?;
+        self.entries.get(id).filter(|e| e.expires > now)?;
+        Some((*id, *direction))
+    }
+
+    /// Enters a connection.
+    pub(crate) fn insert(&mut self, entry: Entry, now: Time) -> u64 {
+        if self.entries.len() >= 64.max(self.swept * 2) {
+            self.sweep(now);
+        }
+        let id = self.next;
+        self.next += 1;
+        for (tuple, direction) in [
+            (entry.original, Direction::Original),
+            (entry.reply, Direction::Reply),
+        ] {
+            if let Some((old, _)) = self.tuples.insert(tuple.key(), (id, direction)) {
+                self.remove(old);
+                self.tuples.insert(tuple.key(), (id, direction));
+            }
+        }
+        self.entries.insert(id, entry);
+        id
+    }
+
+    /// Forgets what has expired.
+    pub fn sweep(&mut self, now: Time) {
+        let dead: Vec<u64> = self
+            .entries
+            .iter()
+            .filter(|(_, e)| e.expires <= now)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in dead {
+            self.remove(id);
+        }
+        self.swept = self.entries.len();
+    }
+
+    /// Forgets one connection.
+    pub fn remove(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        for tuple in [entry.original, entry.reply] {
+            if self.tuples.get(&tuple.key()).is_some_and(|t| t.0 == id) {
+                self.tuples.remove(&tuple.key());
+            }
+        }
+        Some(entry)
+    }
+
+    /// Forgets every living connection that a condition holds for; says how many (`conntrack -D`).
+    pub fn delete(&mut self, now: Time, which: impl Fn(&Entry) -> bool) -> usize {
+        let ids: Vec<u64> = self
+            .iter(now)
+            .filter(|(_, e)| which(e))
+            .map(|(id, _)| id)
+            .collect();
+        for id in &ids {
+            self.remove(*id);
+        }
+        ids.len()
+    }
+}

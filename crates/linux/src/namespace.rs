@@ -1,0 +1,204 @@
+//! One network namespace: what a node or a pod has for itself.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use crate::conntrack::Conntrack;
+use crate::link::{LinkId, NamespaceId};
+use crate::neighbour::Neighbour;
+use crate::netfilter::Netfilter;
+use crate::packet::Protocol;
+use crate::route::{DEFAULT, Flow, IpRule, LOCAL, MAIN, Route, RouteTable};
+use crate::sysctl::Sysctls;
+
+/// A socket that accepts connections or datagrams.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Listener {
+    /// TCP, UDP or SCTP.
+    pub protocol: Protocol,
+    /// Its port.
+    pub port: u16,
+    /// Its address; `0.0.0.0` for all.
+    pub address: Ipv4Addr,
+    /// What the one who opened it calls it.
+    pub token: u64,
+}
+
+/// A network namespace.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    /// Its number.
+    pub id: NamespaceId,
+    /// Its name.
+    pub name: Arc<str>,
+    pub(crate) links: Vec<LinkId>,
+    pub(crate) next_ifindex: u32,
+    pub(crate) local: RouteTable,
+    pub(crate) main: RouteTable,
+    pub(crate) tables: Option<Box<BTreeMap<u32, RouteTable>>>,
+    pub(crate) rules: Option<Box<Vec<IpRule>>>,
+    pub(crate) neighbours: BTreeMap<(LinkId, Ipv4Addr), Neighbour>,
+    pub(crate) sysctls: Sysctls,
+    pub(crate) bridge_nf: bool,
+    pub(crate) listeners: Vec<Listener>,
+    /// Path MTUs learned from "fragmentation needed".
+    pub(crate) path_mtu: BTreeMap<Ipv4Addr, u32>,
+    pub(crate) packet_id: u16,
+    /// Packet filter rules and what belongs to them.
+    pub netfilter: Netfilter,
+    /// Connections that netfilter tracks.
+    pub conntrack: Arc<Conntrack>,
+}
+
+impl Namespace {
+    pub(crate) fn new(id: NamespaceId, name: Arc<str>, conntrack: Arc<Conntrack>) -> Namespace {
+        Namespace {
+            id,
+            name,
+            links: Vec::new(),
+            next_ifindex: 1,
+            local: RouteTable::default(),
+            main: RouteTable::default(),
+            tables: None,
+            rules: None,
+            neighbours: BTreeMap::new(),
+            sysctls: Sysctls::default(),
+            bridge_nf: true,
+            listeners: Vec::new(),
+            path_mtu: BTreeMap::new(),
+            packet_id: 0,
+            netfilter: Netfilter::default(),
+            conntrack,
+        }
+    }
+
+    /// Its devices in the order of their index.
+    #[must_use]
+    pub fn links(&self) -> &[LinkId] {
+        &self.links
+    }
+
+    /// Kernel parameters; set them with `Network::set_sysctl`.
+    #[must_use]
+    pub fn sysctls(&self) -> &Sysctls {
+        &self.sysctls
+    }
+
+    /// A routing table (`MAIN`, `LOCAL`, or another's number), None if nothing was ever put into it.
+    #[must_use]
+    pub fn table(&self, number: u32) -> Option<&RouteTable> {
+        match number {
+            MAIN => Some(&self.main),
+            LOCAL => Some(&self.local),
+            other => self.tables.as_ref()?.get(&other),
+        }
+    }
+
+    /// A routing table to change.
+    pub fn table_mut(&mut self, number: u32) -> &mut RouteTable {
+        match number {
+            MAIN => &mut self.main,
+            LOCAL => &mut self.local,
+            other => self
+                .tables
+                .get_or_insert_default()
+                .entry(other)
+                .or_default(),
+        }
+    }
+
+    /// The routing policy, by priority.
+    #[must_use]
+    pub fn rules(&self) -> Vec<IpRule> {
+        self.rules
+            .as_ref()
+            .map_or_else(IpRule::defaults, |rules| rules.to_vec())
+    }
+
+    /// The routing policy to change; keep it sorted by priority.
+    pub fn rules_mut(&mut self) -> &mut Vec<IpRule> {
+        self.rules
+            .get_or_insert_with(|| Box::new(IpRule::defaults()))
+    }
+
+    /// The route of a packet and the table that has it.
+    #[must_use]
+    pub fn route(&self, flow: &Flow) -> Option<(&Route, u32)> {
+        let Some(rules) = &self.rules else {
+            return self
+                .local
+                .lookup(flow.dst, flow.oif)
+                .map(|r| (r, LOCAL))
+                .or_else(|| {
+                    let main = self.main.lookup(flow.dst, flow.oif).map(|r| (r, MAIN));
+                    main.or_else(|| {
+                        Some((self.table(DEFAULT)?.lookup(flow.dst, flow.oif)?, DEFAULT))
+                    })
+                });
+        };
+        rules.iter().find_map(|rule| {
+            let applies = rule
+                .from
+                .is_none_or(|net| flow.src.is_some_and(|src| net.contains(&src)))
+                && rule.to.is_none_or(|net| net.contains(&flow.dst))
+                && rule
+                    .mark
+                    .is_none_or(|(value, mask)| flow.mark & mask == value & mask)
+                && rule.iif.is_none_or(|dev| flow.iif == Some(dev));
+            if !applies {
+                return None;
+            }
+            Some((
+                self.table(rule.table)?.lookup(flow.dst, flow.oif)?,
+                rule.table,
+            ))
+        })
+    }
+
+    /// Is this one of the namespace's own addresses? (The whole of 127.0.0.0/8 is.)
+    #[must_use]
+    pub fn is_local(&self, address: Ipv4Addr) -> bool {
+        self.local
+            .lookup(address, None)
+            .is_some_and(|r| r.kind == crate::route::RouteKind::Local)
+    }
+
+    /// The neighbour table, by device and address.
+    pub fn neighbours(&self) -> impl Iterator<Item = (LinkId, Ipv4Addr, &Neighbour)> {
+        self.neighbours
+            .iter()
+            .map(|((link, address), n)| (*link, *address, n))
+    }
+
+    /// Sets or replaces an entry of the neighbour table.
+    pub fn set_neighbour(&mut self, link: LinkId, address: Ipv4Addr, neighbour: Neighbour) {
+        self.neighbours.insert((link, address), neighbour);
+    }
+
+    /// Removes an entry of the neighbour table; false if there was none.
+    pub fn remove_neighbour(&mut self, link: LinkId, address: Ipv4Addr) -> bool {
+        self.neighbours.remove(&(link, address)).is_some()
+    }
+
+    /// Sockets that accept, by protocol and port.
+    #[must_use]
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// The socket that a packet to this address and port reaches: one bound to the address before one bound to all.
+    #[must_use]
+    pub fn listener(&self, protocol: Protocol, address: Ipv4Addr, port: u16) -> Option<&Listener> {
+        let start = self
+            .listeners
+            .partition_point(|l| (l.protocol, l.port) < (protocol, port));
+        let all = self.listeners.get(start..).unwrap_or_default();
+        let mut same = all
+            .iter()
+            .take_while(|l| l.protocol == protocol && l.port == port);
+        same.clone()
+            .find(|l| l.address == address)
+            .or_else(|| same.find(|l| l.address.is_unspecified()))
+    }
+}

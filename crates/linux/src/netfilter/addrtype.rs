@@ -1,0 +1,150 @@
+//! `-m addrtype`: what kind of address routing takes it for.
+
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+
+use super::arguments::Arguments;
+use super::evaluate::Context;
+use crate::link::LinkId;
+use crate::namespace::Namespace;
+use crate::route::RouteKind;
+
+const TYPES: [(u16, &str); 8] = [
+    (1, "UNSPEC"),
+    (2, "UNICAST"),
+    (4, "LOCAL"),
+    (8, "BROADCAST"),
+    (16, "MULTICAST"),
+    (32, "BLACKHOLE"),
+    (64, "UNREACHABLE"),
+    (128, "PROHIBIT"),
+];
+
+/// Types of source and destination address.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AddrType {
+    source: Option<(u16, bool)>,
+    destination: Option<(u16, bool)>,
+    limit_in: bool,
+    limit_out: bool,
+}
+
+fn names(types: u16) -> String {
+    TYPES
+        .iter()
+        .filter(|t| types & t.0 != 0)
+        .map(|t| t.1)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+fn type_of(namespace: &Namespace, address: Ipv4Addr, dev: Option<LinkId>) -> u16 {
+    if address.is_unspecified() {
+        return 1;
+    }
+    if address.is_multicast() {
+        return 16;
+    }
+    if address.is_broadcast() {
+        return 8;
+    }
+    match namespace.local.lookup(address, dev).map(|r| r.kind) {
+        Some(RouteKind::Local) => 4,
+        Some(RouteKind::Broadcast) => 8,
+        _ => match namespace.main.lookup(address, None).map(|r| r.kind) {
+            Some(RouteKind::Blackhole) => 32,
+            Some(RouteKind::Unreachable) => 64,
+            Some(RouteKind::Prohibit) => 128,
+            _ => 2,
+        },
+    }
+}
+
+impl AddrType {
+    pub(crate) fn option(
+        &mut self,
+        word: &str,
+        invert: bool,
+        args: &mut Arguments,
+    ) -> Result<bool, String> {
+        let types = |text: &str| {
+            let bit = |name: &str| {
+                TYPES
+                    .iter()
+                    .find(|t| t.1.eq_ignore_ascii_case(name))
+                    .map(|t| t.0)
+                    .ok_or_else(|| format!("addrtype: bad type `{name}'"))
+            };
+            text.split(',')
+                .map(bit)
+                .try_fold(0, |bits, bit| bit.map(|bit| bits | bit))
+        };
+        match word {
+            "--src-type" => self.source = Some((types(args.value(word)?)?, invert)),
+            "--dst-type" => self.destination = Some((types(args.value(word)?)?, invert)),
+            "--limit-iface-in" => self.limit_in = true,
+            "--limit-iface-out" => self.limit_out = true,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn save(&self, out: &mut String) {
+        out.push_str(" -m addrtype");
+        for (types, option) in [
+            (self.source, "--src-type"),
+            (self.destination, "--dst-type"),
+        ] {
+            if let Some((types, invert)) = types {
+                let _ = write!(
+                    out,
+                    "{} {option} {}",
+                    if invert { " !" } else { "" },
+                    names(types)
+                );
+            }
+        }
+        if self.limit_in {
+            out.push_str(" --limit-iface-in");
+        }
+        if self.limit_out {
+            out.push_str(" --limit-iface-out");
+        }
+    }
+
+    pub(crate) fn list(&self, out: &mut String) {
+        out.push_str(" ADDRTYPE match");
+        for (types, option) in [(self.source, "src-type"), (self.destination, "dst-type")] {
+            if let Some((types, invert)) = types {
+                let _ = write!(
+                    out,
+                    " {option} {}{}",
+                    if invert { "!" } else { "" },
+                    names(types)
+                );
+            }
+        }
+        if self.limit_in {
+            out.push_str(" limit-in");
+        }
+        if self.limit_out {
+            out.push_str(" limit-out");
+        }
+    }
+
+    pub(crate) fn matches(&self, cx: &Context) -> bool {
+        let dev = if self.limit_in {
+            cx.in_link
+        } else if self.limit_out {
+            cx.out_link
+        } else {
+            None
+        };
+        let is = |want: Option<(u16, bool)>, address| {
+            want.is_none_or(|(types, invert)| {
+                (types & type_of(cx.namespace, address, dev) != 0) != invert
+            })
+        };
+        is(self.source, cx.src()) && is(self.destination, cx.dst())
+    }
+}

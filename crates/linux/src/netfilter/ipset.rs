@@ -1,0 +1,173 @@
+//! Address sets (`ipset`), as far as kube-proxy's IPVS mode and policy engines use them.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use crate::packet::{Headers, Protocol};
+
+/// What a set's entries are made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum SetKind {
+    HashIp,
+    HashNet,
+    HashIpPort,
+    HashIpPortIp,
+    HashIpPortNet,
+    BitmapPort,
+}
+
+impl SetKind {
+    /// `hash:ip,port` …
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            SetKind::HashIp => "hash:ip",
+            SetKind::HashNet => "hash:net",
+            SetKind::HashIpPort => "hash:ip,port",
+            SetKind::HashIpPortIp => "hash:ip,port,ip",
+            SetKind::HashIpPortNet => "hash:ip,port,net",
+            SetKind::BitmapPort => "bitmap:port",
+        }
+    }
+
+    /// The kind of a name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<SetKind> {
+        use SetKind::{BitmapPort, HashIp, HashIpPort, HashIpPortIp, HashIpPortNet, HashNet};
+        [
+            HashIp,
+            HashNet,
+            HashIpPort,
+            HashIpPortIp,
+            HashIpPortNet,
+            BitmapPort,
+        ]
+        .into_iter()
+        .find(|k| k.name() == text)
+    }
+}
+
+/// One entry; what its kind does not use is zero.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Entry {
+    /// First address or network.
+    pub net: Ipv4Net,
+    /// Protocol of the port.
+    pub protocol: Protocol,
+    /// Port.
+    pub port: u16,
+    /// Second address or network.
+    pub second: Ipv4Net,
+}
+
+const NOWHERE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0);
+
+impl Default for Entry {
+    fn default() -> Self {
+        Entry {
+            net: NOWHERE,
+            protocol: Protocol(0),
+            port: 0,
+            second: NOWHERE,
+        }
+    }
+}
+
+/// A set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IpSet {
+    /// What its entries are.
+    pub kind: SetKind,
+    entries: BTreeSet<Entry>,
+    /// Lengths of prefixes that occur in a kind with networks.
+    lengths: u64,
+}
+
+impl IpSet {
+    /// An empty set.
+    #[must_use]
+    pub fn new(kind: SetKind) -> IpSet {
+        IpSet {
+            kind,
+            entries: BTreeSet::new(),
+            lengths: 0,
+        }
+    }
+
+    /// Adds an entry; false if it is there.
+    pub fn insert(&mut self, entry: Entry) -> bool {
+        let length = if self.kind == SetKind::HashNet {
+            entry.net.prefix_len()
+        } else {
+            entry.second.prefix_len()
+        };
+        self.lengths |= 1 << length;
+        self.entries.insert(entry)
+    }
+
+    /// Removes an entry; false if there is none.
+    pub fn remove(&mut self, entry: &Entry) -> bool {
+        self.entries.remove(entry)
+    }
+
+    /// The entries in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// Is a packet in the set, taking for each dimension the destination's (true) or the source's value?
+    #[must_use]
+    pub fn test(&self, headers: &Headers, destination: &[bool]) -> bool {
+        let side = |n: usize| destination.get(n).copied().unwrap_or(false);
+        let address = |n: usize| {
+            if side(n) {
+                headers.ip.dst
+            } else {
+                headers.ip.src
+            }
+        };
+        let (sport, dport) = headers.l4.ports();
+        let port = |n: usize| if side(n) { dport } else { sport };
+        let host = crate::network::host;
+        let plain = Entry {
+            protocol: headers.ip.protocol,
+            port: port(1),
+            net: host(address(0)),
+            ..Entry::default()
+        };
+        let prefixes = |address: Ipv4Addr| {
+            (0..=32u8)
+                .rev()
+                .filter(|l| self.lengths & (1 << l) != 0)
+                .filter_map(move |l| Ipv4Net::new(address, l).ok())
+                .map(|n| n.trunc())
+        };
+        match self.kind {
+            SetKind::HashIp => self.entries.contains(&Entry {
+                net: plain.net,
+                ..Entry::default()
+            }),
+            SetKind::HashNet => prefixes(address(0)).any(|net| {
+                self.entries.contains(&Entry {
+                    net,
+                    ..Entry::default()
+                })
+            }),
+            SetKind::HashIpPort => self.entries.contains(&plain),
+            SetKind::HashIpPortIp => self.entries.contains(&Entry {
+                second: host(address(2)),
+                ..plain
+            }),
+            SetKind::HashIpPortNet => {
+                prefixes(address(2)).any(|second| self.entries.contains(&Entry { second, ..plain }))
+            }
+            SetKind::BitmapPort => self.entries.contains(&Entry {
+                port: port(0),
+                ..Entry::default()
+            }),
+        }
+    }
+}

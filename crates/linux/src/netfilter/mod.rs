@@ -1,0 +1,565 @@
+//! Netfilter: tables of chains of rules, and the points of the packet path that ask them.
+//!
+//! Chains are shared data (`Arc<Chain>`): thousands of nodes can hold the same one. What a packet changes (counters,
+//! lists of `recent`, accounting) is kept apart, per namespace and only where something was counted.
+//!
+//! Deliberately absent so far: nftables. `Ruleset` names its place, and `Hook::pipeline` is where its base chains will
+//! be asked, by their priorities, between the tables of iptables.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Time;
+
+pub(crate) mod addrtype;
+mod arguments;
+pub(crate) mod conntrack;
+pub(crate) mod dispatch;
+mod evaluate;
+pub mod ipset;
+pub mod iptables;
+pub(crate) mod list;
+pub(crate) mod misc;
+pub(crate) mod nat;
+pub(crate) mod ports;
+pub(crate) mod recent;
+pub(crate) mod reject;
+pub mod restore;
+pub(crate) mod rule;
+pub(crate) mod set;
+pub(crate) mod statistic;
+
+pub use ipset::{IpSet, SetKind};
+pub use reject::RejectWith;
+pub use rule::{Match, Rule, Target};
+
+/// The points of the packet path where netfilter is asked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Hook {
+    Prerouting,
+    Input,
+    Forward,
+    Output,
+    Postrouting,
+}
+
+impl Hook {
+    /// `PREROUTING` …
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Hook::Prerouting => "PREROUTING",
+            Hook::Input => "INPUT",
+            Hook::Forward => "FORWARD",
+            Hook::Output => "OUTPUT",
+            Hook::Postrouting => "POSTROUTING",
+        }
+    }
+
+    /// Who is asked at this point, in the order of the kernel's priorities (`enum nf_ip_hook_priorities`).
+    #[must_use]
+    pub(crate) fn pipeline(self) -> &'static [Step] {
+        use Step::{Confirm, Iptables, Track};
+        use TableKind::{Filter, Mangle, Nat, Raw};
+        match self {
+            Hook::Prerouting => &[Iptables(Raw), Track, Iptables(Mangle), Iptables(Nat)],
+            Hook::Input => &[Iptables(Mangle), Iptables(Filter), Iptables(Nat), Confirm],
+            Hook::Forward => &[Iptables(Mangle), Iptables(Filter)],
+            Hook::Output => &[
+                Iptables(Raw),
+                Track,
+                Iptables(Mangle),
+                Iptables(Nat),
+                Iptables(Filter),
+            ],
+            Hook::Postrouting => &[Iptables(Mangle), Iptables(Nat), Confirm],
+        }
+    }
+}
+
+/// One step at a hook.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// Find or make the packet's connection.
+    Track,
+    /// A table of iptables.
+    Iptables(TableKind),
+    /// Enter a new connection into the table.
+    Confirm,
+}
+
+/// The kinds of rule sets that a namespace can hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ruleset {
+    /// iptables' tables (by nf_tables, as Debian's iptables 1.8.9 is).
+    Iptables,
+    /// nftables' own tables: not simulated yet.
+    Nftables,
+}
+
+/// The tables of iptables.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum TableKind {
+    Mangle,
+    Raw,
+    Filter,
+    Nat,
+}
+
+impl TableKind {
+    /// In the order in which iptables-save (nf_tables) prints them.
+    pub const ALL: [TableKind; 4] = [
+        TableKind::Mangle,
+        TableKind::Raw,
+        TableKind::Filter,
+        TableKind::Nat,
+    ];
+
+    /// `filter` …
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            TableKind::Mangle => "mangle",
+            TableKind::Raw => "raw",
+            TableKind::Filter => "filter",
+            TableKind::Nat => "nat",
+        }
+    }
+
+    /// The table of a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<TableKind> {
+        TableKind::ALL.into_iter().find(|t| t.name() == name)
+    }
+
+    /// The hooks at which it is asked: its built-in chains, in their order.
+    #[must_use]
+    pub fn hooks(self) -> &'static [Hook] {
+        use Hook::{Forward, Input, Output, Postrouting, Prerouting};
+        match self {
+            TableKind::Mangle => &[Prerouting, Input, Forward, Output, Postrouting],
+            TableKind::Raw => &[Prerouting, Output],
+            TableKind::Filter => &[Input, Forward, Output],
+            TableKind::Nat => &[Prerouting, Input, Output, Postrouting],
+        }
+    }
+
+    fn builtin(self, name: &str) -> Option<Hook> {
+        self.hooks().iter().copied().find(|h| h.name() == name)
+    }
+}
+
+/// A chain's name with its hash at hand: comparing two is comparing numbers.
+#[derive(Clone, Debug)]
+pub struct ChainName {
+    hash: u64,
+    text: Arc<str>,
+}
+
+impl ChainName {
+    /// The name's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<&str> for ChainName {
+    fn from(text: &str) -> Self {
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+        });
+        ChainName {
+            hash,
+            text: text.into(),
+        }
+    }
+}
+
+impl PartialEq for ChainName {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.text == other.text
+    }
+}
+
+impl Eq for ChainName {}
+
+impl PartialOrd for ChainName {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ChainName {
+    /// By hash: for looking up, not for listing.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.hash.cmp(&other.hash).then_with(|| {
+            if Arc::ptr_eq(&self.text, &other.text) {
+                std::cmp::Ordering::Equal
+            } else {
+                self.text.cmp(&other.text)
+            }
+        })
+    }
+}
+
+impl fmt::Display for ChainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What a built-in chain does with packets that no rule decided on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Policy {
+    #[default]
+    Accept,
+    Drop,
+}
+
+impl Policy {
+    /// `ACCEPT`, `DROP`
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::Accept => "ACCEPT",
+            Policy::Drop => "DROP",
+        }
+    }
+}
+
+/// A chain of rules: unchangeable once made, so that namespaces can share it.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// Its name.
+    pub name: ChainName,
+    /// A built-in chain's policy; None for a user's chain.
+    pub policy: Option<Policy>,
+    /// Its rules.
+    pub rules: Vec<Rule>,
+    pub(crate) index: OnceLock<Option<dispatch::Index>>,
+}
+
+impl Chain {
+    /// A chain of these rules.
+    #[must_use]
+    pub fn new(name: ChainName, policy: Option<Policy>, rules: Vec<Rule>) -> Chain {
+        Chain {
+            name,
+            policy,
+            rules,
+            index: OnceLock::new(),
+        }
+    }
+
+    /// `-A NAME …` of one rule (counted from 0), without counters.
+    #[must_use]
+    pub fn rule_text(&self, index: usize) -> String {
+        let mut text = format!("-A {}", self.name);
+        if let Some(rule) = self.rules.get(index) {
+            rule.save(&mut text);
+        }
+        text
+    }
+}
+
+impl PartialEq for Chain {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.policy == other.policy && self.rules == other.rules
+    }
+}
+
+const SHARDS: usize = 32;
+
+/// The chains of one table by name. Its clone is cheap, and a change copies a thirty-second of it.
+#[derive(Clone, Debug)]
+pub struct Table {
+    shards: Arc<[Arc<BTreeMap<ChainName, Arc<Chain>>>; SHARDS]>,
+    builtin: [Option<Arc<Chain>>; 5],
+}
+
+impl Table {
+    /// A table with its built-in chains, empty and accepting.
+    #[must_use]
+    pub fn new(kind: TableKind) -> Table {
+        let mut builtin = [const { None }; 5];
+        for hook in kind.hooks() {
+            builtin[*hook as usize] = Some(Arc::new(Chain::new(
+                hook.name().into(),
+                Some(Policy::Accept),
+                Vec::new(),
+            )));
+        }
+        Table {
+            shards: Arc::new([const { None::<()> }; SHARDS].map(|_| Arc::default())),
+            builtin,
+        }
+    }
+
+    fn hook_of(&self, name: &ChainName) -> Option<usize> {
+        self.builtin
+            .iter()
+            .position(|c| c.as_ref().is_some_and(|c| c.name == *name))
+    }
+
+    /// The built-in chain of a hook, if this table has one there.
+    #[must_use]
+    pub fn builtin(&self, hook: Hook) -> Option<&Arc<Chain>> {
+        self.builtin[hook as usize].as_ref()
+    }
+
+    /// A chain by name.
+    #[must_use]
+    pub fn chain(&self, name: &ChainName) -> Option<&Arc<Chain>> {
+        self.shards[name.hash as usize % SHARDS]
+            .get(name)
+            .or_else(|| self.builtin[self.hook_of(name)?].as_ref())
+    }
+
+    /// Puts a chain in, in place of one of that name.
+    pub(crate) fn insert(&mut self, chain: Arc<Chain>) {
+        if let Some(hook) = self.hook_of(&chain.name) {
+            self.builtin[hook] = Some(chain);
+        } else {
+            let shards = Arc::make_mut(&mut self.shards);
+            Arc::make_mut(&mut shards[chain.name.hash as usize % SHARDS])
+                .insert(chain.name.clone(), chain);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, name: &ChainName) -> Option<Arc<Chain>> {
+        let shard = name.hash as usize % SHARDS;
+        self.shards[shard].get(name)?;
+        Arc::make_mut(&mut Arc::make_mut(&mut self.shards)[shard]).remove(name)
+    }
+
+    /// All chains as iptables lists them: built-in ones by hook, then users' by name.
+    #[must_use]
+    pub fn chains(&self) -> Vec<&Arc<Chain>> {
+        let mut user: Vec<&Arc<Chain>> = self.shards.iter().flat_map(|s| s.values()).collect();
+        user.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
+        self.builtin.iter().flatten().chain(user).collect()
+    }
+
+    /// How many chains a user made.
+    #[must_use]
+    pub fn user_chains(&self) -> usize {
+        self.shards.iter().map(|s| s.len()).sum()
+    }
+}
+
+/// Packets and bytes that passed one rule or policy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Counter {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of their IP packets.
+    pub bytes: u64,
+}
+
+impl Counter {
+    pub(crate) fn count(&mut self, bytes: u32) {
+        self.packets += 1;
+        self.bytes += u64::from(bytes);
+    }
+}
+
+/// Counters of one chain: only of rules that something passed, by index; the policy's is kept beside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ChainCounters {
+    pub policy: Counter,
+    pub rules: Vec<(u32, Counter)>,
+}
+
+impl ChainCounters {
+    pub fn rule(&self, index: usize) -> Counter {
+        self.rules
+            .binary_search_by_key(&(index as u32), |r| r.0)
+            .ok()
+            .and_then(|at| self.rules.get(at))
+            .map_or(Counter::default(), |r| r.1)
+    }
+
+    pub fn rule_mut(&mut self, index: usize) -> &mut Counter {
+        let index = index as u32;
+        let at = match self.rules.binary_search_by_key(&index, |r| r.0) {
+            Ok(at) => at,
+            Err(at) => {
+                self.rules.insert(at, (index, Counter::default()));
+                at
+            }
+        };
+        &mut self.rules[at].1
+    }
+}
+
+/// One address that `recent` remembers, with when it was seen.
+pub(crate) type RecentList = BTreeMap<Ipv4Addr, Vec<Time>>;
+
+/// What packets change in netfilter.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    pub counters: [BTreeMap<ChainName, ChainCounters>; 4],
+    pub recent: BTreeMap<Arc<str>, RecentList>,
+    /// Packets seen by `statistic --mode nth`, by table, chain and rule.
+    pub nth: BTreeMap<(TableKind, ChainName, u32), u32>,
+    pub accounts: BTreeMap<Arc<str>, Counter>,
+}
+
+/// A namespace's packet filter. Its clone is cheap.
+#[derive(Clone, Debug, Default)]
+pub struct Netfilter {
+    tables: [Option<Box<Table>>; 4],
+    sets: Option<Arc<BTreeMap<Arc<str>, IpSet>>>,
+    pub(crate) state: Option<Arc<State>>,
+    tracking: bool,
+}
+
+impl Netfilter {
+    /// A table, None if nothing was ever done to it.
+    #[must_use]
+    pub fn table(&self, kind: TableKind) -> Option<&Table> {
+        self.tables[kind as usize].as_deref()
+    }
+
+    /// A table to change, made if it is not there.
+    pub(crate) fn table_mut(&mut self, kind: TableKind) -> &mut Table {
+        self.tables[kind as usize].get_or_insert_with(|| Box::new(Table::new(kind)))
+    }
+
+    /// Makes a table with its empty built-in chains, as the first use of iptables on it does.
+    pub fn ensure_table(&mut self, kind: TableKind) {
+        self.tracking |= kind == TableKind::Nat;
+        self.table_mut(kind);
+    }
+
+    /// A chain of a table.
+    #[must_use]
+    pub fn chain(&self, table: TableKind, name: &str) -> Option<&Arc<Chain>> {
+        self.table(table)?.chain(&name.into())
+    }
+
+    /// Puts a chain in, in place of one of that name, whose counters are gone with it. This is how rules that were
+    /// made elsewhere, and that other namespaces may share, get in.
+    pub fn set_chain(&mut self, table: TableKind, chain: Arc<Chain>) {
+        self.tracking |= table == TableKind::Nat || chain.rules.iter().any(Rule::needs_tracking);
+        self.forget_counters(table, &chain.name);
+        self.table_mut(table).insert(chain);
+    }
+
+    /// Puts whole tables in that were made elsewhere and that other namespaces may share; counters are gone.
+    pub fn set_table(&mut self, kind: TableKind, table: Table) {
+        self.tracking |= kind == TableKind::Nat
+            || table
+                .chains()
+                .iter()
+                .any(|c| c.rules.iter().any(Rule::needs_tracking));
+        self.tables[kind as usize] = Some(Box::new(table));
+        if self
+            .state
+            .as_ref()
+            .is_some_and(|s| !s.counters[kind as usize].is_empty())
+        {
+            self.state_mut().counters[kind as usize].clear();
+        }
+    }
+
+    /// Removes a user's chain; false if there is none. Jumps to it are the caller's business.
+    pub fn remove_chain(&mut self, table: TableKind, name: &str) -> bool {
+        let name = name.into();
+        self.forget_counters(table, &name);
+        self.tables[table as usize]
+            .as_mut()
+            .is_some_and(|t| t.remove(&name).is_some())
+    }
+
+    pub(crate) fn forget_counters(&mut self, table: TableKind, name: &ChainName) {
+        if self
+            .state
+            .as_ref()
+            .is_some_and(|s| s.counters[table as usize].contains_key(name))
+        {
+            self.state_mut().counters[table as usize].remove(name);
+        }
+    }
+
+    pub(crate) fn state_mut(&mut self) -> &mut State {
+        Arc::make_mut(self.state.get_or_insert_default())
+    }
+
+    pub(crate) fn counters(&self, table: TableKind, name: &ChainName) -> Option<&ChainCounters> {
+        self.state.as_ref()?.counters[table as usize].get(name)
+    }
+
+    /// What passed one rule, counted from 0.
+    #[must_use]
+    pub fn rule_counter(&self, table: TableKind, chain: &str, index: usize) -> Counter {
+        self.counters(table, &chain.into())
+            .map_or(Counter::default(), |c| c.rule(index))
+    }
+
+    /// What a built-in chain's policy decided on.
+    #[must_use]
+    pub fn policy_counter(&self, table: TableKind, chain: &str) -> Counter {
+        self.counters(table, &chain.into())
+            .map_or(Counter::default(), |c| c.policy)
+    }
+
+    /// Does any rule here need connections to be tracked? (The kernel tracks only where one does.)
+    #[must_use]
+    pub fn tracks(&self) -> bool {
+        self.tracking
+    }
+
+    /// Is any table here at all?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(Option::is_none)
+    }
+
+    /// The address sets by name.
+    pub fn sets(&self) -> impl Iterator<Item = (&str, &IpSet)> {
+        self.sets
+            .iter()
+            .flat_map(|s| s.iter())
+            .map(|(n, s)| (&**n, s))
+    }
+
+    /// One address set.
+    #[must_use]
+    pub fn set(&self, name: &str) -> Option<&IpSet> {
+        self.sets.as_ref()?.get(name)
+    }
+
+    /// Puts an address set in, in place of one of that name.
+    pub fn put_set(&mut self, name: &str, set: IpSet) {
+        Arc::make_mut(self.sets.get_or_insert_default()).insert(name.into(), set);
+    }
+
+    /// Removes an address set; false if there is none.
+    pub fn remove_set(&mut self, name: &str) -> bool {
+        self.sets
+            .as_mut()
+            .is_some_and(|s| Arc::make_mut(s).remove(name).is_some())
+    }
+
+    /// Makes an accounting object (`nfacct add`); kept if it is there.
+    pub fn add_account(&mut self, name: &str) {
+        self.state_mut().accounts.entry(name.into()).or_default();
+    }
+
+    /// Accounting objects by name.
+    pub fn accounts(&self) -> impl Iterator<Item = (&str, Counter)> {
+        self.state
+            .iter()
+            .flat_map(|s| s.accounts.iter())
+            .map(|(n, c)| (&**n, *c))
+    }
+}

@@ -1,0 +1,1 @@
+//! `iptables-restore` and `iptables-save`: rules as text.

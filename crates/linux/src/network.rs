@@ -1,0 +1,786 @@
+//! The whole network: namespaces, their devices, and the switches between hosts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+
+use crate::conntrack::Conntrack;
+use crate::errno::Errno;
+use crate::link::{
+    Address, Bridge, DeviceConf, FdbEntry, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope,
+    SegmentId, Vxlan,
+};
+use crate::namespace::{Listener, Namespace};
+use crate::packet::{Mac, Protocol};
+use crate::route::{LOCAL, MAIN, Route, RouteKind, RouteProtocol};
+use crate::slab::Slab;
+
+/// An Ethernet switch that network cards are plugged into. It knows who is where and learns nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Segment {
+    /// Its name.
+    pub name: Arc<str>,
+    pub(crate) ports: BTreeSet<LinkId>,
+    pub(crate) by_mac: BTreeMap<Mac, LinkId>,
+    /// Pairs that frames do not pass between (a fault), the smaller first.
+    pub(crate) cut: BTreeSet<(LinkId, LinkId)>,
+}
+
+const NAME_SHARDS: usize = 64;
+
+/// Everything that packets can pass. A clone is a cheap snapshot: what does not change afterwards stays shared.
+#[derive(Clone, Debug)]
+pub struct Network {
+    pub(crate) namespaces: Slab<Namespace>,
+    pub(crate) links: Slab<Link>,
+    pub(crate) segments: Slab<Segment>,
+    names: Vec<Arc<BTreeMap<Arc<str>, NamespaceId>>>,
+    no_connections: Arc<Conntrack>,
+    lo: Arc<str>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Network::new()
+    }
+}
+
+fn shard(name: &str) -> usize {
+    name.bytes()
+        .fold(0u64, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b))) as usize
+        % NAME_SHARDS
+}
+
+impl Network {
+    /// An empty network.
+    #[must_use]
+    pub fn new() -> Network {
+        Network {
+            namespaces: Slab::default(),
+            links: Slab::default(),
+            segments: Slab::default(),
+            names: vec![Arc::default(); NAME_SHARDS],
+            no_connections: Arc::default(),
+            lo: "lo".into(),
+        }
+    }
+
+    /// A new namespace with `lo` up. Where the name is taken already, the newer one is found by it.
+    pub fn add_namespace(&mut self, name: &str) -> NamespaceId {
+        let id = NamespaceId(self.namespaces.next_id());
+        let name: Arc<str> = name.into();
+        self.namespaces.push(Namespace::new(
+            id,
+            name.clone(),
+            self.no_connections.clone(),
+        ));
+        if let Some(names) = self.names.get_mut(shard(&name)) {
+            Arc::make_mut(names).insert(name, id);
+        }
+        let lo = self.lo.clone();
+        if let Ok(lo) = self.add_link(id, lo, LinkKind::Loopback, Mac::ZERO, 65536) {
+            let net = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);
+            let _ = self.set_up(lo, true);
+            let _ = self.add_address(
+                lo,
+                Address {
+                    scope: Scope::Host,
+                    ..Address::new(net)
+                },
+            );
+        }
+        id
+    }
+
+    /// Removes a namespace with its devices, the other ends of its veth pairs, and what other devices knew of them.
+    pub fn remove_namespace(&mut self, id: NamespaceId) {
+        let Some(namespace) = self.namespaces.get(id.0) else {
+            return;
+        };
+        let name = namespace.name.clone();
+        for link in namespace.links.clone() {
+            let _ = self.destroy_link(link);
+        }
+        if let Some(names) = self.names.get_mut(shard(&name))
+            && names.get(&name) == Some(&id)
+        {
+            Arc::make_mut(names).remove(&name);
+        }
+        self.namespaces.remove(id.0);
+    }
+
+    /// The namespace of a name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<NamespaceId> {
+        self.names.get(shard(name))?.get(name).copied()
+    }
+
+    /// A namespace, None if it is gone.
+    #[must_use]
+    pub fn namespace(&self, id: NamespaceId) -> Option<&Namespace> {
+        self.namespaces.get(id.0)
+    }
+
+    /// A namespace to change.
+    pub fn namespace_mut(&mut self, id: NamespaceId) -> Option<&mut Namespace> {
+        self.namespaces.get_mut(id.0)
+    }
+
+    /// All namespaces in the order they were made.
+    pub fn namespaces(&self) -> impl Iterator<Item = &Namespace> {
+        self.namespaces.iter().map(|(_, n)| n)
+    }
+
+    /// A device, None if it is gone.
+    #[must_use]
+    pub fn link(&self, id: LinkId) -> Option<&Link> {
+        self.links.get(id.0)
+    }
+
+    pub(crate) fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(id.0)
+    }
+
+    /// The device of a name in a namespace.
+    #[must_use]
+    pub fn find_link(&self, namespace: NamespaceId, name: &str) -> Option<LinkId> {
+        let namespace = self.namespace(namespace)?;
+        namespace
+            .links
+            .iter()
+            .copied()
+            .find(|id| self.link(*id).is_some_and(|l| &*l.name == name))
+    }
+
+    /// The devices of a namespace by index.
+    pub fn links_of(&self, namespace: NamespaceId) -> impl Iterator<Item = &Link> {
+        self.namespace(namespace)
+            .into_iter()
+            .flat_map(|n| n.links.iter())
+            .filter_map(|id| self.link(*id))
+    }
+
+    fn add_link(
+        &mut self,
+        namespace: NamespaceId,
+        name: Arc<str>,
+        kind: LinkKind,
+        mac: Mac,
+        mtu: u32,
+    ) -> Result<LinkId, Errno> {
+        if name.is_empty() || name.len() > 15 || name.contains(['/', ' ']) {
+            return Err(Errno::EINVAL);
+        }
+        if self.find_link(namespace, &name).is_some() {
+            return Err(Errno::EEXIST);
+        }
+        let id = LinkId(self.links.next_id());
+        let ns = self.namespaces.get_mut(namespace.0).ok_or(Errno::ENOENT)?;
+        let ifindex = ns.next_ifindex;
+        ns.next_ifindex += 1;
+        ns.links.push(id);
+        let conf = device_conf(ns, &name);
+        self.links.push(Link {
+            id,
+            namespace,
+            ifindex,
+            name,
+            alias: None,
+            mac,
+            mtu,
+            up: false,
+            master: None,
+            port: PortFlags::default(),
+            addresses: Vec::new(),
+            kind,
+            loss: 0,
+            conf,
+        });
+        Ok(id)
+    }
+
+    fn next_mac(&self) -> Mac {
+        Mac::scattered(u64::from(self.links.next_id()))
+    }
+
+    /// A veth pair: one end in each of two namespaces (which may be the same), both down, MTU 1500.
+    /// Errors: EEXIST (a name is taken), EINVAL (no device name), ENOENT (no such namespace).
+    pub fn add_veth(
+        &mut self,
+        a: (NamespaceId, &str),
+        b: (NamespaceId, &str),
+    ) -> Result<(LinkId, LinkId), Errno> {
+        if self.find_link(b.0, b.1).is_some() {
+            return Err(Errno::EEXIST);
+        }
+        self.namespace(b.0).ok_or(Errno::ENOENT)?;
+        let first = LinkId(self.links.next_id());
+        let mac = self.next_mac();
+        self.add_link(
+            a.0,
+            a.1.into(),
+            LinkKind::Veth {
+                peer: LinkId(first.0 + 1),
+            },
+            mac,
+            1500,
+        )?;
+        let mac = self.next_mac();
+        match self.add_link(b.0, b.1.into(), LinkKind::Veth { peer: first }, mac, 1500) {
+            Ok(second) => Ok((first, second)),
+            Err(error) => {
+                self.forget_link(first);
+                Err(error)
+            }
+        }
+    }
+
+    /// A bridge, down, MTU 1500. Errors as `add_veth`.
+    pub fn add_bridge(&mut self, namespace: NamespaceId, name: &str) -> Result<LinkId, Errno> {
+        let mac = self.next_mac();
+        self.add_link(
+            namespace,
+            name.into(),
+            LinkKind::Bridge(Box::new(Bridge::default())),
+            mac,
+            1500,
+        )
+    }
+
+    /// A VXLAN device, down, MTU 1450. Errors as `add_veth`.
+    pub fn add_vxlan(
+        &mut self,
+        namespace: NamespaceId,
+        name: &str,
+        vxlan: Vxlan,
+    ) -> Result<LinkId, Errno> {
+        let mac = self.next_mac();
+        self.add_link(
+            namespace,
+            name.into(),
+            LinkKind::Vxlan(Box::new(vxlan)),
+            mac,
+            1450,
+        )
+    }
+
+    /// A dummy device, down, MTU 1500. Errors as `add_veth`.
+    pub fn add_dummy(&mut self, namespace: NamespaceId, name: &str) -> Result<LinkId, Errno> {
+        let mac = self.next_mac();
+        self.add_link(namespace, name.into(), LinkKind::Dummy, mac, 1500)
+    }
+
+    /// A network card, down, MTU 1500, not plugged in. Errors as `add_veth`.
+    pub fn add_physical(&mut self, namespace: NamespaceId, name: &str) -> Result<LinkId, Errno> {
+        let mac = self.next_mac();
+        self.add_link(
+            namespace,
+            name.into(),
+            LinkKind::Physical { segment: None },
+            mac,
+            1500,
+        )
+    }
+
+    /// Removes a device; of a veth pair both ends. Errors: ENODEV, EOPNOTSUPP (`lo`, a network card).
+    pub fn remove_link(&mut self, id: LinkId) -> Result<(), Errno> {
+        match self.link(id).ok_or(Errno::ENODEV)?.kind {
+            LinkKind::Loopback | LinkKind::Physical { .. } => Err(Errno::EOPNOTSUPP),
+            _ => self.destroy_link(id),
+        }
+    }
+
+    fn destroy_link(&mut self, id: LinkId) -> Result<(), Errno> {
+        let link = self.link(id).ok_or(Errno::ENODEV)?;
+        let (peer, ports) = match &link.kind {
+            LinkKind::Veth { peer } => (Some(*peer), Vec::new()),
+            LinkKind::Bridge(bridge) => (None, bridge.ports.iter().copied().collect()),
+            _ => (None, Vec::new()),
+        };
+        for port in ports {
+            self.set_master(port, None)?;
+        }
+        self.forget_link(id);
+        if let Some(peer) = peer {
+            self.forget_link(peer);
+        }
+        Ok(())
+    }
+
+    /// Takes one device out of everything that knows of it.
+    fn forget_link(&mut self, id: LinkId) {
+        let _ = self.set_up(id, false);
+        let _ = self.set_master(id, None);
+        self.unplug(id);
+        let Some(link) = self.link(id) else { return };
+        if let Some(ns) = self.namespaces.get_mut(link.namespace.0) {
+            ns.links.retain(|l| *l != id);
+            ns.neighbours.retain(|(dev, _), _| *dev != id);
+            ns.local.retain(|r| r.dev != Some(id));
+            ns.main.retain(|r| r.dev != Some(id));
+        }
+        self.links.remove(id.0);
+    }
+
+    /// Moves a device to another namespace, down and without addresses. Errors: ENODEV, ENOENT, EEXIST, EINVAL (`lo`).
+    pub fn move_link(&mut self, id: LinkId, to: NamespaceId, name: &str) -> Result<(), Errno> {
+        let link = self.link(id).ok_or(Errno::ENODEV)?;
+        if matches!(link.kind, LinkKind::Loopback) {
+            return Err(Errno::EINVAL);
+        }
+        if self.find_link(to, name).is_some() {
+            return Err(Errno::EEXIST);
+        }
+        self.namespace(to).ok_or(Errno::ENOENT)?;
+        let from = link.namespace;
+        self.set_up(id, false)?;
+        self.set_master(id, None)?;
+        if let Some(ns) = self.namespaces.get_mut(from.0) {
+            ns.links.retain(|l| *l != id);
+            ns.neighbours.retain(|(dev, _), _| *dev != id);
+            ns.local.retain(|r| r.dev != Some(id));
+        }
+        let ns = self.namespaces.get_mut(to.0).ok_or(Errno::ENOENT)?;
+        let ifindex = ns.next_ifindex;
+        ns.next_ifindex += 1;
+        ns.links.push(id);
+        let conf = device_conf(ns, name);
+        let link = self.links.get_mut(id.0).ok_or(Errno::ENODEV)?;
+        link.namespace = to;
+        link.ifindex = ifindex;
+        link.name = name.into();
+        link.addresses.clear();
+        link.conf = conf;
+        Ok(())
+    }
+
+    /// Sets a device up or down. Down takes its routes and learned neighbours away; up brings back those of its
+    /// addresses, not those set by hand. Errors: ENODEV.
+    pub fn set_up(&mut self, id: LinkId, up: bool) -> Result<(), Errno> {
+        let link = self.links.get_mut(id.0).ok_or(Errno::ENODEV)?;
+        if link.up == up {
+            return Ok(());
+        }
+        link.up = up;
+        let (namespace, addresses) = (link.namespace, link.addresses.clone());
+        if up {
+            for address in addresses {
+                self.add_address_routes(id, address);
+            }
+        } else {
+            let ns = self.namespaces.get_mut(namespace.0).ok_or(Errno::ENODEV)?;
+            ns.main.retain(|r| r.dev != Some(id));
+            ns.local.retain(|r| r.dev != Some(id));
+            for table in ns.tables.iter_mut().flat_map(|t| t.values_mut()) {
+                table.retain(|r| r.dev != Some(id));
+            }
+            ns.neighbours.retain(|(dev, _), _| *dev != id);
+        }
+        Ok(())
+    }
+
+    /// Has the device a carrier: is what it is connected to up as well?
+    #[must_use]
+    pub fn carrier(&self, link: &Link) -> bool {
+        link.up
+            && match &link.kind {
+                LinkKind::Veth { peer } => self.link(*peer).is_some_and(|p| p.up),
+                LinkKind::Bridge(bridge) => bridge
+                    .ports
+                    .iter()
+                    .any(|p| self.link(*p).is_some_and(|l| self.carrier(l))),
+                LinkKind::Physical { segment } => segment.is_some(),
+                _ => true,
+            }
+    }
+
+    /// Errors: ENODEV, EINVAL (below 68 or above 65536).
+    pub fn set_mtu(&mut self, id: LinkId, mtu: u32) -> Result<(), Errno> {
+        if !(68..=65536).contains(&mtu) {
+            return Err(Errno::EINVAL);
+        }
+        self.link_mut(id).ok_or(Errno::ENODEV)?.mtu = mtu;
+        Ok(())
+    }
+
+    /// Errors: ENODEV, EADDRNOTAVAIL (a group address).
+    pub fn set_mac(&mut self, id: LinkId, mac: Mac) -> Result<(), Errno> {
+        if mac.is_group() {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
+        let link = self.link_mut(id).ok_or(Errno::ENODEV)?;
+        let old = std::mem::replace(&mut link.mac, mac);
+        if let LinkKind::Physical {
+            segment: Some(segment),
+        } = link.kind
+            && let Some(segment) = self.segments.get_mut(segment.0)
+        {
+            segment.by_mac.remove(&old);
+            segment.by_mac.insert(mac, id);
+        }
+        Ok(())
+    }
+
+    /// Errors: ENODEV.
+    pub fn set_alias(&mut self, id: LinkId, alias: Option<&str>) -> Result<(), Errno> {
+        self.link_mut(id).ok_or(Errno::ENODEV)?.alias = alias.map(Into::into);
+        Ok(())
+    }
+
+    /// Of 2^31 frames that the device sends, how many are lost. Errors: ENODEV.
+    pub fn set_loss(&mut self, id: LinkId, loss: u32) -> Result<(), Errno> {
+        self.link_mut(id).ok_or(Errno::ENODEV)?.loss = loss;
+        Ok(())
+    }
+
+    /// Makes a device a bridge's port, or takes it off its bridge. Errors: ENODEV, EINVAL (not a bridge, or a bridge
+    /// as a port), EBUSY (a port of another bridge).
+    pub fn set_master(&mut self, id: LinkId, master: Option<LinkId>) -> Result<(), Errno> {
+        let link = self.link(id).ok_or(Errno::ENODEV)?;
+        if link.master == master {
+            return Ok(());
+        }
+        let (old, namespace) = (link.master, link.namespace);
+        if let Some(master) = master {
+            let bridge = self.link(master).ok_or(Errno::ENODEV)?;
+            if bridge.bridge().is_none()
+                || link.bridge().is_some()
+                || matches!(link.kind, LinkKind::Loopback)
+                || bridge.namespace != namespace
+            {
+                return Err(Errno::EINVAL);
+            }
+            if old.is_some() {
+                return Err(Errno::EBUSY);
+            }
+        }
+        if let Some(bridge) = old
+            .and_then(|old| self.link_mut(old))
+            .and_then(Link::bridge_mut)
+        {
+            bridge.ports.remove(&id);
+            bridge.fdb.retain(|_, entry| entry.port != id);
+        }
+        if let Some(bridge) = master
+            .and_then(|master| self.link_mut(master))
+            .and_then(Link::bridge_mut)
+        {
+            bridge.ports.insert(id);
+        }
+        let link = self.link_mut(id).ok_or(Errno::ENODEV)?;
+        link.master = master;
+        link.port = PortFlags::default();
+        Ok(())
+    }
+
+    /// A port's settings on its bridge. Errors: ENODEV, EINVAL (no port).
+    pub fn set_port(&mut self, id: LinkId, flags: PortFlags) -> Result<(), Errno> {
+        let link = self.link_mut(id).ok_or(Errno::ENODEV)?;
+        if link.master.is_none() {
+            return Err(Errno::EINVAL);
+        }
+        link.port = flags;
+        Ok(())
+    }
+
+    /// Sets a bridge's or VXLAN device's forwarding entry. For a bridge `dev` is the port; for VXLAN it is the device
+    /// and `host` the outer destination. Errors: ENODEV, EOPNOTSUPP (neither), EEXIST (that host is listed already).
+    pub fn add_fdb(&mut self, dev: LinkId, mac: Mac, host: Option<Ipv4Addr>) -> Result<(), Errno> {
+        let link = self.link_mut(dev).ok_or(Errno::ENODEV)?;
+        if let (Some(vxlan), Some(host)) = (link.vxlan_mut(), host) {
+            let hosts = vxlan.fdb.entry(mac).or_default();
+            if hosts.contains(&host) {
+                return Err(Errno::EEXIST);
+            }
+            hosts.push(host);
+            return Ok(());
+        }
+        let master = link.master.ok_or(Errno::EOPNOTSUPP)?;
+        let bridge = self
+            .link_mut(master)
+            .and_then(Link::bridge_mut)
+            .ok_or(Errno::EOPNOTSUPP)?;
+        bridge.fdb.insert(
+            mac,
+            FdbEntry {
+                port: dev,
+                is_static: true,
+                updated: crate::Time::ZERO,
+            },
+        );
+        Ok(())
+    }
+
+    /// Removes a forwarding entry; of a VXLAN device the one to `host`, or all of the address. Errors: ENODEV, ENOENT,
+    /// EOPNOTSUPP.
+    pub fn remove_fdb(
+        &mut self,
+        dev: LinkId,
+        mac: Mac,
+        host: Option<Ipv4Addr>,
+    ) -> Result<(), Errno> {
+        let link = self.link_mut(dev).ok_or(Errno::ENODEV)?;
+        if let Some(vxlan) = link.vxlan_mut() {
+            let hosts = vxlan.fdb.get_mut(&mac).ok_or(Errno::ENOENT)?;
+            let before = hosts.len();
+            hosts.retain(|h| host.is_some_and(|host| *h != host));
+            if hosts.len() == before {
+                return Err(Errno::ENOENT);
+            }
+            if hosts.is_empty() {
+                vxlan.fdb.remove(&mac);
+            }
+            return Ok(());
+        }
+        let master = link.master.ok_or(Errno::EOPNOTSUPP)?;
+        let bridge = self
+            .link_mut(master)
+            .and_then(Link::bridge_mut)
+            .ok_or(Errno::EOPNOTSUPP)?;
+        bridge.fdb.remove(&mac).map(|_| ()).ok_or(Errno::ENOENT)
+    }
+
+    /// An Ethernet switch between hosts.
+    pub fn add_segment(&mut self, name: &str) -> SegmentId {
+        SegmentId(self.segments.push(Segment {
+            name: name.into(),
+            ..Segment::default()
+        }))
+    }
+
+    /// Plugs a network card into a switch (out of any other). Errors: ENODEV, EINVAL (not a network card).
+    pub fn plug(&mut self, id: LinkId, segment: SegmentId) -> Result<(), Errno> {
+        self.unplug(id);
+        let link = self.links.get_mut(id.0).ok_or(Errno::ENODEV)?;
+        let LinkKind::Physical { segment: plugged } = &mut link.kind else {
+            return Err(Errno::EINVAL);
+        };
+        *plugged = Some(segment);
+        let mac = link.mac;
+        let segment = self.segments.get_mut(segment.0).ok_or(Errno::ENODEV)?;
+        segment.ports.insert(id);
+        segment.by_mac.insert(mac, id);
+        Ok(())
+    }
+
+    /// Pulls a network card's cable; nothing happens where there is none.
+    pub fn unplug(&mut self, id: LinkId) {
+        let Some(Link {
+            kind: LinkKind::Physical { segment: Some(_) },
+            ..
+        }) = self.link(id)
+        else {
+            return;
+        };
+        let Some(link) = self.links.get_mut(id.0) else {
+            return;
+        };
+        let mac = link.mac;
+        if let LinkKind::Physical { segment } = &mut link.kind
+            && let Some(segment) = segment.take().and_then(|s| self.segments.get_mut(s.0))
+        {
+            segment.ports.remove(&id);
+            segment.by_mac.remove(&mac);
+        }
+    }
+
+    /// Cuts (or mends) the way between two cards of one switch: a partition. Errors: ENODEV.
+    pub fn cut(
+        &mut self,
+        segment: SegmentId,
+        a: LinkId,
+        b: LinkId,
+        cut: bool,
+    ) -> Result<(), Errno> {
+        let segment = self.segments.get_mut(segment.0).ok_or(Errno::ENODEV)?;
+        let pair = (a.min(b), a.max(b));
+        if cut {
+            segment.cut.insert(pair);
+        } else {
+            segment.cut.remove(&pair);
+        }
+        Ok(())
+    }
+
+    /// Adds an address: the device has it, the local table knows it, and while the device is up its network is reached
+    /// by it. Errors: ENODEV, EEXIST.
+    pub fn add_address(&mut self, id: LinkId, address: Address) -> Result<(), Errno> {
+        let link = self.link_mut(id).ok_or(Errno::ENODEV)?;
+        if link.addresses.iter().any(|a| a.net == address.net) {
+            return Err(Errno::EEXIST);
+        }
+        link.addresses.push(address);
+        self.add_address_routes(id, address);
+        Ok(())
+    }
+
+    /// The routes that an address brings (`fib_add_ifaddr`).
+    fn add_address_routes(&mut self, id: LinkId, address: Address) {
+        let Some(link) = self.link(id) else { return };
+        let (up, loopback) = (link.up, matches!(link.kind, LinkKind::Loopback));
+        let Some(ns) = self.namespaces.get_mut(link.namespace.0) else {
+            return;
+        };
+        let own = Route {
+            source: Some(address.net.addr()),
+            protocol: RouteProtocol::Kernel,
+            scope: Scope::Host,
+            kind: RouteKind::Local,
+            ..Route::on_link(host(address.net.addr()), id)
+        };
+        let _ = ns.table_mut(LOCAL).add(own);
+        if !up {
+            return;
+        }
+        if loopback {
+            let _ = ns.table_mut(LOCAL).add(Route {
+                destination: address.net.trunc(),
+                ..own
+            });
+        } else if address.net.prefix_len() < 32 {
+            let connected = Route {
+                destination: address.net.trunc(),
+                scope: Scope::Link,
+                kind: RouteKind::Unicast,
+                ..own
+            };
+            let _ = ns.table_mut(MAIN).add(connected);
+        }
+        if address.net.prefix_len() < 31 {
+            let broadcast = Route {
+                destination: host(address.net.broadcast()),
+                scope: Scope::Link,
+                kind: RouteKind::Broadcast,
+                ..own
+            };
+            let _ = ns.table_mut(LOCAL).add(broadcast);
+        }
+    }
+
+    /// Removes an address with its routes. Errors: ENODEV, EADDRNOTAVAIL.
+    pub fn remove_address(&mut self, id: LinkId, net: Ipv4Net) -> Result<(), Errno> {
+        let link = self.link_mut(id).ok_or(Errno::ENODEV)?;
+        let at = link
+            .addresses
+            .iter()
+            .position(|a| a.net == net)
+            .ok_or(Errno::EADDRNOTAVAIL)?;
+        link.addresses.remove(at);
+        let namespace = link.namespace;
+        let rest = link.addresses.clone();
+        let ns = self.namespaces.get_mut(namespace.0).ok_or(Errno::ENODEV)?;
+        ns.local
+            .retain(|r| r.dev != Some(id) || r.source != Some(net.addr()));
+        ns.main.retain(|r| {
+            r.dev != Some(id) || r.source != Some(net.addr()) || r.protocol != RouteProtocol::Kernel
+        });
+        for address in rest {
+            self.add_address_routes(id, address);
+        }
+        Ok(())
+    }
+
+    /// Sets a kernel parameter. Errors: ENOENT (no such parameter, or not modelled).
+    pub fn set_sysctl(
+        &mut self,
+        namespace: NamespaceId,
+        key: &str,
+        value: &str,
+    ) -> Result<(), Errno> {
+        let ns = self.namespaces.get_mut(namespace.0).ok_or(Errno::ENOENT)?;
+        if !ns.sysctls.set(key, value) {
+            return Err(Errno::ENOENT);
+        }
+        ns.bridge_nf = ns.sysctls.number("net.bridge.bridge-nf-call-iptables") != 0;
+        let Some(ns) = self.namespaces.get(namespace.0) else {
+            return Ok(());
+        };
+        for id in ns.links.clone() {
+            let Some(ns) = self.namespaces.get(namespace.0) else {
+                continue;
+            };
+            let Some(conf) = self.links.get(id.0).map(|l| device_conf(ns, &l.name)) else {
+                continue;
+            };
+            if self.links.get(id.0).is_some_and(|l| l.conf != conf)
+                && let Some(link) = self.links.get_mut(id.0)
+            {
+                link.conf = conf;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a socket that accepts. Errors: ENOENT (no such namespace), EADDRINUSE, EADDRNOTAVAIL (not an own address).
+    pub fn listen(
+        &mut self,
+        namespace: NamespaceId,
+        protocol: Protocol,
+        address: Ipv4Addr,
+        port: u16,
+        token: u64,
+    ) -> Result<(), Errno> {
+        let ns = self.namespaces.get(namespace.0).ok_or(Errno::ENOENT)?;
+        if !address.is_unspecified() && !ns.is_local(address) {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
+        let clash = |l: &&Listener| {
+            l.protocol == protocol
+                && l.port == port
+                && (l.address == address || l.address.is_unspecified() || address.is_unspecified())
+        };
+        if ns.listeners.iter().find(clash).is_some() {
+            return Err(Errno::EADDRINUSE);
+        }
+        let listener = Listener {
+            protocol,
+            port,
+            address,
+            token,
+        };
+        let ns = self.namespaces.get_mut(namespace.0).ok_or(Errno::ENOENT)?;
+        let at = ns.listeners.partition_point(|l| *l < listener);
+        ns.listeners.insert(at, listener);
+        Ok(())
+    }
+
+    /// Closes all accepting sockets of one token; says how many there were.
+    pub fn close(&mut self, namespace: NamespaceId, token: u64) -> usize {
+        let has = self
+            .namespaces
+            .get(namespace.0)
+            .is_some_and(|ns| ns.listeners.iter().any(|l| l.token == token));
+        let Some(ns) = has.then(|| self.namespaces.get_mut(namespace.0)).flatten() else {
+            return 0;
+        };
+        let before = ns.listeners.len();
+        ns.listeners.retain(|l| l.token != token);
+        before - ns.listeners.len()
+    }
+}
+
+/// The /32 of an address.
+pub(crate) fn host(address: Ipv4Addr) -> Ipv4Net {
+    Ipv4Net::new_assert(address, 32)
+}
+
+fn device_conf(ns: &Namespace, device: &str) -> DeviceConf {
+    // Nothing set (every pod): the defaults, without formatting names.
+    if ns.sysctls.iter().next().is_none() {
+        return DeviceConf {
+            send_redirects: true,
+            ..DeviceConf::default()
+        };
+    }
+    let own = |name: &str| ns.sysctls.number(&format!("net.ipv4.conf.{device}.{name}"));
+    let all = |name: &str| ns.sysctls.number(&format!("net.ipv4.conf.all.{name}"));
+    DeviceConf {
+        forwarding: own("forwarding") != 0,
+        route_localnet: own("route_localnet") != 0 || all("route_localnet") != 0,
+        accept_local: own("accept_local") != 0 || all("accept_local") != 0,
+        send_redirects: own("send_redirects") != 0 || all("send_redirects") != 0,
+        rp_filter: own("rp_filter").max(all("rp_filter")).clamp(0, 2) as u8,
+    }
+}
