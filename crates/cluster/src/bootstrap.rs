@@ -162,6 +162,6 @@ fn add_ons(cluster: &Cluster) -> Vec<Value> {
     }
     let text =
         include_str!("coredns.yaml").replace("cluster.local", &cluster.config.network.domain);
-    let documents = crate::pending::yaml::parse(&text).unwrap_or_default();
+    let documents = kubarium_objects::yaml::parse(&text).unwrap_or_default();
     documents.into_iter().map(|d| d.value).collect()
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::pending::Network;
+use kubarium_linux::Network;
 use kubarium_objects::{ObjectKey, Text, Value};
 
 use crate::api::Allocators;

@@ -285,7 +285,7 @@ impl Config {
     /// # Errors
     /// A sentence that says what is wrong, and where.
     pub fn parse(text: &str) -> Result<Config, String> {
-        let documents = crate::pending::yaml::parse(text).map_err(|d| d.to_string())?;
+        let documents = kubarium_objects::yaml::parse(text).map_err(|d| d.to_string())?;
         let mut config = None;
         let mut objects = Vec::new();
         for document in documents {

@@ -1,6 +1,6 @@
 //! A machine of the cluster: what runs on it beside its network.
 
-use crate::pending::NamespaceId;
+use kubarium_linux::NamespaceId;
 use kubarium_objects::Text;
 
 use crate::kube_proxy::KubeProxy;

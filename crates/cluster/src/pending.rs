@@ -39,23 +39,3 @@ pub mod patch {
         Ok(merge(old, patch))
     }
 }
-pub mod yaml {
-    use kubarium_objects::Value;
-    pub struct Document {
-        pub value: Value,
-    }
-    pub fn parse(text: &str) -> Result<Vec<Document>, String> {
-        use serde::Deserialize;
-        serde_yaml::Deserializer::from_str(text)
-            .map(|d| {
-                Value::deserialize(d)
-                    .map(|value| Document { value })
-                    .map_err(|e| e.to_string())
-            })
-            .collect()
-    }
-}
-#[derive(Clone, Debug, Default)]
-pub struct Network;
-#[derive(Clone, Copy, Debug)]
-pub struct NamespaceId;
