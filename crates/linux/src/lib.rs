@@ -21,7 +21,6 @@ mod route;
 mod slab;
 mod sysctl;
 mod time;
-pub mod tools;
 pub mod trace;
 mod walk;
 

@@ -1,0 +1,223 @@
+//! A node's rule book: chains from hook to verdict, with what a packet met in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kubarium_cluster::Cluster;
+use kubarium_linux::netfilter::{Chain, Netfilter, TableKind, Target};
+use serde::Serialize;
+
+use crate::lane::Lane;
+
+/// The most rules of a chain that are shown; the others are counted.
+const RULES_MAX: usize = 60;
+/// The most chains that are shown.
+const CHAINS_MAX: usize = 200;
+
+/// A table's chains, ready to be drawn.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct RuleBook {
+    /// The node.
+    pub node: String,
+    /// The table.
+    pub table: String,
+    /// The chains, built-in ones first, each followed by what it leads to.
+    pub chains: Vec<ChainView>,
+    /// How many chains are left out.
+    pub more: usize,
+}
+
+/// A chain.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ChainView {
+    /// Its name.
+    pub name: String,
+    /// For a built-in chain: what becomes of a packet that nothing decided on.
+    pub policy: Option<&'static str>,
+    /// How many jumps it is away from its hook.
+    pub depth: usize,
+    /// Whether the packet came through.
+    pub lit: bool,
+    /// Its rules.
+    pub rules: Vec<RuleView>,
+    /// How many rules are left out.
+    pub more: usize,
+}
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RuleView {
+    /// Its number in its chain, from 1.
+    pub number: usize,
+    /// As `iptables-save` prints it, without `-A CHAIN`.
+    pub text: String,
+    /// The target's name.
+    pub target: String,
+    /// Whether the target is a chain.
+    pub jump: bool,
+    /// How many packets matched.
+    pub packets: u64,
+    /// Whether the traced packet matched it.
+    pub lit: bool,
+    /// The Service that it is there for: `service:default/web`.
+    pub object: Option<String>,
+}
+
+/// The tables of a node that have rules.
+pub fn tables(cluster: &Cluster, node: &str) -> Vec<&'static str> {
+    let Some(netfilter) = netfilter(cluster, node) else {
+        return Vec::new();
+    };
+    let all = [
+        TableKind::Raw,
+        TableKind::Mangle,
+        TableKind::Nat,
+        TableKind::Filter,
+    ];
+    all.into_iter()
+        .filter(|kind| netfilter.table(*kind).is_some())
+        .map(TableKind::name)
+        .collect()
+}
+
+/// The rule book of a node's table; with a lane, what its packet met is lit.
+pub fn rule_book(cluster: &Cluster, node: &str, table: &str, lane: Option<&Lane>) -> RuleBook {
+    let mut book = RuleBook {
+        node: node.to_owned(),
+        table: table.to_owned(),
+        ..RuleBook::default()
+    };
+    let Some((kind, netfilter)) = TableKind::parse(table).zip(netfilter(cluster, node)) else {
+        return book;
+    };
+    let Some(found) = netfilter.table(kind) else {
+        return book;
+    };
+    let lit = lit(node, table, lane);
+    let mut shown = BTreeSet::new();
+    for chain in found.chains() {
+        if chain.policy.is_some() {
+            follow(&mut book, netfilter, kind, chain, 0, &lit, &mut shown);
+        }
+    }
+    book.more = found.chains().len().saturating_sub(book.chains.len());
+    book
+}
+
+fn netfilter<'a>(cluster: &'a Cluster, node: &str) -> Option<&'a Netfilter> {
+    let machine = cluster.machines.get(node)?;
+    Some(&cluster.net.namespace(machine.netns)?.netfilter)
+}
+
+type Lit = BTreeMap<String, BTreeSet<usize>>;
+
+/// The rules that the lane's packet met on this node, by chain.
+fn lit(node: &str, table: &str, lane: Option<&Lane>) -> Lit {
+    let mut lit = Lit::new();
+    let rules = lane
+        .into_iter()
+        .flat_map(|lane| &lane.steps)
+        .filter_map(|step| step.rule.as_ref());
+    for rule in rules.filter(|rule| rule.netns == node && rule.table == table) {
+        lit.entry(rule.chain.clone()).or_default().insert(rule.rule);
+    }
+    lit
+}
+
+/// A chain, and then the chains that it leads to; each once.
+fn follow(
+    book: &mut RuleBook,
+    netfilter: &Netfilter,
+    kind: TableKind,
+    chain: &Chain,
+    depth: usize,
+    lit: &Lit,
+    shown: &mut BTreeSet<String>,
+) {
+    if book.chains.len() >= CHAINS_MAX || !shown.insert(chain.name.to_string()) {
+        return;
+    }
+    let met = lit.get(chain.name.as_str());
+    let view = |at: usize| {
+        let rule = &chain.rules[at];
+        let (target, jump) = match &rule.target {
+            Target::Jump(to) | Target::Goto(to) => (to.to_string(), true),
+            other => (other.name().to_owned(), false),
+        };
+        let text = chain.rule_text(at);
+        let prefix = format!("-A {} ", chain.name);
+        RuleView {
+            number: at + 1,
+            object: responsible(&text),
+            text: text.strip_prefix(&prefix).unwrap_or(&text).to_owned(),
+            target,
+            jump,
+            packets: netfilter
+                .rule_counter(kind, chain.name.as_str(), at)
+                .packets,
+            lit: met.is_some_and(|met| met.contains(&(at + 1))),
+        }
+    };
+    // What the packet met is shown wherever it stands in a long chain.
+    let wanted = |at: &usize| *at < RULES_MAX || met.is_some_and(|met| met.contains(&(at + 1)));
+    let rules: Vec<RuleView> = (0..chain.rules.len()).filter(wanted).map(view).collect();
+    book.chains.push(ChainView {
+        name: chain.name.to_string(),
+        policy: chain.policy.map(|p| p.name()),
+        depth,
+        lit: met.is_some(),
+        more: chain.rules.len() - rules.len(),
+        rules,
+    });
+    for rule in &chain.rules {
+        if let Target::Jump(to) | Target::Goto(to) = &rule.target
+            && let Some(next) = netfilter.chain(kind, to.as_str())
+        {
+            follow(book, netfilter, kind, next, depth + 1, lit, shown);
+        }
+    }
+}
+
+/// The Service that kube-proxy names in a rule's comment: `"default/web:http cluster IP"`.
+fn responsible(text: &str) -> Option<String> {
+    let comment = text.split_once("--comment ")?.1;
+    let comment = comment.strip_prefix('"').unwrap_or(comment);
+    let words = comment.split(['"', ' ']);
+    let name = words.into_iter().find(|word| word.contains('/'))?;
+    let name = name.split(':').next()?;
+    let (namespace, service) = name.split_once('/')?;
+    let plain = |s: &str| {
+        !s.is_empty()
+            && s.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+    };
+    (plain(namespace) && plain(service)).then(|| format!("service:{namespace}/{service}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_names_the_service() {
+        let check = |text: &str, expect: Option<&str>| {
+            assert_eq!(responsible(text).as_deref(), expect, "{text}")
+        };
+        check(
+            r#"-A X -m comment --comment "default/web cluster IP" -j Y"#,
+            Some("service:default/web"),
+        );
+        check(
+            r#"-A X -m comment --comment "kube-system/kube-dns:dns -> 10.42.1.2:53" -j Y"#,
+            Some("service:kube-system/kube-dns"),
+        );
+        check(
+            r#"-A X -m comment --comment "masquerade traffic for ns/svc:p external destinations" -j Y"#,
+            Some("service:ns/svc"),
+        );
+        check(
+            r#"-A X -m comment --comment "kubernetes service portals" -j Y"#,
+            None,
+        );
+        check("-A X -j Y", None);
+    }
+}
