@@ -9,10 +9,11 @@ use crate::link::LinkId;
 use crate::namespace::Namespace;
 use crate::route::RouteKind;
 
+const LOCAL: u16 = 4;
 const TYPES: [(u16, &str); 8] = [
     (1, "UNSPEC"),
     (2, "UNICAST"),
-    (4, "LOCAL"),
+    (LOCAL, "LOCAL"),
     (8, "BROADCAST"),
     (16, "MULTICAST"),
     (32, "BLACKHOLE"),
@@ -61,6 +62,24 @@ fn type_of(namespace: &Namespace, address: Ipv4Addr, dev: Option<LinkId>) -> u16
 }
 
 impl AddrType {
+    /// `--src-type LOCAL`
+    #[must_use]
+    pub fn local_source() -> AddrType {
+        AddrType {
+            source: Some((LOCAL, false)),
+            ..AddrType::default()
+        }
+    }
+
+    /// `--dst-type LOCAL`
+    #[must_use]
+    pub fn local_destination() -> AddrType {
+        AddrType {
+            destination: Some((LOCAL, false)),
+            ..AddrType::default()
+        }
+    }
+
     pub(crate) fn option(
         &mut self,
         word: &str,

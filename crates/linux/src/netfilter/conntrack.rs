@@ -24,6 +24,27 @@ pub struct CtMatch {
 }
 
 impl CtMatch {
+    /// The bit of `INVALID`.
+    pub const INVALID: u8 = 1;
+    /// The bit of `NEW`.
+    pub const NEW: u8 = 2;
+    /// The bit of `RELATED`.
+    pub const RELATED: u8 = 4;
+    /// The bit of `ESTABLISHED`.
+    pub const ESTABLISHED: u8 = 8;
+    /// The bit of `DNAT`.
+    pub const DNAT: u8 = 64;
+
+    /// `--ctstate` with these bits; negated with `invert`.
+    #[must_use]
+    pub fn new(states: u8, invert: bool) -> CtMatch {
+        CtMatch {
+            states,
+            invert,
+            old: false,
+        }
+    }
+
     /// The older `-m state`.
     pub(crate) fn state() -> CtMatch {
         CtMatch {

@@ -33,9 +33,16 @@ pub(crate) mod rule;
 pub(crate) mod set;
 pub(crate) mod statistic;
 
+pub use addrtype::AddrType;
+pub use conntrack::CtMatch;
 pub use ipset::{IpSet, SetKind};
+pub use misc::{Comment, MarkMatch, MarkTarget, Nfacct};
+pub use nat::{Masquerade, NatTarget};
+pub use ports::{PortMatch, Ports};
+pub use recent::Recent;
 pub use reject::RejectWith;
-pub use rule::{Match, Rule, Target};
+pub use rule::{AddressMatch, Interface, Match, Rule, Target};
+pub use statistic::Statistic;
 
 /// The points of the packet path where netfilter is asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -167,6 +174,12 @@ impl ChainName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The name's text, shared.
+    #[must_use]
+    pub fn text(&self) -> Arc<str> {
+        self.text.clone()
     }
 }
 
@@ -346,6 +359,11 @@ impl Table {
         let mut user: Vec<&Arc<Chain>> = self.shards.iter().flat_map(|s| s.values()).collect();
         user.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
         self.builtin.iter().flatten().chain(user).collect()
+    }
+
+    /// The users' chains, in no meaningful order.
+    pub fn user(&self) -> impl Iterator<Item = &Arc<Chain>> {
+        self.shards.iter().flat_map(|shard| shard.values())
     }
 
     /// How many chains a user made.

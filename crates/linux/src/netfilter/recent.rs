@@ -51,6 +51,27 @@ impl Recent {
     /// Times kept of each (`ip_pkt_list_tot`).
     const STAMPS: usize = 20;
 
+    /// `--set --name LIST`: notes the packet's source.
+    #[must_use]
+    pub fn set(list: Arc<str>) -> Recent {
+        Recent {
+            name: list,
+            ..Recent::default()
+        }
+    }
+
+    /// `--rcheck --seconds N --reap --name LIST`: whether the source was noted within that time.
+    #[must_use]
+    pub fn seen_within(list: Arc<str>, seconds: u32) -> Recent {
+        Recent {
+            check: Check::Rcheck,
+            seconds,
+            reap: true,
+            name: list,
+            ..Recent::default()
+        }
+    }
+
     pub(crate) fn option(
         &mut self,
         word: &str,
