@@ -6,14 +6,17 @@
 pub mod api;
 mod bootstrap;
 pub mod cluster;
+pub mod cni;
 pub mod config;
 mod controllers;
 pub mod etcd;
 pub mod event;
 pub mod history;
 pub mod index;
+mod iptables;
 pub mod kube_proxy;
 pub mod kubelet;
+pub mod kubelet_iptables;
 pub mod machine;
 pub mod node;
 mod pending;

@@ -4,6 +4,8 @@
 //! Source: `cmd/kube-proxy/app/options.go`, `pkg/proxy/apis/config` (v1alpha1, validation and
 //! defaults), Kubernetes v1.37.
 
+use std::time::Duration;
+
 use ipnet::IpNet;
 use kubarium_objects::{Text, Value};
 
@@ -58,10 +60,10 @@ pub struct Config {
     pub node_port_addresses: Vec<IpNet>,
     /// `--nodeport-addresses=primary`: the node's own addresses only.
     pub node_port_primary: bool,
-    /// `--iptables-sync-period`, milliseconds: how often the rules are looked after.
-    pub sync_period_ms: u64,
-    /// `--iptables-min-sync-period`, milliseconds: the least time between two syncs.
-    pub min_sync_period_ms: u64,
+    /// `--iptables-sync-period`: how often the rules are looked after.
+    pub sync_period: Duration,
+    /// `--iptables-min-sync-period`: the least time between two syncs.
+    pub min_sync_period: Duration,
     /// `--conntrack-tcp-be-liberal`: packets outside a connection's window are let through.
     pub tcp_be_liberal: bool,
 }
@@ -79,8 +81,8 @@ impl Default for Config {
             localhost_node_ports: true,
             node_port_addresses: Vec::new(),
             node_port_primary: false,
-            sync_period_ms: 30_000,
-            min_sync_period_ms: 1_000,
+            sync_period: Duration::from_secs(30),
+            min_sync_period: Duration::from_secs(1),
             tcp_be_liberal: false,
         }
     }
@@ -127,8 +129,8 @@ static SETTINGS: &[Setting] = &[
     setting("iptables-masquerade-bit", &["iptables", "masqueradeBit"], Word(set_masquerade_bit)),
     setting("iptables-localhost-nodeports", &["iptables", "localhostNodePorts"], Bool(|c, v| c.localhost_node_ports = v)),
     setting("nodeport-addresses", &["nodePortAddresses"], Word(set_node_port_addresses)),
-    setting("iptables-sync-period", &["iptables", "syncPeriod"], Word(|c, v| { c.sync_period_ms = duration_ms(v)?; Ok(()) })),
-    setting("iptables-min-sync-period", &["iptables", "minSyncPeriod"], Word(|c, v| { c.min_sync_period_ms = duration_ms(v)?; Ok(()) })),
+    setting("iptables-sync-period", &["iptables", "syncPeriod"], Word(|c, v| { c.sync_period = duration(v)?; Ok(()) })),
+    setting("iptables-min-sync-period", &["iptables", "minSyncPeriod"], Word(|c, v| { c.min_sync_period = duration(v)?; Ok(()) })),
     setting("conntrack-tcp-be-liberal", &["conntrack", "tcpBeLiberal"], Bool(|c, v| c.tcp_be_liberal = v)),
     setting("bind-address", &["bindAddress"], NotSimulated),
     setting("cleanup", &[], NotSimulated),
@@ -239,13 +241,13 @@ impl Config {
         let invalid =
             |field: &str, why: &str| Err(format!("KubeProxyConfiguration.{field}: {why}"));
         let needs = |mode, name: &Text| self.detect_local_mode == mode && name.is_empty();
-        if self.sync_period_ms == 0 {
+        if self.sync_period.is_zero() {
             return invalid(
                 "SyncPeriod",
                 "Invalid value: \"0s\": must be greater than 0",
             );
         }
-        if self.min_sync_period_ms > self.sync_period_ms {
+        if self.min_sync_period > self.sync_period {
             return invalid(
                 "SyncPeriod",
                 "Invalid value: must be greater than or equal to KubeProxyConfiguration.MinSyncPeriod",
@@ -377,8 +379,8 @@ fn set_masquerade_bit(config: &mut Config, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A Go duration in milliseconds: `100ms`, `1m30s`, `1.5h`, `0`.
-fn duration_ms(text: &str) -> Result<u64, String> {
+/// A Go duration: `100ms`, `1m30s`, `1.5h`, `0`.
+fn duration(text: &str) -> Result<Duration, String> {
     const UNITS: [(&str, f64); 7] = [
         ("ns", 1e-6),
         ("us", 1e-3),
@@ -390,7 +392,7 @@ fn duration_ms(text: &str) -> Result<u64, String> {
     ];
     let invalid = || format!("time: invalid duration {text:?}");
     if text == "0" {
-        return Ok(0);
+        return Ok(Duration::ZERO);
     }
     let (mut rest, mut total) = (text, 0.0);
     while !rest.is_empty() {
@@ -410,7 +412,7 @@ fn duration_ms(text: &str) -> Result<u64, String> {
     if text.is_empty() {
         return Err(invalid());
     }
-    Ok(total as u64)
+    Duration::try_from_secs_f64(total / 1e3).map_err(|_| invalid())
 }
 
 #[cfg(test)]
@@ -448,10 +450,10 @@ mod tests {
             c.cluster_cidrs.len() == 2
         });
         ok("--iptables-min-sync-period=100ms", |c| {
-            c.min_sync_period_ms == 100
+            c.min_sync_period == Duration::from_millis(100)
         });
         ok("--iptables-sync-period=1m30s", |c| {
-            c.sync_period_ms == 90_000
+            c.sync_period == Duration::from_secs(90)
         });
         ok("--nodeport-addresses=primary", |c| c.node_port_primary);
         ok(

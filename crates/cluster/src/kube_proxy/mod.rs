@@ -1,25 +1,34 @@
 //! kube-proxy: what it makes of Services and EndpointSlices on every node.
 //!
 //! The steps, each a file: objects become [`ServicePort`]s and [`Endpoint`]s, kept in a [`State`];
-//! every node sorts the endpoints for itself ([`categorize`]).
+//! every node sorts the endpoints for itself ([`categorize`]); what it uses of a service port
+//! becomes a block of rules (`service_chains`) that nodes share; a [`Sync`] puts the blocks and the
+//! chains around them (`shared_chains`) into the node's tables.
 
 mod address;
+mod cache;
 mod config;
 mod conntrack;
 mod endpoints;
 mod naming;
 mod node;
 mod service;
+mod service_chains;
+mod shared_chains;
 mod state;
+mod sync;
 
 pub use address::{Family, parse_cidr, parse_ip, socket_text};
+pub use cache::ServiceChainsCache;
 pub use config::{Config, DetectLocalMode, Mode};
 pub use conntrack::StaleFlows;
 pub use endpoints::{Categorized, Endpoint, Slice, Topology, categorize};
 pub use naming::is_service_chain;
 pub use node::{LocalDetector, NodeInfo};
 pub use service::{NamespacedName, Protocol, ServicePort, is_proxied, service_ports};
+pub(crate) use shared_chains::block_localnet;
 pub use state::{LARGE_CLUSTER_ENDPOINTS, PortEntry, ServiceEntry, State};
+pub use sync::{Sync, SyncError, canary_is_gone, ensure_canary};
 
 use kubarium_objects::Text;
 

@@ -3,7 +3,7 @@
 //! Source: `portProtoHash` and `servicePortEndpointChainName` of
 //! `pkg/proxy/iptables/proxier.go`, Kubernetes v1.37.
 
-use kubarium_objects::Text;
+use kubarium_linux::netfilter::ChainName;
 use sha2::{Digest, Sha256};
 
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -28,12 +28,12 @@ pub(crate) fn hash<const N: usize>(parts: &[&str]) -> [u8; N] {
 }
 
 /// `PREFIX` and the hash's 16 characters.
-pub(crate) fn chain_name(prefix: &str, hash: &[u8; 16]) -> Text {
+pub(crate) fn chain_name(prefix: &str, hash: &[u8; 16]) -> ChainName {
     let mut name = [0u8; 32];
     let length = prefix.len() + hash.len();
     name[..prefix.len()].copy_from_slice(prefix.as_bytes());
     name[prefix.len()..length].copy_from_slice(hash);
-    Text::from(std::str::from_utf8(&name[..length]).unwrap_or_default())
+    ChainName::from(std::str::from_utf8(&name[..length]).unwrap_or_default())
 }
 
 /// Whether a chain of the nat table is one that kube-proxy makes for a service port or an
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     fn named(parts: &[&str], want: &str) {
-        assert_eq!(&*chain_name("KUBE-SVC-", &hash(parts)), want);
+        assert_eq!(chain_name("KUBE-SVC-", &hash(parts)).as_str(), want);
     }
 
     #[test]

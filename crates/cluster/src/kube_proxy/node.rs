@@ -11,6 +11,7 @@ use kubarium_objects::{Text, Value};
 use super::address::{Family, parse_cidr, parse_ip};
 use super::config::{Config, DetectLocalMode};
 use super::endpoints::Topology;
+use crate::iptables::Builder;
 
 const ZONE: &str = "topology.kubernetes.io/zone";
 
@@ -89,8 +90,13 @@ pub enum LocalDetector {
     None,
     /// By its source.
     Source(IpNet),
-    /// By the incoming interface: an exact name, or a beginning that ends with `+`.
-    Interface(Text),
+    /// By the incoming interface: its name, or the beginning of it.
+    Interface {
+        /// The name.
+        name: Text,
+        /// Whether it is only the beginning.
+        prefix: bool,
+    },
 }
 
 impl LocalDetector {
@@ -103,12 +109,33 @@ impl LocalDetector {
                 let mut cidrs = node.pod_cidrs.iter().copied();
                 source(cidrs.find(|cidr| Family::of(cidr.addr()) == family))
             }
-            DetectLocalMode::BridgeInterface => {
-                LocalDetector::Interface(config.pod_bridge_interface.clone())
-            }
-            DetectLocalMode::InterfaceNamePrefix => {
-                LocalDetector::Interface(format!("{}+", config.pod_interface_name_prefix).into())
-            }
+            DetectLocalMode::BridgeInterface => LocalDetector::Interface {
+                name: config.pod_bridge_interface.clone(),
+                prefix: false,
+            },
+            DetectLocalMode::InterfaceNamePrefix => LocalDetector::Interface {
+                name: config.pod_interface_name_prefix.clone(),
+                prefix: true,
+            },
+        }
+    }
+
+    /// Adds the condition that traffic comes from a local pod; `None` where rules cannot tell.
+    pub(crate) fn if_local(&self, rule: Builder) -> Option<Builder> {
+        match self {
+            LocalDetector::None => None,
+            LocalDetector::Source(net) => Some(rule.from(*net)),
+            LocalDetector::Interface { name, prefix } => Some(rule.interface(name, *prefix, false)),
+        }
+    }
+
+    /// Adds the condition that traffic does not come from a local pod; `None` where rules cannot
+    /// tell.
+    pub(crate) fn if_not_local(&self, rule: Builder) -> Option<Builder> {
+        match self {
+            LocalDetector::None => None,
+            LocalDetector::Source(net) => Some(rule.not_from(*net)),
+            LocalDetector::Interface { name, prefix } => Some(rule.interface(name, *prefix, true)),
         }
     }
 }

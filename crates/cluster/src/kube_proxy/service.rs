@@ -46,13 +46,14 @@ impl Protocol {
             Protocol::Sctp => "sctp",
         }
     }
+}
 
-    /// The number in the IP header.
-    pub fn number(self) -> u8 {
-        match self {
-            Protocol::Tcp => 6,
-            Protocol::Udp => 17,
-            Protocol::Sctp => 132,
+impl From<Protocol> for kubarium_linux::Protocol {
+    fn from(protocol: Protocol) -> kubarium_linux::Protocol {
+        match protocol {
+            Protocol::Tcp => kubarium_linux::Protocol::TCP,
+            Protocol::Udp => kubarium_linux::Protocol::UDP,
+            Protocol::Sctp => kubarium_linux::Protocol::SCTP,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! A state does not depend on the node, so all nodes that have seen the same objects share one
 //! behind an `Arc`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -60,16 +61,11 @@ impl PortEntry {
     }
 
     /// Which endpoints a node uses.
-    pub fn categorized(&self, node: &Topology) -> Categorized {
+    pub fn categorized(&self, node: &Topology) -> Cow<'_, Categorized> {
         match &self.shared {
-            Some(shared) => shared.clone(),
-            None => categorize(&self.port, &self.endpoints, node),
+            Some(shared) => Cow::Borrowed(shared),
+            None => Cow::Owned(categorize(&self.port, &self.endpoints, node)),
         }
-    }
-
-    /// Whether different nodes may use different endpoints.
-    pub fn depends_on_node(&self) -> bool {
-        self.shared.is_none()
     }
 }
 

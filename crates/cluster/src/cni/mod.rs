@@ -1,0 +1,3 @@
+//! The CNI: what gives pods their network.
+
+pub mod flannel_rules;
