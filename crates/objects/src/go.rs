@@ -31,7 +31,7 @@ pub fn quote(s: &str) -> String {
 
 /// Go's `unicode.IsPrint`, as far as Rust's own table of printable characters knows.
 fn is_print(c: char) -> bool {
-    c == '\'' || c.is_alphanumeric() || !c.escape_debug().nth(1).is_some_and(|second| second == 'u')
+    c == '\'' || c.is_alphanumeric() || c.escape_debug().nth(1) != Some('u')
 }
 
 /// A number as Go's `encoding/json` prints a float64.

@@ -2,6 +2,7 @@
 //! validation. Nothing here knows a cluster.
 
 pub mod base64;
+pub mod decode;
 pub mod diagnostic;
 pub mod duration;
 pub mod field_error;

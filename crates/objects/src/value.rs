@@ -161,9 +161,7 @@ impl Value {
     /// Removes the value at the end of `path`, and gives it back.
     pub fn remove(&mut self, path: &[&str]) -> Option<Value> {
         let (last, parents) = path.split_last()?;
-        if self.at(parents).get_raw(last).is_none() {
-            return None;
-        }
+        self.at(parents).get_raw(last)?;
         let parent = parents.iter().fold(self, |v, key| &mut v[*key]);
         parent.object_mut().remove(last)
     }

@@ -54,33 +54,23 @@ pub(super) fn scan(text: &str, lines_before: usize, e: &ScanError) -> Diagnostic
         let name = alias_name(text, line, column);
         return absolute(format!("unknown anchor '{name}' referenced"));
     }
-    let (line_shown, message) = match found(text, line, column, info) {
+    let (line_shown, message) = match found(text, line, info) {
         (Found::Scanner(m), at) => (at, m),
         (Found::Parser(m), at) => (at.saturating_sub(1), m),
     };
-    match line_shown {
-        0 => absolute(message.into()),
-        1 if at_first_line(text, line)
-            && matches!(found(text, line, column, info).0, Found::Scanner(_)) =>
-        {
-            absolute(message.into())
-        }
-        n => absolute(format!("line {n}: {message}")),
+    // goyaml mentions no line where its own count, from 0, is 0.
+    if line_shown == 0 || line == 1 {
+        return absolute(message.into());
     }
-}
-
-fn at_first_line(_text: &str, line: usize) -> bool {
-    line == 1
+    absolute(format!("line {line_shown}: {message}"))
 }
 
 /// What libyaml finds, and on which line, counted from 1.
-fn found(text: &str, line: usize, column: usize, info: &str) -> (Found, usize) {
+fn found(text: &str, line: usize, info: &str) -> (Found, usize) {
     use Found::{Parser, Scanner};
     let has = |part: &str| info.contains(part);
     let here = text.lines().nth(line.saturating_sub(1)).unwrap_or("");
-    let at = here.chars().nth(column.saturating_sub(1));
     let lines = text.lines().count();
-    let _ = at;
     if has("tab") || (here.trim_start_matches(' ').starts_with('\t') && has("indentation")) {
         return (Scanner("found character that cannot start any token"), line);
     }

@@ -251,11 +251,10 @@ impl Traits {
     }
 }
 
-/// Whether the emitter prints the character as it is; a tab, for one, it does not.
+/// Whether the emitter prints the character as it is: no tab, and nothing beyond U+FFFF.
 fn printable(c: char) -> bool {
-    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}')
-        && c != '\u{feff}'
-        || c as u32 > 0xffff && false
+    let planned = matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}');
+    planned && c != '\u{feff}'
 }
 
 fn escaped(out: &mut String, c: char) {
