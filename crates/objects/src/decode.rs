@@ -8,7 +8,7 @@ use crate::base64;
 use crate::diagnostic::Diagnostic;
 use crate::go;
 use crate::quantity::Quantity;
-use crate::schema::{Schema, Struct, Type, TypeId};
+use crate::schema::{Field, Schema, Struct, Type, TypeId};
 use crate::time;
 use crate::value::{Map, Value};
 use crate::yaml::Positions;
@@ -138,7 +138,13 @@ impl<'a> Decoder<'a> {
                     self.go_path.extend(field.embedded.as_deref());
                     self.go_path.push(&field.name);
                     self.go_struct = &s.name;
-                    if let Some(decoded) = self.value(field.type_id, value) {
+                    if let Some(decoded) = self.value(field.type_id, value)
+                        && !omitted(
+                            field,
+                            matches!(self.schema.get(field.type_id), Type::Map(..)),
+                            &decoded,
+                        )
+                    {
                         out.insert(key.clone(), decoded);
                     }
                     self.go_path.truncate(depth);
@@ -147,6 +153,11 @@ impl<'a> Decoder<'a> {
             self.path.truncate(length);
         }
         self.go_struct = outer;
+        for field in s.fields.iter().filter(|f| f.by_value) {
+            if !out.contains_key(&field.name) {
+                out.insert(field.name.clone(), zero(self.schema, field.type_id));
+            }
+        }
         out.into()
     }
 
@@ -285,6 +296,39 @@ impl<'a> Decoder<'a> {
             .get_or_insert_with(|| (self.path.clone(), message));
         None
     }
+}
+
+/// Whether Go's `omitempty` leaves the field out when it prints the object: what is read back then
+/// is an object without it.
+fn omitted(field: &Field, is_map: bool, value: &Value) -> bool {
+    let keeps_zero = field.pointer || field.required;
+    match value {
+        Value::Object(m) if m.is_empty() => is_map,
+        Value::Array(a) => a.is_empty(),
+        scalar => scalar.is_empty() && !matches!(scalar, Value::Object(_)) && !keeps_zero,
+    }
+}
+
+/// The value that Go's zero struct prints as: required numbers and strings are there.
+pub fn zero(schema: &Schema, type_id: TypeId) -> Value {
+    let Some(s) = schema.get_struct(type_id) else {
+        return Value::new_object();
+    };
+    let mut out = Map::default();
+    for field in &s.fields {
+        match schema.get(field.type_id) {
+            Type::Struct(_) if field.by_value => {
+                _ = out.insert(field.name.clone(), zero(schema, field.type_id))
+            }
+            Type::Int32 | Type::Int64 if field.required => {
+                _ = out.insert(field.name.clone(), 0_i64)
+            }
+            Type::String(_) if field.required => _ = out.insert(field.name.clone(), ""),
+            Type::Bool if field.required => _ = out.insert(field.name.clone(), false),
+            _ => {}
+        }
+    }
+    out.into()
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -459,7 +503,7 @@ mod tests {
         decodes(
             pod,
             "{spec: {nodeName: null, hostNetwork: true, priority: 1.0}}",
-            r#"{"spec":{"hostNetwork":true,"priority":1}}"#,
+            r#"{"metadata":{},"spec":{"hostNetwork":true,"priority":1},"status":{}}"#,
         );
         decodes(
             ("apps/v1", "Deployment"),

@@ -3,6 +3,7 @@
 
 pub mod base64;
 pub mod decode;
+pub mod defaults;
 pub mod diagnostic;
 pub mod duration;
 pub mod field_error;

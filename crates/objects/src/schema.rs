@@ -5,7 +5,8 @@
 //! - `#Name package [apiVersion kind]`: a struct, numbered from 0 in order; its fields follow as
 //!   `name type flags`. Types: `s` string (`s=v1.Protocol` a named one), `b` bool, `i` int32, `l`
 //!   int64, `f` float, `o` IntOrString, `q` Quantity, `t` Time, `u` MicroTime, `y` bytes, `r` any
-//!   JSON, `[T` list, `{T` map from strings, a number: that struct. Flags: `!` required, `p=` patch
+//!   JSON, `[T` list, `{T` map from strings, a number: that struct. Flags: `!` required, `z` a
+//!   pointer in Go, `a` a struct by value in Go, `p=` patch
 //!   strategy, `k=` patch merge key, `t=` list or map type, `m=` list map keys, `i=` the embedded Go
 //!   struct that has the field;
 //! - `@plural singular apiVersion Kind scope verbs [s=short names] [c=categories]`: a resource;
@@ -86,6 +87,10 @@ pub struct Field {
     pub type_id: TypeId,
     /// Whether OpenAPI calls it required (client-side validation says so; decoding does not).
     pub required: bool,
+    /// Whether a scalar is a pointer in Go: `0`, `false` and `""` differ from "not given".
+    pub pointer: bool,
+    /// Whether a struct is held by value in Go: it is there, if empty, even when not given.
+    pub by_value: bool,
     /// How strategic merge patches treat it.
     pub patch_strategy: PatchStrategy,
     /// By which key a merged list's items are told apart; none for lists of scalars.

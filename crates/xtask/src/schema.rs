@@ -171,6 +171,127 @@ const INLINE: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
+/// Scalars that are pointers in Go, so that `false`, `0` and `""` differ from "not given":
+/// (type or `*`, fields).
+const POINTERS: &[(&str, &str)] = &[
+    (
+        "*",
+        "automountServiceAccountToken enableServiceLinks shareProcessNamespace setHostnameAsFQDN hostUsers optional runAsNonRoot",
+    ),
+    (
+        "*",
+        "privileged readOnlyRootFilesystem allowPrivilegeEscalation allocateLoadBalancerNodePorts suspend immutable controller",
+    ),
+    (
+        "*",
+        "blockOwnerDeletion manualSelector allowVolumeExpansion attachRequired podInfoOnMount storageCapacity requiresRepublish",
+    ),
+    (
+        "*",
+        "seLinuxMount hostProcess completions parallelism backoffLimit backoffLimitPerIndex maxFailedIndexes activeDeadlineSeconds",
+    ),
+    (
+        "*",
+        "ttlSecondsAfterFinished revisionHistoryLimit progressDeadlineSeconds terminationGracePeriodSeconds priority runAsUser",
+    ),
+    (
+        "*",
+        "runAsGroup fsGroup defaultMode mode tolerationSeconds expirationSeconds partition minReplicas averageUtilization",
+    ),
+    (
+        "*",
+        "targetCPUUtilizationPercentage currentCPUUtilizationPercentage stabilizationWindowSeconds successfulJobsHistoryLimit",
+    ),
+    (
+        "*",
+        "failedJobsHistoryLimit startingDeadlineSeconds minDomains leaseDurationSeconds leaseTransitions deletionGracePeriodSeconds",
+    ),
+    (
+        "*",
+        "gracePeriodSeconds endPort volumeMode ipFamilyPolicy internalTrafficPolicy loadBalancerClass trafficDistribution",
+    ),
+    (
+        "*",
+        "ingressClassName runtimeClassName preemptionPolicy appProtocol zone holderIdentity procMount fsGroupChangePolicy timeZone",
+    ),
+    (
+        "*",
+        "reclaimPolicy volumeBindingMode volumeAttributesClassName selectPolicy supplementalGroupsPolicy failurePolicy matchPolicy",
+    ),
+    (
+        "*",
+        "sideEffects mountPropagation recursiveReadOnly nodeAffinityPolicy nodeTaintsPolicy completionMode podReplacementPolicy",
+    ),
+    (
+        "*",
+        "managedBy secretNamespace localhostProfile terminatingReplicas",
+    ),
+    ("DeploymentSpec", "replicas"),
+    ("ReplicaSetSpec", "replicas"),
+    ("StatefulSetSpec", "replicas"),
+    ("ReplicationControllerSpec", "replicas"),
+    ("JobStatus", "ready terminating"),
+    ("EndpointConditions", "ready serving terminating"),
+    ("AzureDiskVolumeSource", "readOnly fsType cachingMode kind"),
+    ("ContainerStatus", "started"),
+    ("ClientIPConfig", "timeoutSeconds"),
+    ("ValidatingWebhook", "timeoutSeconds"),
+    ("MutatingWebhook", "timeoutSeconds"),
+    ("ServiceReference", "port path"),
+    ("WebhookClientConfig", "url"),
+    ("GRPCAction", "service"),
+    ("HostPathVolumeSource", "type"),
+    ("PersistentVolumeClaimSpec", "storageClassName"),
+    ("EndpointPort", "name port protocol"),
+    ("NetworkPolicyPort", "protocol"),
+    ("Endpoint", "hostname nodeName"),
+    ("EndpointAddress", "nodeName"),
+    ("TypedLocalObjectReference", "apiGroup"),
+    ("PodDNSConfigOption", "value"),
+    ("CSIPersistentVolumeSource", "nodeExpandSecretRef"),
+    (
+        "JSONSchemaProps",
+        "minimum maximum multipleOf minLength maxLength minItems maxItems minProperties maxProperties x-kubernetes-preserve-unknown-fields",
+    ),
+];
+
+/// Structs that Go holds by value, so that they are there, if empty, even when not given:
+/// (type, fields). Beside these: `metadata`, `spec` and `status` of every kind.
+const BY_VALUE: &[(&str, &str)] = &[
+    ("Container", "resources"),
+    ("EphemeralContainer", "resources"),
+    ("PodTemplateSpec", "metadata spec"),
+    ("JobTemplateSpec", "metadata spec"),
+    ("PersistentVolumeClaimTemplate", "metadata spec"),
+    ("DeploymentSpec", "strategy template"),
+    ("DaemonSetSpec", "updateStrategy template"),
+    ("StatefulSetSpec", "updateStrategy template"),
+    ("ReplicaSetSpec", "template"),
+    ("JobSpec", "template"),
+    ("CronJobSpec", "jobTemplate"),
+    ("PersistentVolumeClaimSpec", "resources"),
+    ("HTTPIngressPath", "backend"),
+    ("NetworkPolicySpec", "podSelector"),
+    ("ServiceStatus", "loadBalancer"),
+    ("IngressStatus", "loadBalancer"),
+    ("NodeStatus", "daemonEndpoints nodeInfo"),
+    ("NodeDaemonEndpoints", "kubeletEndpoint"),
+    ("ContainerStatus", "state lastState"),
+    ("Endpoint", "conditions"),
+    ("HorizontalPodAutoscalerSpec", "scaleTargetRef"),
+    ("ResourceMetricSource", "target"),
+    ("PodsMetricSource", "target metric"),
+    ("ObjectMetricSource", "target metric describedObject"),
+    ("ExternalMetricSource", "target metric"),
+    ("ContainerResourceMetricSource", "target"),
+    ("RoleBinding", "roleRef"),
+    ("ClusterRoleBinding", "roleRef"),
+    ("CustomResourceDefinitionSpec", "names"),
+    ("CustomResourceDefinitionStatus", "acceptedNames"),
+    ("ValidatingWebhook", "clientConfig"),
+    ("MutatingWebhook", "clientConfig"),
+];
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Reads the two documents in `source` and writes the schema to `target`.
@@ -254,6 +375,14 @@ impl<'a> Types<'a> {
             write!(out, "{field} {}", self.type_code(short, package, field, p)?)?;
             if required.contains(&field.as_str()) {
                 out.push_str(" !");
+            }
+            if listed(POINTERS, short, field) {
+                out.push_str(" z");
+            }
+            let of_kind = !d["x-kubernetes-group-version-kind"].is_null()
+                && matches!(field.as_str(), "metadata" | "spec" | "status");
+            if !p["$ref"].is_null() && (of_kind || listed(BY_VALUE, short, field)) {
+                out.push_str(" a");
             }
             for (letter, key) in [
                 ('p', "x-kubernetes-patch-strategy"),
@@ -388,6 +517,13 @@ fn scalar(name: &str) -> Option<&'static str> {
 fn is_list(d: &Value) -> bool {
     let p = &d["properties"];
     !p["items"].is_null() && text(&p["metadata"]["$ref"]).ends_with(".ListMeta")
+}
+
+fn listed(table: &[(&str, &str)], owner: &str, field: &str) -> bool {
+    let of = |o: &str| o == owner || o == "*";
+    table
+        .iter()
+        .any(|(o, fields)| of(o) && fields.split(' ').any(|f| f == field))
 }
 
 fn named(owner: &str, field: &str, is_enum: bool) -> Option<String> {

@@ -81,6 +81,8 @@ impl Reader {
             name: self.text(name),
             type_id: self.type_id(code),
             required: false,
+            pointer: false,
+            by_value: false,
             patch_strategy: PatchStrategy::default(),
             patch_merge_key: None,
             list_type: None,
@@ -89,6 +91,8 @@ impl Reader {
         };
         for flag in flags {
             match flag.split_once('=') {
+                None if *flag == "z" => field.pointer = true,
+                None if *flag == "a" => field.by_value = true,
                 None => field.required = true,
                 Some(("p", v)) => {
                     field.patch_strategy = PatchStrategy {
