@@ -1,3 +1,5 @@
-//! Kubarium in the browser.
+//! Starts Kubarium in the browser.
 
-fn main() {}
+fn main() {
+    kubarium_web::start();
+}

@@ -1,23 +1,72 @@
-//! Builds, serves, tests and measures Kubarium.
+//! Builds, serves, tests and measures Kubarium. `cargo xtask help` lists what it does.
 
+mod check;
+mod page;
+mod run;
 mod schema;
+mod score;
+mod serve;
+mod setup;
+mod test;
 
 use std::path::Path;
 use std::process::ExitCode;
 
+/// What every task gives: nothing, or why it failed, in words for the person at the terminal.
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const HELP: &str = "\
+cargo xtask TASK
+
+  serve [--port N] [--no-serve]
+              Builds the release page and serves it on 127.0.0.1. Installs what the build needs.
+  test [--only native|wasm|page|scores]
+              Runs every test there is: native, WebAssembly in a headless browser, the page end to end,
+              and the comparison with recordings of a real cluster where they are at hand.
+  ci          Formatting, clippy, the documentation, licences, then every test.
+  setup       Installs what serve and test need, and nothing else.
+  screenshots Takes the pictures of the page in docs/screenshots.
+  bench       Runs the benchmarks.
+  fidelity    Measures against the recordings, and writes docs/FIDELITY.md.
+  schema      Makes the schema of the Kubernetes API from a server's own description of it.
+";
+
 fn main() -> ExitCode {
-    let result = match std::env::args().nth(1).as_deref() {
-        Some("schema") => schema::generate(
-            Path::new("../shared/oracle/api"),
-            Path::new("crates/objects/src/schema/builtin.txt"),
-        ),
-        _ => Err("usage: cargo xtask schema".into()),
-    };
-    match result {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match task(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("error: {e}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn task(words: &[&str]) -> Result {
+    let (task, options) = words.split_first().unwrap_or((&"help", &[]));
+    // Every path below is relative to the workspace, wherever the task was called from.
+    std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))?;
+    match *task {
+        "serve" => page::serve(options),
+        "test" => test::test(options),
+        "ci" => check::ci(),
+        "setup" => setup::for_page().and_then(|()| setup::for_tests()),
+        "screenshots" => test::screenshots(),
+        "bench" => run::step(
+            "Benchmarks",
+            "cargo",
+            &["bench", "--workspace", "--exclude", "kubarium-web"],
+        ),
+        "fidelity" => score::fidelity(),
+        "schema" => schema::generate(
+            Path::new("../shared/oracle/api"),
+            Path::new("crates/objects/src/schema/builtin.txt"),
+        ),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("there is no task {other}\n\n{HELP}").into()),
     }
 }

@@ -1,0 +1,170 @@
+//! Every test there is.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::run::{say, watch};
+use crate::{Result, page, score, serve, setup};
+
+/// What one group of tests came to: its name, the runners' own totals, and whether all passed.
+struct Group {
+    name: &'static str,
+    totals: Vec<String>,
+    ended: Result,
+}
+
+/// `cargo xtask test`: every group, even where an earlier one failed, then all their totals.
+pub(crate) fn test(options: &[&str]) -> Result {
+    let only = match options {
+        [] => None,
+        ["--only", group] => Some(*group),
+        _ => return Err("test takes nothing, or --only native|wasm|page|scores".into()),
+    };
+    let wanted = |group| only.is_none_or(|only| only == group);
+    let mut groups = Vec::new();
+    if wanted("native") {
+        groups.push(native());
+    }
+    if wanted("wasm") {
+        groups.push(group(
+            "wasm",
+            || setup::for_page().and_then(|()| setup::for_tests()),
+            wasm,
+        ));
+    }
+    if wanted("page") {
+        let prepare = || {
+            setup::for_page()
+                .and_then(|()| setup::for_tests())
+                .and_then(|()| page::build())
+        };
+        groups.push(group("page", prepare, || end_to_end(&[])));
+    }
+    if wanted("scores") {
+        let (totals, ended) = score::against_recordings();
+        groups.push(Group {
+            name: "scores",
+            totals,
+            ended,
+        });
+    }
+    sum_up(&groups)
+}
+
+fn group(
+    name: &'static str,
+    prepare: impl Fn() -> Result,
+    test: impl Fn() -> (Vec<String>, Result),
+) -> Group {
+    let (totals, ended) = match prepare() {
+        Ok(()) => test(),
+        Err(e) => (Vec::new(), Err(e)),
+    };
+    Group {
+        name,
+        totals,
+        ended,
+    }
+}
+
+/// Takes the pictures in docs/screenshots.
+pub(crate) fn screenshots() -> Result {
+    setup::for_page()?;
+    setup::for_tests()?;
+    page::build()?;
+    end_to_end(&["screenshots"]).1
+}
+
+/// The line in which cargo's test runner, or wasm-bindgen's, says what a suite came to.
+fn is_cargo_total(line: &str) -> bool {
+    line.trim_start().starts_with("test result:")
+}
+
+/// The lines in which Playwright does.
+fn is_playwright_total(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let number = words.next().is_some_and(|word| word.parse::<u32>().is_ok());
+    number
+        && matches!(
+            words.next(),
+            Some("passed" | "failed" | "flaky" | "skipped" | "interrupted" | "did")
+        )
+}
+
+fn native() -> Group {
+    say("Native tests (about 3 minutes on two cores the first time)");
+    let (totals, ended) = watch(
+        Command::new("cargo").args(["test", "--quiet", "--no-fail-fast"]),
+        is_cargo_total,
+    );
+    Group {
+        name: "native",
+        totals,
+        ended,
+    }
+}
+
+fn wasm() -> (Vec<String>, Result) {
+    say("WebAssembly tests in a headless browser (about 3 minutes on two cores the first time)");
+    let mut cargo = Command::new("cargo");
+    cargo.args([
+        "test",
+        "--package",
+        "kubarium-web",
+        "--target",
+        "wasm32-unknown-unknown",
+    ]);
+    cargo.env(
+        "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER",
+        "wasm-bindgen-test-runner",
+    );
+    if let Some(driver) = setup::chromedriver() {
+        cargo.env("CHROMEDRIVER", driver);
+    }
+    watch(&mut cargo, is_cargo_total)
+}
+
+fn end_to_end(arguments: &[&str]) -> (Vec<String>, Result) {
+    say("The page, end to end, in a headless browser (about 2 minutes)");
+    let port = match serve::beside(Path::new(page::DIST)) {
+        Ok(port) => port,
+        Err(e) => return (Vec::new(), Err(e)),
+    };
+    let mut playwright = Command::new("node_modules/.bin/playwright");
+    playwright.args(["test", "--config", "tests/e2e/playwright.config.mjs"]);
+    playwright.args(arguments);
+    playwright.env("KUBARIUM_URL", format!("http://127.0.0.1:{port}/"));
+    playwright.env(
+        "KUBARIUM_SCREENSHOTS",
+        if arguments.is_empty() { "" } else { "1" },
+    );
+    if let Some(chromium) = setup::chromium() {
+        playwright.env("CHROMIUM", chromium);
+    }
+    watch(&mut playwright, is_playwright_total)
+}
+
+/// Prints each group's totals, and fails where a group did.
+fn sum_up(groups: &[Group]) -> Result {
+    say("Totals");
+    let mut failed = Vec::new();
+    for Group {
+        name,
+        totals,
+        ended,
+    } in groups
+    {
+        for total in totals {
+            println!("{name:8}{total}");
+        }
+        if let Err(e) = ended {
+            println!("{name:8}FAILED: {e}");
+            failed.push(*name);
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("failed: {}", failed.join(", ")).into())
+    }
+}

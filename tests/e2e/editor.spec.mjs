@@ -1,0 +1,54 @@
+// The editor: CodeMirror when it is there, a plain text area when it is not; what is typed is kept.
+import { expect, expectAccessible, open, PHONE, test } from "./page.mjs";
+
+test("what is typed is kept over a reload", async ({ page }) => {
+  await open(page);
+  await page.locator(".cm-content").click();
+  await page.keyboard.press("ControlOrMeta+Home");
+  await page.keyboard.type("# mine\n");
+  await expect.poll(() => page.evaluate(() => localStorage.getItem("kubarium/1/manifests"))).toContain("# mine");
+  await page.reload();
+  await expect(page.locator(".cm-content")).toContainText("# mine");
+});
+
+test("Tab leaves the editor", async ({ page }) => {
+  await open(page);
+  await page.locator(".cm-content").focus();
+  await page.keyboard.press("Tab");
+  await expect(page.locator(".cm-content")).not.toBeFocused();
+});
+
+test("without the editor's file a text area takes its place, and says so", async ({ page }) => {
+  page.allowErrors();
+  await page.route("**/editor.js", (route) => route.abort());
+  await open(page, { editor: false });
+  const area = page.getByRole("textbox", { name: "YAML manifests" });
+  await area.fill("kind: Pod");
+  await expect(page.getByText("Plain text: the editor could not be loaded")).toBeVisible();
+  await expectAccessible(page);
+  await page.getByRole("button", { name: "Dismiss" }).click();
+  await expect(page.getByText("Plain text: the editor could not be loaded")).toBeHidden();
+  await expect.poll(() => page.evaluate(() => localStorage.getItem("kubarium/1/manifests"))).toBe("kind: Pod");
+});
+
+test("the editor's file is loaded only when the editor is to be seen", async ({ page }) => {
+  const asked = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  await page.addInitScript(() => localStorage.setItem("kubarium/1/layout", "sheet-tab=terminal"));
+  await open(page, { size: PHONE, editor: false });
+  await expect(page.getByRole("tabpanel", { name: "Terminal" })).toBeVisible();
+  expect(asked).not.toContain("/editor.js");
+  await page.getByRole("tab", { name: "YAML" }).click();
+  await expect(page.locator(".cm-content")).toBeVisible();
+  expect(asked).toContain("/editor.js");
+});
+
+test("a storage that is full is said, and the page goes on", async ({ page }) => {
+  await page.addInitScript(() => {
+    Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); };
+  });
+  await open(page);
+  await page.getByRole("radio", { name: "Dark" }).check();
+  await expect(page.getByText("This browser has no room left for Kubarium.")).toBeVisible();
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+});

@@ -1,0 +1,24 @@
+// `cargo xtask test` builds the page, serves it, and calls Playwright with its address in KUBARIUM_URL.
+import { defineConfig } from "@playwright/test";
+
+const url = process.env.KUBARIUM_URL;
+if (!url) throw new Error("KUBARIUM_URL is not set: run `cargo xtask test --only page`");
+
+export default defineConfig({
+  testDir: ".",
+  testMatch: process.env.KUBARIUM_SCREENSHOTS ? "screenshots.mjs" : "*.spec.mjs",
+  outputDir: "../../target/e2e",
+  fullyParallel: true,
+  forbidOnly: Boolean(process.env.CI),
+  workers: 2,
+  timeout: 60_000,
+  reporter: [["list"]],
+  use: {
+    baseURL: url,
+    launchOptions: {
+      executablePath: process.env.CHROMIUM || undefined,
+      args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+    },
+    trace: "retain-on-failure",
+  },
+});

@@ -1,0 +1,54 @@
+// Starts the page: sets the theme before anything is painted, loads the module, and keeps the crash panel alive
+// when the module is not. A classic script, so that it runs before the first paint.
+(() => {
+  const { js, wasm } = document.currentScript.dataset;
+  const root = document.documentElement;
+  const saved = (key) => { try { return localStorage.getItem(`kubarium/1/${key}`); } catch { return null; } };
+
+  const theme = saved("theme");
+  if (theme === "light" || theme === "dark") root.dataset.theme = theme;
+
+  const byId = (id) => document.getElementById(id);
+
+  function crash(detail) {
+    const panel = byId("crash");
+    byId("boot")?.remove();
+    byId("app").inert = true;
+    if (panel.hidden) {
+      byId("crash-detail").textContent = detail;
+      panel.hidden = false;
+      byId("crash-reload").focus();
+    }
+  }
+
+  function wireCrashPanel() {
+    byId("crash-reload").addEventListener("click", () => location.reload());
+    byId("crash-copy").addEventListener("click", async (event) => {
+      await navigator.clipboard?.writeText(byId("crash-detail").textContent);
+      event.target.dataset.done = "";
+    });
+    byId("crash-forget").addEventListener("click", () => {
+      try {
+        for (const key of Object.keys(localStorage)) if (key.startsWith("kubarium/")) localStorage.removeItem(key);
+      } catch { /* no storage, nothing to forget */ }
+      location.reload();
+    });
+    // A trap that no panic announced: out of memory, a stack that ran over.
+    addEventListener("error", (event) => {
+      if (event.error instanceof WebAssembly.RuntimeError) crash(`${event.error.message}\n${event.error.stack ?? ""}`);
+    });
+    addEventListener("unhandledrejection", (event) => {
+      if (event.reason instanceof WebAssembly.RuntimeError) crash(`${event.reason.message}\n${event.reason.stack ?? ""}`);
+    });
+  }
+
+  addEventListener("DOMContentLoaded", async () => {
+    wireCrashPanel();
+    try {
+      const module = await import(new URL(js, document.baseURI));
+      await module.default({ module_or_path: new URL(wasm, document.baseURI) });
+    } catch (error) {
+      crash(`The simulator could not be loaded: ${error?.message ?? error}\nCheck the connection, and that the browser is not older than two years.`);
+    }
+  });
+})();

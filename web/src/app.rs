@@ -1,0 +1,224 @@
+//! The application: the shell's panels in their places.
+
+use crate::{
+    bar::Bar,
+    editor::{Diagnostic, Editor},
+    inspector::Inspector,
+    lane::Lane,
+    layout::{Layout, usual},
+    map::Map,
+    notices::{NoticeList, Notices},
+    objects::Objects,
+    panels::{Panel, PanelHead, Rail},
+    rules::Rules,
+    splitter::{Side, Splitter},
+    storage,
+    tabs::Tabs,
+    terminal::Terminal,
+    text::t,
+    timeline::Timeline,
+};
+use leptos::{mount::mount_to, prelude::*};
+use wasm_bindgen::JsCast;
+
+/// The manifests that a first visit begins with.
+const FIRST_MANIFESTS: &str = include_str!("../examples/web.yaml");
+
+/// Puts the application into the element `#app`, in place of the line that says it is loading.
+pub(crate) fn mount() {
+    let Some(place) = document().get_element_by_id("app") else {
+        return;
+    };
+    if let Some(boot) = document().get_element_by_id("boot") {
+        boot.remove();
+    }
+    mount_to(place.unchecked_into(), App).forget();
+}
+
+/// The whole page.
+#[component]
+pub(crate) fn App() -> impl IntoView {
+    let notices = Notices::new();
+    provide_context(notices);
+    let layout = Layout::load();
+    provide_context(layout);
+    layout.remember(notices);
+    let manifests = remembered("manifests", FIRST_MANIFESTS, notices);
+    // The core's decoder and validator will say what is wrong with the text.
+    let diagnostics = Signal::derive(Vec::<Diagnostic>::new);
+
+    view! {
+        <a class="button primary skip" href="#panel-map">{t("app.skip")}</a>
+        <div
+            class="shell"
+            data-narrow=move || layout.narrow.get().then_some("")
+            data-dock=move || layout.dock_folded.get().then_some("folded")
+            style=("--files", move || layout.length(Panel::Files))
+            style=("--inspector", move || layout.length(Panel::Inspector))
+            style=("--lane", move || layout.length(Panel::Lane))
+            style=("--dock", move || layout.length(Panel::Terminal))
+            style=("--sheet", move || layout.sheet_length())
+        >
+            <Bar />
+            <main>
+            <SidePanel panel=Panel::Files>
+                <Editor text=manifests diagnostics wanted=move || layout.is_shown(Panel::Files) && !layout.is_rail(Panel::Files) />
+            </SidePanel>
+            <Splitters />
+            <section class="panel map" id="panel-map" tabindex="-1" aria-label=t("panel.map")>
+                <Map />
+            </section>
+            <TabPanel panel=Panel::Lane class="lane">
+                <Lane />
+            </TabPanel>
+            <SidePanel panel=Panel::Inspector>
+                <Inspector />
+            </SidePanel>
+            <Tabs />
+            <TabPanel panel=Panel::Terminal class="dock">
+                <Terminal />
+            </TabPanel>
+            <TabPanel panel=Panel::Timeline class="dock">
+                <Timeline />
+            </TabPanel>
+            <TabPanel panel=Panel::Rules class="dock">
+                <Rules />
+            </TabPanel>
+            <TabPanel panel=Panel::Objects class="dock">
+                <Objects />
+            </TabPanel>
+            </main>
+        </div>
+        <NoticeList />
+    }
+}
+
+/// A panel beside the map: with a head, and on a wide page foldable to a rail.
+#[component]
+fn SidePanel(panel: Panel, children: Children) -> impl IntoView {
+    let layout = expect_context::<Layout>();
+    let is_rail = move || layout.is_rail(panel);
+    view! {
+        <section
+            class=format!("panel {}", panel.id())
+            id=format!("panel-{}", panel.id())
+            role=move || if layout.narrow.get() { "tabpanel" } else { "region" }
+            aria-label=panel.name()
+            hidden=move || !layout.is_shown(panel)
+        >
+            <Show when=is_rail>
+                <Rail panel />
+            </Show>
+            <Show when=move || !is_rail() && !layout.narrow.get()>
+                <PanelHead panel />
+            </Show>
+            <div class="body" hidden=is_rail>
+                {children()}
+            </div>
+        </section>
+    }
+}
+
+/// A panel below the map: chosen by a tab, or the packet lane, which is there while a packet is followed.
+#[component]
+fn TabPanel(panel: Panel, class: &'static str, children: Children) -> impl IntoView {
+    let layout = expect_context::<Layout>();
+    let is_tab = move || layout.narrow.get() || panel != Panel::Lane;
+    view! {
+        <section
+            class=format!("panel {class}")
+            id=format!("panel-{}", panel.id())
+            role=move || if is_tab() { "tabpanel" } else { "region" }
+            aria-label=panel.name()
+            hidden=move || !layout.is_shown(panel)
+        >
+            <div class="body">{children()}</div>
+        </section>
+    }
+}
+
+/// The lines between the panels, those that there are now.
+#[component]
+fn Splitters() -> impl IntoView {
+    let layout = expect_context::<Layout>();
+    let wide = move || !layout.narrow.get();
+    view! {
+        <Show when=move || wide() && !layout.is_rail(Panel::Files)>
+            <Splitter
+                class="files"
+                panel=Panel::Files.name()
+                controls="panel-files"
+                side=Side::Left
+                size=layout.files
+                range=move || layout.files_range()
+                usual=usual::FILES
+            />
+        </Show>
+        <Show when=move || wide() && !layout.is_rail(Panel::Inspector)>
+            <Splitter
+                class="inspector"
+                panel=Panel::Inspector.name()
+                controls="panel-inspector"
+                side=Side::Right
+                size=layout.inspector
+                range=move || layout.inspector_range()
+                usual=usual::INSPECTOR
+            />
+        </Show>
+        <Show when=move || wide() && layout.lane_shown.get()>
+            <Splitter
+                class="lane"
+                panel=Panel::Lane.name()
+                controls="panel-lane"
+                side=Side::Below
+                size=layout.lane
+                range=move || layout.lane_range()
+                usual=usual::LANE
+            />
+        </Show>
+        <Show when=move || wide() && !layout.dock_folded.get()>
+            <Splitter
+                class="dock"
+                panel=t("panels")
+                controls="panel-terminal"
+                side=Side::Below
+                size=layout.dock
+                range=move || layout.dock_range()
+                usual=usual::DOCK
+            />
+        </Show>
+        <Show when=move || !wide()>
+            <Splitter
+                class="sheet"
+                panel=t("panels")
+                controls="panel-files"
+                side=Side::Below
+                size=layout.sheet
+                range=move || layout.sheet_range()
+                usual=usual::SHEET
+            />
+        </Show>
+    }
+}
+
+/// How long after the last change, in milliseconds, a text is remembered.
+const REMEMBER_AFTER: u64 = 400;
+
+/// A text that is remembered under `key`, shortly after each change.
+fn remembered(key: &'static str, first: &str, notices: Notices) -> RwSignal<String> {
+    let text = RwSignal::new(storage::get(key).unwrap_or_else(|| first.to_owned()));
+    let pending = StoredValue::new(None::<TimeoutHandle>);
+    Effect::new(move |before: Option<()>| {
+        text.track();
+        if before.is_none() {
+            return;
+        }
+        if let Some(timer) = pending.get_value() {
+            timer.clear();
+        }
+        let later = std::time::Duration::from_millis(REMEMBER_AFTER);
+        let save = move || notices.note_storage(storage::set(key, &text.get_untracked()));
+        pending.set_value(set_timeout_with_handle(save, later).ok());
+    });
+    text
+}

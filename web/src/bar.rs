@@ -1,0 +1,17 @@
+//! The top bar: the name, time, and the theme.
+
+use crate::{icons, text::t, theme::ThemeSwitch};
+use leptos::prelude::*;
+
+/// The top bar. `children` stand between the name and the theme: the scene, the clock.
+#[component]
+pub(crate) fn Bar(#[prop(optional)] children: Option<Children>) -> impl IntoView {
+    view! {
+        <header class="bar">
+            <h1 class="brand">{icons::BRAND.view()} {t("app.name")}</h1>
+            <span class="gap"></span>
+            {children.map(|children| children())}
+            <ThemeSwitch />
+        </header>
+    }
+}

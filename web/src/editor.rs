@@ -1,0 +1,310 @@
+//! The YAML editor: CodeMirror, which is a file of its own and is loaded after the first view; until then, and where it
+//! cannot be loaded, a plain text area with the same behaviour.
+
+use crate::{
+    icons,
+    notices::Notices,
+    text::{fill, t},
+};
+use leptos::{html, prelude::*};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
+
+/// How bad a diagnostic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The API server would refuse it.
+    Error,
+    /// It would be taken, but probably not as meant.
+    Warning,
+    /// It could be said better.
+    Hint,
+}
+
+/// Something to say about a place in the text. Lines and columns count from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The line where it begins.
+    pub line: u32,
+    /// The column where it begins.
+    pub column: u32,
+    /// The line where it ends.
+    pub end_line: u32,
+    /// The column before which it ends.
+    pub end_column: u32,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+#[wasm_bindgen(module = "/editor/load.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = loadEditor, catch)]
+    async fn load_editor() -> Result<JsValue, JsValue>;
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// The module `editor.js`.
+    type EditorModule;
+    #[wasm_bindgen(method, catch)]
+    fn create(
+        this: &EditorModule,
+        parent: &web_sys::HtmlElement,
+        doc: &str,
+        on_change: &js_sys::Function,
+        words: &JsValue,
+    ) -> Result<EditorView, JsValue>;
+
+    /// What `create` gives: an editor on the page.
+    #[derive(Clone)]
+    type EditorView;
+    #[wasm_bindgen(method, catch, js_name = setDoc)]
+    fn set_doc(this: &EditorView, text: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch, js_name = setDiagnostics)]
+    fn set_diagnostics(this: &EditorView, list: &js_sys::Array) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch, js_name = goTo)]
+    fn go_to(this: &EditorView, line: u32, column: u32) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn destroy(this: &EditorView) -> Result<(), JsValue>;
+}
+
+impl Severity {
+    fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Hint => "hint",
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Severity::Error => t("editor.error"),
+            Severity::Warning => t("editor.warning"),
+            Severity::Hint => t("editor.hint"),
+        }
+    }
+
+    fn icon(self) -> icons::Icon {
+        match self {
+            Severity::Error => icons::ERROR,
+            Severity::Warning => icons::WARNING,
+            Severity::Hint => icons::HINT,
+        }
+    }
+}
+
+/// A plain JavaScript object of these fields.
+fn object(fields: &[(&str, JsValue)]) -> JsValue {
+    let object = js_sys::Object::new();
+    for (key, value) in fields {
+        // A plain object takes every field.
+        let _ = js_sys::Reflect::set(&object, &JsValue::from_str(key), value);
+    }
+    object.into()
+}
+
+fn to_js(diagnostics: &[Diagnostic]) -> js_sys::Array {
+    let each = |d: &Diagnostic| {
+        object(&[
+            ("line", d.line.into()),
+            ("column", d.column.into()),
+            ("endLine", d.end_line.into()),
+            ("endColumn", d.end_column.into()),
+            ("severity", d.severity.name().into()),
+            ("message", d.message.as_str().into()),
+            (
+                "hint",
+                d.hint
+                    .as_deref()
+                    .map_or(JsValue::UNDEFINED, JsValue::from_str),
+            ),
+        ])
+    };
+    diagnostics.iter().map(each).collect()
+}
+
+/// What the editor gives back to be kept: the view, and the closure that it calls on every change.
+struct Running {
+    view: EditorView,
+    _on_change: Closure<dyn FnMut(String)>,
+}
+
+/// An editor of `text`.
+#[component]
+pub fn Editor(
+    /// The text: the editor sets it as the person types, and shows what anyone else sets.
+    text: RwSignal<String>,
+    /// What there is to say about the text as it is now.
+    #[prop(into)]
+    diagnostics: Signal<Vec<Diagnostic>>,
+    /// Whether the editor is to be seen; it is loaded when this first becomes true.
+    #[prop(into)]
+    wanted: Signal<bool>,
+) -> impl IntoView {
+    let notices = expect_context::<Notices>();
+    let host = NodeRef::<html::Div>::new();
+    let area = NodeRef::<html::Textarea>::new();
+    let running = RwSignal::new_local(None::<Running>);
+    let asked = StoredValue::new(false);
+
+    Effect::new(move |_| {
+        let Some(host) = host.get() else { return };
+        if !wanted.get() || asked.get_value() {
+            return;
+        }
+        asked.set_value(true);
+        leptos::task::spawn_local(async move {
+            match start(&host, text).await {
+                Ok(editor) => {
+                    let had_focus = area.get_untracked().is_some_and(|area| {
+                        document().active_element().as_ref()
+                            == Some(area.unchecked_ref::<web_sys::Element>())
+                    });
+                    if had_focus {
+                        // Where the focus was, it stays; the line is not worth keeping at such a moment.
+                        let _ = editor.view.go_to(1, 1);
+                    }
+                    // The component may have gone while the editor was loading.
+                    running.try_set(Some(editor));
+                }
+                Err(_) => notices.show(t("editor.plain")),
+            }
+        });
+    });
+    Effect::new(move |_| {
+        let text = text.get();
+        running.with(|running| {
+            if let Some(running) = running {
+                // An editor that fails to take the text has been removed from the page.
+                let _ = running.view.set_doc(&text);
+            }
+        });
+    });
+    Effect::new(move |_| {
+        let list = to_js(&diagnostics.get());
+        running.with(|running| {
+            if let Some(running) = running {
+                // As above.
+                let _ = running.view.set_diagnostics(&list);
+            }
+        });
+    });
+    on_cleanup(move || {
+        running.with_untracked(|running| {
+            if let Some(running) = running {
+                let _ = running.view.destroy();
+            }
+        });
+    });
+
+    let go_to = move |line: u32, column: u32| {
+        running.with_untracked(|running| match running {
+            Some(running) => {
+                let _ = running.view.go_to(line, column);
+            }
+            None => select(area, &text.get_untracked(), line, column),
+        });
+    };
+    view! {
+        <div class="editor">
+            <div class="host">
+                <div node_ref=host></div>
+                <Show when=move || running.with(Option::is_none)>
+                    <textarea
+                        node_ref=area
+                        aria-label=t("editor")
+                        spellcheck="false"
+                        autocapitalize="off"
+                        autocomplete="off"
+                        prop:value=move || text.get()
+                        on:input=move |event| text.set(event_target_value(&event))
+                    ></textarea>
+                </Show>
+            </div>
+            <Show when=move || diagnostics.with(|list| !list.is_empty())>
+                <ul class="problems" aria-label=t("editor.problems")>
+                    {move || diagnostics.get().into_iter().map(|d| problem(d, go_to)).collect_view()}
+                </ul>
+            </Show>
+        </div>
+    }
+}
+
+/// One line of the list of problems: a button that goes to the place.
+fn problem(d: Diagnostic, go_to: impl Fn(u32, u32) + 'static) -> impl IntoView {
+    let place = fill(
+        "editor.place",
+        &[
+            ("line", &d.line.to_string()),
+            ("column", &d.column.to_string()),
+        ],
+    );
+    let class = if d.severity == Severity::Hint {
+        "hint-mark"
+    } else {
+        d.severity.name()
+    };
+    view! {
+        <li class=class>
+            <button type="button" on:click=move |_| go_to(d.line, d.column)>
+                {d.severity.icon().view()}
+                <span>
+                    <span class="unseen">{d.severity.label()} ": "</span>
+                    {d.message}
+                </span>
+                <span class="place">{place}</span>
+                {d.hint.map(|hint| view! { <span class="hint">{hint}</span> })}
+            </button>
+        </li>
+    }
+}
+
+/// Loads CodeMirror and puts it into `host`.
+async fn start(host: &web_sys::HtmlElement, text: RwSignal<String>) -> Result<Running, JsValue> {
+    let module: EditorModule = load_editor().await?.unchecked_into();
+    let on_change = Closure::new(move |now: String| text.set(now));
+    let words = object(&[("label", t("editor").into())]);
+    let view = module.create(
+        host,
+        &text.get_untracked(),
+        on_change.as_ref().unchecked_ref(),
+        &words,
+    )?;
+    Ok(Running {
+        view,
+        _on_change: on_change,
+    })
+}
+
+/// Puts the plain text area's cursor at a place.
+fn select(area: NodeRef<html::Textarea>, text: &str, line: u32, column: u32) {
+    let Some(area) = area.get_untracked() else {
+        return;
+    };
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1) as usize)
+        .map(utf16)
+        .sum();
+    let inside = text
+        .lines()
+        .nth(line.saturating_sub(1) as usize)
+        .unwrap_or_default();
+    let inside: usize = inside
+        .chars()
+        .take(column.saturating_sub(1) as usize)
+        .map(char::len_utf16)
+        .sum();
+    let at = u32::try_from(before + inside).unwrap_or(u32::MAX);
+    // A place outside the text leaves the cursor where it is.
+    let _ = area.focus();
+    let _ = area.set_selection_range(at, at);
+}
+
+fn utf16(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}

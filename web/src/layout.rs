@@ -1,0 +1,321 @@
+//! The shell's layout: which panels are open, how large they are, and which tab is chosen. All of it is remembered.
+//!
+//! Wide: manifests left, map and packet lane in the middle, inspector right, the other panels as tabs below.
+//! Narrow (a phone): the map on top, and every other panel in one sheet below it.
+
+use crate::{notices::Notices, panels::Panel, storage};
+use leptos::prelude::*;
+
+/// Up to this width, in pixels, the page is laid out for a phone.
+const NARROW: i32 = 760;
+/// The width of a side panel's rail.
+const RAIL: i32 = 40;
+/// What the map keeps, whatever the panels want.
+const MAP_WIDTH: i32 = 320;
+const MAP_HEIGHT: i32 = 120;
+/// The bars that are always there: the top bar and the tabs.
+const BARS: i32 = 48 + 40;
+const NARROW_BARS: i32 = 48 + 56;
+
+/// The sizes that the panels begin with, in pixels; the sheet's is a share of the height.
+pub(crate) mod usual {
+    pub(crate) const FILES: i32 = 360;
+    pub(crate) const INSPECTOR: i32 = 304;
+    pub(crate) const LANE: i32 = 208;
+    pub(crate) const DOCK: i32 = 224;
+    pub(crate) const SHEET: i32 = 360;
+}
+
+/// The layout, as a context: signals that the shell reads and any view may set.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    /// The window's width and height, in pixels.
+    window: RwSignal<(i32, i32)>,
+    /// Whether the page is laid out for a phone.
+    pub(crate) narrow: Memo<bool>,
+    /// Sizes in pixels.
+    pub(crate) files: RwSignal<i32>,
+    pub(crate) inspector: RwSignal<i32>,
+    pub(crate) lane: RwSignal<i32>,
+    pub(crate) dock: RwSignal<i32>,
+    pub(crate) sheet: RwSignal<i32>,
+    /// Which panels are folded away.
+    pub(crate) files_folded: RwSignal<bool>,
+    pub(crate) inspector_folded: RwSignal<bool>,
+    pub(crate) dock_folded: RwSignal<bool>,
+    /// Whether there is a packet to show in the lane. Not remembered: it follows from what is simulated.
+    pub(crate) lane_shown: RwSignal<bool>,
+    /// The tab chosen among the panels below, and on the phone among all.
+    dock_tab: RwSignal<Panel>,
+    sheet_tab: RwSignal<Panel>,
+}
+
+impl Layout {
+    /// The layout as it was left, or the usual one.
+    pub(crate) fn load() -> Layout {
+        let stored = Stored::load();
+        let window = RwSignal::new(window_size());
+        let layout = Layout {
+            window,
+            narrow: Memo::new(move |_| window.get().0 <= NARROW),
+            files: RwSignal::new(stored.number("files", usual::FILES)),
+            inspector: RwSignal::new(stored.number("inspector", usual::INSPECTOR)),
+            lane: RwSignal::new(stored.number("lane", usual::LANE)),
+            dock: RwSignal::new(stored.number("dock", usual::DOCK)),
+            sheet: RwSignal::new(stored.number("sheet", usual::SHEET)),
+            files_folded: RwSignal::new(stored.flag("files-folded", false)),
+            inspector_folded: RwSignal::new(stored.flag("inspector-folded", true)),
+            dock_folded: RwSignal::new(stored.flag("dock-folded", false)),
+            lane_shown: RwSignal::new(false),
+            dock_tab: RwSignal::new(stored.panel("dock-tab", &Panel::DOCK, Panel::Terminal)),
+            sheet_tab: RwSignal::new(stored.panel("sheet-tab", &Panel::SHEET, Panel::Files)),
+        };
+        let resized = window_event_listener(leptos::ev::resize, move |_| window.set(window_size()));
+        on_cleanup(move || resized.remove());
+        layout
+    }
+
+    /// Remembers the layout from now on, whenever it changes.
+    pub(crate) fn remember(self, notices: Notices) {
+        Effect::new(move |before: Option<String>| {
+            let now = self.stored();
+            if before.is_some_and(|before| before != now) {
+                notices.note_storage(storage::set("layout", &now));
+            }
+            now
+        });
+    }
+
+    fn stored(self) -> String {
+        let sizes = [
+            ("files", self.files),
+            ("inspector", self.inspector),
+            ("lane", self.lane),
+            ("dock", self.dock),
+            ("sheet", self.sheet),
+        ];
+        let flags = [
+            ("files-folded", self.files_folded),
+            ("inspector-folded", self.inspector_folded),
+            ("dock-folded", self.dock_folded),
+        ];
+        let tabs = [("dock-tab", self.dock_tab), ("sheet-tab", self.sheet_tab)];
+        let mut lines = Vec::new();
+        lines.extend(sizes.map(|(key, size)| format!("{key}={}", size.get())));
+        lines.extend(flags.map(|(key, flag)| format!("{key}={}", flag.get())));
+        lines.extend(tabs.map(|(key, tab)| format!("{key}={}", tab.get().id())));
+        lines.join("\n")
+    }
+
+    /// The tabs that there are now.
+    pub(crate) fn tabs(self) -> Vec<Panel> {
+        if !self.narrow.get() {
+            return Panel::DOCK.to_vec();
+        }
+        let lane = self.lane_shown.get();
+        Panel::SHEET
+            .into_iter()
+            .filter(|panel| lane || *panel != Panel::Lane)
+            .collect()
+    }
+
+    /// The tab that is chosen now.
+    pub(crate) fn active(self) -> Panel {
+        if !self.narrow.get() {
+            return self.dock_tab.get();
+        }
+        let tab = self.sheet_tab.get();
+        if tab == Panel::Lane && !self.lane_shown.get() {
+            Panel::Files
+        } else {
+            tab
+        }
+    }
+
+    /// Whether the panel is to be seen now, folded or not.
+    pub(crate) fn is_shown(self, panel: Panel) -> bool {
+        if self.narrow.get() {
+            return self.active() == panel;
+        }
+        match panel {
+            Panel::Files | Panel::Inspector => true,
+            Panel::Lane => self.lane_shown.get(),
+            _ => self.active() == panel && !self.dock_folded.get(),
+        }
+    }
+
+    /// Brings a panel into view: unfolds it, or chooses its tab.
+    pub(crate) fn show(self, panel: Panel) {
+        self.sheet_tab.set(panel);
+        match panel {
+            Panel::Files | Panel::Inspector => self.fold(panel, false),
+            Panel::Lane => self.lane_shown.set(true),
+            _ => {
+                self.dock_tab.set(panel);
+                self.dock_folded.set(false);
+            }
+        }
+    }
+
+    /// Folds a side panel away, or opens it again.
+    pub(crate) fn fold(self, panel: Panel, folded: bool) {
+        match panel {
+            Panel::Files => self.files_folded.set(folded),
+            Panel::Inspector => self.inspector_folded.set(folded),
+            _ => {}
+        }
+    }
+
+    /// Whether a side panel is only a rail now. On the phone none is.
+    pub(crate) fn is_rail(self, panel: Panel) -> bool {
+        !self.narrow.get()
+            && match panel {
+                Panel::Files => self.files_folded.get(),
+                Panel::Inspector => self.inspector_folded.get(),
+                _ => false,
+            }
+    }
+
+    /// The width that a side panel takes, and the height of the others, as a CSS length.
+    pub(crate) fn length(self, panel: Panel) -> String {
+        let size = match panel {
+            Panel::Files | Panel::Inspector if self.is_rail(panel) => RAIL,
+            Panel::Files => clamp(self.files.get(), self.files_range()),
+            Panel::Inspector => clamp(self.inspector.get(), self.inspector_range()),
+            Panel::Lane if !self.lane_shown.get() => 0,
+            Panel::Lane => clamp(self.lane.get(), self.lane_range()),
+            _ if self.dock_folded.get() => 0,
+            _ => clamp(self.dock.get(), self.dock_range()),
+        };
+        format!("{size}px")
+    }
+
+    /// The height of the phone's sheet, as a CSS length.
+    pub(crate) fn sheet_length(self) -> String {
+        format!("{}px", clamp(self.sheet.get(), self.sheet_range()))
+    }
+
+    /// The sizes that each panel may have in this window: from least to most.
+    pub(crate) fn files_range(self) -> (i32, i32) {
+        let beside = if self.inspector_folded.get() {
+            RAIL
+        } else {
+            self.inspector.get().min(240)
+        };
+        range(240, 720, self.window.get().0 - MAP_WIDTH - beside)
+    }
+
+    pub(crate) fn inspector_range(self) -> (i32, i32) {
+        let beside = if self.files_folded.get() {
+            RAIL
+        } else {
+            clamp(self.files.get(), self.files_range())
+        };
+        range(240, 560, self.window.get().0 - MAP_WIDTH - beside)
+    }
+
+    pub(crate) fn dock_range(self) -> (i32, i32) {
+        range(96, 960, self.window.get().1 - BARS - MAP_HEIGHT)
+    }
+
+    pub(crate) fn lane_range(self) -> (i32, i32) {
+        let dock = if self.dock_folded.get() {
+            0
+        } else {
+            clamp(self.dock.get(), self.dock_range())
+        };
+        range(96, 640, self.window.get().1 - BARS - MAP_HEIGHT - dock)
+    }
+
+    pub(crate) fn sheet_range(self) -> (i32, i32) {
+        range(96, 960, self.window.get().1 - NARROW_BARS - 40)
+    }
+}
+
+/// A range whose upper end is what there is room for, though never below its lower end.
+fn range(least: i32, most: i32, room: i32) -> (i32, i32) {
+    (least, most.min(room).max(least))
+}
+
+fn clamp(size: i32, (least, most): (i32, i32)) -> i32 {
+    size.min(most).max(least)
+}
+
+fn window_size() -> (i32, i32) {
+    let number = |value: Result<wasm_bindgen::JsValue, _>| {
+        value.ok().and_then(|v| v.as_f64()).map_or(0, |v| v as i32)
+    };
+    (
+        number(window().inner_width()),
+        number(window().inner_height()),
+    )
+}
+
+/// What was remembered: lines `key=value`. What is missing or makes no sense is as usual.
+struct Stored(String);
+
+impl Stored {
+    fn load() -> Stored {
+        Stored(storage::get("layout").unwrap_or_default())
+    }
+
+    fn value(&self, key: &str) -> Option<&str> {
+        self.0
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .find(|(have, _)| *have == key)
+            .map(|(_, value)| value)
+    }
+
+    fn number(&self, key: &str, usual: i32) -> i32 {
+        let value = self.value(key).and_then(|value| value.parse().ok());
+        value
+            .filter(|number: &i32| (0..10_000).contains(number))
+            .unwrap_or(usual)
+    }
+
+    fn flag(&self, key: &str, usual: bool) -> bool {
+        self.value(key)
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(usual)
+    }
+
+    fn panel(&self, key: &str, among: &[Panel], usual: Panel) -> Panel {
+        let id = self.value(key);
+        among
+            .iter()
+            .copied()
+            .find(|panel| id == Some(panel.id()))
+            .unwrap_or(usual)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test]
+    fn what_makes_no_sense_is_as_usual() {
+        let stored =
+            Stored("files=12px\ndock=500\nsheet=-1\ndock-tab=lane\nsheet-tab=lane\nbroken".into());
+        assert_eq!(stored.number("files", 1), 1);
+        assert_eq!(stored.number("dock", 1), 500);
+        assert_eq!(stored.number("sheet", 1), 1);
+        assert_eq!(
+            stored.panel("dock-tab", &Panel::DOCK, Panel::Rules),
+            Panel::Rules
+        );
+        assert_eq!(
+            stored.panel("sheet-tab", &Panel::SHEET, Panel::Rules),
+            Panel::Lane
+        );
+        assert!(stored.flag("broken", true));
+    }
+
+    #[wasm_bindgen_test]
+    fn a_panel_never_shrinks_below_its_least() {
+        assert_eq!(range(240, 720, 100), (240, 240));
+        assert_eq!(clamp(900, range(240, 720, 500)), 500);
+    }
+}

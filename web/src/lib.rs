@@ -1,0 +1,35 @@
+//! Kubarium in the browser: views that read plain data and send commands. No simulation logic lives here.
+//!
+//! The shell ([`layout`]) gives every panel its place; each panel is a file of its own.
+
+mod app;
+mod bar;
+pub mod clock;
+mod crash;
+pub mod editor;
+mod icons;
+mod inspector;
+mod lane;
+mod layout;
+mod map;
+mod notices;
+mod objects;
+mod panels;
+mod rules;
+mod splitter;
+mod storage;
+mod tabs;
+mod terminal;
+mod text;
+mod theme;
+mod timeline;
+
+/// Shows the page in the element `#app`, and from then on shows a readable panel should anything panic.
+pub fn start() {
+    crash::install();
+    text::choose();
+    app::mount();
+}
+
+#[cfg(test)]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);

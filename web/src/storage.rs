@@ -1,0 +1,68 @@
+//! What the page remembers in the browser: `localStorage` under versioned keys. Storage that is full or forbidden loses
+//! what is to be remembered, never the page.
+
+/// The keys' common beginning. The number is the version of what is stored: a later one reads this one's keys, moves them
+/// and leaves none behind.
+const PREFIX: &str = "kubarium/1/";
+
+/// Why something could not be remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StorageError {
+    /// The browser keeps nothing for this page.
+    Unavailable,
+    /// The browser's room for this page is used up.
+    Full,
+}
+
+fn local_storage() -> Option<web_sys::Storage> {
+    web_sys::window()?.local_storage().ok()?
+}
+
+/// What was remembered under `key`.
+pub(crate) fn get(key: &str) -> Option<String> {
+    local_storage()?.get_item(&format!("{PREFIX}{key}")).ok()?
+}
+
+/// Remembers `value` under `key`.
+///
+/// # Errors
+/// Where the browser keeps nothing, or has no room left; what was there before is then still there.
+pub(crate) fn set(key: &str, value: &str) -> Result<(), StorageError> {
+    let storage = local_storage().ok_or(StorageError::Unavailable)?;
+    storage
+        .set_item(&format!("{PREFIX}{key}"), value)
+        .map_err(|_| StorageError::Full)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    fn remove(key: &str) {
+        local_storage()
+            .unwrap()
+            .remove_item(&format!("{PREFIX}{key}"))
+            .unwrap();
+    }
+
+    #[wasm_bindgen_test]
+    fn what_is_set_is_got_until_it_is_removed() {
+        assert_eq!(get("test"), None);
+        assert_eq!(set("test", "spec:\n  größe: 3"), Ok(()));
+        assert_eq!(get("test").as_deref(), Some("spec:\n  größe: 3"));
+        remove("test");
+        assert_eq!(get("test"), None);
+    }
+
+    #[wasm_bindgen_test]
+    fn a_full_storage_says_so_and_keeps_what_was_there() {
+        set("test-full", "small").unwrap();
+        assert_eq!(
+            set("test-full", &"x".repeat(20 << 20)),
+            Err(StorageError::Full)
+        );
+        assert_eq!(get("test-full").as_deref(), Some("small"));
+        remove("test-full");
+    }
+}
