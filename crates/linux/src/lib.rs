@@ -21,6 +21,7 @@ mod route;
 mod slab;
 mod sysctl;
 mod time;
+pub mod tools;
 pub mod trace;
 mod walk;
 

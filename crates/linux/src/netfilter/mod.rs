@@ -19,6 +19,7 @@ pub(crate) mod addrtype;
 mod arguments;
 pub(crate) mod conntrack;
 pub(crate) mod dispatch;
+mod edit;
 mod evaluate;
 pub mod ipset;
 pub mod iptables;
