@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::pending::{decode, defaults, patch, validation};
+use crate::pending::validation;
+use kubarium_objects::decode::{self, DecodeError};
 use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
-use kubarium_objects::{ObjectKey, Text, Value};
+use kubarium_objects::{ObjectKey, Schema, Text, Value, defaults, patch};
 
 use super::{admission, key_in, strategy};
 use crate::cluster::Cluster;
@@ -65,7 +66,8 @@ impl Cluster {
             ))
         })?;
         let mut object = if strict {
-            decode::decode(&resource, raw)?
+            decode::decode(Schema::builtin(), resource.type_id, raw)
+                .map_err(|error| cannot_handle(&resource, &error))?
         } else {
             raw.clone()
         };
@@ -234,10 +236,16 @@ impl Cluster {
             .ok_or_else(|| Status::not_found(&key.resource, &key.name))?;
         let old = self.get(key)?;
         let new = match change {
-            Patch::Json(operations) => patch::json(old, operations)?,
-            Patch::Merge(value) => patch::merge(old, value),
-            Patch::Strategic(value) => patch::strategic(&resource, old, value)?,
-        };
+            Patch::Json(operations) => patch::json_patch(old, operations),
+            Patch::Merge(value) => Ok(patch::merge(old, value)),
+            Patch::Strategic(value) => {
+                patch::strategic_merge(Schema::builtin(), resource.type_id, old, value)
+            }
+        }
+        .map_err(|error| Status::bad_request(error.to_string()))?;
+        // A patch is a person's text as much as a manifest is.
+        let new = decode::decode_lenient(Schema::builtin(), resource.type_id, &new)
+            .map_err(|error| Status::bad_request(error.to_string()))?;
         self.update_with(by, new, part, options)
     }
 
@@ -254,6 +262,15 @@ impl Cluster {
             self.log(by, Action::Refuse, None, text);
         }
     }
+}
+
+/// The answer to an object that cannot be decoded (apimachinery v0.37, `runtime.NewStrictDecodingError`
+/// and `endpoints/handlers/create.go`).
+fn cannot_handle(resource: &Resource, error: &DecodeError) -> Status {
+    let Resource { kind, version, .. } = resource;
+    Status::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {kind}: {error}"
+    ))
 }
 
 /// Puts the object into the request's namespace.
