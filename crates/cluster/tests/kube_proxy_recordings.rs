@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kubarium_cluster::cni::flannel_rules;
 use kubarium_cluster::kube_proxy::{
     Config, Endpoint, Family, NodeInfo, ServiceChainsCache, State, Sync, Topology, categorize,
     ensure_canary, parse_ip, service_ports,
 };
-use kubarium_linux::netfilter::{Netfilter, TableKind};
+use kubarium_linux::netfilter::{Netfilter, TableKind, iptables};
 use kubarium_objects::{Text, Value, array, object};
 use serde::Deserialize;
-
-/// Cases that are known to differ. One that starts to agree must be taken off.
-const KNOWN_DIFFERENT: [&str; 0] = [];
 
 /// The folder of recordings, if this checkout has one beside it.
 fn recordings(folder: &str) -> Option<PathBuf> {
@@ -188,17 +186,17 @@ fn difference(name: &str, want: &Canonical, got: &Canonical) -> Option<String> {
     ))
 }
 
-/// Panics unless exactly the known cases differ.
-fn judge(total: usize, floor: usize, different: &[(String, String)]) {
+/// Panics unless there are at least `floor` cases and exactly the known ones differ.
+fn judge(total: usize, floor: usize, known: &[&str], different: &[(String, String)]) {
     let names: Vec<&str> = different.iter().map(|(name, _)| name.as_str()).collect();
     println!("{} of {total} agree", total - different.len());
     assert!(total >= floor, "only {total} cases were found");
     for (name, text) in different {
-        assert!(KNOWN_DIFFERENT.contains(&name.as_str()), "{text}");
+        assert!(known.contains(&name.as_str()), "{text}");
     }
-    for known in KNOWN_DIFFERENT {
+    for known in known {
         assert!(
-            names.contains(&known),
+            names.contains(known),
             "{known} agrees now: take it off the list"
         );
     }
@@ -246,7 +244,7 @@ fn dumps_and_sequences_agree() {
             before = Some((state, run.node.clone()));
         }
     }
-    judge(total, 100, &different);
+    judge(total, 100, &[], &different);
 }
 
 /// kube-proxy's own unit tests: what `iptables-restore` was given, loaded into an empty namespace
@@ -299,7 +297,7 @@ fn upstream_dumps_agree() {
             different.push((name, text));
         }
     }
-    judge(total, 20, &different);
+    judge(total, 20, &[], &different);
 }
 
 /// Which endpoints a node uses, out of kube-proxy's own unit tests.
@@ -316,7 +314,7 @@ fn upstream_topology_agrees() {
             different.push((case["name"].str().to_owned(), text));
         }
     }
-    judge(cases.items().len(), 17, &different);
+    judge(cases.items().len(), 17, &[], &different);
 }
 
 fn topology_difference(case: &Value) -> Option<String> {
@@ -418,4 +416,50 @@ fn topology_difference(case: &Value) -> Option<String> {
         want("allEndpoints"),
     ];
     (got != wanted).then(|| format!("{}: want {wanted:?}, got {got:?}", case["name"].str()))
+}
+
+/// Whole nodes: kube-proxy's rules beside flannel's, and what was then done by hand.
+#[test]
+fn nodes_with_flannel_agree() {
+    let Some(root) = recordings("kube-proxy-random") else {
+        return;
+    };
+    let mut different = Vec::new();
+    let mut total = 0;
+    for folder in folders(&root.join("flows")) {
+        let topology = &documents(&folder.join("topology.yaml"))[0];
+        if topology["mode"].str() != "iptables" {
+            continue;
+        }
+        let flags = topology["kubeProxyFlags"].items().iter().map(Value::str);
+        let flags: Vec<&str> = flags.filter(|f| !f.contains("NODE")).collect();
+        for node in topology["nodes"].items() {
+            let name = node["name"].str();
+            let run = Case::read(&folder.join("objects.yaml"), name, &flags);
+            let mut tables = Netfilter::default();
+            ensure_canary(&mut tables);
+            if node["flannelRules"] == true.into() {
+                let net = |value: &Value| value.str().parse().unwrap();
+                let pods = net(&topology["clusterCIDR"]);
+                flannel_rules::ensure(&mut tables, pods, net(&node["podCIDR"]));
+            }
+            let state = run.state();
+            let mut cache = ServiceChainsCache::default();
+            run.sync(&state, &mut cache).full(&mut tables).unwrap();
+            for command in node["commands"].items() {
+                if let Some(args) = command.str().strip_prefix("iptables ") {
+                    let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
+                    assert_eq!(iptables::run(&mut tables, &args).status, 0, "{args:?}");
+                }
+            }
+            let want = folder.join(format!("{name}.iptables-save.txt"));
+            let want = fs::read_to_string(want).unwrap();
+            let case = format!("{}/{name}", folder.strip_prefix(&root).unwrap().display());
+            total += 1;
+            if let Some(text) = difference(&case, &canonical(&want), &saved(&tables)) {
+                different.push((case, text));
+            }
+        }
+    }
+    judge(total, 30, &[], &different);
 }
