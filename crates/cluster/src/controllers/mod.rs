@@ -14,7 +14,7 @@ mod deployment;
 mod namespace;
 mod node_ipam;
 //mod node_lifecycle;
-mod pods;
+pub(crate) mod pods;
 //mod pod_gc;
 mod replicaset;
 mod rollout;

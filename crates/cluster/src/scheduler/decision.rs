@@ -1,0 +1,60 @@
+//! What the scheduler decided, for people.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kubarium_objects::{ObjectKey, Text};
+use serde::Serialize;
+
+/// A decision about one pod.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Decision {
+    /// `default/web-1`
+    pub pod: Text,
+    /// The node that the pod was bound to.
+    pub node: Option<Text>,
+    /// Why it was bound to none: the message of its PodScheduled condition.
+    pub message: Option<Text>,
+    /// The nodes that passed all filters, as far as they were looked at.
+    pub feasible: Vec<Text>,
+    /// What each filter said of the other nodes.
+    pub reasons: BTreeMap<Text, Vec<Text>>,
+    /// The weighted scores by node and plugin; empty with fewer than two feasible nodes.
+    pub scores: BTreeMap<Text, BTreeMap<&'static str, i64>>,
+    /// Their sums.
+    pub totals: BTreeMap<Text, i64>,
+    /// The pods (`default/web-2`) that have to go to make room.
+    pub evicted: Vec<Text>,
+    /// The node where they have to go.
+    pub nominated: Option<Text>,
+}
+
+/// The last decisions, some hundreds of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Decisions {
+    by_pod: Arc<BTreeMap<ObjectKey, (u64, Arc<Decision>)>>,
+    by_age: Arc<BTreeMap<u64, ObjectKey>>,
+    made: u64,
+}
+
+const KEPT: usize = 512;
+
+impl Decisions {
+    pub fn get(&self, pod: &ObjectKey) -> Option<&Decision> {
+        self.by_pod.get(pod).map(|(_, decision)| &**decision)
+    }
+
+    pub fn add(&mut self, pod: &ObjectKey, decision: Decision) {
+        self.made += 1;
+        let (by_pod, by_age) = (Arc::make_mut(&mut self.by_pod), Arc::make_mut(&mut self.by_age));
+        if let Some((age, _)) = by_pod.insert(pod.clone(), (self.made, Arc::new(decision))) {
+            by_age.remove(&age);
+        }
+        by_age.insert(self.made, pod.clone());
+        if by_age.len() > KEPT
+            && let Some((_, oldest)) = by_age.pop_first()
+        {
+            by_pod.remove(&oldest);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Which nodes a pod may be put on, and why not on the others.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use kubarium_objects::Text;
+
+use super::affinity::Required;
+use super::cache::{Cache, Store};
+use super::node::{NodeAffinity, NodeInfo, stands_taints, tolerated};
+use super::pod::{PodInfo, ports_conflict};
+use super::spread::Hard;
+use super::volumes::Volumes;
+
+/// Why a node does not suit a pod; prints as the scheduler says it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Reason {
+    Unschedulable,
+    Taint,
+    NodeAffinity,
+    Ports,
+    TooManyPods,
+    Insufficient(Text),
+    Disk,
+    ReadWriteOncePod,
+    VolumeAffinity,
+    NoVolume,
+    VolumeZone,
+    SpreadLabel,
+    Spread,
+    Affinity,
+    AntiAffinity,
+    ExistingAntiAffinity,
+    /// A plugin had confined the pod to other nodes.
+    Confined(&'static str),
+    NoVictims,
+    NotHelpful,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Unschedulable => "node(s) were unschedulable",
+            Reason::Taint => "node(s) had untolerated taint(s)",
+            Reason::NodeAffinity => "node(s) didn't match Pod's node affinity/selector",
+            Reason::Ports => "node(s) didn't have free ports for the requested pod ports",
+            Reason::TooManyPods => "Too many pods",
+            Reason::Insufficient(resource) => return write!(f, "Insufficient {resource}"),
+            Reason::Disk => "node(s) had no available disk",
+            Reason::ReadWriteOncePod => {
+                "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
+            }
+            Reason::VolumeAffinity => "node(s) didn't match PersistentVolume's node affinity",
+            Reason::NoVolume => "node(s) didn't find available persistent volumes to bind",
+            Reason::VolumeZone => "node(s) had no available volume zone",
+            Reason::SpreadLabel => "node(s) didn't match pod topology spread constraints (missing required label)",
+            Reason::Spread => "node(s) didn't match pod topology spread constraints",
+            Reason::Affinity => "node(s) didn't match pod affinity rules",
+            Reason::AntiAffinity => "node(s) didn't match pod anti-affinity rules",
+            Reason::ExistingAntiAffinity => "node(s) didn't satisfy existing pods anti-affinity rules",
+            Reason::Confined(plugin) => return write!(f, "node(s) didn't satisfy plugin(s) [{plugin}]"),
+            Reason::NoVictims => "No preemption victims found for incoming pod",
+            Reason::NotHelpful => "Preemption is not helpful for scheduling",
+        })
+    }
+}
+
+/// What kinds of change can make a pod schedulable that was not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hints {
+    /// Pods that come or change: it wants company, or spreads.
+    pub pods: bool,
+    /// Volumes and claims.
+    pub volumes: bool,
+}
+
+/// A node's verdict against a pod.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Failure {
+    /// Whether the departure of pods could help.
+    pub resolvable: bool,
+    pub reasons: Vec<Reason>,
+}
+
+impl Failure {
+    pub fn resolvable(reason: Reason) -> Failure {
+        Failure { resolvable: true, reasons: vec![reason] }
+    }
+
+    pub fn unresolvable(reason: Reason) -> Failure {
+        Failure { resolvable: false, reasons: vec![reason] }
+    }
+
+    /// Adds to what could help.
+    pub fn hint(&self, hints: &mut Hints) {
+        for reason in &self.reasons {
+            match reason {
+                Reason::SpreadLabel | Reason::Spread | Reason::Affinity | Reason::AntiAffinity | Reason::ExistingAntiAffinity => hints.pods = true,
+                Reason::Disk | Reason::ReadWriteOncePod | Reason::VolumeAffinity | Reason::NoVolume | Reason::VolumeZone => hints.volumes = true,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What is computed once for a decision: the state of the filters that look beyond one node.
+#[derive(Clone)]
+pub(super) struct Cycle {
+    pub pod: Arc<PodInfo>,
+    pub node_affinity: NodeAffinity,
+    pub spread: Hard,
+    pub affinity: Required,
+    pub volumes: Volumes,
+    stands_cordon: bool,
+}
+
+impl Cycle {
+    /// The state for one pod. Errors: a sentence, when no node at all can suit it.
+    pub fn new(cache: &mut Cache, store: Store<'_>, pod: Arc<PodInfo>) -> Result<Cycle, String> {
+        let node_affinity = NodeAffinity::of(&pod.object);
+        if node_affinity.names().is_some_and(|names| names.is_empty()) {
+            return Err("pod affinity terms conflict".to_owned());
+        }
+        let volumes = Volumes::new(store, &pod)?;
+        Ok(Cycle {
+            spread: Hard::new(cache, store, &pod, &node_affinity),
+            affinity: Required::new(cache, store, &pod),
+            stands_cordon: tolerated(&pod.object, "node.kubernetes.io/unschedulable", "", "NoSchedule"),
+            node_affinity,
+            volumes,
+            pod,
+        })
+    }
+
+    /// All filters in the order of the default profile; the first that fails is the verdict.
+    pub fn filter(&self, store: Store<'_>, node: &NodeInfo) -> Result<(), Failure> {
+        let pod = &*self.pod;
+        if node.unschedulable && !self.stands_cordon {
+            return Err(Failure::unresolvable(Reason::Unschedulable));
+        }
+        if !node.taints.is_empty() && !stands_taints(&pod.object, node) {
+            return Err(Failure::unresolvable(Reason::Taint));
+        }
+        if !self.node_affinity.matches(node) {
+            return Err(Failure::unresolvable(Reason::NodeAffinity));
+        }
+        if pod.ports.iter().any(|port| node.ports.iter().any(|used| ports_conflict(port, used))) {
+            return Err(Failure::resolvable(Reason::Ports));
+        }
+        fits(pod, node)?;
+        self.volumes.filter(store, pod, node)?;
+        self.spread.filter(pod, node)?;
+        self.affinity.filter(pod, node)
+    }
+
+    /// As if `other` came to (`sign` 1) or left (-1) a node: what the counts beyond the node say.
+    pub fn update(&mut self, other: &PodInfo, node: &NodeInfo, sign: i64) {
+        let pod = self.pod.clone();
+        self.spread.update(&pod, &self.node_affinity, other, node, sign);
+        self.affinity.update(&pod, other, node, sign);
+        self.volumes.update(other, sign);
+    }
+}
+
+/// NodeResourcesFit.
+fn fits(pod: &PodInfo, node: &NodeInfo) -> Result<(), Failure> {
+    let mut failure = Failure { resolvable: true, reasons: Vec::new() };
+    if node.pods.len() as i64 + 1 > node.allowed_pods {
+        failure.reasons.push(Reason::TooManyPods);
+    }
+    let mut check = |name: &str, wanted: i64, has: i64, used: i64| {
+        if wanted > 0 && wanted > has - used {
+            failure.reasons.push(Reason::Insufficient(name.into()));
+            failure.resolvable &= wanted <= has;
+        }
+    };
+    let (wanted, has, used) = (&pod.request, &node.allocatable, &node.requested);
+    if !wanted.is_zero() {
+        check("cpu", wanted.cpu, has.cpu, used.cpu);
+        check("memory", wanted.memory, has.memory, used.memory);
+        check("ephemeral-storage", wanted.ephemeral, has.ephemeral, used.ephemeral);
+        let of = |amounts: &BTreeMap<Text, i64>, name: &Text| amounts.get(name).copied().unwrap_or(0);
+        for (name, amount) in &wanted.others {
+            check(name, *amount, of(&has.others, name), of(&used.others, name));
+        }
+    }
+    if failure.reasons.is_empty() { Ok(()) } else { Err(failure) }
+}
+
+/// `0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu.`
+pub(super) fn message<'a>(nodes: usize, failures: impl Iterator<Item = &'a Failure>) -> String {
+    let mut counts: Vec<(Reason, usize)> = Vec::new();
+    for reason in failures.flat_map(|failure| &failure.reasons) {
+        match counts.iter_mut().find(|(r, _)| r == reason) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((reason.clone(), 1)),
+        }
+    }
+    let mut parts: Vec<String> = counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    parts.sort();
+    match parts.is_empty() {
+        true => format!("0/{nodes} nodes are available"),
+        false => format!("0/{nodes} nodes are available: {}.", parts.join(", ")),
+    }
+}

@@ -1,0 +1,214 @@
+//! What the scheduler knows of a node, and what of a pod fits to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kubarium_objects::selector::{Operator, Requirement};
+use kubarium_objects::{ObjectKey, Text, Value};
+
+use super::pod::{HostPort, PodInfo, Resources};
+
+/// A taint.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Taint {
+    pub key: Text,
+    pub value: Text,
+    pub effect: Text,
+}
+
+/// A node with the pods that are bound to it, and their sums.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NodeInfo {
+    pub name: Text,
+    pub labels: Value,
+    pub taints: Vec<Taint>,
+    pub unschedulable: bool,
+    pub allocatable: Resources,
+    pub allowed_pods: i64,
+    pub requested: Resources,
+    pub nonzero: (i64, i64),
+    pub ports: Vec<HostPort>,
+    pub pods: BTreeMap<ObjectKey, Arc<PodInfo>>,
+    /// Image names with their sizes.
+    pub images: Arc<BTreeMap<Text, i64>>,
+}
+
+impl NodeInfo {
+    /// Takes over what the object says; the pods stay.
+    pub fn set(&mut self, node: &Value) {
+        self.name = node["metadata"]["name"].text();
+        self.labels = node["metadata"]["labels"].clone();
+        let taint = |t: &Value| Taint { key: t["key"].text(), value: t["value"].text(), effect: t["effect"].text() };
+        self.taints = node["spec"]["taints"].items().iter().map(taint).collect();
+        self.unschedulable = node["spec"]["unschedulable"].as_bool() == Some(true);
+        let allocatable = &node["status"]["allocatable"];
+        self.allocatable = Resources::read(allocatable);
+        let pods = &allocatable["pods"];
+        self.allowed_pods = pods.as_i64().or(pods.str().parse().ok()).unwrap_or(0);
+        let mut images = BTreeMap::new();
+        for image in node["status"]["images"].items() {
+            let size = image["sizeBytes"].as_i64().unwrap_or(0);
+            image["names"].items().iter().for_each(|name| drop(images.insert(name.text(), size)));
+        }
+        if *self.images != images {
+            self.images = Arc::new(images);
+        }
+    }
+
+    /// Adds a pod.
+    pub fn add(&mut self, pod: &Arc<PodInfo>) {
+        self.requested.add(&pod.request, 1);
+        self.nonzero.0 += pod.nonzero.0;
+        self.nonzero.1 += pod.nonzero.1;
+        self.ports.extend(pod.ports.iter().cloned());
+        self.pods.insert(pod.key.clone(), pod.clone());
+    }
+
+    /// Takes a pod away.
+    pub fn remove(&mut self, key: &ObjectKey) -> Option<Arc<PodInfo>> {
+        let pod = self.pods.remove(key)?;
+        self.requested.add(&pod.request, -1);
+        self.nonzero.0 -= pod.nonzero.0;
+        self.nonzero.1 -= pod.nonzero.1;
+        for port in &pod.ports {
+            if let Some(at) = self.ports.iter().position(|p| p == port) {
+                self.ports.swap_remove(at);
+            }
+        }
+        Some(pod)
+    }
+
+    /// The label of that key.
+    pub fn label(&self, key: &str) -> Option<&Text> {
+        match self.labels.get(key)? {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a toleration tolerates a taint.
+fn tolerates(toleration: &Value, taint: &Taint) -> bool {
+    let (key, effect) = (toleration["key"].str(), toleration["effect"].str());
+    let number = |s: &str| s.parse::<i64>().ok();
+    (effect.is_empty() || *effect == *taint.effect)
+        && (key.is_empty() || *key == *taint.key)
+        && match toleration["operator"].str() {
+            "" | "Equal" => *toleration["value"].str() == *taint.value && !key.is_empty(),
+            "Exists" => true,
+            "Lt" => number(&taint.value).zip(number(toleration["value"].str())).is_some_and(|(a, b)| a < b),
+            "Gt" => number(&taint.value).zip(number(toleration["value"].str())).is_some_and(|(a, b)| a > b),
+            _ => false,
+        }
+}
+
+/// Whether one of a pod's tolerations tolerates a taint.
+pub(crate) fn tolerated(pod: &Value, key: &str, value: &str, effect: &str) -> bool {
+    let taint = Taint { key: key.into(), value: value.into(), effect: effect.into() };
+    pod["spec"]["tolerations"].items().iter().any(|t| tolerates(t, &taint))
+}
+
+/// Whether the pod stands all taints that keep pods away.
+pub(super) fn stands_taints(pod: &Value, node: &NodeInfo) -> bool {
+    let tolerations = pod["spec"]["tolerations"].items();
+    let hard = node.taints.iter().filter(|t| matches!(&*t.effect, "NoSchedule" | "NoExecute"));
+    let mut hard = hard;
+    hard.all(|taint| tolerations.iter().any(|t| tolerates(t, taint)))
+}
+
+/// How many of the taints that only repel the pod does not tolerate.
+pub(super) fn repelling_taints(pod: &Value, node: &NodeInfo) -> i64 {
+    let tolerations = || pod["spec"]["tolerations"].items().iter().filter(|t| matches!(t["effect"].str(), "" | "PreferNoSchedule"));
+    let soft = node.taints.iter().filter(|t| &*t.effect == "PreferNoSchedule");
+    soft.filter(|taint| !tolerations().any(|t| tolerates(t, taint))).count() as i64
+}
+
+/// A term of a node selector, parsed.
+#[derive(Clone, Debug)]
+pub(super) struct NodeTerm {
+    labels: Vec<Requirement>,
+    fields: Vec<Requirement>,
+    /// Something in it is not valid: it matches nothing.
+    broken: bool,
+}
+
+impl NodeTerm {
+    /// Reads a NodeSelectorTerm.
+    pub fn read(term: &Value) -> NodeTerm {
+        let mut broken = false;
+        let mut read = |list: &Value| -> Vec<Requirement> {
+            let requirement = |e: &Value| {
+                let operator = match e["operator"].str() {
+                    "In" => Operator::In,
+                    "NotIn" => Operator::NotIn,
+                    "Exists" => Operator::Exists,
+                    "DoesNotExist" => Operator::DoesNotExist,
+                    "Gt" => Operator::GreaterThan,
+                    "Lt" => Operator::LessThan,
+                    _ => return None,
+                };
+                let values = e["values"].items().iter().map(Value::text).collect();
+                Some(Requirement { key: e["key"].text(), operator, values })
+            };
+            let all: Option<Vec<Requirement>> = list.items().iter().map(requirement).collect();
+            broken |= all.is_none();
+            all.unwrap_or_default()
+        };
+        let (labels, fields) = (read(&term["matchExpressions"]), read(&term["matchFields"]));
+        NodeTerm { labels, fields, broken }
+    }
+
+    /// An empty term matches nothing.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    pub fn matches(&self, node: &NodeInfo) -> bool {
+        let name = |r: &Requirement| {
+            let listed = &*r.key == "metadata.name" && r.values.contains(&node.name);
+            if r.operator == Operator::NotIn { !listed } else { listed }
+        };
+        !self.broken && !self.is_empty() && self.labels.iter().all(|r| r.matches(&node.labels)) && self.fields.iter().all(name)
+    }
+
+    /// The node names to which it is confined by `metadata.name In`.
+    fn names(&self) -> Option<Vec<&Text>> {
+        let mut confined = self.fields.iter().filter(|r| &*r.key == "metadata.name" && r.operator == Operator::In);
+        let mut names: Vec<&Text> = confined.next()?.values.iter().collect();
+        confined.for_each(|r| names.retain(|n| r.values.contains(n)));
+        Some(names)
+    }
+}
+
+/// The nodes on which a pod may be: its nodeSelector and required node affinity.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NodeAffinity {
+    selector: Vec<(Text, Text)>,
+    terms: Option<Vec<NodeTerm>>,
+}
+
+impl NodeAffinity {
+    pub fn of(pod: &Value) -> NodeAffinity {
+        let selector = pod["spec"]["nodeSelector"].entries().iter().map(|(k, v)| (k.clone(), v.text())).collect();
+        let required = pod["spec"]["affinity"]["nodeAffinity"].get("requiredDuringSchedulingIgnoredDuringExecution");
+        let terms = required.map(|r| r["nodeSelectorTerms"].items().iter().map(NodeTerm::read).collect());
+        NodeAffinity { selector, terms }
+    }
+
+    pub fn matches(&self, node: &NodeInfo) -> bool {
+        self.selector.iter().all(|(k, v)| node.label(k) == Some(v))
+            && self.terms.as_ref().is_none_or(|terms| terms.iter().any(|t| t.matches(node)))
+    }
+
+    /// The names to which every term confines the pod, if all do. An empty answer is a conflict.
+    pub fn names(&self) -> Option<Vec<Text>> {
+        let terms = self.terms.as_ref().filter(|t| !t.is_empty())?;
+        let mut all = Vec::new();
+        for term in terms {
+            all.extend(term.names()?.into_iter().cloned());
+        }
+        all.sort();
+        all.dedup();
+        Some(all)
+    }
+}

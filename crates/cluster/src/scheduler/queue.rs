@@ -1,0 +1,160 @@
+//! The pods that wait for a node (kubernetes v1.37, `pkg/scheduler/backend/queue`).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kubarium_objects::{ObjectKey, Value};
+
+use super::filter::Hints;
+use crate::time::Time;
+
+/// A pod that nothing has helped is tried again after this long all the same.
+const STALE: Duration = Duration::from_secs(300);
+/// After its first failure a pod is left alone for a second, then for two, …
+const BACKOFF: Duration = Duration::from_secs(1);
+/// … and never longer than this.
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Active,
+    Backoff(Time),
+    Unschedulable,
+    /// It has scheduling gates.
+    Gated,
+}
+
+#[derive(Clone, Debug)]
+struct Waiting {
+    priority: i64,
+    sequence: u64,
+    attempts: u32,
+    failed: Time,
+    hints: Hints,
+    place: Place,
+}
+
+type Rank = (Reverse<i64>, u64, ObjectKey);
+
+/// The queue: pods to be tried now, after a pause, or once something has changed that can help.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PodQueue {
+    pods: Arc<BTreeMap<ObjectKey, Waiting>>,
+    active: Arc<BTreeSet<Rank>>,
+    backoff: Arc<BTreeSet<(Time, u64, ObjectKey)>>,
+    /// Those that nothing has helped yet, by the moment of their failure.
+    unschedulable: Arc<BTreeSet<(Time, ObjectKey)>>,
+    sequence: u64,
+}
+
+impl PodQueue {
+    /// A pod waits, or changed while it waited: it is worth a try.
+    pub fn add(&mut self, key: &ObjectKey, pod: &Value) {
+        let gated = !pod["spec"]["schedulingGates"].items().is_empty();
+        let attempts = self.take(key).map_or((0, Time::default()), |w| (w.attempts, w.failed));
+        self.sequence += 1;
+        let waiting = Waiting {
+            priority: pod["spec"]["priority"].as_i64().unwrap_or(0),
+            sequence: self.sequence,
+            attempts: attempts.0,
+            failed: attempts.1,
+            hints: Hints::default(),
+            place: if gated { Place::Gated } else { Place::Active },
+        };
+        self.put(key, waiting);
+    }
+
+    fn put(&mut self, key: &ObjectKey, waiting: Waiting) {
+        match waiting.place {
+            Place::Active => drop(Arc::make_mut(&mut self.active).insert((Reverse(waiting.priority), waiting.sequence, key.clone()))),
+            Place::Backoff(until) => drop(Arc::make_mut(&mut self.backoff).insert((until, waiting.sequence, key.clone()))),
+            Place::Unschedulable => drop(Arc::make_mut(&mut self.unschedulable).insert((waiting.failed, key.clone()))),
+            Place::Gated => {}
+        }
+        Arc::make_mut(&mut self.pods).insert(key.clone(), waiting);
+    }
+
+    fn take(&mut self, key: &ObjectKey) -> Option<Waiting> {
+        if !self.pods.contains_key(key) {
+            return None;
+        }
+        let waiting = Arc::make_mut(&mut self.pods).remove(key)?;
+        match waiting.place {
+            Place::Active => drop(Arc::make_mut(&mut self.active).remove(&(Reverse(waiting.priority), waiting.sequence, key.clone()))),
+            Place::Backoff(until) => drop(Arc::make_mut(&mut self.backoff).remove(&(until, waiting.sequence, key.clone()))),
+            Place::Unschedulable => drop(Arc::make_mut(&mut self.unschedulable).remove(&(waiting.failed, key.clone()))),
+            Place::Gated => {}
+        }
+        Some(waiting)
+    }
+
+    /// A pod no longer waits.
+    pub fn remove(&mut self, key: &ObjectKey) {
+        self.take(key);
+    }
+
+    /// The next pod to be tried: the most important active one; when there is none, one whose
+    /// pause is not over (KEP-5142).
+    pub fn next(&mut self, now: Time) -> Option<ObjectKey> {
+        while let Some((until, _, key)) = self.backoff.first().cloned() {
+            if until > now && !self.active.is_empty() {
+                break;
+            }
+            if let Some(waiting) = self.take(&key) {
+                self.put(&key, Waiting { place: Place::Active, ..waiting });
+            }
+        }
+        self.active.first().map(|(_, _, key)| key.clone())
+    }
+
+    /// A try has failed.
+    pub fn fail(&mut self, key: &ObjectKey, now: Time, hints: Hints) {
+        let Some(waiting) = self.take(key) else {
+            return;
+        };
+        self.sequence += 1;
+        let place = Place::Unschedulable;
+        self.put(key, Waiting { attempts: waiting.attempts + 1, failed: now, sequence: self.sequence, hints, place, ..waiting });
+    }
+
+    /// Something changed that can help some of those that failed.
+    pub fn move_where(&mut self, now: Time, helps: impl Fn(&ObjectKey, Hints) -> bool) {
+        let helped = |key: &&ObjectKey| self.pods.get(*key).is_some_and(|w| helps(key, w.hints));
+        let keys: Vec<ObjectKey> = self.unschedulable.iter().map(|(_, key)| key).filter(helped).cloned().collect();
+        for key in keys {
+            if let Some(waiting) = self.take(&key) {
+                let pause = BACKOFF_MAX.min(BACKOFF * 2_u32.saturating_pow(waiting.attempts.saturating_sub(1).min(8)));
+                let until = waiting.failed + pause;
+                let place = if until > now { Place::Backoff(until) } else { Place::Active };
+                self.put(&key, Waiting { place, ..waiting });
+            }
+        }
+    }
+
+    /// Whether a pod could be tried now.
+    pub fn is_ready(&self) -> bool {
+        !self.active.is_empty() || !self.backoff.is_empty()
+    }
+
+    /// Whether any pod has failed and waits for something to change.
+    pub fn has_unschedulable(&self) -> bool {
+        !self.unschedulable.is_empty()
+    }
+
+    /// Those that have waited too long for a change are tried again. Gives back when the next
+    /// one has.
+    pub fn flush(&mut self, now: Time) -> Option<Time> {
+        let stale = |failed: Time| failed + STALE <= now;
+        while let Some((failed, key)) = self.unschedulable.first().cloned() {
+            if !stale(failed) {
+                return Some(failed + STALE);
+            }
+            if let Some(waiting) = self.take(&key) {
+                self.put(&key, Waiting { place: Place::Active, ..waiting });
+            }
+        }
+        None
+    }
+}
