@@ -93,7 +93,9 @@ impl Cache {
 
     /// All nodes with their places.
     pub fn nodes(&self) -> impl Iterator<Item = (usize, &Arc<NodeInfo>)> {
-        self.order.iter().filter_map(|at| Some((*at, self.node(*at)?)))
+        self.order
+            .iter()
+            .filter_map(|at| Some((*at, self.node(*at)?)))
     }
 
     /// A node was made or changed.
@@ -134,16 +136,25 @@ impl Cache {
         for pod in info.pods.values() {
             self.count(place, pod, -1);
         }
-        self.homeless.insert(name.into(), info.pods.values().cloned().collect());
+        self.homeless
+            .insert(name.into(), info.pods.values().cloned().collect());
     }
 
-    fn count_images(&mut self, before: &Arc<BTreeMap<Text, i64>>, after: &Arc<BTreeMap<Text, i64>>) {
+    fn count_images(
+        &mut self,
+        before: &Arc<BTreeMap<Text, i64>>,
+        after: &Arc<BTreeMap<Text, i64>>,
+    ) {
         if Arc::ptr_eq(before, after) {
             return;
         }
         let images = Arc::make_mut(&mut self.images);
-        before.keys().for_each(|name| *images.entry(name.clone()).or_default() -= 1);
-        after.keys().for_each(|name| *images.entry(name.clone()).or_default() += 1);
+        before
+            .keys()
+            .for_each(|name| *images.entry(name.clone()).or_default() -= 1);
+        after
+            .keys()
+            .for_each(|name| *images.entry(name.clone()).or_default() += 1);
         images.retain(|_, count| *count > 0);
     }
 
@@ -185,16 +196,29 @@ impl Cache {
     fn count(&mut self, place: usize, pod: &PodInfo, sign: i64) {
         let none = Text::from("");
         let any = (none.clone(), none);
-        let labels = pod.labels.entries().iter().map(|(k, v)| (k.clone(), v.text())).chain([any]);
+        let labels = pod
+            .labels
+            .entries()
+            .iter()
+            .map(|(k, v)| (k.clone(), v.text()))
+            .chain([any]);
         for (key, value) in labels {
             if self.by_label.is_empty() {
                 break;
             }
-            let Some(counters) = self.by_label.get(&(pod.key.namespace.clone(), key, value)).cloned() else {
+            let Some(counters) = self
+                .by_label
+                .get(&(pod.key.namespace.clone(), key, value))
+                .cloned()
+            else {
                 continue;
             };
             for at in counters.iter() {
-                if let Some(counter) = self.counters.get_mut(at).filter(|c| c.selector.matches(&pod.labels)) {
+                if let Some(counter) = self
+                    .counters
+                    .get_mut(at)
+                    .filter(|c| c.selector.matches(&pod.labels))
+                {
                     Arc::make_mut(counter).add(place, pod, sign);
                 }
             }
@@ -209,10 +233,18 @@ impl Cache {
         // The scheduler's hardPodAffinityWeight is 1.
         let hard = pod.affinity.iter().map(|t| (TermKind::Score(1), t));
         let soft = pod.preferred.iter().map(|(w, t)| (TermKind::Score(*w), t));
-        let against = pod.preferred_anti.iter().map(|(w, t)| (TermKind::Score(-w), t));
+        let against = pod
+            .preferred_anti
+            .iter()
+            .map(|(w, t)| (TermKind::Score(-w), t));
         for (kind, term) in anti.chain(hard).chain(soft).chain(against) {
             let at = (kind, term.id.clone());
-            let new = || Arc::new(TermGroup { term: term.clone(), nodes: BTreeMap::new() });
+            let new = || {
+                Arc::new(TermGroup {
+                    term: term.clone(),
+                    nodes: BTreeMap::new(),
+                })
+            };
             let group = Arc::make_mut(self.groups.entry(at.clone()).or_insert_with(new));
             let count = group.nodes.entry(place).or_default();
             *count += sign;
@@ -227,12 +259,19 @@ impl Cache {
 
     /// Existing pods' terms.
     pub fn groups(&self) -> impl Iterator<Item = (TermKind, &TermGroup)> {
-        self.groups.iter().map(|((kind, _), group)| (*kind, &**group))
+        self.groups
+            .iter()
+            .map(|((kind, _), group)| (*kind, &**group))
     }
 
     /// How many pods of a namespace a selector means, by node. The first time this looks at the
     /// pods that carry one of its labels; from then on it is kept.
-    pub fn counter(&mut self, store: Store<'_>, namespace: &Text, selector: &Selector) -> Arc<Counter> {
+    pub fn counter(
+        &mut self,
+        store: Store<'_>,
+        namespace: &Text,
+        selector: &Selector,
+    ) -> Arc<Counter> {
         if selector.is_nothing() {
             return Arc::default();
         }
@@ -244,16 +283,29 @@ impl Cache {
             self.counters.clear();
             self.by_label.clear();
         }
-        let mut counter = Counter { selector: selector.clone(), nodes: BTreeMap::new() };
+        let mut counter = Counter {
+            selector: selector.clone(),
+            nodes: BTreeMap::new(),
+        };
         let none = Text::from("");
-        let label = selector.exact().next().map_or((none.clone(), none), |(k, v)| (k.clone(), v.clone()));
+        let label = selector
+            .exact()
+            .next()
+            .map_or((none.clone(), none), |(k, v)| (k.clone(), v.clone()));
         if label.0.is_empty() {
             for (place, node) in self.nodes() {
-                let pods = node.pods.values().filter(|p| p.key.namespace == *namespace && selector.matches(&p.labels));
+                let pods = node
+                    .pods
+                    .values()
+                    .filter(|p| p.key.namespace == *namespace && selector.matches(&p.labels));
                 pods.for_each(|pod| counter.add(place, pod, 1));
             }
         } else {
-            for (place, pod) in store.index.pods_labelled(namespace, &label.0, &label.1).filter_map(|key| self.find(store.etcd, key)) {
+            for (place, pod) in store
+                .index
+                .pods_labelled(namespace, &label.0, &label.1)
+                .filter_map(|key| self.find(store.etcd, key))
+            {
                 if selector.matches(&pod.labels) {
                     counter.add(place, pod, 1);
                 }
@@ -261,7 +313,12 @@ impl Cache {
         }
         let counter = Arc::new(counter);
         self.counters.insert(at.clone(), counter.clone());
-        Arc::make_mut(self.by_label.entry((namespace.clone(), label.0, label.1)).or_default()).push(at);
+        Arc::make_mut(
+            self.by_label
+                .entry((namespace.clone(), label.0, label.1))
+                .or_default(),
+        )
+        .push(at);
         counter
     }
 

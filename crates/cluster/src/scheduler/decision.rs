@@ -46,7 +46,10 @@ impl Decisions {
 
     pub fn add(&mut self, pod: &ObjectKey, decision: Decision) {
         self.made += 1;
-        let (by_pod, by_age) = (Arc::make_mut(&mut self.by_pod), Arc::make_mut(&mut self.by_age));
+        let (by_pod, by_age) = (
+            Arc::make_mut(&mut self.by_pod),
+            Arc::make_mut(&mut self.by_age),
+        );
         if let Some((age, _)) = by_pod.insert(pod.clone(), (self.made, Arc::new(decision))) {
             by_age.remove(&age);
         }

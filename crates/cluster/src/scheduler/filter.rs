@@ -85,19 +85,33 @@ pub(super) struct Failure {
 
 impl Failure {
     pub fn resolvable(reason: Reason) -> Failure {
-        Failure { resolvable: true, reasons: vec![reason] }
+        Failure {
+            resolvable: true,
+            reasons: vec![reason],
+        }
     }
 
     pub fn unresolvable(reason: Reason) -> Failure {
-        Failure { resolvable: false, reasons: vec![reason] }
+        Failure {
+            resolvable: false,
+            reasons: vec![reason],
+        }
     }
 
     /// Adds to what could help.
     pub fn hint(&self, hints: &mut Hints) {
         for reason in &self.reasons {
             match reason {
-                Reason::SpreadLabel | Reason::Spread | Reason::Affinity | Reason::AntiAffinity | Reason::ExistingAntiAffinity => hints.pods = true,
-                Reason::Disk | Reason::ReadWriteOncePod | Reason::VolumeAffinity | Reason::NoVolume | Reason::VolumeZone => hints.volumes = true,
+                Reason::SpreadLabel
+                | Reason::Spread
+                | Reason::Affinity
+                | Reason::AntiAffinity
+                | Reason::ExistingAntiAffinity => hints.pods = true,
+                Reason::Disk
+                | Reason::ReadWriteOncePod
+                | Reason::VolumeAffinity
+                | Reason::NoVolume
+                | Reason::VolumeZone => hints.volumes = true,
                 _ => {}
             }
         }
@@ -126,7 +140,12 @@ impl Cycle {
         Ok(Cycle {
             spread: Hard::new(cache, store, &pod, &node_affinity),
             affinity: Required::new(cache, store, &pod),
-            stands_cordon: tolerated(&pod.object, "node.kubernetes.io/unschedulable", "", "NoSchedule"),
+            stands_cordon: tolerated(
+                &pod.object,
+                "node.kubernetes.io/unschedulable",
+                "",
+                "NoSchedule",
+            ),
             node_affinity,
             volumes,
             pod,
@@ -145,7 +164,11 @@ impl Cycle {
         if !self.node_affinity.matches(node) {
             return Err(Failure::unresolvable(Reason::NodeAffinity));
         }
-        if pod.ports.iter().any(|port| node.ports.iter().any(|used| ports_conflict(port, used))) {
+        if pod
+            .ports
+            .iter()
+            .any(|port| node.ports.iter().any(|used| ports_conflict(port, used)))
+        {
             return Err(Failure::resolvable(Reason::Ports));
         }
         fits(pod, node)?;
@@ -157,7 +180,8 @@ impl Cycle {
     /// As if `other` came to (`sign` 1) or left (-1) a node: what the counts beyond the node say.
     pub fn update(&mut self, other: &PodInfo, node: &NodeInfo, sign: i64) {
         let pod = self.pod.clone();
-        self.spread.update(&pod, &self.node_affinity, other, node, sign);
+        self.spread
+            .update(&pod, &self.node_affinity, other, node, sign);
         self.affinity.update(&pod, other, node, sign);
         self.volumes.update(other, sign);
     }
@@ -165,7 +189,10 @@ impl Cycle {
 
 /// NodeResourcesFit.
 fn fits(pod: &PodInfo, node: &NodeInfo) -> Result<(), Failure> {
-    let mut failure = Failure { resolvable: true, reasons: Vec::new() };
+    let mut failure = Failure {
+        resolvable: true,
+        reasons: Vec::new(),
+    };
     if node.pods.len() as i64 + 1 > node.allowed_pods {
         failure.reasons.push(Reason::TooManyPods);
     }
@@ -179,13 +206,23 @@ fn fits(pod: &PodInfo, node: &NodeInfo) -> Result<(), Failure> {
     if !wanted.is_zero() {
         check("cpu", wanted.cpu, has.cpu, used.cpu);
         check("memory", wanted.memory, has.memory, used.memory);
-        check("ephemeral-storage", wanted.ephemeral, has.ephemeral, used.ephemeral);
-        let of = |amounts: &BTreeMap<Text, i64>, name: &Text| amounts.get(name).copied().unwrap_or(0);
+        check(
+            "ephemeral-storage",
+            wanted.ephemeral,
+            has.ephemeral,
+            used.ephemeral,
+        );
+        let of =
+            |amounts: &BTreeMap<Text, i64>, name: &Text| amounts.get(name).copied().unwrap_or(0);
         for (name, amount) in &wanted.others {
             check(name, *amount, of(&has.others, name), of(&used.others, name));
         }
     }
-    if failure.reasons.is_empty() { Ok(()) } else { Err(failure) }
+    if failure.reasons.is_empty() {
+        Ok(())
+    } else {
+        Err(failure)
+    }
 }
 
 /// `0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu.`
@@ -197,7 +234,10 @@ pub(super) fn message<'a>(nodes: usize, failures: impl Iterator<Item = &'a Failu
             None => counts.push((reason.clone(), 1)),
         }
     }
-    let mut parts: Vec<String> = counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let mut parts: Vec<String> = counts
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
     parts.sort();
     match parts.is_empty() {
         true => format!("0/{nodes} nodes are available"),

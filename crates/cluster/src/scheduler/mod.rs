@@ -130,17 +130,26 @@ impl Scheduler {
         if old.map(nomination).unwrap_or_default() != nomination(pod) {
             self.forget_nomination(old, key);
             if !nomination(pod).is_empty() {
-                Arc::make_mut(&mut self.nominated).entry(nomination(pod)).or_default().insert(key.clone());
+                Arc::make_mut(&mut self.nominated)
+                    .entry(nomination(pod))
+                    .or_default()
+                    .insert(key.clone());
             }
         }
-        let changed = old.is_none_or(|old| !old["spec"].same(&pod["spec"]) || !old["metadata"]["labels"].same(&pod["metadata"]["labels"]));
+        let changed = old.is_none_or(|old| {
+            !old["spec"].same(&pod["spec"])
+                || !old["metadata"]["labels"].same(&pod["metadata"]["labels"])
+        });
         if changed {
             self.queue.add(key, pod);
         }
     }
 
     fn forget_nomination(&mut self, pod: Option<&Value>, key: &ObjectKey) {
-        let Some(node) = pod.map(|pod| pod["status"]["nominatedNodeName"].text()).filter(|n| self.nominated.contains_key(n)) else {
+        let Some(node) = pod
+            .map(|pod| pod["status"]["nominatedNodeName"].text())
+            .filter(|n| self.nominated.contains_key(n))
+        else {
             return;
         };
         let nominated = Arc::make_mut(&mut self.nominated);
@@ -157,7 +166,12 @@ impl Scheduler {
             Arc::make_mut(&mut self.cache).remove_node(&change.key.name);
             return;
         };
-        let parts: [&[&str]; 4] = [&["spec"], &["metadata", "labels"], &["status", "allocatable"], &["status", "images"]];
+        let parts: [&[&str]; 4] = [
+            &["spec"],
+            &["metadata", "labels"],
+            &["status", "allocatable"],
+            &["status", "images"],
+        ];
         if parts.iter().any(|part| change.differs(part)) {
             Arc::make_mut(&mut self.cache).set_node(node);
             if parts.iter().take(3).any(|part| change.differs(part)) {
@@ -177,8 +191,15 @@ fn same_to_others(old: &Value, new: &Value) -> bool {
         &["status", "conditions"],
     ];
     // Conditions matter once a pod is being evicted.
-    let last = if new.is_deleting() { paths.len() } else { paths.len() - 1 };
-    paths.iter().take(last).all(|path| old.at(path).same(new.at(path)))
+    let last = if new.is_deleting() {
+        paths.len()
+    } else {
+        paths.len() - 1
+    };
+    paths
+        .iter()
+        .take(last)
+        .all(|path| old.at(path).same(new.at(path)))
 }
 
 // --- Decisions --------------------------------------------------------------------------------------
@@ -223,12 +244,20 @@ impl Cluster {
     ///
     /// # Errors
     /// A sentence when there is no such pod, it has a node, or there is no such node.
-    pub fn schedule_now(&mut self, pod: &ObjectKey, forced: Option<&str>) -> Result<Decision, String> {
+    pub fn schedule_now(
+        &mut self,
+        pod: &ObjectKey,
+        forced: Option<&str>,
+    ) -> Result<Decision, String> {
         let Some(object) = self.etcd.get(pod) else {
             return Err(format!("pods \"{}\" not found", pod.name));
         };
         if !object["spec"]["nodeName"].is_empty() {
-            return Err(format!("pod {} is assigned to node {} already", pod.name, object["spec"]["nodeName"].str()));
+            return Err(format!(
+                "pod {} is assigned to node {} already",
+                pod.name,
+                object["spec"]["nodeName"].str()
+            ));
         }
         if let Some(node) = forced
             && self.scheduler.cache.place(node).is_none()
@@ -236,10 +265,17 @@ impl Cluster {
             return Err(format!("nodes \"{node}\" not found"));
         }
         if !object["spec"]["schedulingGates"].items().is_empty() {
-            return Ok(Decision { pod: full_name(pod), message: Some(GATED.into()), ..Decision::default() });
+            return Ok(Decision {
+                pod: full_name(pod),
+                message: Some(GATED.into()),
+                ..Decision::default()
+            });
         }
         schedule(self, pod, forced, true);
-        self.scheduler.decision(pod).cloned().ok_or_else(|| format!("no decision about pod {}", pod.name))
+        self.scheduler
+            .decision(pod)
+            .cloned()
+            .ok_or_else(|| format!("no decision about pod {}", pod.name))
     }
 }
 
@@ -253,7 +289,14 @@ fn schedule(cluster: &mut Cluster, key: &ObjectKey, forced: Option<&str>, explic
         cluster.scheduler.queue.remove(key);
         return;
     };
-    let Cluster { scheduler, etcd, index, rng, now, .. } = cluster;
+    let Cluster {
+        scheduler,
+        etcd,
+        index,
+        rng,
+        now,
+        ..
+    } = cluster;
     let store = Store { etcd, index };
     let info = Arc::new(PodInfo::new(key, &pod));
     let mut search = scheduler.search(store, rng, *now, &info);
@@ -272,7 +315,13 @@ fn schedule(cluster: &mut Cluster, key: &ObjectKey, forced: Option<&str>, explic
 
 impl Scheduler {
     /// Looks for the best node.
-    fn search(&mut self, store: Store<'_>, rng: &mut Rng, now: crate::Time, pod: &Arc<PodInfo>) -> Search {
+    fn search(
+        &mut self,
+        store: Store<'_>,
+        rng: &mut Rng,
+        now: crate::Time,
+        pod: &Arc<PodInfo>,
+    ) -> Search {
         let cache = Arc::make_mut(&mut self.cache);
         let mut search = Search::default();
         if cache.len() == 0 {
@@ -284,7 +333,10 @@ impl Scheduler {
             Err(why) => {
                 // The last words are those of DynamicResources, which finds nothing to do.
                 search.message = format!("0/{} nodes are available: {why}. not found", cache.len());
-                search.hints = Hints { volumes: true, pods: false };
+                search.hints = Hints {
+                    volumes: true,
+                    pods: false,
+                };
                 return search;
             }
         };
@@ -299,15 +351,30 @@ impl Scheduler {
         } else {
             self.start = find_feasible(cache, &cycle, self.start, &mut search, check);
         }
-        search.failures.values().for_each(|failure| failure.hint(&mut search.hints));
+        search
+            .failures
+            .values()
+            .for_each(|failure| failure.hint(&mut search.hints));
         match search.feasible[..] {
             [] => {
                 search.message = message(cache.len(), search.failures.values());
-                let (after, nominated) = match preempt(cache, store, rng, now, &cycle, &search.failures) {
+                let (after, nominated) = match preempt(
+                    cache,
+                    store,
+                    rng,
+                    now,
+                    &cycle,
+                    &search.failures,
+                ) {
                     Preemption::No(why) => (format!(" preemption: {why}"), None),
                     Preemption::Found(node, victims) => {
                         let count = victims.len();
-                        (format!(" preemption: found a potential placement for pod on node {node}, preempting {count} victims"), Some((node, victims)))
+                        (
+                            format!(
+                                " preemption: found a potential placement for pod on node {node}, preempting {count} victims"
+                            ),
+                            Some((node, victims)),
+                        )
                     }
                 };
                 search.message.push_str(&after);
@@ -318,9 +385,17 @@ impl Scheduler {
                 search.scores = score::scores(cache, store, &cycle, &search.feasible);
                 let total = |scores: &Scores| scores.iter().sum::<i64>();
                 search.best = search.scores.iter().map(total).max().unwrap_or(0);
-                let best = search.feasible.iter().zip(&search.scores).filter(|(_, s)| total(s) == search.best);
+                let best = search
+                    .feasible
+                    .iter()
+                    .zip(&search.scores)
+                    .filter(|(_, s)| total(s) == search.best);
                 let best: Vec<usize> = best.map(|(place, _)| *place).collect();
-                let choice = if best.len() > 1 { rng.below(best.len() as u64) as usize } else { 0 };
+                let choice = if best.len() > 1 {
+                    rng.below(best.len() as u64) as usize
+                } else {
+                    0
+                };
                 search.chosen = best.get(choice).copied();
             }
         }
@@ -331,8 +406,16 @@ impl Scheduler {
     }
 
     fn describe(&self, key: &ObjectKey, search: &Search, details: bool) -> Decision {
-        let name = |place: &usize| self.cache.node(*place).map(|node| node.name.clone()).unwrap_or_default();
-        let mut decision = Decision { pod: full_name(key), ..Decision::default() };
+        let name = |place: &usize| {
+            self.cache
+                .node(*place)
+                .map(|node| node.name.clone())
+                .unwrap_or_default()
+        };
+        let mut decision = Decision {
+            pod: full_name(key),
+            ..Decision::default()
+        };
         decision.node = search.chosen.as_ref().map(name);
         if decision.node.is_none() {
             decision.message = Some(search.message.as_str().into());
@@ -346,11 +429,18 @@ impl Scheduler {
         }
         decision.feasible = search.feasible.iter().map(name).collect();
         for (place, failure) in &search.failures {
-            let reasons = failure.reasons.iter().map(|r| r.to_string().into()).collect();
+            let reasons = failure
+                .reasons
+                .iter()
+                .map(|r| r.to_string().into())
+                .collect();
             decision.reasons.insert(name(place), reasons);
         }
         for (place, scores) in search.feasible.iter().zip(&search.scores) {
-            let named = PLUGINS.iter().zip(scores).map(|((plugin, _), score)| (*plugin, *score));
+            let named = PLUGINS
+                .iter()
+                .zip(scores)
+                .map(|((plugin, _), score)| (*plugin, *score));
             decision.scores.insert(name(place), named.collect());
             decision.totals.insert(name(place), scores.iter().sum());
         }
@@ -360,11 +450,20 @@ impl Scheduler {
 
 /// The filters, with the pods counted in that have the node's promise and are as important: once
 /// with them and once without, for they may not come.
-fn passes(store: Store<'_>, nominated: &BTreeMap<Text, BTreeSet<ObjectKey>>, cycle: &Cycle, node: &Arc<NodeInfo>) -> Result<(), Failure> {
+fn passes(
+    store: Store<'_>,
+    nominated: &BTreeMap<Text, BTreeSet<ObjectKey>>,
+    cycle: &Cycle,
+    node: &Arc<NodeInfo>,
+) -> Result<(), Failure> {
     if let Some(keys) = nominated.get(&node.name) {
         let (mut with, mut crowded, mut any) = (cycle.clone(), (**node).clone(), false);
         for key in keys.iter().filter(|key| **key != cycle.pod.key) {
-            let Some(other) = store.etcd.get(key).map(|pod| Arc::new(PodInfo::new(key, pod))) else {
+            let Some(other) = store
+                .etcd
+                .get(key)
+                .map(|pod| Arc::new(PodInfo::new(key, pod)))
+            else {
                 continue;
             };
             if other.priority >= cycle.pod.priority {
@@ -381,16 +480,33 @@ fn passes(store: Store<'_>, nominated: &BTreeMap<Text, BTreeSet<ObjectKey>>, cyc
 }
 
 /// Filters nodes from `start` on until there are enough; gives back where to start next time.
-fn find_feasible(cache: &Cache, cycle: &Cycle, start: usize, search: &mut Search, check: impl Fn(&Cache, usize) -> Result<(), Failure>) -> usize {
+fn find_feasible(
+    cache: &Cache,
+    cycle: &Cycle,
+    start: usize,
+    search: &mut Search,
+    check: impl Fn(&Cache, usize) -> Result<(), Failure>,
+) -> usize {
     let order = cache.order();
-    let confined: Option<BTreeSet<usize>> = cycle.node_affinity.names().map(|names| names.iter().filter_map(|n| cache.place(n)).collect());
+    let confined: Option<BTreeSet<usize>> = cycle
+        .node_affinity
+        .names()
+        .map(|names| names.iter().filter_map(|n| cache.place(n)).collect());
     let count = confined.as_ref().map_or(order.len(), BTreeSet::len);
     let enough = enough_nodes(count);
     let mut looked_at = 0;
     for at in 0..order.len() {
-        let Some(&place) = order.get((start + at) % order.len()) else { continue };
-        if confined.as_ref().is_some_and(|names| !names.contains(&place)) {
-            search.failures.insert(place, Failure::unresolvable(Reason::Confined("NodeAffinity")));
+        let Some(&place) = order.get((start + at) % order.len()) else {
+            continue;
+        };
+        if confined
+            .as_ref()
+            .is_some_and(|names| !names.contains(&place))
+        {
+            search.failures.insert(
+                place,
+                Failure::unresolvable(Reason::Confined("NodeAffinity")),
+            );
             continue;
         }
         looked_at += 1;
@@ -402,7 +518,11 @@ fn find_feasible(cache: &Cache, cycle: &Cycle, start: usize, search: &mut Search
             break;
         }
     }
-    if confined.is_some() { start } else { (start + looked_at) % order.len().max(1) }
+    if confined.is_some() {
+        start
+    } else {
+        (start + looked_at) % order.len().max(1)
+    }
 }
 
 /// How many feasible nodes are enough to choose from (percentageOfNodesToScore: adaptive).
@@ -420,7 +540,9 @@ fn bind(cluster: &mut Cluster, key: &ObjectKey, pod: &Value, node: &Text, search
     let by = Component::Scheduler;
     for claim in &search.provision {
         // A claim that went meanwhile is not needed.
-        let _ = cluster.modify(&by, claim, Subresource::None, |claim| volumes::select_node(claim, node));
+        let _ = cluster.modify(&by, claim, Subresource::None, |claim| {
+            volumes::select_node(claim, node)
+        });
     }
     let mut bound = pod.clone();
     bound["spec"]["nodeName"] = node.into();
@@ -431,7 +553,10 @@ fn bind(cluster: &mut Cluster, key: &ObjectKey, pod: &Value, node: &Text, search
         count => format!("bound to {node} (best of {count}: {})", search.best),
     };
     let bound = cluster.commit(&by, Action::Update, key, Some(bound), text.into());
-    let message = format!("Successfully assigned {}/{} to {node}", key.namespace, key.name);
+    let message = format!(
+        "Successfully assigned {}/{} to {node}",
+        key.namespace, key.name
+    );
     cluster.record(&by, bound.as_ref().unwrap_or(pod), "Scheduled", &message);
 }
 
@@ -442,7 +567,13 @@ fn refuse(cluster: &mut Cluster, key: &ObjectKey, pod: &Value, search: Search) {
     cluster.scheduler.queue.fail(key, now, search.hints);
     cluster.warn(&by, pod, "FailedScheduling", &search.message);
     let mut updated = pod.clone();
-    set_scheduled(&mut updated, false, "Unschedulable", &search.message, cluster);
+    set_scheduled(
+        &mut updated,
+        false,
+        "Unschedulable",
+        &search.message,
+        cluster,
+    );
     match &search.nominated {
         Some((node, _)) => updated["status"]["nominatedNodeName"] = node.into(),
         None if search.message.contains("preemption: not eligible") => {}
@@ -478,7 +609,12 @@ fn evict(cluster: &mut Cluster, by: &Component, victim: &PodInfo, preemptor: &Va
     });
     if let Ok(pod) = told {
         let _ = cluster.delete(by, &victim.key, &DeleteOptions::default());
-        cluster.record(by, &pod, "Preempted", &format!("Preempted by pod {} on node {node}", preemptor.uid()));
+        cluster.record(
+            by,
+            &pod,
+            "Preempted",
+            &format!("Preempted by pod {} on node {node}", preemptor.uid()),
+        );
     }
 }
 

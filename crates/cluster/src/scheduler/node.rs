@@ -38,7 +38,11 @@ impl NodeInfo {
     pub fn set(&mut self, node: &Value) {
         self.name = node["metadata"]["name"].text();
         self.labels = node["metadata"]["labels"].clone();
-        let taint = |t: &Value| Taint { key: t["key"].text(), value: t["value"].text(), effect: t["effect"].text() };
+        let taint = |t: &Value| Taint {
+            key: t["key"].text(),
+            value: t["value"].text(),
+            effect: t["effect"].text(),
+        };
         self.taints = node["spec"]["taints"].items().iter().map(taint).collect();
         self.unschedulable = node["spec"]["unschedulable"].as_bool() == Some(true);
         let allocatable = &node["status"]["allocatable"];
@@ -48,7 +52,10 @@ impl NodeInfo {
         let mut images = BTreeMap::new();
         for image in node["status"]["images"].items() {
             let size = image["sizeBytes"].as_i64().unwrap_or(0);
-            image["names"].items().iter().for_each(|name| drop(images.insert(name.text(), size)));
+            image["names"]
+                .items()
+                .iter()
+                .for_each(|name| drop(images.insert(name.text(), size)));
         }
         if *self.images != images {
             self.images = Arc::new(images);
@@ -96,31 +103,54 @@ fn tolerates(toleration: &Value, taint: &Taint) -> bool {
         && match toleration["operator"].str() {
             "" | "Equal" => *toleration["value"].str() == *taint.value && !key.is_empty(),
             "Exists" => true,
-            "Lt" => number(&taint.value).zip(number(toleration["value"].str())).is_some_and(|(a, b)| a < b),
-            "Gt" => number(&taint.value).zip(number(toleration["value"].str())).is_some_and(|(a, b)| a > b),
+            "Lt" => number(&taint.value)
+                .zip(number(toleration["value"].str()))
+                .is_some_and(|(a, b)| a < b),
+            "Gt" => number(&taint.value)
+                .zip(number(toleration["value"].str()))
+                .is_some_and(|(a, b)| a > b),
             _ => false,
         }
 }
 
 /// Whether one of a pod's tolerations tolerates a taint.
 pub(crate) fn tolerated(pod: &Value, key: &str, value: &str, effect: &str) -> bool {
-    let taint = Taint { key: key.into(), value: value.into(), effect: effect.into() };
-    pod["spec"]["tolerations"].items().iter().any(|t| tolerates(t, &taint))
+    let taint = Taint {
+        key: key.into(),
+        value: value.into(),
+        effect: effect.into(),
+    };
+    pod["spec"]["tolerations"]
+        .items()
+        .iter()
+        .any(|t| tolerates(t, &taint))
 }
 
 /// Whether the pod stands all taints that keep pods away.
 pub(super) fn stands_taints(pod: &Value, node: &NodeInfo) -> bool {
     let tolerations = pod["spec"]["tolerations"].items();
-    let hard = node.taints.iter().filter(|t| matches!(&*t.effect, "NoSchedule" | "NoExecute"));
+    let hard = node
+        .taints
+        .iter()
+        .filter(|t| matches!(&*t.effect, "NoSchedule" | "NoExecute"));
     let mut hard = hard;
     hard.all(|taint| tolerations.iter().any(|t| tolerates(t, taint)))
 }
 
 /// How many of the taints that only repel the pod does not tolerate.
 pub(super) fn repelling_taints(pod: &Value, node: &NodeInfo) -> i64 {
-    let tolerations = || pod["spec"]["tolerations"].items().iter().filter(|t| matches!(t["effect"].str(), "" | "PreferNoSchedule"));
-    let soft = node.taints.iter().filter(|t| &*t.effect == "PreferNoSchedule");
-    soft.filter(|taint| !tolerations().any(|t| tolerates(t, taint))).count() as i64
+    let tolerations = || {
+        pod["spec"]["tolerations"]
+            .items()
+            .iter()
+            .filter(|t| matches!(t["effect"].str(), "" | "PreferNoSchedule"))
+    };
+    let soft = node
+        .taints
+        .iter()
+        .filter(|t| &*t.effect == "PreferNoSchedule");
+    soft.filter(|taint| !tolerations().any(|t| tolerates(t, taint)))
+        .count() as i64
 }
 
 /// A term of a node selector, parsed.
@@ -148,14 +178,22 @@ impl NodeTerm {
                     _ => return None,
                 };
                 let values = e["values"].items().iter().map(Value::text).collect();
-                Some(Requirement { key: e["key"].text(), operator, values })
+                Some(Requirement {
+                    key: e["key"].text(),
+                    operator,
+                    values,
+                })
             };
             let all: Option<Vec<Requirement>> = list.items().iter().map(requirement).collect();
             broken |= all.is_none();
             all.unwrap_or_default()
         };
         let (labels, fields) = (read(&term["matchExpressions"]), read(&term["matchFields"]));
-        NodeTerm { labels, fields, broken }
+        NodeTerm {
+            labels,
+            fields,
+            broken,
+        }
     }
 
     /// An empty term matches nothing.
@@ -166,14 +204,24 @@ impl NodeTerm {
     pub fn matches(&self, node: &NodeInfo) -> bool {
         let name = |r: &Requirement| {
             let listed = &*r.key == "metadata.name" && r.values.contains(&node.name);
-            if r.operator == Operator::NotIn { !listed } else { listed }
+            if r.operator == Operator::NotIn {
+                !listed
+            } else {
+                listed
+            }
         };
-        !self.broken && !self.is_empty() && self.labels.iter().all(|r| r.matches(&node.labels)) && self.fields.iter().all(name)
+        !self.broken
+            && !self.is_empty()
+            && self.labels.iter().all(|r| r.matches(&node.labels))
+            && self.fields.iter().all(name)
     }
 
     /// The node names to which it is confined by `metadata.name In`.
     fn names(&self) -> Option<Vec<&Text>> {
-        let mut confined = self.fields.iter().filter(|r| &*r.key == "metadata.name" && r.operator == Operator::In);
+        let mut confined = self
+            .fields
+            .iter()
+            .filter(|r| &*r.key == "metadata.name" && r.operator == Operator::In);
         let mut names: Vec<&Text> = confined.next()?.values.iter().collect();
         confined.for_each(|r| names.retain(|n| r.values.contains(n)));
         Some(names)
@@ -189,15 +237,29 @@ pub(super) struct NodeAffinity {
 
 impl NodeAffinity {
     pub fn of(pod: &Value) -> NodeAffinity {
-        let selector = pod["spec"]["nodeSelector"].entries().iter().map(|(k, v)| (k.clone(), v.text())).collect();
-        let required = pod["spec"]["affinity"]["nodeAffinity"].get("requiredDuringSchedulingIgnoredDuringExecution");
-        let terms = required.map(|r| r["nodeSelectorTerms"].items().iter().map(NodeTerm::read).collect());
+        let selector = pod["spec"]["nodeSelector"]
+            .entries()
+            .iter()
+            .map(|(k, v)| (k.clone(), v.text()))
+            .collect();
+        let required = pod["spec"]["affinity"]["nodeAffinity"]
+            .get("requiredDuringSchedulingIgnoredDuringExecution");
+        let terms = required.map(|r| {
+            r["nodeSelectorTerms"]
+                .items()
+                .iter()
+                .map(NodeTerm::read)
+                .collect()
+        });
         NodeAffinity { selector, terms }
     }
 
     pub fn matches(&self, node: &NodeInfo) -> bool {
         self.selector.iter().all(|(k, v)| node.label(k) == Some(v))
-            && self.terms.as_ref().is_none_or(|terms| terms.iter().any(|t| t.matches(node)))
+            && self
+                .terms
+                .as_ref()
+                .is_none_or(|terms| terms.iter().any(|t| t.matches(node)))
     }
 
     /// The names to which every term confines the pod, if all do. An empty answer is a conflict.

@@ -156,30 +156,53 @@ impl Term {
         let own = namespaces.is_empty() && term["namespaceSelector"].is_null();
         let mut found = Term {
             selector,
-            namespaces: if own { vec![pod["metadata"]["namespace"].text()] } else { namespaces },
+            namespaces: if own {
+                vec![pod["metadata"]["namespace"].text()]
+            } else {
+                namespaces
+            },
             namespace_selector: pods::selector(&term["namespaceSelector"]),
             topology_key: term["topologyKey"].text(),
             id: Text::default(),
         };
-        let any = if found.namespace_selector.is_nothing() { "-".to_owned() } else { found.namespace_selector.to_string() };
+        let any = if found.namespace_selector.is_nothing() {
+            "-".to_owned()
+        } else {
+            found.namespace_selector.to_string()
+        };
         let nothing = if found.selector.is_nothing() { "!" } else { "" };
-        found.id = format!("{}|{any}|{nothing}{}|{}", found.namespaces.join(","), found.selector, found.topology_key).into();
+        found.id = format!(
+            "{}|{any}|{nothing}{}|{}",
+            found.namespaces.join(","),
+            found.selector,
+            found.topology_key
+        )
+        .into();
         found
     }
 
     /// Whether the term means a pod; `namespace_labels` are those of the pod's namespace.
     pub fn matches(&self, pod: &PodInfo, namespace_labels: &Value) -> bool {
-        (self.namespaces.contains(&pod.key.namespace) || self.namespace_selector.matches(namespace_labels))
+        (self.namespaces.contains(&pod.key.namespace)
+            || self.namespace_selector.matches(namespace_labels))
             && self.selector.matches(&pod.labels)
     }
 }
 
 /// The requirement that labels have the pod's own values under these keys (or others).
 pub(super) fn by_keys(keys: &Value, pod: &Value, positive: bool) -> Selector {
-    let operator = if positive { kubarium_objects::selector::Operator::In } else { kubarium_objects::selector::Operator::NotIn };
+    let operator = if positive {
+        kubarium_objects::selector::Operator::In
+    } else {
+        kubarium_objects::selector::Operator::NotIn
+    };
     let requirement = |key: &Value| {
         let value = pod["metadata"]["labels"].get(key.str())?.text();
-        Some(kubarium_objects::selector::Requirement { key: key.text(), operator, values: vec![value] })
+        Some(kubarium_objects::selector::Requirement {
+            key: key.text(),
+            operator,
+            values: vec![value],
+        })
     };
     Selector::of(keys.items().iter().filter_map(requirement).collect())
 }
@@ -216,12 +239,20 @@ impl PodInfo {
         };
         let weighted = |kind: &str| -> Vec<(i64, Term)> {
             let list = &affinity[kind]["preferredDuringSchedulingIgnoredDuringExecution"];
-            let term = |t: &Value| (t["weight"].as_i64().unwrap_or(0), Term::read(&t["podAffinityTerm"], pod));
+            let term = |t: &Value| {
+                (
+                    t["weight"].as_i64().unwrap_or(0),
+                    Term::read(&t["podAffinityTerm"], pod),
+                )
+            };
             list.items().iter().map(term).collect()
         };
         let level = &spec["resources"]["requests"];
         let default = |name: &str, amount: i64| level.get(name).is_none().then_some(amount);
-        let defaults = (default("cpu", DEFAULT_CPU), default("memory", DEFAULT_MEMORY));
+        let defaults = (
+            default("cpu", DEFAULT_CPU),
+            default("memory", DEFAULT_MEMORY),
+        );
         let nonzero = requests(pod, defaults);
         PodInfo {
             key: key.clone(),
@@ -243,24 +274,49 @@ impl PodInfo {
     /// What the scorer for LeastAllocated takes the incoming pod's needs to be: with defaults,
     /// unless the pod's own level says something.
     pub fn scored(&self) -> (i64, i64) {
-        if self.object["spec"]["resources"]["requests"].is_empty() { self.nonzero } else { (self.request.cpu, self.request.memory) }
+        if self.object["spec"]["resources"]["requests"].is_empty() {
+            self.nonzero
+        } else {
+            (self.request.cpu, self.request.memory)
+        }
     }
 
     /// Whether it names other pods at all.
     pub fn has_affinity(&self) -> bool {
-        !(self.affinity.is_empty() && self.anti_affinity.is_empty() && self.preferred.is_empty() && self.preferred_anti.is_empty())
+        !(self.affinity.is_empty()
+            && self.anti_affinity.is_empty()
+            && self.preferred.is_empty()
+            && self.preferred_anti.is_empty())
     }
 }
 
 fn host_ports(spec: &Value) -> Vec<HostPort> {
-    let sidecars = spec["initContainers"].items().iter().filter(|c| c["restartPolicy"].str() == "Always");
+    let sidecars = spec["initContainers"]
+        .items()
+        .iter()
+        .filter(|c| c["restartPolicy"].str() == "Always");
     let mut ports = Vec::new();
-    for port in spec["containers"].items().iter().chain(sidecars).flat_map(|c| c["ports"].items()) {
+    for port in spec["containers"]
+        .items()
+        .iter()
+        .chain(sidecars)
+        .flat_map(|c| c["ports"].items())
+    {
         let Some(number) = port["hostPort"].as_i64().filter(|n| *n > 0) else {
             continue;
         };
-        let or = |value: &Value, default: &str| if value.is_empty() { Text::from(default) } else { value.text() };
-        ports.push((or(&port["hostIP"], "0.0.0.0"), or(&port["protocol"], "TCP"), number));
+        let or = |value: &Value, default: &str| {
+            if value.is_empty() {
+                Text::from(default)
+            } else {
+                value.text()
+            }
+        };
+        ports.push((
+            or(&port["hostIP"], "0.0.0.0"),
+            or(&port["protocol"], "TCP"),
+            number,
+        ));
     }
     ports
 }

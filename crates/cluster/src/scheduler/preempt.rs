@@ -33,28 +33,53 @@ struct Candidate {
 const CANDIDATES_MIN: usize = 100;
 
 /// Looks for the node where making room for the pod costs least.
-pub(super) fn preempt(cache: &Cache, store: Store<'_>, rng: &mut Rng, now: Time, cycle: &Cycle, failures: &BTreeMap<usize, Failure>) -> Preemption {
+pub(super) fn preempt(
+    cache: &Cache,
+    store: Store<'_>,
+    rng: &mut Rng,
+    now: Time,
+    cycle: &Cycle,
+    failures: &BTreeMap<usize, Failure>,
+) -> Preemption {
     let pod = &*cycle.pod;
     if pod.object["spec"]["preemptionPolicy"].str() == "Never" {
         return Preemption::No("not eligible due to preemptionPolicy=Never.".to_owned());
     }
     if waits_for_victims(cache, pod, failures) {
-        return Preemption::No("not eligible due to a terminating pod on the nominated node.".to_owned());
+        return Preemption::No(
+            "not eligible due to a terminating pod on the nominated node.".to_owned(),
+        );
     }
-    let mut potential: Vec<usize> = failures.iter().filter(|(_, f)| f.resolvable).map(|(at, _)| *at).collect();
+    let mut potential: Vec<usize> = failures
+        .iter()
+        .filter(|(_, f)| f.resolvable)
+        .map(|(at, _)| *at)
+        .collect();
     let wanted = (cache.len() / 10).max(CANDIDATES_MIN);
     if potential.len() > wanted {
         let start = rng.below(potential.len() as u64) as usize;
         potential.rotate_left(start);
     }
-    let budgets: Vec<&Value> = store.etcd.list("poddisruptionbudgets.policy", None).map(|(_, budget)| budget).collect();
+    let budgets: Vec<&Value> = store
+        .etcd
+        .list("poddisruptionbudgets.policy", None)
+        .map(|(_, budget)| budget)
+        .collect();
     let mut candidates = Vec::new();
     let mut verdicts = failures.clone();
-    verdicts.values_mut().for_each(|f| *f = Failure::unresolvable(Reason::NotHelpful));
+    verdicts
+        .values_mut()
+        .for_each(|f| *f = Failure::unresolvable(Reason::NotHelpful));
     for place in potential {
-        let Some(node) = cache.node(place) else { continue };
+        let Some(node) = cache.node(place) else {
+            continue;
+        };
         match victims(store, cycle, node, &budgets) {
-            Ok((victims, violations)) => candidates.push(Candidate { place, victims, violations }),
+            Ok((victims, violations)) => candidates.push(Candidate {
+                place,
+                victims,
+                violations,
+            }),
             Err(failure) => drop(verdicts.insert(place, failure)),
         }
         if candidates.len() >= wanted {
@@ -64,7 +89,10 @@ pub(super) fn preempt(cache: &Cache, store: Store<'_>, rng: &mut Rng, now: Time,
     let Some(best) = candidates.into_iter().min_by(|a, b| compare(a, b, now)) else {
         return Preemption::No(message(cache.len(), verdicts.values()));
     };
-    let name = cache.node(best.place).map(|node| node.name.clone()).unwrap_or_default();
+    let name = cache
+        .node(best.place)
+        .map(|node| node.name.clone())
+        .unwrap_or_default();
     Preemption::Found(name, best.victims)
 }
 
@@ -74,15 +102,32 @@ fn waits_for_victims(cache: &Cache, pod: &PodInfo, failures: &BTreeMap<usize, Fa
     let Some(place) = nominated.filter(|at| failures.get(at).is_none_or(|f| f.resolvable)) else {
         return false;
     };
-    let evicted = |p: &PodInfo| pods::condition(&p.object, "DisruptionTarget").is_some_and(|c| c["reason"].str() == "PreemptionByScheduler");
-    cache.node(place).is_some_and(|node| node.pods.values().any(|p| p.deleting && p.priority < pod.priority && evicted(p)))
+    let evicted = |p: &PodInfo| {
+        pods::condition(&p.object, "DisruptionTarget")
+            .is_some_and(|c| c["reason"].str() == "PreemptionByScheduler")
+    };
+    cache.node(place).is_some_and(|node| {
+        node.pods
+            .values()
+            .any(|p| p.deleting && p.priority < pod.priority && evicted(p))
+    })
 }
 
 /// The pods that have to go from a node, and how many of them a disruption budget protects.
-fn victims(store: Store<'_>, cycle: &Cycle, node: &NodeInfo, budgets: &[&Value]) -> Result<(Vec<Arc<PodInfo>>, usize), Failure> {
+fn victims(
+    store: Store<'_>,
+    cycle: &Cycle,
+    node: &NodeInfo,
+    budgets: &[&Value],
+) -> Result<(Vec<Arc<PodInfo>>, usize), Failure> {
     let (mut cycle, mut without) = (cycle.clone(), node.clone());
     let priority = cycle.pod.priority;
-    let mut potential: Vec<Arc<PodInfo>> = node.pods.values().filter(|p| p.priority < priority).cloned().collect();
+    let mut potential: Vec<Arc<PodInfo>> = node
+        .pods
+        .values()
+        .filter(|p| p.priority < priority)
+        .cloned()
+        .collect();
     if potential.is_empty() {
         return Err(Failure::unresolvable(Reason::NoVictims));
     }
@@ -94,7 +139,11 @@ fn victims(store: Store<'_>, cycle: &Cycle, node: &NodeInfo, budgets: &[&Value])
     potential.sort_by(|a, b| importance(a, b));
     let (violating, others) = by_budgets(&potential, budgets);
     let (mut victims, mut violations) = (Vec::new(), 0);
-    for (pod, violates) in violating.iter().map(|p| (p, true)).chain(others.iter().map(|p| (p, false))) {
+    for (pod, violates) in violating
+        .iter()
+        .map(|p| (p, true))
+        .chain(others.iter().map(|p| (p, false)))
+    {
         // As many as possible are let off, the most important first.
         without.add(pod);
         cycle.update(pod, node, 1);
@@ -113,18 +162,30 @@ fn victims(store: Store<'_>, cycle: &Cycle, node: &NodeInfo, budgets: &[&Value])
 /// started counts as started now.
 fn importance(a: &PodInfo, b: &PodInfo) -> Ordering {
     let never = |t: Option<Time>| t.unwrap_or(Time(u64::MAX));
-    b.priority.cmp(&a.priority).then_with(|| never(a.started).cmp(&never(b.started)))
+    b.priority
+        .cmp(&a.priority)
+        .then_with(|| never(a.started).cmp(&never(b.started)))
 }
 
 /// Parts pods into those whose eviction a budget does not allow, and the others.
 fn by_budgets(pods: &[Arc<PodInfo>], budgets: &[&Value]) -> (Vec<Arc<PodInfo>>, Vec<Arc<PodInfo>>) {
-    let mut allowed: Vec<i64> = budgets.iter().map(|b| b["status"]["disruptionsAllowed"].as_i64().unwrap_or(0)).collect();
+    let mut allowed: Vec<i64> = budgets
+        .iter()
+        .map(|b| b["status"]["disruptionsAllowed"].as_i64().unwrap_or(0))
+        .collect();
     let mut violates = |pod: &PodInfo| {
         let mut violates = false;
         for (budget, allowed) in budgets.iter().zip(&mut allowed) {
             let selector = pods::selector(&budget["spec"]["selector"]);
-            let means = *budget.namespace() == *pod.key.namespace && !selector.is_everything() && selector.matches(&pod.labels);
-            if pod.labels.is_empty() || !means || budget["status"]["disruptedPods"].get(&pod.key.name).is_some() {
+            let means = *budget.namespace() == *pod.key.namespace
+                && !selector.is_everything()
+                && selector.matches(&pod.labels);
+            if pod.labels.is_empty()
+                || !means
+                || budget["status"]["disruptedPods"]
+                    .get(&pod.key.name)
+                    .is_some()
+            {
                 continue;
             }
             *allowed -= 1;
@@ -137,11 +198,26 @@ fn by_budgets(pods: &[Arc<PodInfo>], budgets: &[&Value]) -> (Vec<Arc<PodInfo>>, 
 
 /// The better candidate first.
 fn compare(a: &Candidate, b: &Candidate, now: Time) -> Ordering {
-    let top = |c: &Candidate| c.victims.iter().map(|v| v.priority).max().unwrap_or(i64::MIN);
-    let sum = |c: &Candidate| c.victims.iter().map(|v| v.priority + i64::from(i32::MAX) + 1).sum::<i64>();
+    let top = |c: &Candidate| {
+        c.victims
+            .iter()
+            .map(|v| v.priority)
+            .max()
+            .unwrap_or(i64::MIN)
+    };
+    let sum = |c: &Candidate| {
+        c.victims
+            .iter()
+            .map(|v| v.priority + i64::from(i32::MAX) + 1)
+            .sum::<i64>()
+    };
     let start = |c: &Candidate| {
         let most = top(c);
-        c.victims.iter().filter(|v| v.priority == most).map(|v| v.started.unwrap_or(now)).min()
+        c.victims
+            .iter()
+            .filter(|v| v.priority == most)
+            .map(|v| v.started.unwrap_or(now))
+            .min()
     };
     a.violations
         .cmp(&b.violations)

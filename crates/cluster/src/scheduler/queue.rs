@@ -53,7 +53,9 @@ impl PodQueue {
     /// A pod waits, or changed while it waited: it is worth a try.
     pub fn add(&mut self, key: &ObjectKey, pod: &Value) {
         let gated = !pod["spec"]["schedulingGates"].items().is_empty();
-        let attempts = self.take(key).map_or((0, Time::default()), |w| (w.attempts, w.failed));
+        let attempts = self
+            .take(key)
+            .map_or((0, Time::default()), |w| (w.attempts, w.failed));
         self.sequence += 1;
         let waiting = Waiting {
             priority: pod["spec"]["priority"].as_i64().unwrap_or(0),
@@ -68,9 +70,19 @@ impl PodQueue {
 
     fn put(&mut self, key: &ObjectKey, waiting: Waiting) {
         match waiting.place {
-            Place::Active => drop(Arc::make_mut(&mut self.active).insert((Reverse(waiting.priority), waiting.sequence, key.clone()))),
-            Place::Backoff(until) => drop(Arc::make_mut(&mut self.backoff).insert((until, waiting.sequence, key.clone()))),
-            Place::Unschedulable => drop(Arc::make_mut(&mut self.unschedulable).insert((waiting.failed, key.clone()))),
+            Place::Active => drop(Arc::make_mut(&mut self.active).insert((
+                Reverse(waiting.priority),
+                waiting.sequence,
+                key.clone(),
+            ))),
+            Place::Backoff(until) => drop(Arc::make_mut(&mut self.backoff).insert((
+                until,
+                waiting.sequence,
+                key.clone(),
+            ))),
+            Place::Unschedulable => {
+                drop(Arc::make_mut(&mut self.unschedulable).insert((waiting.failed, key.clone())))
+            }
             Place::Gated => {}
         }
         Arc::make_mut(&mut self.pods).insert(key.clone(), waiting);
@@ -82,9 +94,19 @@ impl PodQueue {
         }
         let waiting = Arc::make_mut(&mut self.pods).remove(key)?;
         match waiting.place {
-            Place::Active => drop(Arc::make_mut(&mut self.active).remove(&(Reverse(waiting.priority), waiting.sequence, key.clone()))),
-            Place::Backoff(until) => drop(Arc::make_mut(&mut self.backoff).remove(&(until, waiting.sequence, key.clone()))),
-            Place::Unschedulable => drop(Arc::make_mut(&mut self.unschedulable).remove(&(waiting.failed, key.clone()))),
+            Place::Active => drop(Arc::make_mut(&mut self.active).remove(&(
+                Reverse(waiting.priority),
+                waiting.sequence,
+                key.clone(),
+            ))),
+            Place::Backoff(until) => drop(Arc::make_mut(&mut self.backoff).remove(&(
+                until,
+                waiting.sequence,
+                key.clone(),
+            ))),
+            Place::Unschedulable => {
+                drop(Arc::make_mut(&mut self.unschedulable).remove(&(waiting.failed, key.clone())))
+            }
             Place::Gated => {}
         }
         Some(waiting)
@@ -103,7 +125,13 @@ impl PodQueue {
                 break;
             }
             if let Some(waiting) = self.take(&key) {
-                self.put(&key, Waiting { place: Place::Active, ..waiting });
+                self.put(
+                    &key,
+                    Waiting {
+                        place: Place::Active,
+                        ..waiting
+                    },
+                );
             }
         }
         self.active.first().map(|(_, _, key)| key.clone())
@@ -116,18 +144,39 @@ impl PodQueue {
         };
         self.sequence += 1;
         let place = Place::Unschedulable;
-        self.put(key, Waiting { attempts: waiting.attempts + 1, failed: now, sequence: self.sequence, hints, place, ..waiting });
+        self.put(
+            key,
+            Waiting {
+                attempts: waiting.attempts + 1,
+                failed: now,
+                sequence: self.sequence,
+                hints,
+                place,
+                ..waiting
+            },
+        );
     }
 
     /// Something changed that can help some of those that failed.
     pub fn move_where(&mut self, now: Time, helps: impl Fn(&ObjectKey, Hints) -> bool) {
         let helped = |key: &&ObjectKey| self.pods.get(*key).is_some_and(|w| helps(key, w.hints));
-        let keys: Vec<ObjectKey> = self.unschedulable.iter().map(|(_, key)| key).filter(helped).cloned().collect();
+        let keys: Vec<ObjectKey> = self
+            .unschedulable
+            .iter()
+            .map(|(_, key)| key)
+            .filter(helped)
+            .cloned()
+            .collect();
         for key in keys {
             if let Some(waiting) = self.take(&key) {
-                let pause = BACKOFF_MAX.min(BACKOFF * 2_u32.saturating_pow(waiting.attempts.saturating_sub(1).min(8)));
+                let pause = BACKOFF_MAX
+                    .min(BACKOFF * 2_u32.saturating_pow(waiting.attempts.saturating_sub(1).min(8)));
                 let until = waiting.failed + pause;
-                let place = if until > now { Place::Backoff(until) } else { Place::Active };
+                let place = if until > now {
+                    Place::Backoff(until)
+                } else {
+                    Place::Active
+                };
                 self.put(&key, Waiting { place, ..waiting });
             }
         }
@@ -152,7 +201,13 @@ impl PodQueue {
                 return Some(failed + STALE);
             }
             if let Some(waiting) = self.take(&key) {
-                self.put(&key, Waiting { place: Place::Active, ..waiting });
+                self.put(
+                    &key,
+                    Waiting {
+                        place: Place::Active,
+                        ..waiting
+                    },
+                );
             }
         }
         None

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use kubarium_objects::Value;
 
+use super::affinity;
 use super::cache::{Cache, Store};
 use super::filter::Cycle;
 use super::node::{NodeInfo, NodeTerm, repelling_taints};
 use super::pod::PodInfo;
 use super::spread::Soft;
-use super::affinity;
 
 /// The scorers, in the order of the default profile, with their weights
 /// (kubernetes v1.37, `pkg/scheduler/apis/config/v1/default_plugins.go`).
@@ -28,19 +28,32 @@ pub(super) const PLUGINS: [(&str, i64); 8] = [
 pub(super) type Scores = [i64; PLUGINS.len()];
 
 /// The weighted scores of the feasible nodes.
-pub(super) fn scores(cache: &mut Cache, store: Store<'_>, cycle: &Cycle, feasible: &[usize]) -> Vec<Scores> {
+pub(super) fn scores(
+    cache: &mut Cache,
+    store: Store<'_>,
+    cycle: &Cycle,
+    feasible: &[usize],
+) -> Vec<Scores> {
     let pod = &*cycle.pod;
-    let spread = Soft::new(cache, store, pod, &cycle.node_affinity, feasible).map(|soft| soft.scores(cache, feasible));
+    let spread = Soft::new(cache, store, pod, &cycle.node_affinity, feasible)
+        .map(|soft| soft.scores(cache, feasible));
     let company = affinity::scores(cache, store, pod, feasible);
     let nodes: Vec<&Arc<NodeInfo>> = feasible.iter().filter_map(|at| cache.node(*at)).collect();
     let columns: [Option<Vec<i64>>; PLUGINS.len()] = [
-        Some(normalise(nodes.iter().map(|n| repelling_taints(&pod.object, n)).collect(), true)),
+        Some(normalise(
+            nodes
+                .iter()
+                .map(|n| repelling_taints(&pod.object, n))
+                .collect(),
+            true,
+        )),
         preferred_nodes(&pod.object, &nodes),
         Some(nodes.iter().map(|n| least_allocated(pod, n)).collect()),
         cycle.volumes.scores(store, &nodes),
         spread,
         company,
-        (pod.request.cpu != 0 || pod.request.memory != 0).then(|| nodes.iter().map(|n| balanced(pod, n)).collect()),
+        (pod.request.cpu != 0 || pod.request.memory != 0)
+            .then(|| nodes.iter().map(|n| balanced(pod, n)).collect()),
         images(&pod.object, cache, &nodes),
     ];
     let mut scores = vec![[0; PLUGINS.len()]; feasible.len()];
@@ -63,20 +76,45 @@ fn normalise(mut raw: Vec<i64>, reverse: bool) -> Vec<i64> {
 }
 
 fn preferred_nodes(pod: &Value, nodes: &[&Arc<NodeInfo>]) -> Option<Vec<i64>> {
-    let terms = pod["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"].items();
-    let terms: Vec<(i64, NodeTerm)> = terms.iter().map(|t| (t["weight"].as_i64().unwrap_or(0), NodeTerm::read(&t["preference"]))).collect();
+    let terms =
+        pod["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+            .items();
+    let terms: Vec<(i64, NodeTerm)> = terms
+        .iter()
+        .map(|t| {
+            (
+                t["weight"].as_i64().unwrap_or(0),
+                NodeTerm::read(&t["preference"]),
+            )
+        })
+        .collect();
     if terms.is_empty() {
         return None;
     }
-    let score = |node: &&Arc<NodeInfo>| terms.iter().filter(|(_, term)| term.matches(node)).map(|(weight, _)| weight).sum();
+    let score = |node: &&Arc<NodeInfo>| {
+        terms
+            .iter()
+            .filter(|(_, term)| term.matches(node))
+            .map(|(weight, _)| weight)
+            .sum()
+    };
     Some(normalise(nodes.iter().map(score).collect(), false))
 }
 
 /// NodeResourcesFit's LeastAllocated: the share that would stay free.
 fn least_allocated(pod: &PodInfo, node: &NodeInfo) -> i64 {
     let (cpu, memory) = pod.scored();
-    let free = |has: i64, used: i64| if used > has { 0 } else { (has - used).saturating_mul(100) / has };
-    let has = [(node.allocatable.cpu, node.nonzero.0 + cpu), (node.allocatable.memory, node.nonzero.1 + memory)];
+    let free = |has: i64, used: i64| {
+        if used > has {
+            0
+        } else {
+            (has - used).saturating_mul(100) / has
+        }
+    };
+    let has = [
+        (node.allocatable.cpu, node.nonzero.0 + cpu),
+        (node.allocatable.memory, node.nonzero.1 + memory),
+    ];
     let counted = || has.iter().filter(|(has, _)| *has != 0);
     let sum: i64 = counted().map(|(has, used)| free(*has, *used)).sum();
     match counted().count() as i64 {
@@ -89,9 +127,16 @@ fn least_allocated(pod: &PodInfo, node: &NodeInfo) -> i64 {
 /// the pod than without it.
 fn balanced(pod: &PodInfo, node: &NodeInfo) -> i64 {
     let even = |cpu: i64, memory: i64| {
-        let used = [(cpu, node.allocatable.cpu), (memory, node.allocatable.memory)];
+        let used = [
+            (cpu, node.allocatable.cpu),
+            (memory, node.allocatable.memory),
+        ];
         let share = |(used, has): &(i64, i64)| (*used as f64 / *has as f64).min(1.0);
-        let shares: Vec<f64> = used.iter().filter(|(_, has)| *has != 0).map(share).collect();
+        let shares: Vec<f64> = used
+            .iter()
+            .filter(|(_, has)| *has != 0)
+            .map(share)
+            .collect();
         let deviation = match shares[..] {
             [a, b] => ((a - b) / 2.0).abs(),
             _ => 0.0,
@@ -99,7 +144,10 @@ fn balanced(pod: &PodInfo, node: &NodeInfo) -> i64 {
         ((1.0 - deviation) * 100.0) as i64
     };
     let before = even(node.requested.cpu, node.requested.memory);
-    let after = even(node.requested.cpu + pod.request.cpu, node.requested.memory + pod.request.memory);
+    let after = even(
+        node.requested.cpu + pod.request.cpu,
+        node.requested.memory + pod.request.memory,
+    );
     50 + (50 + after - before) / 2
 }
 
@@ -109,13 +157,21 @@ fn images(pod: &Value, cache: &Cache, nodes: &[&Arc<NodeInfo>]) -> Option<Vec<i6
         return None;
     }
     const MB: i64 = 1024 * 1024;
-    let containers = || ["initContainers", "containers"].iter().flat_map(|list| pod["spec"][*list].items());
+    let containers = || {
+        ["initContainers", "containers"]
+            .iter()
+            .flat_map(|list| pod["spec"][*list].items())
+    };
     let count = containers().count() as i64;
     let names: Vec<String> = containers().map(|c| tagged(c["image"].str())).collect();
     let all = cache.len() as f64;
     let score = |node: &&Arc<NodeInfo>| {
-        let have = names.iter().filter_map(|name| Some((node.images.get(&**name)?, cache.images.get(&**name)?)));
-        let sum: i64 = have.map(|(size, nodes)| (*size as f64 * (*nodes as f64 / all)) as i64).sum();
+        let have = names
+            .iter()
+            .filter_map(|name| Some((node.images.get(&**name)?, cache.images.get(&**name)?)));
+        let sum: i64 = have
+            .map(|(size, nodes)| (*size as f64 * (*nodes as f64 / all)) as i64)
+            .sum();
         let (least, most) = (23 * MB, 1000 * MB * count);
         100 * (sum.clamp(least, most) - least) / (most - least).max(1)
     };
@@ -125,5 +181,9 @@ fn images(pod: &Value, cache: &Cache, nodes: &[&Arc<NodeInfo>]) -> Option<Vec<i6
 /// An image's name with `:latest` where it has no tag.
 fn tagged(image: &str) -> String {
     let last = image.rfind('/').unwrap_or(0);
-    if image.rfind(':').is_some_and(|colon| colon > last) { image.to_owned() } else { format!("{image}:latest") }
+    if image.rfind(':').is_some_and(|colon| colon > last) {
+        image.to_owned()
+    } else {
+        format!("{image}:latest")
+    }
 }

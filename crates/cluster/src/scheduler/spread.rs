@@ -47,7 +47,8 @@ impl Constraint {
 
     /// Whether a node's pods and its domain count.
     fn counts(&self, pod: &PodInfo, node: &NodeInfo, affinity: &NodeAffinity) -> bool {
-        (!self.honor_affinity || affinity.matches(node)) && (!self.honor_taints || stands_taints(&pod.object, node))
+        (!self.honor_affinity || affinity.matches(node))
+            && (!self.honor_taints || stands_taints(&pod.object, node))
     }
 
     fn on(&self, place: usize) -> i64 {
@@ -57,17 +58,32 @@ impl Constraint {
 
 /// A selector of everything counts nothing.
 fn count(cache: &mut Cache, store: Store<'_>, pod: &PodInfo, selector: &Selector) -> Arc<Counter> {
-    if selector.is_everything() { Arc::default() } else { cache.counter(store, &pod.key.namespace, selector) }
+    if selector.is_everything() {
+        Arc::default()
+    } else {
+        cache.counter(store, &pod.key.namespace, selector)
+    }
 }
 
-fn constraints(cache: &mut Cache, store: Store<'_>, pod: &PodInfo, action: &str) -> Vec<Constraint> {
+fn constraints(
+    cache: &mut Cache,
+    store: Store<'_>,
+    pod: &PodInfo,
+    action: &str,
+) -> Vec<Constraint> {
     let all = pod.object["spec"]["topologySpreadConstraints"].items();
-    let wanted = all.iter().filter(|c| c["whenUnsatisfiable"].str() == action);
-    wanted.map(|c| Constraint::read(cache, store, c, pod)).collect()
+    let wanted = all
+        .iter()
+        .filter(|c| c["whenUnsatisfiable"].str() == action);
+    wanted
+        .map(|c| Constraint::read(cache, store, c, pod))
+        .collect()
 }
 
 fn has_keys(node: &NodeInfo, constraints: &[Constraint]) -> bool {
-    constraints.iter().all(|c| node.label(&c.topology_key).is_some())
+    constraints
+        .iter()
+        .all(|c| node.label(&c.topology_key).is_some())
 }
 
 /// What the filter needs: matching pods in each domain of each hard constraint.
@@ -80,13 +96,21 @@ pub(super) struct Hard {
 }
 
 impl Hard {
-    pub fn new(cache: &mut Cache, store: Store<'_>, pod: &PodInfo, affinity: &NodeAffinity) -> Hard {
+    pub fn new(
+        cache: &mut Cache,
+        store: Store<'_>,
+        pod: &PodInfo,
+        affinity: &NodeAffinity,
+    ) -> Hard {
         let constraints = constraints(cache, store, pod, "DoNotSchedule");
         if constraints.is_empty() {
             return Hard::default();
         }
         let mut domains = vec![BTreeMap::<Text, i64>::new(); constraints.len()];
-        for (place, node) in cache.nodes().filter(|(_, node)| has_keys(node, &constraints)) {
+        for (place, node) in cache
+            .nodes()
+            .filter(|(_, node)| has_keys(node, &constraints))
+        {
             for (constraint, domains) in constraints.iter().zip(&mut domains) {
                 if let Some(value) = node.label(&constraint.topology_key)
                     && constraint.counts(pod, node, affinity)
@@ -95,22 +119,38 @@ impl Hard {
                 }
             }
         }
-        let mut hard = Hard { constraints, domains, least: Vec::new() };
+        let mut hard = Hard {
+            constraints,
+            domains,
+            least: Vec::new(),
+        };
         hard.find_least();
         hard
     }
 
     fn find_least(&mut self) {
-        let least = |domains: &BTreeMap<Text, i64>| domains.values().min().copied().unwrap_or(i64::from(i32::MAX));
+        let least = |domains: &BTreeMap<Text, i64>| {
+            domains
+                .values()
+                .min()
+                .copied()
+                .unwrap_or(i64::from(i32::MAX))
+        };
         self.least = self.domains.iter().map(least).collect();
     }
 
     pub fn filter(&self, pod: &PodInfo, node: &NodeInfo) -> Result<(), Failure> {
-        for ((constraint, domains), least) in self.constraints.iter().zip(&self.domains).zip(&self.least) {
+        for ((constraint, domains), least) in
+            self.constraints.iter().zip(&self.domains).zip(&self.least)
+        {
             let Some(value) = node.label(&constraint.topology_key) else {
                 return Err(Failure::unresolvable(Reason::SpreadLabel));
             };
-            let least = if (domains.len() as i64) < constraint.min_domains { 0 } else { *least };
+            let least = if (domains.len() as i64) < constraint.min_domains {
+                0
+            } else {
+                *least
+            };
             let own = i64::from(constraint.selector.matches(&pod.labels));
             let matching = domains.get(value).copied().unwrap_or(0);
             if matching + own - least > constraint.max_skew {
@@ -121,8 +161,18 @@ impl Hard {
     }
 
     /// As if `other` came to (or left) a node.
-    pub fn update(&mut self, pod: &PodInfo, affinity: &NodeAffinity, other: &PodInfo, node: &NodeInfo, sign: i64) {
-        if self.constraints.is_empty() || other.key.namespace != pod.key.namespace || !has_keys(node, &self.constraints) {
+    pub fn update(
+        &mut self,
+        pod: &PodInfo,
+        affinity: &NodeAffinity,
+        other: &PodInfo,
+        node: &NodeInfo,
+        sign: i64,
+    ) {
+        if self.constraints.is_empty()
+            || other.key.namespace != pod.key.namespace
+            || !has_keys(node, &self.constraints)
+        {
             return;
         }
         for (constraint, domains) in self.constraints.iter().zip(&mut self.domains) {
@@ -153,9 +203,21 @@ pub(super) struct Soft {
 
 impl Soft {
     /// `None` without soft constraints.
-    pub fn new(cache: &mut Cache, store: Store<'_>, pod: &PodInfo, affinity: &NodeAffinity, feasible: &[usize]) -> Option<Soft> {
-        let explicit = !pod.object["spec"]["topologySpreadConstraints"].items().is_empty();
-        let constraints = if explicit { constraints(cache, store, pod, "ScheduleAnyway") } else { defaults(cache, store, pod)? };
+    pub fn new(
+        cache: &mut Cache,
+        store: Store<'_>,
+        pod: &PodInfo,
+        affinity: &NodeAffinity,
+        feasible: &[usize],
+    ) -> Option<Soft> {
+        let explicit = !pod.object["spec"]["topologySpreadConstraints"]
+            .items()
+            .is_empty();
+        let constraints = if explicit {
+            constraints(cache, store, pod, "ScheduleAnyway")
+        } else {
+            defaults(cache, store, pod)?
+        };
         if constraints.is_empty() {
             return None;
         }
@@ -168,12 +230,18 @@ impl Soft {
             scored += 1;
             for (constraint, domains) in constraints.iter().zip(&mut domains) {
                 if &*constraint.topology_key != HOSTNAME {
-                    domains.entry(node.label(&constraint.topology_key).cloned()).or_default();
+                    domains
+                        .entry(node.label(&constraint.topology_key).cloned())
+                        .or_default();
                 }
             }
         }
         let weight = |(constraint, domains): (&Constraint, &BTreeMap<Option<Text>, i64>)| {
-            let size = if &*constraint.topology_key == HOSTNAME { scored } else { domains.len() };
+            let size = if &*constraint.topology_key == HOSTNAME {
+                scored
+            } else {
+                domains.len()
+            };
             ((size + 2) as f64).ln()
         };
         let weights = constraints.iter().zip(&domains).map(weight).collect();
@@ -182,8 +250,12 @@ impl Soft {
                 continue;
             }
             for (place, (_, live)) in &constraint.counter.nodes {
-                let Some(node) = cache.node(*place) else { continue };
-                if explicit && !has_keys(node, &constraints) || !constraint.counts(pod, node, affinity) {
+                let Some(node) = cache.node(*place) else {
+                    continue;
+                };
+                if explicit && !has_keys(node, &constraints)
+                    || !constraint.counts(pod, node, affinity)
+                {
                     continue;
                 }
                 if let Some(sum) = domains.get_mut(&node.label(&constraint.topology_key).cloned()) {
@@ -191,12 +263,20 @@ impl Soft {
                 }
             }
         }
-        Some(Soft { constraints, domains, weights, all_keys: explicit })
+        Some(Soft {
+            constraints,
+            domains,
+            weights,
+            all_keys: explicit,
+        })
     }
 
     /// The normalised scores of the feasible nodes: fewer matching pods are better.
     pub fn scores(&self, cache: &Cache, feasible: &[usize]) -> Vec<i64> {
-        let raw: Vec<Option<i64>> = feasible.iter().map(|at| self.raw(*at, cache.node(*at)?)).collect();
+        let raw: Vec<Option<i64>> = feasible
+            .iter()
+            .map(|at| self.raw(*at, cache.node(*at)?))
+            .collect();
         let least = raw.iter().flatten().min().copied().unwrap_or(0);
         let most = raw.iter().flatten().max().copied().unwrap_or(0);
         let normalise = |score: &Option<i64>| match score {
@@ -212,7 +292,12 @@ impl Soft {
             return None;
         }
         let mut score = 0.0;
-        for ((constraint, domains), weight) in self.constraints.iter().zip(&self.domains).zip(&self.weights) {
+        for ((constraint, domains), weight) in self
+            .constraints
+            .iter()
+            .zip(&self.domains)
+            .zip(&self.weights)
+        {
             let Some(value) = node.label(&constraint.topology_key) else {
                 continue;
             };
@@ -247,10 +332,19 @@ fn defaults(cache: &mut Cache, store: Store<'_>, pod: &PodInfo) -> Option<Vec<Co
 fn default_selector(store: Store<'_>, pod: &PodInfo) -> Option<Selector> {
     let mut labels = Value::new_object();
     for key in store.index.services_for(&pod.key.namespace, &pod.labels) {
-        let Some(service) = store.etcd.get(&key) else { continue };
+        let Some(service) = store.etcd.get(&key) else {
+            continue;
+        };
         let selector = &service["spec"]["selector"];
-        if selector.entries().iter().all(|(k, v)| pod.labels[&**k] == *v) {
-            selector.entries().iter().for_each(|(k, v)| labels[&**k] = v.clone());
+        if selector
+            .entries()
+            .iter()
+            .all(|(k, v)| pod.labels[&**k] == *v)
+        {
+            selector
+                .entries()
+                .iter()
+                .for_each(|(k, v)| labels[&**k] = v.clone());
         }
     }
     let mut selector = Selector::from_map(&labels);
@@ -265,7 +359,11 @@ fn default_selector(store: Store<'_>, pod: &PodInfo) -> Option<Selector> {
         if let Some(owner) = store.etcd.get(&key) {
             let given = &owner["spec"]["selector"];
             let plain = resource == "replicationcontrollers";
-            selector = selector.and(if plain { Selector::from_map(given) } else { pods::selector(given) });
+            selector = selector.and(if plain {
+                Selector::from_map(given)
+            } else {
+                pods::selector(given)
+            });
         }
     }
     (!selector.is_everything()).then_some(selector)

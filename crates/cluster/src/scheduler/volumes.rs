@@ -72,7 +72,16 @@ fn disks(pod: &Value) -> Vec<Disk> {
             found.push(("iscsi", v["iqn"].str().to_owned(), reads(v)));
         } else if let Some(v) = volume.get("rbd") {
             let monitors: Vec<&str> = v["monitors"].items().iter().map(Value::str).collect();
-            found.push(("rbd", format!("{}/{}/{}", monitors.join(","), v["pool"].str(), v["image"].str()), reads(v)));
+            found.push((
+                "rbd",
+                format!(
+                    "{}/{}/{}",
+                    monitors.join(","),
+                    v["pool"].str(),
+                    v["image"].str()
+                ),
+                reads(v),
+            ));
         }
     }
     found
@@ -89,7 +98,10 @@ fn bytes(quantity: &Value) -> i64 {
 impl Volumes {
     /// Errors: a sentence, when the claims are not such that the pod can be put anywhere.
     pub fn new(store: Store<'_>, pod: &PodInfo) -> Result<Volumes, String> {
-        let mut volumes = Volumes { namespace: pod.key.namespace.clone(), ..Volumes::default() };
+        let mut volumes = Volumes {
+            namespace: pod.key.namespace.clone(),
+            ..Volumes::default()
+        };
         if pod.object["spec"]["volumes"].items().is_empty() {
             return Ok(volumes);
         }
@@ -104,25 +116,37 @@ impl Volumes {
                 return Err(format!("persistentvolumeclaim \"{name}\" is being deleted"));
             }
             if claim["status"]["phase"].str() == "Lost" {
-                return Err(format!("persistentvolumeclaim \"{name}\" bound to non-existent persistentvolume \"{}\"", claim["spec"]["volumeName"].str()));
+                return Err(format!(
+                    "persistentvolumeclaim \"{name}\" bound to non-existent persistentvolume \"{}\"",
+                    claim["spec"]["volumeName"].str()
+                ));
             }
             found.push((name, claim.clone()));
         }
         for (name, claim) in found {
-            if claim["spec"]["accessModes"].items().iter().any(|m| m.str() == "ReadWriteOncePod") {
+            if claim["spec"]["accessModes"]
+                .items()
+                .iter()
+                .any(|m| m.str() == "ReadWriteOncePod")
+            {
                 volumes.exclusive.push(name);
             }
             let volume = claim["spec"]["volumeName"].text();
-            let complete = claim.annotation("pv.kubernetes.io/bind-completed").is_some();
+            let complete = claim
+                .annotation("pv.kubernetes.io/bind-completed")
+                .is_some();
             if !volume.is_empty() && complete {
-                let Some(volume) = store.etcd.get(&ObjectKey::new(VOLUMES, "", volume.clone())) else {
+                let Some(volume) = store.etcd.get(&ObjectKey::new(VOLUMES, "", volume.clone()))
+                else {
                     return Err(format!("persistentvolume \"{volume}\" not found"));
                 };
                 volumes.add_bound(volume);
                 continue;
             }
             let class = claim["spec"]["storageClassName"].text();
-            let class = store.etcd.get(&ObjectKey::new("storageclasses.storage.k8s.io", "", class));
+            let class = store
+                .etcd
+                .get(&ObjectKey::new("storageclasses.storage.k8s.io", "", class));
             match class.filter(|c| c["volumeBindingMode"].str() == "WaitForFirstConsumer") {
                 Some(class) => volumes.delayed.push(Delayed {
                     size: bytes(&claim["spec"]["resources"]["requests"]["storage"]),
@@ -138,7 +162,8 @@ impl Volumes {
         volumes.delayed.sort_by_key(|d| d.size);
         if !volumes.exclusive.is_empty() {
             let others = store.etcd.list("pods", Some(&pod.key.namespace));
-            let others = others.filter(|(key, other)| **key != pod.key && super::cache::occupies(other));
+            let others =
+                others.filter(|(key, other)| **key != pod.key && super::cache::occupies(other));
             volumes.users = others.map(|(_, other)| volumes.shared(other)).sum();
         }
         Ok(volumes)
@@ -146,15 +171,24 @@ impl Volumes {
 
     /// How many of the exclusive claims another pod has.
     fn shared(&self, other: &Value) -> i64 {
-        claims(other).filter(|name| self.exclusive.contains(name)).count() as i64
+        claims(other)
+            .filter(|name| self.exclusive.contains(name))
+            .count() as i64
     }
 
     fn add_bound(&mut self, volume: &Value) {
         let required = volume["spec"]["nodeAffinity"].get("required");
-        self.bound.push(required.map(|r| r["nodeSelectorTerms"].items().iter().map(NodeTerm::read).collect()));
+        self.bound.push(required.map(|r| {
+            r["nodeSelectorTerms"]
+                .items()
+                .iter()
+                .map(NodeTerm::read)
+                .collect()
+        }));
         for key in TOPOLOGY {
             if let Some(values) = volume.label(key) {
-                self.zones.push((key.into(), values.split("__").map(Text::from).collect()));
+                self.zones
+                    .push((key.into(), values.split("__").map(Text::from).collect()));
             }
         }
     }
@@ -170,14 +204,19 @@ impl Volumes {
         if self.users > 0 {
             return Err(Failure::resolvable(Reason::ReadWriteOncePod));
         }
-        let away = |terms: &Option<Vec<NodeTerm>>| terms.as_ref().is_some_and(|terms| !terms.iter().any(|t| t.matches(node)));
+        let away = |terms: &Option<Vec<NodeTerm>>| {
+            terms
+                .as_ref()
+                .is_some_and(|terms| !terms.iter().any(|t| t.matches(node)))
+        };
         if self.bound.iter().any(away) {
             return Err(Failure::unresolvable(Reason::VolumeAffinity));
         }
         if !self.delayed.is_empty() && self.place(store, node).is_none() {
             return Err(Failure::unresolvable(Reason::NoVolume));
         }
-        let elsewhere = |(key, values): &(Text, Vec<Text>)| node.label(key).is_none_or(|v| !values.contains(v));
+        let elsewhere =
+            |(key, values): &(Text, Vec<Text>)| node.label(key).is_none_or(|v| !values.contains(v));
         if self.zones.iter().any(elsewhere) {
             return Err(Failure::unresolvable(Reason::VolumeZone));
         }
@@ -187,7 +226,11 @@ impl Volumes {
 
     /// For each claim that waits, the volume that it would get on a node (or `None`, to be
     /// provisioned there). Nothing where one can have neither.
-    fn place<'a>(&'a self, store: Store<'a>, node: &NodeInfo) -> Option<Vec<(&'a Delayed, Option<&'a Value>)>> {
+    fn place<'a>(
+        &'a self,
+        store: Store<'a>,
+        node: &NodeInfo,
+    ) -> Option<Vec<(&'a Delayed, Option<&'a Value>)>> {
         let mut placed: Vec<(&Delayed, Option<&Value>)> = Vec::new();
         for delayed in &self.delayed {
             if let Some(selected) = delayed.claim.annotation(SELECTED_NODE) {
@@ -201,7 +244,12 @@ impl Volumes {
                 .etcd
                 .list(VOLUMES, None)
                 .map(|(_, volume)| volume)
-                .filter(|v| suits(v, delayed, node) && !placed.iter().any(|(_, other)| other.is_some_and(|o| o.name() == v.name())))
+                .filter(|v| {
+                    suits(v, delayed, node)
+                        && !placed
+                            .iter()
+                            .any(|(_, other)| other.is_some_and(|o| o.name() == v.name()))
+                })
                 .min_by_key(|v| bytes(&v["spec"]["capacity"]["storage"]));
             if volume.is_none() && !can_provision(&delayed.class, node) {
                 return None;
@@ -232,7 +280,13 @@ impl Volumes {
                 sums.1 += bytes(&volume?["spec"]["capacity"]["storage"]);
             }
             let count = classes.len() as f64;
-            let of = |(wanted, has): &(i64, i64)| if *has == 0 { 0 } else { 100 - wanted.saturating_mul(100) / has };
+            let of = |(wanted, has): &(i64, i64)| {
+                if *has == 0 {
+                    0
+                } else {
+                    100 - wanted.saturating_mul(100) / has
+                }
+            };
             Some((classes.values().map(of).sum::<i64>() as f64 / count).round() as i64)
         };
         Some(nodes.iter().map(|node| score(node).unwrap_or(0)).collect())
@@ -241,8 +295,13 @@ impl Volumes {
     /// The claims that are to be provisioned on the chosen node.
     pub fn to_provision(&self, store: Store<'_>, node: &NodeInfo) -> Vec<ObjectKey> {
         let placed = self.place(store, node).unwrap_or_default();
-        let open = placed.iter().filter(|(delayed, volume)| volume.is_none() && delayed.claim.annotation(SELECTED_NODE).is_none());
-        open.map(|(delayed, _)| ObjectKey::new(CLAIMS, self.namespace.clone(), delayed.claim.name())).collect()
+        let open = placed.iter().filter(|(delayed, volume)| {
+            volume.is_none() && delayed.claim.annotation(SELECTED_NODE).is_none()
+        });
+        open.map(|(delayed, _)| {
+            ObjectKey::new(CLAIMS, self.namespace.clone(), delayed.claim.name())
+        })
+        .collect()
     }
 }
 
@@ -258,11 +317,15 @@ fn suits(volume: &Value, delayed: &Delayed, node: &NodeInfo) -> bool {
     let own = owner["name"].str() == claim.name() && owner["namespace"].str() == claim.namespace();
     let phase = volume["status"]["phase"].str();
     let modes = claim["spec"]["accessModes"].items();
-    let terms = spec["nodeAffinity"].get("required").map(|r| r["nodeSelectorTerms"].items());
+    let terms = spec["nodeAffinity"]
+        .get("required")
+        .map(|r| r["nodeSelectorTerms"].items());
     (owner.is_null() && matches!(phase, "Available" | "Pending" | "") || own)
         && spec["storageClassName"].str() == delayed.class.name()
         && bytes(&spec["capacity"]["storage"]) >= delayed.size
-        && modes.iter().all(|mode| spec["accessModes"].items().contains(mode))
+        && modes
+            .iter()
+            .all(|mode| spec["accessModes"].items().contains(mode))
         && terms.is_none_or(|terms| terms.iter().any(|t| NodeTerm::read(t).matches(node)))
 }
 
@@ -270,8 +333,13 @@ fn can_provision(class: &Value, node: &NodeInfo) -> bool {
     let topologies = class["allowedTopologies"].items();
     let fits = |topology: &Value| {
         let expressions = topology["matchLabelExpressions"].items();
-        expressions.iter().all(|e| node.label(e["key"].str()).is_some_and(|v| e["values"].items().iter().any(|w| *w.str() == **v)))
+        expressions.iter().all(|e| {
+            node.label(e["key"].str())
+                .is_some_and(|v| e["values"].items().iter().any(|w| *w.str() == **v))
+        })
     };
     let provisioner = class["provisioner"].str();
-    !provisioner.is_empty() && provisioner != "kubernetes.io/no-provisioner" && (topologies.is_empty() || topologies.iter().any(fits))
+    !provisioner.is_empty()
+        && provisioner != "kubernetes.io/no-provisioner"
+        && (topologies.is_empty() || topologies.iter().any(fits))
 }
