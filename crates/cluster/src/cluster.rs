@@ -16,6 +16,7 @@ use crate::controllers;
 use crate::etcd::Etcd;
 use crate::event::{Action, Component, Event, EventId, EventLog};
 use crate::index::Indexes;
+use crate::kube_proxy::Proxies;
 use crate::machine::Machine;
 use crate::queue::Queue;
 use crate::recorder::Recorder;
@@ -48,6 +49,8 @@ pub struct Cluster {
     pub machines: BTreeMap<Text, Arc<Machine>>,
     /// The scheduler's queue.
     pub scheduler: Scheduler,
+    /// What the kube-proxies of all nodes know.
+    pub proxies: Proxies,
     /// Components that are stopped; their tasks wait in `held`.
     stopped: BTreeSet<Component>,
     held: Vec<(Task, Option<EventId>)>,
@@ -96,6 +99,7 @@ impl Cluster {
     }
 
     pub(crate) fn empty(config: Config) -> Cluster {
+        let proxies = Proxies::new(&config);
         Cluster {
             rng: Rng::new(config.seed),
             allocators: Allocators::new(&config),
@@ -108,6 +112,7 @@ impl Cluster {
             net: Network::default(),
             machines: BTreeMap::new(),
             scheduler: Scheduler::default(),
+            proxies,
             stopped: BTreeSet::new(),
             held: Vec::new(),
             recorder: Recorder::default(),
@@ -242,6 +247,9 @@ impl Cluster {
 
     /// Stops a component: what it has to do waits until it is started again.
     pub fn stop(&mut self, component: Component) {
+        if let Component::KubeProxy(node) = &component {
+            kube_proxy::stopped(self, node);
+        }
         self.stopped.insert(component);
     }
 
@@ -249,6 +257,9 @@ impl Cluster {
     pub fn start(&mut self, component: &Component) {
         if !self.stopped.remove(component) {
             return;
+        }
+        if let Component::KubeProxy(node) = component {
+            kube_proxy::started(self, node);
         }
         for (task, cause) in std::mem::take(&mut self.held) {
             self.queue.add(self.now, task, cause);
@@ -266,6 +277,7 @@ impl Cluster {
             Task::Scheduler => Component::Scheduler,
             Task::Kubelet(node, _) => Component::Kubelet(node.clone()),
             Task::KubeProxy(node) => Component::KubeProxy(node.clone()),
+            Task::KubeProxies => return false,
         };
         self.stopped.contains(&component)
     }

@@ -16,7 +16,9 @@ pub enum Task {
     Scheduler,
     /// A kubelet's work on a node.
     Kubelet(Text, kubelet::Work),
-    /// A kube-proxy's sync on a node.
+    /// The sync of all nodes' kube-proxies.
+    KubeProxies,
+    /// What one node's kube-proxy has to do by itself.
     KubeProxy(Text),
 }
 
@@ -37,6 +39,7 @@ pub(crate) fn run(cluster: &mut Cluster, task: Task) {
         Task::Controller(name, key) => controllers::run(cluster, name, &key),
         Task::Scheduler => scheduler::run(cluster),
         Task::Kubelet(node, work) => kubelet::run(cluster, &node, work),
+        Task::KubeProxies => kube_proxy::run_all(cluster),
         Task::KubeProxy(node) => kube_proxy::run(cluster, &node),
     }
 }

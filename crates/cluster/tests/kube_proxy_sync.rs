@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use kubarium_cluster::kube_proxy::{
-    Config, Family, NamespacedName, NodeInfo, ServiceChainsCache, State, Sync, SyncError,
-    canary_is_gone, ensure_canary,
+    ChangeTracker, Config, Family, NamespacedName, NodeInfo, ServiceChainsCache, State, Sync,
+    SyncError, canary_is_gone, ensure_canary,
 };
 use kubarium_cluster::kubelet_iptables;
 use kubarium_linux::netfilter::{Netfilter, TableKind, iptables, restore};
@@ -14,7 +14,7 @@ use kubarium_objects::Value;
 struct Node {
     config: Config,
     info: NodeInfo,
-    state: State,
+    seen: ChangeTracker,
     synced: State,
     cache: ServiceChainsCache,
     tables: Netfilter,
@@ -31,7 +31,7 @@ impl Node {
         Node {
             config: Config::default(),
             info: NodeInfo::from_object(&object),
-            state: State::new(Family::Ipv4),
+            seen: ChangeTracker::new(Family::Ipv4),
             synced: State::new(Family::Ipv4),
             cache: ServiceChainsCache::default(),
             tables,
@@ -42,14 +42,14 @@ impl Node {
     /// A Service `NAME` with one TCP port and endpoints `10.42.1.N`.
     fn service(&mut self, name: &str, endpoints: &[u8]) {
         let number: usize = name.bytes().map(usize::from).sum::<usize>() % 250;
-        self.state.apply_service(&json(&format!(
+        self.seen.apply_service(&json(&format!(
             r#"{{"metadata":{{"namespace":"ns","name":"{name}"}},"spec":{{"clusterIP":"10.43.0.{number}","ports":[{{"port":80}}]}}}}"#
         )));
         let endpoints: Vec<String> = endpoints
             .iter()
             .map(|n| format!(r#"{{"addresses":["10.42.1.{n}"]}}"#))
             .collect();
-        self.state.apply_slice(&json(&format!(
+        self.seen.apply_slice(&json(&format!(
             r#"{{"addressType":"IPv4","metadata":{{"namespace":"ns","name":"{name}-x","labels":{{"kubernetes.io/service-name":"{name}"}}}},
                 "ports":[{{"name":"","port":80}}],"endpoints":[{}]}}"#,
             endpoints.join(",")
@@ -57,7 +57,7 @@ impl Node {
     }
 
     fn delete(&mut self, name: &str) {
-        self.state.delete_service(&key(name));
+        self.seen.delete_service(&key(name));
     }
 
     fn full(&mut self) -> Result<(), SyncError> {
@@ -65,7 +65,7 @@ impl Node {
     }
 
     fn partial(&mut self) -> Result<(), SyncError> {
-        let changed = self.state.changed_since(&self.synced);
+        let changed = self.seen.state().changed_since(&self.synced);
         self.sync(Some(changed))
     }
 
@@ -73,7 +73,7 @@ impl Node {
         let mut sync = Sync {
             config: &self.config,
             node: &self.info,
-            state: &self.state,
+            state: self.seen.state(),
             cache: &mut self.cache,
             remove_stale: self.remove_stale,
         };
@@ -81,7 +81,7 @@ impl Node {
             Some(changed) => sync.partial(&mut self.tables, &changed),
             None => sync.full(&mut self.tables),
         };
-        self.synced = self.state.clone();
+        self.synced = State::clone(self.seen.state());
         result
     }
 
@@ -137,7 +137,7 @@ fn partial_syncs_end_where_a_full_one_would() {
         if step % 4 != 0 {
             node.partial().unwrap();
             let mut fresh = Node::new();
-            fresh.state = node.state.clone();
+            fresh.seen = node.seen.clone();
             fresh.full().unwrap();
             assert_eq!(node.save(), fresh.save(), "after step {step}");
         }
@@ -249,7 +249,7 @@ fn a_large_cluster_leaves_comments_out() {
         node.service(&format!("big{n}"), &(1..=250).collect::<Vec<_>>());
     }
     node.partial().unwrap();
-    assert!(node.state.is_large());
+    assert!(node.seen.state().is_large());
     assert!(
         node.has("ns/web -> 10.42.1.1:80"),
         "an unchanged Service lost its comments"
@@ -264,13 +264,23 @@ fn a_large_cluster_leaves_comments_out() {
 fn a_changed_back_service_is_no_change() {
     let mut node = Node::new();
     node.service("web", &[1]);
-    let before = node.state.clone();
+    let before = node.seen.state().clone();
     node.service("web", &[1, 2]);
-    assert!(node.state.changed_since(&before).contains(&key("web")));
+    assert!(
+        node.seen
+            .state()
+            .changed_since(&before)
+            .contains(&key("web"))
+    );
     node.service("web", &[1]);
-    assert!(node.state.changed_since(&before).is_empty());
+    assert!(node.seen.state().changed_since(&before).is_empty());
     node.delete("web");
-    assert!(node.state.changed_since(&before).contains(&key("web")));
+    assert!(
+        node.seen
+            .state()
+            .changed_since(&before)
+            .contains(&key("web"))
+    );
 }
 
 #[test]
@@ -298,7 +308,7 @@ fn the_kubelets_rules_stay_where_they_are() {
 #[test]
 fn ipv6_says_that_it_is_not_simulated() {
     let mut node = Node::new();
-    node.state = State::new(Family::Ipv6);
+    node.seen = ChangeTracker::new(Family::Ipv6);
     assert_eq!(
         node.full().unwrap_err().to_string(),
         "IPv6 rules: not simulated yet"

@@ -3,10 +3,14 @@
 //! The steps, each a file: objects become [`ServicePort`]s and [`Endpoint`]s, kept in a [`State`];
 //! every node sorts the endpoints for itself ([`categorize`]); what it uses of a service port
 //! becomes a block of rules (`service_chains`) that nodes share; a [`Sync`] puts the blocks and the
-//! chains around them (`shared_chains`) into the node's tables.
+//! chains around them (`shared_chains`) into the node's tables. The `component` does this for every
+//! node of a cluster, when it matters.
 
 mod address;
 mod cache;
+mod component;
+#[cfg(test)]
+mod component_tests;
 mod config;
 mod conntrack;
 mod endpoints;
@@ -20,6 +24,8 @@ mod sync;
 
 pub use address::{Family, parse_cidr, parse_ip, socket_text};
 pub use cache::ServiceChainsCache;
+pub use component::{KubeProxy, Proxies, bring_all_up_to_date, bring_up_to_date, rules_changed};
+pub(crate) use component::{observe, run, run_all, started, stopped};
 pub use config::{Config, DetectLocalMode, Mode};
 pub use conntrack::StaleFlows;
 pub use endpoints::{Categorized, Endpoint, Slice, Topology, categorize};
@@ -27,19 +33,5 @@ pub use naming::is_service_chain;
 pub use node::{LocalDetector, NodeInfo};
 pub use service::{NamespacedName, Protocol, ServicePort, is_proxied, service_ports};
 pub(crate) use shared_chains::block_localnet;
-pub use state::{LARGE_CLUSTER_ENDPOINTS, PortEntry, ServiceEntry, State};
+pub use state::{ChangeTracker, LARGE_CLUSTER_ENDPOINTS, PortEntry, ServiceEntry, State};
 pub use sync::{Sync, SyncError, canary_is_gone, ensure_canary};
-
-use kubarium_objects::Text;
-
-use crate::cluster::{Change, Cluster};
-
-/// What a node's kube-proxy has synced.
-#[derive(Clone, Debug, Default)]
-pub struct KubeProxy {}
-
-/// Takes a change into account.
-pub(crate) fn observe(_cluster: &mut Cluster, _change: &Change) {}
-
-/// Syncs the node's rules.
-pub(crate) fn run(_cluster: &mut Cluster, _node: &Text) {}

@@ -72,6 +72,18 @@ impl NodeInfo {
         }
     }
 
+    /// Whether it is the same node in the same place: otherwise kube-proxy writes everything anew.
+    pub(crate) fn is_same_node(&self, other: &NodeInfo) -> bool {
+        let place = |node: &NodeInfo| {
+            (
+                node.topology.clone(),
+                node.node_ips.clone(),
+                node.pod_cidrs.clone(),
+            )
+        };
+        place(self) == place(other)
+    }
+
     /// The node's own address of a family; the loopback address where it has none.
     pub fn node_ip(&self, family: Family) -> IpAddr {
         let mut ips = self.node_ips.iter().copied();

@@ -114,13 +114,17 @@ pub(crate) struct Settings {
     node_port_ips: Option<Vec<IpAddr>>,
 }
 
+/// Whether node ports answer at IPv4 loopback addresses.
+pub(crate) fn answers_on_localhost(config: &Config, node: &NodeInfo) -> bool {
+    config.localhost_node_ports
+        && NodePortAddresses::new(config, node, Family::Ipv4).contains_ipv4_loopback()
+}
+
 impl Settings {
     pub(crate) fn new(config: &Config, node: &NodeInfo, state: &State) -> Settings {
         let family = state.family();
         let addresses = NodePortAddresses::new(config, node, family);
-        let localhost_node_ports = family == Family::Ipv4
-            && config.localhost_node_ports
-            && addresses.contains_ipv4_loopback();
+        let localhost_node_ports = family == Family::Ipv4 && answers_on_localhost(config, node);
         let node_port_ips = (!addresses.match_all()).then(|| {
             let mut ips = addresses.of_node(node);
             ips.retain(|ip| localhost_node_ports || !ip.is_loopback());

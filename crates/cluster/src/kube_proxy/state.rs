@@ -20,14 +20,11 @@ use super::service::{NamespacedName, ServicePort, service_ports};
 /// stale chains are removed more seldom (`largeClusterEndpointsThreshold`).
 pub const LARGE_CLUSTER_ENDPOINTS: usize = 1000;
 
-/// The Services and EndpointSlices of one family, as one kube-proxy sees them.
+/// The Services of one family with their endpoints, at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct State {
     family: Family,
     services: BTreeMap<NamespacedName, Arc<ServiceEntry>>,
-    slices: BTreeMap<NamespacedName, BTreeMap<Text, Arc<Slice>>>,
-    /// Which Service a slice was last seen to belong to: namespace and slice name to the key.
-    slice_owners: BTreeMap<NamespacedName, NamespacedName>,
     endpoint_count: usize,
 }
 
@@ -81,19 +78,19 @@ impl State {
     /// The state that a list of objects makes: Services and EndpointSlices count, all else is
     /// passed over.
     pub fn from_objects<'a>(family: Family, objects: impl Iterator<Item = &'a Value>) -> State {
-        let mut state = State::new(family);
+        let mut tracker = ChangeTracker::new(family);
         let mut services = Vec::new();
         for object in objects {
             match object["kind"].str() {
                 "Service" => services.push(object),
-                "EndpointSlice" => state.apply_slice(object),
+                "EndpointSlice" => drop(tracker.apply_slice(object)),
                 _ => {}
             }
         }
         for service in services {
-            state.apply_service(service);
+            tracker.apply_service(service);
         }
-        state
+        Arc::unwrap_or_clone(tracker.state)
     }
 
     /// The family that this is the state of.
@@ -123,88 +120,6 @@ impl State {
         self.endpoint_count > LARGE_CLUSTER_ENDPOINTS
     }
 
-    /// A Service was added or changed.
-    pub fn apply_service(&mut self, service: &Value) {
-        let key = NamespacedName::of(service);
-        let mut ports = service_ports(service, self.family);
-        ports.sort_by(|a, b| (&a.port_name, a.protocol).cmp(&(&b.port_name, b.protocol)));
-        self.replace(key, ports);
-    }
-
-    /// A Service was deleted.
-    pub fn delete_service(&mut self, key: &NamespacedName) {
-        self.replace(key.clone(), Vec::new());
-    }
-
-    /// An EndpointSlice was added or changed.
-    pub fn apply_slice(&mut self, slice: &Value) {
-        let key = NamespacedName::of(slice);
-        let owner = NamespacedName {
-            namespace: key.namespace.clone(),
-            name: slice.at(&["metadata", "labels", SERVICE_NAME]).text(),
-        };
-        if self.slice_owners.get(&key).is_some_and(|old| *old != owner) {
-            self.delete_slice(&key);
-        }
-        match Slice::from_object(slice, self.family).filter(|_| !owner.name.is_empty()) {
-            Some(content) => {
-                let slices = self.slices.entry(owner.clone()).or_default();
-                slices.insert(key.name.clone(), Arc::new(content));
-                self.slice_owners.insert(key, owner.clone());
-                self.refresh(&owner);
-            }
-            None => self.delete_slice(&key),
-        }
-    }
-
-    /// An EndpointSlice was deleted.
-    pub fn delete_slice(&mut self, key: &NamespacedName) {
-        let Some(owner) = self.slice_owners.remove(key) else {
-            return;
-        };
-        if let Some(slices) = self.slices.get_mut(&owner) {
-            slices.remove(&key.name);
-            if slices.is_empty() {
-                self.slices.remove(&owner);
-            }
-        }
-        self.refresh(&owner);
-    }
-
-    /// Reads a Service's endpoints anew.
-    fn refresh(&mut self, key: &NamespacedName) {
-        if let Some(entry) = self.services.get(key) {
-            let ports = entry.ports.iter().map(|p| p.port.clone()).collect();
-            self.replace(key.clone(), ports);
-        }
-    }
-
-    /// Puts a Service's entry in place, keeping the old one (and its identity) where nothing changed.
-    fn replace(&mut self, key: NamespacedName, ports: Vec<ServicePort>) {
-        let slices = self.slices.get(&key);
-        let ports = ports.into_iter().map(|port| {
-            let slices = slices.into_iter().flat_map(|s| s.values());
-            let endpoints = endpoints_of(&port, slices.map(|s| &**s));
-            Arc::new(PortEntry::new(port, endpoints))
-        });
-        let new = ServiceEntry {
-            ports: ports.collect(),
-        };
-        let count =
-            |entry: &ServiceEntry| -> usize { entry.ports.iter().map(|p| p.endpoints.len()).sum() };
-        let old = self.services.get(&key);
-        if old.is_some_and(|old| **old == new) {
-            return;
-        }
-        self.endpoint_count -= old.map_or(0, |old| count(old));
-        self.endpoint_count += count(&new);
-        if new.ports.is_empty() {
-            self.services.remove(&key);
-        } else {
-            self.services.insert(key, Arc::new(new));
-        }
-    }
-
     /// The Services that were added, changed or deleted since `before`.
     pub fn changed_since(&self, before: &State) -> BTreeSet<NamespacedName> {
         let mut changed = BTreeSet::new();
@@ -217,5 +132,122 @@ impl State {
             }
         }
         changed
+    }
+}
+
+/// Keeps a [`State`] up to date from the objects as they change.
+#[derive(Clone, Debug, Default)]
+pub struct ChangeTracker {
+    state: Arc<State>,
+    /// By the Service that they belong to, and their own name.
+    slices: BTreeMap<(NamespacedName, Text), Arc<Slice>>,
+    /// Which Service a slice was last seen to belong to.
+    slice_owners: BTreeMap<NamespacedName, NamespacedName>,
+}
+
+impl ChangeTracker {
+    /// Nothing known yet.
+    pub fn new(family: Family) -> ChangeTracker {
+        ChangeTracker {
+            state: Arc::new(State::new(family)),
+            ..ChangeTracker::default()
+        }
+    }
+
+    /// What is known now.
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// A Service was added or changed; whether that changes anything here.
+    pub fn apply_service(&mut self, service: &Value) -> bool {
+        let key = NamespacedName::of(service);
+        let mut ports = service_ports(service, self.state.family);
+        ports.sort_by(|a, b| (&a.port_name, a.protocol).cmp(&(&b.port_name, b.protocol)));
+        self.replace(key, ports)
+    }
+
+    /// A Service was deleted; whether that changes anything here.
+    pub fn delete_service(&mut self, key: &NamespacedName) -> bool {
+        self.replace(key.clone(), Vec::new())
+    }
+
+    /// An EndpointSlice was added or changed; whether that changes anything here.
+    pub fn apply_slice(&mut self, slice: &Value) -> bool {
+        let key = NamespacedName::of(slice);
+        let owner = NamespacedName {
+            namespace: key.namespace.clone(),
+            name: slice.at(&["metadata", "labels", SERVICE_NAME]).text(),
+        };
+        let mut changed = false;
+        if self.slice_owners.get(&key).is_some_and(|old| *old != owner) {
+            changed = self.delete_slice(&key);
+        }
+        let content = Slice::from_object(slice, self.state.family);
+        match content.filter(|_| !owner.name.is_empty()) {
+            Some(content) => {
+                let place = (owner.clone(), key.name.clone());
+                self.slices.insert(place, Arc::new(content));
+                self.slice_owners.insert(key, owner.clone());
+                self.refresh(&owner) || changed
+            }
+            None => self.delete_slice(&key) || changed,
+        }
+    }
+
+    /// An EndpointSlice was deleted; whether that changes anything here.
+    pub fn delete_slice(&mut self, key: &NamespacedName) -> bool {
+        let Some(owner) = self.slice_owners.remove(key) else {
+            return false;
+        };
+        let place = (owner, key.name.clone());
+        self.slices.remove(&place);
+        self.refresh(&place.0)
+    }
+
+    /// Reads a Service's endpoints anew.
+    fn refresh(&mut self, key: &NamespacedName) -> bool {
+        let Some(entry) = self.state.services.get(key) else {
+            return false;
+        };
+        let ports = entry.ports.iter().map(|p| p.port.clone()).collect();
+        self.replace(key.clone(), ports)
+    }
+
+    /// Puts a Service's entry in place, keeping the old one (and its identity) where nothing
+    /// changed.
+    fn replace(&mut self, key: NamespacedName, ports: Vec<ServicePort>) -> bool {
+        let start = (key.clone(), Text::from(""));
+        let own = self.slices.range(start..);
+        let slices: Vec<&Slice> = own
+            .take_while(|((owner, _), _)| *owner == key)
+            .map(|(_, slice)| &**slice)
+            .collect();
+        let ports = ports.into_iter().map(|port| {
+            let endpoints = endpoints_of(&port, slices.iter().copied());
+            Arc::new(PortEntry::new(port, endpoints))
+        });
+        let new = ServiceEntry {
+            ports: ports.collect(),
+        };
+        let count =
+            |entry: &ServiceEntry| -> usize { entry.ports.iter().map(|p| p.endpoints.len()).sum() };
+        let old = self.state.services.get(&key);
+        let same = match old {
+            Some(old) => **old == new,
+            None => new.ports.is_empty(),
+        };
+        if same {
+            return false;
+        }
+        let old_count = old.map_or(0, |old| count(old));
+        let state = Arc::make_mut(&mut self.state);
+        state.endpoint_count = state.endpoint_count - old_count + count(&new);
+        if new.ports.is_empty() {
+            state.services.remove(&key);
+        } else {
+            state.services.insert(key, Arc::new(new));
+        }
+        true
     }
 }
