@@ -168,6 +168,25 @@ fn write_indented(out: &mut String, value: &Value, indent: &str, depth: usize) {
     }
 }
 
+/// Whether a text is JSON. Errors: Go's `json.Unmarshal` text for the first byte that is wrong.
+pub(crate) fn check_json(text: &str) -> Result<(), String> {
+    let Err(e) = serde_json::from_str::<Value>(text) else {
+        return Ok(());
+    };
+    if e.is_eof() {
+        return Err("unexpected end of JSON input".into());
+    }
+    let line = text.lines().nth(e.line().saturating_sub(1)).unwrap_or("");
+    let wrong = line
+        .chars()
+        .nth(e.column().saturating_sub(1))
+        .unwrap_or(' ');
+    Err(format!(
+        "invalid character {} looking for beginning of value",
+        quote(&wrong.to_string()).replace('"', "'")
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,7 @@ pub mod schema;
 pub mod selector;
 pub mod status;
 pub mod time;
+pub mod validation;
 pub mod value;
 pub mod yaml;
 

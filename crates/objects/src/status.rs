@@ -16,7 +16,7 @@ pub struct Status {
     /// What went wrong, for people.
     pub message: String,
     /// What it is about.
-    pub details: Details,
+    pub details: Box<Details>,
 }
 
 /// What a [`Status`] is about.
@@ -58,18 +58,18 @@ impl Status {
             code,
             reason: reason.into(),
             message,
-            details: Details::default(),
+            details: Box::default(),
         }
     }
 
     fn about(mut self, qualified: &str, name: &str) -> Status {
         let (kind, group) = split(qualified);
-        self.details = Details {
+        self.details = Box::new(Details {
             name: name.into(),
             group: group.into(),
             kind: kind.into(),
             ..Details::default()
-        };
+        });
         self
     }
 

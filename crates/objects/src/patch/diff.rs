@@ -206,11 +206,7 @@ impl Differ<'_> {
     }
 }
 
-/// Whether the items that both lists have stand in the same order.
+/// Whether both lists have the same items in the same order.
 fn same_order(old: &[Value], new: &[Value], same: impl Fn(&Value, &Value) -> bool) -> bool {
-    let places = new
-        .iter()
-        .filter_map(|v| old.iter().position(|o| same(o, v)));
-    let places: Vec<usize> = places.collect();
-    old.len() == new.len() && places.is_sorted()
+    old.len() == new.len() && old.iter().zip(new).all(|(o, v)| same(o, v))
 }

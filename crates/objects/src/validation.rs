@@ -1,0 +1,169 @@
+//! Validation of whole objects, as by the API server, after decoding and defaulting.
+//! Source: Kubernetes v1.37, pkg/apis/*/validation and the strategies in pkg/registry.
+//!
+//! Kinds without a validation of their own here get that of their metadata.
+
+use crate::decode;
+use crate::field_error::FieldError;
+use crate::schema::{Resource, Schema};
+use crate::value::{Value, object};
+
+mod batch;
+mod common;
+mod config;
+mod container;
+mod cron;
+mod meta;
+mod networking;
+mod pod;
+mod policy;
+mod registration;
+mod scheduling;
+mod service;
+mod storage;
+mod update;
+mod volume;
+mod workload;
+
+pub use cron::{Schedule, parse as parse_cron};
+
+/// What the API server's strategy does to a new object before validation: status is reset, generation
+/// starts, and such.
+pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
+    let fresh = |o: &mut Value| {
+        let status = Schema::builtin()
+            .get_struct(resource.type_id)
+            .and_then(|s| s.field("status"));
+        if let Some(field) = status {
+            o["status"] = decode::zero(Schema::builtin(), field.type_id);
+        }
+    };
+    let counts_generations = match (&*resource.group, &*resource.kind) {
+        ("", "Pod") => {
+            o["status"] = object([
+                ("phase", "Pending".into()),
+                ("qosClass", pod::qos_class(&o["spec"]).into()),
+            ]);
+            true
+        }
+        ("", "Namespace") => {
+            o["spec"] = object([("finalizers", crate::array(["kubernetes"]))]);
+            o["status"] = object([("phase", "Active".into())]);
+            false
+        }
+        ("", "Service") => {
+            fresh(o);
+            false
+        }
+        ("", "PersistentVolume" | "PersistentVolumeClaim") => {
+            o["status"] = object([("phase", "Pending".into())]);
+            false
+        }
+        ("", "ResourceQuota") => {
+            fresh(o);
+            false
+        }
+        ("apps", "DaemonSet") => {
+            fresh(o);
+            o.set(
+                &[
+                    "metadata",
+                    "annotations",
+                    "deprecated.daemonset.template.generation",
+                ],
+                "1",
+            );
+            true
+        }
+        ("apps" | "batch" | "policy", _)
+        | ("autoscaling", "HorizontalPodAutoscaler")
+        | ("", "ReplicationController") => {
+            fresh(o);
+            true
+        }
+        ("networking.k8s.io", "Ingress") => {
+            fresh(o);
+            true
+        }
+        (
+            "networking.k8s.io"
+            | "discovery.k8s.io"
+            | "admissionregistration.k8s.io"
+            | "apiextensions.k8s.io",
+            _,
+        ) => true,
+        ("scheduling.k8s.io", "PriorityClass") => true,
+        _ => false,
+    };
+    if counts_generations {
+        o.set(&["metadata", "generation"], 1);
+    } else {
+        o.remove(&["metadata", "generation"]);
+    }
+    o.remove(&["metadata", "deletionTimestamp"]);
+    o.remove(&["metadata", "deletionGracePeriodSeconds"]);
+}
+
+/// What is wrong with a new object.
+pub fn create(resource: &Resource, o: &Value) -> Vec<FieldError> {
+    let mut e = common::Errors::default();
+    meta::object(&mut e, resource, o);
+    kind(&mut e, resource, o);
+    e.into_list()
+}
+
+/// What is wrong with an object that shall take the place of `old`: the object itself, and what may
+/// not be changed.
+pub fn update(resource: &Resource, new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut e = common::Errors::default();
+    meta::object(&mut e, resource, new);
+    meta::immutable(&mut e, new, old);
+    kind(&mut e, resource, new);
+    update::kind(&mut e, resource, new, old);
+    e.into_list()
+}
+
+fn kind(e: &mut common::Errors, resource: &Resource, o: &Value) {
+    match (&*resource.group, &*resource.kind) {
+        ("", "Pod") => pod::pod(e, o),
+        ("", "PodTemplate") => pod::template(e, "template", &o["template"]),
+        ("", "ReplicationController") => workload::replication_controller(e, o),
+        ("", "Service") => service::service(e, o),
+        ("", "Endpoints") => service::endpoints(e, o),
+        ("", "ConfigMap") => config::config_map(e, o),
+        ("", "Secret") => config::secret(e, o),
+        ("", "Node") => config::node(e, o),
+        ("", "ResourceQuota") => config::resource_quota(e, o),
+        ("", "LimitRange") => config::limit_range(e, o),
+        ("", "PersistentVolume") => storage::persistent_volume(e, o),
+        ("", "PersistentVolumeClaim") => storage::claim_spec(e, "spec", &o["spec"]),
+        ("apps", "Deployment") => workload::deployment(e, o),
+        ("apps", "ReplicaSet") => workload::replica_set(e, o),
+        ("apps", "StatefulSet") => workload::stateful_set(e, o),
+        ("apps", "DaemonSet") => workload::daemon_set(e, o),
+        ("batch", "Job") => batch::job(e, o),
+        ("batch", "CronJob") => batch::cron_job(e, o),
+        ("discovery.k8s.io", "EndpointSlice") => service::endpoint_slice(e, o),
+        ("networking.k8s.io", "Ingress") => networking::ingress(e, o),
+        ("networking.k8s.io", "IngressClass") => networking::ingress_class(e, o),
+        ("networking.k8s.io", "NetworkPolicy") => networking::network_policy(e, o),
+        ("autoscaling", "HorizontalPodAutoscaler") => policy::autoscaler(e, o, &resource.version),
+        ("policy", "PodDisruptionBudget") => policy::disruption_budget(e, o),
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {
+            policy::role(e, o, &*resource.kind == "ClusterRole")
+        }
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            policy::binding(e, o)
+        }
+        ("scheduling.k8s.io", "PriorityClass") => policy::priority_class(e, o),
+        ("node.k8s.io", "RuntimeClass") => policy::runtime_class(e, o),
+        ("coordination.k8s.io", "Lease") => policy::lease(e, o),
+        ("storage.k8s.io", "StorageClass") => storage::storage_class(e, o),
+        (
+            "admissionregistration.k8s.io",
+            "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
+        ) => registration::webhooks(e, o),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => registration::custom_resource(e, o),
+        _ => {}
+    }
+}

@@ -1,0 +1,279 @@
+//! Webhook configurations and CustomResourceDefinitions.
+
+use super::common::{Errors, items};
+use crate::field_error::FieldError;
+use crate::go;
+use crate::names;
+use crate::value::Value;
+
+pub(super) fn webhooks(e: &mut Errors, o: &Value) {
+    let mut seen = std::collections::BTreeSet::new();
+    for (p, w) in items(&o["webhooks"], "webhooks") {
+        let name = w["name"].str();
+        if name.is_empty() {
+            e.required(format!("{p}.name"), "");
+        } else if name.split('.').count() < 3 || !names::dns1123_subdomain(name).is_empty() {
+            let complaints = names::dns1123_subdomain(name);
+            if complaints.is_empty() {
+                e.invalid(
+                    format!("{p}.name"),
+                    name,
+                    "should be a domain with at least three segments separated by dots",
+                );
+            }
+            e.names(format!("{p}.name"), name, complaints);
+        }
+        if !name.is_empty() && !seen.insert(name) {
+            e.duplicate(format!("{p}.name"), name);
+        }
+        let versions = &w["admissionReviewVersions"];
+        if versions.items().is_empty() {
+            e.required(
+                format!("{p}.admissionReviewVersions"),
+                "must specify one of v1, v1beta1",
+            );
+        } else if !versions
+            .items()
+            .iter()
+            .any(|v| matches!(v.str(), "v1" | "v1beta1"))
+        {
+            e.invalid(
+                format!("{p}.admissionReviewVersions"),
+                versions,
+                "must include at least one of v1, v1beta1",
+            );
+        }
+        for (q, rule) in items(&w["rules"], &format!("{p}.rules")) {
+            webhook_rule(e, &q, rule);
+        }
+        e.one_of(
+            format!("{p}.failurePolicy"),
+            &w["failurePolicy"],
+            &["Fail", "Ignore"],
+        );
+        e.one_of(
+            format!("{p}.matchPolicy"),
+            &w["matchPolicy"],
+            &["Equivalent", "Exact"],
+        );
+        let effects = &w["sideEffects"];
+        if effects.is_null() {
+            e.required(
+                format!("{p}.sideEffects"),
+                "must specify one of None, NoneOnDryRun",
+            );
+        } else {
+            e.one_of(
+                format!("{p}.sideEffects"),
+                effects,
+                &["None", "NoneOnDryRun"],
+            );
+        }
+        if w["timeoutSeconds"]
+            .as_i64()
+            .is_some_and(|n| !(1..=30).contains(&n))
+        {
+            e.invalid(
+                format!("{p}.timeoutSeconds"),
+                &w["timeoutSeconds"],
+                "the timeout value must be between 1 and 30 seconds",
+            );
+        }
+        e.selector(&format!("{p}.namespaceSelector"), &w["namespaceSelector"]);
+        e.selector(&format!("{p}.objectSelector"), &w["objectSelector"]);
+        client_config(e, &format!("{p}.clientConfig"), &w["clientConfig"]);
+    }
+}
+
+fn webhook_rule(e: &mut Errors, path: &str, rule: &Value) {
+    for field in ["operations", "apiGroups", "apiVersions", "resources"] {
+        let list = &rule[field];
+        if list.items().is_empty() {
+            e.required(format!("{path}.{field}"), "");
+        }
+        let star = if field == "resources" { "*/*" } else { "*" };
+        if list.items().len() > 1 && list.items().iter().any(|v| v.str() == star) {
+            let detail = if field == "resources" {
+                "if '*/*' is present, must not specify other resources".to_string()
+            } else {
+                format!(
+                    "if '*' is present, must not specify other {}",
+                    if field == "operations" {
+                        "operations"
+                    } else if field == "apiGroups" {
+                        "API groups"
+                    } else {
+                        "API versions"
+                    }
+                )
+            };
+            e.invalid(format!("{path}.{field}"), list, detail);
+        }
+    }
+    for (p, operation) in items(&rule["operations"], &format!("{path}.operations")) {
+        e.one_of(
+            p,
+            operation,
+            &["*", "CONNECT", "CREATE", "DELETE", "UPDATE"],
+        );
+    }
+    e.one_of(
+        format!("{path}.scope"),
+        &rule["scope"],
+        &["*", "Cluster", "Namespaced"],
+    );
+}
+
+fn client_config(e: &mut Errors, path: &str, c: &Value) {
+    let (url, service) = (&c["url"], &c["service"]);
+    if url.is_null() == service.is_null() {
+        return e.required(path, "exactly one of url or service is required");
+    }
+    if service.is_null() {
+        if !url.str().starts_with("https://") {
+            e.invalid(
+                format!("{path}.url"),
+                url_scheme(url.str()),
+                "'https' is the only allowed URL scheme; desired format: https://host[/path]",
+            );
+        }
+        return;
+    }
+    for field in ["name", "namespace"] {
+        if service[field].str().is_empty() {
+            e.required(
+                format!("{path}.service.{field}"),
+                format!("service {field} is required"),
+            );
+        }
+    }
+    let port = service["port"].as_i64().unwrap_or(443);
+    for why in names::port_number(port) {
+        e.invalid(
+            format!("{path}.service.port"),
+            port,
+            format!("port is not valid: {why}"),
+        );
+    }
+}
+
+fn url_scheme(url: &str) -> &str {
+    url.split_once("://").map_or("", |(scheme, _)| scheme)
+}
+
+pub(super) fn custom_resource(e: &mut Errors, o: &Value) {
+    let spec = &o["spec"];
+    let (group, plural) = (spec["group"].str(), spec["names"]["plural"].str());
+    if o["metadata"]["name"].str() != format!("{plural}.{group}") {
+        e.invalid(
+            "metadata.name",
+            &o["metadata"]["name"],
+            "must be spec.names.plural+\".\"+spec.group",
+        );
+    }
+    if group.is_empty() {
+        e.required("spec.group", "");
+    } else if !names::dns1123_subdomain(group).is_empty() {
+        e.names("spec.group", group, names::dns1123_subdomain(group));
+    } else if !group.contains('.') {
+        e.invalid(
+            "spec.group",
+            group,
+            "should be a domain with at least one dot",
+        );
+    }
+    let protected = group.ends_with(".k8s.io")
+        || group.ends_with(".kubernetes.io")
+        || group == "k8s.io"
+        || group == "kubernetes.io";
+    let approval = "api-approved.kubernetes.io";
+    if protected && o["metadata"]["annotations"][approval].str().is_empty() {
+        let detail = format!(
+            "protected groups must have approval annotation \"{approval}\", see https://github.com/kubernetes/enhancements/pull/1111"
+        );
+        e.required(format!("metadata.annotations[{approval}]"), detail);
+    }
+    e.required_one_of("spec.scope", &spec["scope"], &["Cluster", "Namespaced"]);
+    resource_names(e, &spec["names"]);
+    let stored = spec["versions"]
+        .items()
+        .iter()
+        .filter(|v| v["storage"].as_bool() == Some(true))
+        .count();
+    if stored != 1 {
+        let shown: Vec<String> = spec["versions"].items().iter().map(shown_version).collect();
+        let shown = if shown.is_empty() {
+            "null".to_string()
+        } else {
+            format!("[{}]", shown.join(","))
+        };
+        e.push(FieldError::invalid_shown(
+            "spec.versions",
+            shown,
+            "must have exactly one version marked as storage version",
+        ));
+    }
+    if stored == 0 {
+        e.invalid(
+            "status.storedVersions",
+            Value::Null,
+            "must have at least one stored version",
+        );
+    }
+    for (p, version) in items(&spec["versions"], "spec.versions") {
+        let name = version["name"].str();
+        e.names(format!("{p}.name"), name, names::dns1035_label(name));
+        if version["schema"]["openAPIV3Schema"].is_null() {
+            e.required(
+                format!("{p}.schema.openAPIV3Schema"),
+                "schemas are required",
+            );
+        } else if version["schema"]["openAPIV3Schema"]["type"].str() != "object" {
+            // The server has moved the schema of all versions to the old place by then.
+            let kind = version["schema"]["openAPIV3Schema"]["type"].text();
+            if !kind.is_empty() {
+                e.invalid(
+                    "spec.validation.openAPIV3Schema.type",
+                    kind,
+                    "must be object at the root",
+                );
+            }
+        }
+    }
+}
+
+/// A version as the API server's internal type prints.
+fn shown_version(v: &Value) -> String {
+    let name = go::json(&v["name"]);
+    let flag = |field: &str| v[field].as_bool() == Some(true);
+    format!(
+        "{{\"Name\":{name},\"Served\":{},\"Storage\":{},\"Deprecated\":{},\"DeprecationWarning\":null,\"Schema\":null,\"Subresources\":null,\"AdditionalPrinterColumns\":null,\"SelectableFields\":null}}",
+        flag("served"),
+        flag("storage"),
+        flag("deprecated")
+    )
+}
+
+fn resource_names(e: &mut Errors, n: &Value) {
+    for field in ["plural", "singular", "kind", "listKind"] {
+        let name = n[field].str();
+        let at = format!("spec.names.{field}");
+        if name.is_empty() {
+            e.required(at, "");
+        } else {
+            e.names(at, name, names::dns1035_label(&name.to_lowercase()));
+        }
+    }
+    for list in ["shortNames", "categories"] {
+        for (p, name) in items(&n[list], &format!("spec.names.{list}")) {
+            e.names(p, name.str(), names::dns1035_label(name.str()));
+        }
+    }
+    if !n["kind"].str().is_empty() && n["kind"] == n["listKind"] {
+        e.invalid(
+            "spec.names.listKind",
+            &n["listKind"],
+            "kind and listKind may not be the same",
+        );
+    }
+}

@@ -1,0 +1,412 @@
+//! Services and endpoints.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::common::{Errors, items};
+use crate::names;
+use crate::value::Value;
+
+pub(super) fn service(e: &mut Errors, o: &Value) {
+    let spec = &o["spec"];
+    let kind = spec["type"].str();
+    let headless = spec["clusterIP"].str() == "None";
+    let ports = &spec["ports"];
+    if ports.items().is_empty() && !headless && kind != "ExternalName" {
+        e.required("spec.ports", "");
+    }
+    match kind {
+        "LoadBalancer" | "NodePort" if headless => {
+            e.invalid(
+                "spec.clusterIPs[0]",
+                "None",
+                format!("may not be set to 'None' for {kind} services"),
+            );
+        }
+        "ExternalName" => {
+            if !spec["clusterIPs"].items().is_empty() || !spec["clusterIP"].str().is_empty() {
+                e.forbidden(
+                    "spec.clusterIPs",
+                    "may not be set for ExternalName services",
+                );
+            }
+            let name = spec["externalName"].str();
+            let name_checked = name.strip_suffix('.').unwrap_or(name);
+            if name_checked.is_empty() {
+                e.required("spec.externalName", "");
+            } else {
+                e.names(
+                    "spec.externalName",
+                    name_checked,
+                    names::dns1123_subdomain(name_checked),
+                );
+            }
+        }
+        _ => {}
+    }
+    service_ports(e, ports, headless);
+    e.labels("spec.selector", &spec["selector"]);
+    e.required_one_of(
+        "spec.sessionAffinity",
+        &spec["sessionAffinity"],
+        &["ClientIP", "None"],
+    );
+    if let Some(seconds) = spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"].as_i64()
+        && !(1..=86400).contains(&seconds)
+    {
+        e.invalid(
+            "spec.sessionAffinityConfig.clientIP.timeoutSeconds",
+            seconds,
+            "must be greater than 0 and less than 86400",
+        );
+    }
+    e.required_one_of(
+        "spec.type",
+        &spec["type"],
+        &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
+    );
+    for (p, ip) in items(&spec["externalIPs"], "spec.externalIPs") {
+        if e.ip(p.clone(), ip.str()).is_some() {
+            special_ip(e, &p, ip.str());
+        }
+    }
+    addresses(e, spec, kind);
+    node_ports(e, spec, kind);
+    load_balancer(e, spec, kind);
+    traffic(e, spec, kind);
+}
+
+fn service_ports(e: &mut Errors, ports: &Value, headless: bool) {
+    let several = ports.items().len() > 1;
+    let mut seen = BTreeSet::new();
+    for (p, port) in items(ports, "spec.ports") {
+        let name = port["name"].str();
+        if name.is_empty() {
+            if several {
+                e.required(format!("{p}.name"), "");
+            }
+        } else {
+            e.names(format!("{p}.name"), name, names::dns1123_label(name));
+            if !seen.insert(name) {
+                e.duplicate(format!("{p}.name"), name);
+            }
+        }
+        e.port(format!("{p}.port"), &port["port"]);
+        e.required_one_of(
+            format!("{p}.protocol"),
+            &port["protocol"],
+            &["SCTP", "TCP", "UDP"],
+        );
+        // A headless Service's target port that is the port itself has been complained about above.
+        if !(headless && port["targetPort"] == port["port"])
+            || port["targetPort"].as_str().is_some()
+        {
+            e.port_or_name(format!("{p}.targetPort"), &port["targetPort"]);
+        }
+        let app = port["appProtocol"].str();
+        if !app.is_empty() {
+            e.names(format!("{p}.appProtocol"), app, names::qualified_name(app));
+        }
+    }
+    for (i, (p, port)) in items(ports, "spec.ports").enumerate() {
+        let twin = |o: &&Value| o["port"] == port["port"] && o["protocol"] == port["protocol"];
+        if ports.items()[..i].iter().find(twin).is_some() {
+            let key = format!(
+                "{{\"port\":{},\"protocol\":{}}}",
+                port["port"].to_json(),
+                port["protocol"].to_json()
+            );
+            let mut error = crate::FieldError::duplicate(p, "");
+            error.value = Some(key);
+            e.push(error);
+        }
+    }
+}
+
+/// Addresses that nothing outside a host can have.
+fn special_ip(e: &mut Errors, path: &str, text: &str) {
+    let Ok(ip) = text.parse::<IpAddr>() else {
+        return;
+    };
+    if ip.is_unspecified() {
+        e.invalid(path, text, format!("may not be unspecified ({text})"));
+    }
+    if ip.is_loopback() {
+        e.invalid(
+            path,
+            text,
+            "may not be in the loopback range (127.0.0.0/8, ::1/128)",
+        );
+    }
+    let link_local = match ip {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    if link_local {
+        e.invalid(
+            path,
+            text,
+            "may not be in the link-local range (169.254.0.0/16, fe80::/10)",
+        );
+    }
+    let link_multicast = match ip {
+        IpAddr::V4(v4) => v4.octets()[..3] == [224, 0, 0],
+        IpAddr::V6(v6) => v6.segments()[0] & 0xff0f == 0xff02,
+    };
+    if link_multicast {
+        e.invalid(
+            path,
+            text,
+            "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
+        );
+    }
+}
+
+fn addresses(e: &mut Errors, spec: &Value, kind: &str) {
+    e.one_of(
+        "spec.ipFamilyPolicy",
+        &spec["ipFamilyPolicy"],
+        &["PreferDualStack", "RequireDualStack", "SingleStack"],
+    );
+    let mut families = BTreeSet::new();
+    for (p, family) in items(&spec["ipFamilies"], "spec.ipFamilies") {
+        e.one_of(p.clone(), family, &["IPv4", "IPv6"]);
+        if !families.insert(family.str()) {
+            e.duplicate(p, family);
+        }
+    }
+    if kind == "ExternalName" {
+        for field in ["ipFamilies", "ipFamilyPolicy"] {
+            if !spec[field].is_empty() {
+                e.forbidden(
+                    format!("spec.{field}"),
+                    "may not be set for ExternalName services",
+                );
+            }
+        }
+        return;
+    }
+    let (one, list) = (spec["clusterIP"].str(), &spec["clusterIPs"]);
+    if one.is_empty() && !list.items().is_empty() {
+        return e.invalid(
+            "spec.clusterIPs",
+            list,
+            "must be empty when `clusterIP` is not specified",
+        );
+    }
+    if list.items().is_empty() {
+        if !one.is_empty() && one != "None" {
+            e.ip("spec.clusterIPs[0]", one);
+        }
+        return;
+    }
+    if list[0].str() != one {
+        e.invalid(
+            "spec.clusterIPs",
+            list,
+            "first value must match `clusterIP`",
+        );
+    }
+    for (p, ip) in items(list, "spec.clusterIPs") {
+        if ip.str() != "None" {
+            e.ip(p, ip.str());
+        }
+    }
+}
+
+fn node_ports(e: &mut Errors, spec: &Value, kind: &str) {
+    let mut seen = BTreeSet::new();
+    for (p, port) in items(&spec["ports"], "spec.ports") {
+        let number = port["nodePort"].as_i64().unwrap_or(0);
+        if number == 0 {
+            continue;
+        }
+        if kind == "ClusterIP" {
+            e.forbidden(
+                format!("{p}.nodePort"),
+                "may not be used when `type` is 'ClusterIP'",
+            );
+        } else if !seen.insert((number, port["protocol"].str())) {
+            e.duplicate(format!("{p}.nodePort"), number);
+        }
+    }
+}
+
+fn load_balancer(e: &mut Errors, spec: &Value, kind: &str) {
+    let is = kind == "LoadBalancer";
+    let only = "may only be used when `type` is 'LoadBalancer'";
+    let ranges = &spec["loadBalancerSourceRanges"];
+    if !ranges.items().is_empty() {
+        if !is {
+            e.forbidden("spec.LoadBalancerSourceRanges", only);
+        }
+        for (p, range) in items(ranges, "spec.LoadBalancerSourceRanges") {
+            e.cidr(p, range.str().trim());
+        }
+    }
+    if !is && !spec["allocateLoadBalancerNodePorts"].is_null() {
+        e.forbidden("spec.allocateLoadBalancerNodePorts", only);
+    }
+    if is && spec["allocateLoadBalancerNodePorts"].is_null() {
+        e.required("spec.allocateLoadBalancerNodePorts", "");
+    }
+    let class = &spec["loadBalancerClass"];
+    if !class.is_null() {
+        if is {
+            e.names(
+                "spec.loadBalancerClass",
+                class.str(),
+                names::qualified_name(class.str()),
+            );
+        } else {
+            e.forbidden("spec.loadBalancerClass", only);
+        }
+    }
+}
+
+fn traffic(e: &mut Errors, spec: &Value, kind: &str) {
+    let external = &spec["externalTrafficPolicy"];
+    let outside = matches!(kind, "LoadBalancer" | "NodePort")
+        || (kind == "ClusterIP" && !spec["externalIPs"].items().is_empty());
+    if outside {
+        e.required_one_of(
+            "spec.externalTrafficPolicy",
+            external,
+            &["Cluster", "Local"],
+        );
+    } else if !external.str().is_empty() {
+        e.invalid(
+            "spec.externalTrafficPolicy",
+            external,
+            "may only be set for externally-accessible services",
+        );
+    }
+    let check = spec["healthCheckNodePort"].as_i64().unwrap_or(0);
+    let needs_check = kind == "LoadBalancer" && external.str() == "Local";
+    if check != 0 && !needs_check {
+        e.invalid(
+            "spec.healthCheckNodePort",
+            check,
+            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+        );
+    }
+    let internal = &spec["internalTrafficPolicy"];
+    if kind == "ExternalName" {
+        if !internal.is_null() {
+            e.forbidden(
+                "spec.internalTrafficPolicy",
+                "may not be set for ExternalName services",
+            );
+        }
+    } else {
+        e.one_of(
+            "spec.internalTrafficPolicy",
+            internal,
+            &["Cluster", "Local"],
+        );
+    }
+    e.one_of(
+        "spec.trafficDistribution",
+        &spec["trafficDistribution"],
+        &["PreferClose", "PreferSameZone", "PreferSameNode"],
+    );
+}
+
+pub(super) fn endpoints(e: &mut Errors, o: &Value) {
+    for (p, subset) in items(&o["subsets"], "subsets") {
+        if subset["addresses"].items().is_empty() && subset["notReadyAddresses"].items().is_empty()
+        {
+            e.required(p.clone(), "must specify `addresses` or `notReadyAddresses`");
+        }
+        for list in ["addresses", "notReadyAddresses"] {
+            for (q, address) in items(&subset[list], &format!("{p}.{list}")) {
+                let ip = address["ip"].str();
+                if e.ip(format!("{q}.ip"), ip).is_some() {
+                    special_ip(e, &format!("{q}.ip"), ip);
+                } else if ip.is_empty() {
+                    e.invalid(format!("{q}.ip"), ip, "must be a valid IP address");
+                }
+                let host = address["hostname"].str();
+                if !host.is_empty() {
+                    e.names(format!("{q}.hostname"), host, names::dns1123_label(host));
+                }
+            }
+        }
+        let several = subset["ports"].items().len() > 1;
+        for (q, port) in items(&subset["ports"], &format!("{p}.ports")) {
+            let name = port["name"].str();
+            if !name.is_empty() {
+                e.names(format!("{q}.name"), name, names::dns1123_label(name));
+            } else if several {
+                e.required(format!("{q}.name"), "");
+            }
+            e.port(format!("{q}.port"), &port["port"]);
+            e.required_one_of(
+                format!("{q}.protocol"),
+                &port["protocol"],
+                &["SCTP", "TCP", "UDP"],
+            );
+        }
+    }
+}
+
+pub(super) fn endpoint_slice(e: &mut Errors, o: &Value) {
+    let kind = &o["addressType"];
+    e.required_one_of("addressType", kind, &["FQDN", "IPv4", "IPv6"]);
+    for (p, endpoint) in items(&o["endpoints"], "endpoints") {
+        if endpoint["addresses"].items().is_empty() {
+            e.required(format!("{p}.addresses"), "");
+        }
+        for (q, address) in items(&endpoint["addresses"], &format!("{p}.addresses")) {
+            let text = address.str();
+            match kind.str() {
+                "IPv4" | "IPv6" => {
+                    if let Some(ip) = e.ip(q.clone(), text) {
+                        match (kind.str(), ip) {
+                            ("IPv4", IpAddr::V6(_)) => {
+                                e.invalid(q, text, "must be an IPv4 address")
+                            }
+                            ("IPv6", IpAddr::V4(_)) => {
+                                e.invalid(q, text, "must be an IPv6 address")
+                            }
+                            _ => special_ip(e, &q, text),
+                        }
+                    }
+                }
+                "FQDN" => e.names(q, text, names::dns1123_subdomain(text)),
+                _ => {}
+            }
+        }
+        let host = &endpoint["hostname"];
+        if !host.is_null() {
+            e.names(
+                format!("{p}.hostname"),
+                host.str(),
+                names::dns1123_label(host.str()),
+            );
+        }
+        let node = &endpoint["nodeName"];
+        if !node.is_null() {
+            e.names(
+                format!("{p}.nodeName"),
+                node.str(),
+                names::dns1123_subdomain(node.str()),
+            );
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for (p, port) in items(&o["ports"], "ports") {
+        let name = port["name"].str();
+        if !name.is_empty() {
+            e.names(format!("{p}.name"), name, names::dns1123_label(name));
+        }
+        if !seen.insert(name) {
+            e.duplicate(format!("{p}.name"), name);
+        }
+        e.required_one_of(
+            format!("{p}.protocol"),
+            &port["protocol"],
+            &["SCTP", "TCP", "UDP"],
+        );
+    }
+}

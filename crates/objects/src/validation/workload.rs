@@ -1,0 +1,346 @@
+//! Deployments, ReplicaSets, StatefulSets, DaemonSets.
+
+use super::common::{Errors, items, percent};
+use super::pod;
+use super::storage;
+use crate::field_error::FieldError;
+use crate::go;
+use crate::selector::Selector;
+use crate::value::{Value, object};
+
+/// A selector as the API server prints it in messages: fields in Go's order.
+fn shown_selector(s: &Value) -> String {
+    let mut parts = Vec::new();
+    if !s["matchLabels"].is_null() {
+        parts.push(format!("\"matchLabels\":{}", go::json(&s["matchLabels"])));
+    }
+    if !s["matchExpressions"].items().is_empty() {
+        let one = |r: &Value| {
+            let values = if r["values"].items().is_empty() {
+                String::new()
+            } else {
+                format!(",\"values\":{}", go::json(&r["values"]))
+            };
+            let (key, operator) = (
+                go::json(&r["key"].text().into()),
+                go::json(&r["operator"].text().into()),
+            );
+            format!("{{\"key\":{key},\"operator\":{operator}{values}}}")
+        };
+        let all: Vec<String> = s["matchExpressions"].items().iter().map(one).collect();
+        parts.push(format!("\"matchExpressions\":[{}]", all.join(",")));
+    }
+    format!("{{{}}}", parts.join(","))
+}
+
+pub(super) fn shown(s: &Value) -> String {
+    shown_selector(s)
+}
+
+/// The selector and the template of a controller: they must fit. `detail` is what some kinds say of
+/// an empty selector.
+fn selector(e: &mut Errors, spec: &Value, detail: &str) -> Option<Selector> {
+    let s = &spec["selector"];
+    if s.is_null() {
+        e.required("spec.selector", "");
+        return None;
+    }
+    e.selector("spec.selector", s);
+    if s["matchLabels"].is_empty() && s["matchExpressions"].is_empty() {
+        e.push(FieldError::invalid_shown(
+            "spec.selector",
+            shown_selector(s),
+            detail,
+        ));
+    }
+    match Selector::from_label_selector(s) {
+        Ok(parsed) => Some(parsed),
+        Err(_) => {
+            e.push(FieldError::invalid_shown(
+                "spec.selector",
+                shown_selector(s),
+                "invalid label selector",
+            ));
+            None
+        }
+    }
+}
+
+/// What a template of pods that are kept running may be.
+fn running_template(e: &mut Errors, spec: &Value, selector: Option<&Selector>, kind: &str) {
+    let template = &spec["template"];
+    if let Some(s) = selector
+        && !s.is_everything()
+        && !s.matches(&template["metadata"]["labels"])
+    {
+        e.invalid(
+            "spec.template.metadata.labels",
+            &template["metadata"]["labels"],
+            "`selector` does not match template `labels`",
+        );
+    }
+    pod::template(e, "spec.template", template);
+    let policy = &template["spec"]["restartPolicy"];
+    if policy.str() != "Always" {
+        e.one_of("spec.template.spec.restartPolicy", policy, &["Always"]);
+    }
+    if !template["spec"]["activeDeadlineSeconds"].is_null() {
+        e.forbidden(
+            "spec.template.spec.activeDeadlineSeconds",
+            format!("activeDeadlineSeconds in {kind} is not Supported"),
+        );
+    }
+}
+
+pub(super) fn replication_controller(e: &mut Errors, o: &Value) {
+    let spec = &o["spec"];
+    e.non_negative("spec.minReadySeconds", &spec["minReadySeconds"]);
+    e.non_negative("spec.replicas", &spec["replicas"]);
+    if spec["selector"].is_empty() {
+        e.required("spec.selector", "");
+    }
+    if spec["template"].is_null() {
+        e.required("spec.template", "");
+    } else {
+        let selector = Selector::from_map(&spec["selector"]);
+        running_template(e, spec, Some(&selector), "ReplicationController");
+    }
+}
+
+pub(super) fn replica_set(e: &mut Errors, o: &Value) {
+    let spec = &o["spec"];
+    e.non_negative("spec.replicas", &spec["replicas"]);
+    e.non_negative("spec.minReadySeconds", &spec["minReadySeconds"]);
+    let s = selector(e, spec, "empty selector is invalid for deployment");
+    running_template(e, spec, s.as_ref(), "ReplicaSet");
+}
+
+/// Named fields of a struct as the API server's internal types print.
+fn go_struct(v: &Value, fields: &[(&str, &str)]) -> String {
+    let one = |(json, name): &(&str, &str)| format!("\"{name}\":{}", go::json(&v[*json]));
+    format!(
+        "{{{}}}",
+        fields.iter().map(one).collect::<Vec<_>>().join(",")
+    )
+}
+
+fn shown_strategy(strategy: &Value, rolling_fields: &[(&str, &str)]) -> String {
+    let rolling = &strategy["rollingUpdate"];
+    let rolling = if rolling.is_null() {
+        "null".into()
+    } else {
+        go_struct(rolling, rolling_fields)
+    };
+    format!(
+        "{{\"Type\":{},\"RollingUpdate\":{rolling}}}",
+        go::json(&strategy["type"])
+    )
+}
+
+pub(super) fn deployment(e: &mut Errors, o: &Value) {
+    let spec = &o["spec"];
+    e.non_negative("spec.replicas", &spec["replicas"]);
+    let s = selector(e, spec, "empty selector is invalid for deployment");
+    running_template(e, spec, s.as_ref(), "ReplicaSet");
+    deployment_strategy(e, &spec["strategy"]);
+    e.non_negative("spec.minReadySeconds", &spec["minReadySeconds"]);
+    e.non_negative("spec.revisionHistoryLimit", &spec["revisionHistoryLimit"]);
+    let deadline = &spec["progressDeadlineSeconds"];
+    e.non_negative("spec.progressDeadlineSeconds", deadline);
+    if deadline
+        .as_i64()
+        .is_some_and(|d| d <= spec["minReadySeconds"].as_i64().unwrap_or(0))
+    {
+        e.invalid(
+            "spec.progressDeadlineSeconds",
+            deadline,
+            "must be greater than minReadySeconds",
+        );
+    }
+}
+
+fn deployment_strategy(e: &mut Errors, strategy: &Value) {
+    let rolling = &strategy["rollingUpdate"];
+    match strategy["type"].str() {
+        "Recreate" => {
+            if !rolling.is_null() {
+                e.forbidden(
+                    "spec.strategy.rollingUpdate",
+                    "may not be specified when strategy `type` is 'Recreate'",
+                );
+            }
+        }
+        "RollingUpdate" => {
+            let at = "spec.strategy.rollingUpdate";
+            let (unavailable, surge) = (&rolling["maxUnavailable"], &rolling["maxSurge"]);
+            e.int_or_percent(&format!("{at}.maxUnavailable"), unavailable);
+            e.int_or_percent(&format!("{at}.maxSurge"), surge);
+            let none = |v: &Value| v.as_i64() == Some(0) || percent(v) == Some(0);
+            if none(unavailable) && none(surge) {
+                e.invalid(
+                    format!("{at}.maxUnavailable"),
+                    unavailable,
+                    "may not be 0 when `maxSurge` is 0",
+                );
+            }
+            e.at_most_100_percent(&format!("{at}.maxUnavailable"), unavailable);
+        }
+        _ => {
+            let shown = shown_strategy(
+                strategy,
+                &[
+                    ("maxUnavailable", "MaxUnavailable"),
+                    ("maxSurge", "MaxSurge"),
+                ],
+            );
+            e.push(FieldError::not_supported_shown(
+                "spec.strategy",
+                shown,
+                &["Recreate", "RollingUpdate"],
+            ));
+        }
+    }
+}
+
+pub(super) fn daemon_set(e: &mut Errors, o: &Value) {
+    let spec = &o["spec"];
+    let s = selector(e, spec, "empty selector is invalid for daemonset");
+    running_template(e, spec, s.as_ref(), "DaemonSet");
+    e.non_negative("spec.minReadySeconds", &spec["minReadySeconds"]);
+    let strategy = &spec["updateStrategy"];
+    match strategy["type"].str() {
+        "OnDelete" => {}
+        "RollingUpdate" => {
+            let at = "spec.updateStrategy.rollingUpdate";
+            let (unavailable, surge) = (
+                &strategy["rollingUpdate"]["maxUnavailable"],
+                &strategy["rollingUpdate"]["maxSurge"],
+            );
+            e.int_or_percent(&format!("{at}.maxUnavailable"), unavailable);
+            e.int_or_percent(&format!("{at}.maxSurge"), surge);
+            let some = |v: &Value| {
+                v.as_i64().is_some_and(|n| n != 0) || percent(v).is_some_and(|n| n != 0)
+            };
+            match (some(unavailable), some(surge)) {
+                (true, true) => e.invalid(
+                    format!("{at}.maxSurge"),
+                    surge,
+                    "may not be set when maxUnavailable is non-zero",
+                ),
+                (false, false) => e.required(
+                    format!("{at}.maxUnavailable"),
+                    "cannot be 0 when maxSurge is 0",
+                ),
+                _ => {}
+            }
+            e.at_most_100_percent(&format!("{at}.maxUnavailable"), unavailable);
+            e.at_most_100_percent(&format!("{at}.maxSurge"), surge);
+        }
+        _ => {
+            let shown = shown_strategy(
+                strategy,
+                &[
+                    ("maxUnavailable", "MaxUnavailable"),
+                    ("maxSurge", "MaxSurge"),
+                ],
+            );
+            e.push(FieldError::not_supported_shown(
+                "spec.updateStrategy",
+                shown,
+                &["RollingUpdate", "OnDelete"],
+            ));
+        }
+    }
+    e.non_negative("spec.revisionHistoryLimit", &spec["revisionHistoryLimit"]);
+}
+
+pub(super) fn stateful_set(e: &mut Errors, o: &Value) {
+    let spec = &o["spec"];
+    match spec["podManagementPolicy"].str() {
+        "" => e.required("spec.podManagementPolicy", ""),
+        "OrderedReady" | "Parallel" => {}
+        _ => e.invalid(
+            "spec.podManagementPolicy",
+            &spec["podManagementPolicy"],
+            "must be 'OrderedReady' or 'Parallel'",
+        ),
+    }
+    let strategy = &spec["updateStrategy"];
+    let at = "spec.updateStrategy.rollingUpdate";
+    let rolling = &strategy["rollingUpdate"];
+    let rolling_fields = [
+        ("partition", "Partition"),
+        ("maxUnavailable", "MaxUnavailable"),
+    ];
+    match strategy["type"].str() {
+        "" => e.required("spec.updateStrategy", ""),
+        "OnDelete" => {
+            if !rolling.is_null() {
+                let shown = go_struct(rolling, &rolling_fields);
+                e.push(FieldError::invalid_shown(
+                    at,
+                    shown,
+                    "only allowed for updateStrategy 'RollingUpdate'",
+                ));
+            }
+        }
+        "RollingUpdate" => {
+            e.non_negative(format!("{at}.partition"), &rolling["partition"]);
+            let unavailable = &rolling["maxUnavailable"];
+            e.int_or_percent(&format!("{at}.maxUnavailable"), unavailable);
+            if unavailable.as_i64() == Some(0) || percent(unavailable) == Some(0) {
+                e.invalid(format!("{at}.maxUnavailable"), unavailable, "cannot be 0");
+            }
+            e.at_most_100_percent(&format!("{at}.maxUnavailable"), unavailable);
+        }
+        _ => {
+            let shown = shown_strategy(strategy, &rolling_fields);
+            e.push(FieldError::invalid_shown(
+                "spec.updateStrategy",
+                shown,
+                "must be 'RollingUpdate' or 'OnDelete'",
+            ));
+        }
+    }
+    let retention = &spec["persistentVolumeClaimRetentionPolicy"];
+    for field in ["whenDeleted", "whenScaled"] {
+        e.one_of(
+            format!("spec.persistentVolumeClaimRetentionPolicy.{field}"),
+            &retention[field],
+            &["Retain", "Delete"],
+        );
+    }
+    e.non_negative("spec.replicas", &spec["replicas"]);
+    e.non_negative("spec.minReadySeconds", &spec["minReadySeconds"]);
+    e.non_negative("spec.revisionHistoryLimit", &spec["revisionHistoryLimit"]);
+    e.non_negative("spec.ordinals.start", &spec["ordinals"]["start"]);
+    let service = spec["serviceName"].str();
+    if !service.is_empty() {
+        e.names(
+            "spec.serviceName",
+            service,
+            crate::names::dns1123_label(service),
+        );
+    }
+    let s = selector(e, spec, "empty selector is invalid for statefulset");
+    // The claims become volumes of their names.
+    let mut with_claims = spec["template"].clone();
+    for claim in spec["volumeClaimTemplates"].items() {
+        let name = &claim["metadata"]["name"];
+        let given = with_claims["spec"]["volumes"]
+            .items()
+            .iter()
+            .position(|v| v["name"] == *name);
+        let volume = object([("name", name.clone()), ("emptyDir", Value::new_object())]);
+        match given {
+            Some(at) => with_claims["spec"]["volumes"][at] = volume,
+            None => with_claims["spec"]["volumes"].push(volume),
+        }
+    }
+    let mut checked = spec.clone();
+    checked["template"] = with_claims;
+    running_template(e, &checked, s.as_ref(), "StatefulSet");
+    for (p, claim) in items(&spec["volumeClaimTemplates"], "spec.volumeClaimTemplates") {
+        storage::claim_spec(e, &format!("{p}.spec"), &claim["spec"]);
+    }
+}
