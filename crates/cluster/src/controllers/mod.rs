@@ -7,22 +7,22 @@
 //mod daemonset;
 mod deployment;
 //mod disruption;
-//mod endpoints;
-//mod endpointslice;
-//mod garbage_collector;
+mod endpoints;
+mod endpointslice;
+mod garbage_collector;
 //mod job;
 mod namespace;
 mod node_ipam;
-//mod node_lifecycle;
+mod node_lifecycle;
+mod pod_gc;
 pub(crate) mod pods;
-//mod pod_gc;
 mod replicaset;
 mod rollout;
 mod root_ca;
 mod service_account;
-//mod slices;
+mod slices;
 //mod statefulset;
-//mod taint_eviction;
+mod taint_eviction;
 mod template;
 
 use std::collections::BTreeMap;
@@ -58,18 +58,18 @@ pub(crate) static CONTROLLERS: &[Controller] = &[
     root_ca::CONTROLLER,
     namespace::CONTROLLER,
     node_ipam::CONTROLLER,
-    //node_lifecycle::CONTROLLER,
-    //taint_eviction::CONTROLLER,
+    node_lifecycle::CONTROLLER,
+    taint_eviction::CONTROLLER,
     deployment::CONTROLLER,
     replicaset::CONTROLLER,
     //statefulset::CONTROLLER,
     //daemonset::CONTROLLER,
     //job::CONTROLLER,
-    //endpointslice::CONTROLLER,
-    //endpoints::CONTROLLER,
+    endpointslice::CONTROLLER,
+    endpoints::CONTROLLER,
     //disruption::CONTROLLER,
-    //garbage_collector::CONTROLLER,
-    //pod_gc::CONTROLLER,
+    garbage_collector::CONTROLLER,
+    pod_gc::CONTROLLER,
 ];
 
 /// For controllers whose syncs read few objects.

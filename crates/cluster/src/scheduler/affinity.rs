@@ -223,11 +223,6 @@ impl Required {
             }
         }
     }
-
-    /// Whether no pod, new or old, names another here.
-    pub fn is_empty(&self, pod: &PodInfo) -> bool {
-        self.existing_anti.is_empty() && pod.affinity.is_empty() && pod.anti_affinity.is_empty()
-    }
 }
 
 /// The normalised scores of the feasible nodes; `None` where nothing counts.

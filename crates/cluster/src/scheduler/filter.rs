@@ -172,7 +172,7 @@ impl Cycle {
             return Err(Failure::resolvable(Reason::Ports));
         }
         fits(pod, node)?;
-        self.volumes.filter(store, pod, node)?;
+        self.volumes.filter(store, node)?;
         self.spread.filter(pod, node)?;
         self.affinity.filter(pod, node)
     }

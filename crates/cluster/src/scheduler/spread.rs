@@ -185,10 +185,6 @@ impl Hard {
         }
         self.find_least();
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.constraints.is_empty()
-    }
 }
 
 /// What the scorer needs, of the soft constraints.

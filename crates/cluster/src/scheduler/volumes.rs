@@ -193,7 +193,7 @@ impl Volumes {
         }
     }
 
-    pub fn filter(&self, store: Store<'_>, pod: &PodInfo, node: &NodeInfo) -> Result<(), Failure> {
+    pub fn filter(&self, store: Store<'_>, node: &NodeInfo) -> Result<(), Failure> {
         if !self.disks.is_empty() {
             let others = node.pods.values().flat_map(|other| disks(&other.object));
             let mut others = others;
@@ -217,10 +217,11 @@ impl Volumes {
         }
         let elsewhere =
             |(key, values): &(Text, Vec<Text>)| node.label(key).is_none_or(|v| !values.contains(v));
-        if self.zones.iter().any(elsewhere) {
+        // A node that is in no zone at all suits every volume.
+        let zoned = || TOPOLOGY.iter().any(|key| node.label(key).is_some());
+        if self.zones.iter().any(elsewhere) && zoned() {
             return Err(Failure::unresolvable(Reason::VolumeZone));
         }
-        let _ = pod;
         Ok(())
     }
 
