@@ -257,3 +257,87 @@ pub(crate) fn depends_on_node(port: &ServicePort, endpoints: &[Endpoint]) -> boo
             .iter()
             .any(|e| !e.zone_hints.is_empty() || !e.node_hints.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Family, State};
+    use kubarium_objects::Value;
+
+    /// The endpoints of `ns/svc`'s port `p` out of EndpointSlices' `endpoints` and labels (JSON).
+    fn endpoints(slices: &[(&str, &str)]) -> String {
+        let service = r#"{"kind":"Service","metadata":{"namespace":"ns","name":"svc"},
+            "spec":{"clusterIP":"10.43.0.1","ports":[{"name":"p","port":80}]}}"#;
+        let slice = |(n, (endpoints, labels)): (usize, &(&str, &str))| {
+            format!(
+                r#"{{"kind":"EndpointSlice","addressType":"IPv4","endpoints":[{endpoints}],
+                    "metadata":{{"namespace":"ns","name":"s{n}","labels":{{"kubernetes.io/service-name":"svc"{labels}}}}},
+                    "ports":[{{"name":"p","port":8080}},{{"name":"q","port":9090}},{{"port":7070}}]}}"#
+            )
+        };
+        let slices = slices.iter().enumerate().map(slice);
+        let objects: Vec<Value> = slices
+            .chain([service.to_owned()])
+            .map(|text| Value::from_json(&text).unwrap())
+            .collect();
+        let state = State::from_objects(Family::Ipv4, objects.iter());
+        let list = state.ports().flat_map(|(_, entry)| &entry.endpoints);
+        let text = list.map(|e| {
+            let flag = |on, letter| if on { letter } else { "-" };
+            let flags = [(e.ready, "r"), (e.serving, "s"), (e.terminating, "t")];
+            let flags: String = flags
+                .iter()
+                .map(|(on, letter)| flag(*on, *letter))
+                .collect();
+            format!("{} {flags}", e.text)
+        });
+        text.collect::<Vec<_>>().join(", ")
+    }
+
+    fn one(slice: &str, want: &str) {
+        assert_eq!(endpoints(&[(slice, "")]), want, "{slice}");
+    }
+
+    #[test]
+    fn endpoints_are_ordered_as_text() {
+        let three =
+            r#"{"addresses":["10.0.2.1"]},{"addresses":["10.0.10.1"]},{"addresses":["10.0.2.1"]}"#;
+        one(three, "10.0.10.1:8080 rs-, 10.0.2.1:8080 rs-");
+    }
+
+    #[test]
+    fn only_the_first_address_of_this_family_counts() {
+        one(
+            r#"{"addresses":["010.0.0.1","10.0.0.2"]}"#,
+            "10.0.0.1:8080 rs-",
+        );
+        one(r#"{"addresses":["fd00::1","10.0.0.2"]}"#, "");
+        one(r#"{"addresses":[]}"#, "");
+    }
+
+    #[test]
+    fn conditions_that_are_not_there_mean_ready_and_serving() {
+        one(
+            r#"{"addresses":["10.0.0.1"],"conditions":{"ready":false,"terminating":true}}"#,
+            "10.0.0.1:8080 -st",
+        );
+    }
+
+    #[test]
+    fn of_two_entries_the_one_that_stays_counts() {
+        let leaving =
+            r#"{"addresses":["10.0.0.1"],"conditions":{"ready":false,"terminating":true}}"#;
+        let ready = r#"{"addresses":["10.0.0.1"]}"#;
+        let stays = "10.0.0.1:8080 rs-";
+        assert_eq!(endpoints(&[(leaving, ""), (ready, "")]), stays);
+        assert_eq!(endpoints(&[(ready, ""), (leaving, "")]), stays);
+    }
+
+    #[test]
+    fn slices_of_headless_services_are_not_watched() {
+        let ready = r#"{"addresses":["10.0.0.1"]}"#;
+        let headless = r#","service.kubernetes.io/headless":"""#;
+        let other_proxy = r#","service.kubernetes.io/service-proxy-name":"mine""#;
+        assert_eq!(endpoints(&[(ready, headless)]), "");
+        assert_eq!(endpoints(&[(ready, other_proxy)]), "10.0.0.1:8080 rs-");
+    }
+}
