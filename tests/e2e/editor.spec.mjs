@@ -52,3 +52,35 @@ test("a storage that is full is said, and the page goes on", async ({ page }) =>
   await expect(page.getByText("This browser has no room left for Kubarium.")).toBeVisible();
   await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
 });
+
+test("diagnostics are underlined where they are, within the page's policy", async ({ page }) => {
+  await open(page);
+  await page.evaluate(async () => {
+    const { create } = await import(new URL("editor.js", document.baseURI));
+    const host = document.createElement("div");
+    host.id = "second";
+    document.body.append(host);
+    const view = create(host, "kind: Pod\nspec:\n  größe: 1\n", () => {}, { label: "second" });
+    view.setDiagnostics([
+      { line: 3, column: 3, endLine: 3, endColumn: 8, severity: "error", message: "unknown field", hint: "Take it out." },
+      { line: 99, column: 99, endLine: 99, endColumn: 99, severity: "warning", message: "outside the text" },
+    ]);
+  });
+  const second = page.locator("#second");
+  await expect(second.locator(".cm-lintRange-error")).toHaveText("größe");
+  await second.locator(".cm-lintRange-error").hover();
+  await expect(second.getByText("Take it out.")).toBeVisible();
+});
+
+test("what another part of the page sets in the editor is not taken for typing", async ({ page }) => {
+  await open(page);
+  const changes = await page.evaluate(async () => {
+    const { create } = await import(new URL("editor.js", document.baseURI));
+    const host = document.body.appendChild(document.createElement("div"));
+    let changes = 0;
+    const view = create(host, "a: 1", () => changes++, { label: "third" });
+    view.setDoc("a: 2");
+    return [changes, view.getDoc()];
+  });
+  expect(changes).toEqual([0, "a: 2"]);
+});

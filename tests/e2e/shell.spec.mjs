@@ -1,7 +1,8 @@
 // The shell: it loads clean, in both themes and all sizes, and is worked by keyboard and by pointer.
 import { expect, expectAccessible, LAPTOP, open, PHONE, test, WIDE } from "./page.mjs";
 
-const SIZES = { wide: WIDE, laptop: LAPTOP, phone: PHONE };
+// A laptop at 200 % zoom is a window of half its size.
+const SIZES = { wide: WIDE, laptop: LAPTOP, phone: PHONE, zoomed: { width: 720, height: 450 } };
 
 for (const [name, size] of Object.entries(SIZES)) {
   for (const scheme of ["light", "dark"]) {

@@ -308,3 +308,60 @@ fn select(area: NodeRef<html::Textarea>, text: &str, line: u32, column: u32) {
 fn utf16(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use leptos::mount::mount_to;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    /// The problem list is there with or without CodeMirror, whose file a test has not at hand.
+    #[wasm_bindgen_test]
+    async fn a_problem_leads_to_its_place_in_the_plain_text() {
+        let place = document().create_element("div").unwrap();
+        document().body().unwrap().append_child(&place).unwrap();
+        let text = RwSignal::new("kind: Pod\n# 😀\nspek: {}\n".to_owned());
+        let problem = Diagnostic {
+            line: 3,
+            column: 1,
+            end_line: 3,
+            end_column: 5,
+            severity: Severity::Error,
+            message: "unknown field \"spek\"".into(),
+            hint: Some("Did you mean spec?".into()),
+        };
+        let handle = mount_to(place.clone().unchecked_into(), move || {
+            provide_context(Notices::new());
+            let problem = problem.clone();
+            view! {
+                <Editor
+                    text
+                    diagnostics=Signal::derive(move || vec![problem.clone()])
+                    wanted=Signal::derive(|| false)
+                />
+            }
+        });
+        leptos::task::tick().await;
+        let button: web_sys::HtmlElement = place
+            .query_selector(".problems button")
+            .unwrap()
+            .unwrap()
+            .unchecked_into();
+        let said = button.text_content().unwrap();
+        assert!(
+            said.contains("Error: unknown field \"spek\"") && said.contains("line 3, column 1"),
+            "{said}"
+        );
+        assert!(said.contains("Did you mean spec?"), "{said}");
+        button.click();
+        let area: web_sys::HtmlTextAreaElement = place
+            .query_selector("textarea")
+            .unwrap()
+            .unwrap()
+            .unchecked_into();
+        // "kind: Pod\n" is 10 UTF-16 units, "# 😀\n" 5.
+        assert_eq!(area.selection_start().unwrap(), Some(15));
+        drop(handle);
+        place.remove();
+    }
+}

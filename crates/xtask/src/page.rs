@@ -81,14 +81,9 @@ fn shrink(module: &Path) -> Result {
     let mut opt = Command::new("node_modules/.bin/wasm-opt");
     opt.arg("-Oz").arg(module).args(["-o", AFTER]);
     opt.args([
-        "--enable-bulk-memory",
-        "--enable-nontrapping-float-to-int",
-        "--enable-sign-ext",
-    ]);
-    opt.args([
-        "--enable-mutable-globals",
-        "--enable-reference-types",
-        "--enable-multivalue",
+        "--strip-debug",
+        "--strip-producers",
+        "--strip-target-features",
     ]);
     run(&mut opt)?;
     fs::copy(AFTER, module)?;
