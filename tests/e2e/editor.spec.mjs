@@ -84,3 +84,17 @@ test("what another part of the page sets in the editor is not taken for typing",
   });
   expect(changes).toEqual([0, "a: 2"]);
 });
+
+test("a field that does not exist is named with its place, and the place is one click away", async ({ page }) => {
+  await open(page);
+  await page.locator(".cm-content").click();
+  await page.keyboard.press("ControlOrMeta+a");
+  await page.keyboard.type("apiVersion: v1\nkind: Pod\nspek: {}\n");
+  const problem = page.getByRole("button", { name: 'unknown field "spek"' });
+  await expect(problem).toContainText("line 3, column 1");
+  await expect(page.locator(".cm-lintRange-error")).toHaveText("spek");
+  await expectAccessible(page);
+  await problem.click();
+  await page.keyboard.type("x");
+  await expect(page.locator(".cm-content")).toContainText("xspek");
+});

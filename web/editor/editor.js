@@ -83,6 +83,15 @@ export function create(parent, doc, onChange, words) {
           // Tab leaves the editor, as it leaves everything else on the page; these two indent.
           { key: "Mod-]", run: indentMore }, { key: "Mod-[", run: indentLess },
         ]),
+        // Over a selection the browser's own typing would leave style attributes behind, which the page's policy refuses.
+        EditorView.domEventHandlers({
+          beforeinput(event, view) {
+            if (event.inputType !== "insertText" || event.isComposing || !event.data || view.state.selection.main.empty) return false;
+            event.preventDefault();
+            view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+            return true;
+          },
+        }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged && !quiet) onChange(update.state.doc.toString());
         }),

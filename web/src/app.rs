@@ -2,10 +2,11 @@
 
 use crate::{
     bar::Bar,
-    editor::{Diagnostic, Editor},
+    editor::Editor,
     inspector::Inspector,
     lane::Lane,
     layout::{Layout, usual},
+    lint,
     map::Map,
     notices::{NoticeList, Notices},
     objects::Objects,
@@ -44,8 +45,10 @@ pub(crate) fn App() -> impl IntoView {
     provide_context(layout);
     layout.remember(notices);
     let manifests = remembered("manifests", FIRST_MANIFESTS, notices);
-    // The core's decoder and validator will say what is wrong with the text.
-    let diagnostics = Signal::derive(Vec::<Diagnostic>::new);
+    let diagnostics = RwSignal::new(lint::diagnose(&manifests.get_untracked()));
+    after_pause(manifests, LINT_AFTER, move |text| {
+        diagnostics.set(lint::diagnose(&text));
+    });
 
     view! {
         <a class="button primary skip" href="#panel-map">{t("app.skip")}</a>
@@ -201,12 +204,21 @@ fn Splitters() -> impl IntoView {
     }
 }
 
-/// How long after the last change, in milliseconds, a text is remembered.
+/// How long after the last change, in milliseconds, a text is remembered, and how long after it is checked.
 const REMEMBER_AFTER: u64 = 400;
+const LINT_AFTER: u64 = 150;
 
 /// A text that is remembered under `key`, shortly after each change.
 fn remembered(key: &'static str, first: &str, notices: Notices) -> RwSignal<String> {
     let text = RwSignal::new(storage::get(key).unwrap_or_else(|| first.to_owned()));
+    after_pause(text, REMEMBER_AFTER, move |text| {
+        notices.note_storage(storage::set(key, &text));
+    });
+    text
+}
+
+/// Calls `then` with the text when it has changed and then been left alone for so many milliseconds.
+fn after_pause(text: RwSignal<String>, milliseconds: u64, then: impl Fn(String) + Copy + 'static) {
     let pending = StoredValue::new(None::<TimeoutHandle>);
     Effect::new(move |before: Option<()>| {
         text.track();
@@ -216,9 +228,8 @@ fn remembered(key: &'static str, first: &str, notices: Notices) -> RwSignal<Stri
         if let Some(timer) = pending.get_value() {
             timer.clear();
         }
-        let later = std::time::Duration::from_millis(REMEMBER_AFTER);
-        let save = move || notices.note_storage(storage::set(key, &text.get_untracked()));
-        pending.set_value(set_timeout_with_handle(save, later).ok());
+        let later = std::time::Duration::from_millis(milliseconds);
+        let call = move || then(text.get_untracked());
+        pending.set_value(set_timeout_with_handle(call, later).ok());
     });
-    text
 }

@@ -62,7 +62,9 @@ impl Layout {
             inspector: RwSignal::new(stored.number("inspector", usual::INSPECTOR)),
             lane: RwSignal::new(stored.number("lane", usual::LANE)),
             dock: RwSignal::new(stored.number("dock", usual::DOCK)),
-            sheet: RwSignal::new(stored.number("sheet", usual::SHEET)),
+            sheet: RwSignal::new(
+                stored.number("sheet", usual::SHEET.min(window.get_untracked().1 * 9 / 20)),
+            ),
             files_folded: RwSignal::new(stored.flag("files-folded", false)),
             inspector_folded: RwSignal::new(stored.flag("inspector-folded", true)),
             dock_folded: RwSignal::new(stored.flag("dock-folded", false)),

@@ -11,6 +11,7 @@ mod icons;
 mod inspector;
 mod lane;
 mod layout;
+mod lint;
 mod map;
 mod notices;
 mod objects;
