@@ -20,7 +20,7 @@ mod arguments;
 pub(crate) mod conntrack;
 pub(crate) mod dispatch;
 mod edit;
-mod evaluate;
+pub(crate) mod evaluate;
 pub mod ipset;
 pub mod iptables;
 pub(crate) mod list;

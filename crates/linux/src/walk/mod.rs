@@ -1,10 +1,23 @@
 //! Packets under way: one function runs a whole connection, another sends a single packet, and all of both goes
 //! through the same sockets, routes, hooks, bridges, tunnels and cables.
 
+mod arp;
+mod bridge;
+mod connect;
+mod deliver;
+mod engine;
+mod fates;
+mod hooks;
+mod ip;
+mod nat;
+mod tunnel;
+
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use serde::Serialize;
+
+pub use fates::Fate;
 
 use crate::link::NamespaceId;
 use crate::packet::Protocol;

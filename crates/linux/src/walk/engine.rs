@@ -1,0 +1,320 @@
+//! The walk's engine: packets under way, timers, and what is noted of both.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
+
+use super::connect::{Client, Session};
+use crate::conntrack::{Direction, Entry};
+use crate::link::{Link, LinkId, LinkKind, NamespaceId};
+use crate::namespace::Namespace;
+use crate::netfilter::evaluate::CtState;
+use crate::network::Network;
+use crate::packet::{Headers, Mac, Packet};
+use crate::time::{Dice, Time};
+use crate::trace::{Event, Phase, RawHop, Trace, view};
+
+/// What connection tracking attached to a packet.
+#[derive(Clone, Debug)]
+pub(crate) struct Tracked {
+    pub state: CtState,
+    pub direction: Direction,
+    /// Its number, once it is in the table.
+    pub id: Option<u64>,
+    /// The connection itself while it is not.
+    pub new: Option<Box<Entry>>,
+}
+
+/// A packet with what the kernel keeps beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct Skb {
+    pub packet: Packet,
+    pub mark: u32,
+    pub ct: Option<Tracked>,
+    /// The device it came in by; None for what was made here.
+    pub in_link: Option<LinkId>,
+    /// The bridge's port it came in by, while netfilter sees it as bridged.
+    pub physical_in: Option<LinkId>,
+    /// PREROUTING was passed in the bridge.
+    pub prerouted: bool,
+    pub phase: Phase,
+    pub traced: bool,
+}
+
+impl Skb {
+    pub fn new(packet: Packet, phase: Phase, traced: bool) -> Skb {
+        Skb { packet, mark: 0, ct: None, in_link: None, physical_in: None, prerouted: false, phase, traced }
+    }
+
+    pub fn headers(&self) -> &Headers {
+        &self.packet.headers
+    }
+
+    /// What is left of it when it enters another namespace (`skb_scrub_packet`).
+    pub fn scrub(&mut self, other_namespace: bool) {
+        self.ct = None;
+        self.in_link = None;
+        self.physical_in = None;
+        self.prerouted = false;
+        if other_namespace {
+            self.mark = 0;
+        }
+    }
+}
+
+/// An ARP packet (RFC 826).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Arp {
+    pub eth_dst: Mac,
+    pub request: bool,
+    pub sender_mac: Mac,
+    pub sender: Ipv4Addr,
+    pub target: Ipv4Addr,
+}
+
+/// What travels over links.
+#[derive(Clone, Debug)]
+pub(crate) enum Frame {
+    Ip(Box<Skb>),
+    Arp(Arp),
+}
+
+/// Something that happens later. At the same tick the earlier kind goes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Timer {
+    /// Ask a neighbour again, or give up.
+    Neighbour { link: LinkId, address: Ipv4Addr, attempt: u32 },
+    /// The client sends again.
+    Resend(u32),
+    /// The client has waited long enough.
+    Deadline,
+}
+
+/// A packet that waits for its neighbour's address, and where it goes then.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub skb: Box<Skb>,
+    /// Bridged with a new destination: goes on in the bridge from this port.
+    pub bridged: bool,
+}
+
+/// One tick of the kernel's timers: all of them are rounded up to it.
+const TICK: u64 = 4_000_000;
+/// Frames that one walk may move: more is a loop.
+const LIMIT: u32 = 200_000;
+
+/// The state of a walk.
+pub(crate) struct Walk<'a> {
+    pub net: &'a mut Network,
+    pub dice: &'a mut dyn Dice,
+    pub trace: Option<&'a mut Trace>,
+    pub now: Time,
+    pub queue: VecDeque<(LinkId, Frame)>,
+    pub timers: BTreeMap<(Time, Timer), ()>,
+    pub waiting: BTreeMap<(LinkId, Ipv4Addr), Vec<Waiting>>,
+    pub client: Option<Client>,
+    pub sessions: Vec<Session>,
+    pub moved: u32,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(net: &'a mut Network, now: Time, dice: &'a mut dyn Dice, trace: Option<&'a mut Trace>) -> Walk<'a> {
+        Walk {
+            net,
+            dice,
+            trace,
+            now,
+            queue: VecDeque::new(),
+            timers: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            client: None,
+            sessions: Vec::new(),
+            moved: 0,
+        }
+    }
+
+    pub fn link(&self, id: LinkId) -> Option<&Link> {
+        self.net.links.get(id.0)
+    }
+
+    pub fn namespace(&self, id: NamespaceId) -> Option<&Namespace> {
+        self.net.namespaces.get(id.0)
+    }
+
+    pub fn namespace_mut(&mut self, id: NamespaceId) -> Option<&mut Namespace> {
+        self.net.namespaces.get_mut(id.0)
+    }
+
+    /// Notes a hop, if the packet is traced.
+    #[inline]
+    pub fn note(&mut self, namespace: NamespaceId, device: Option<LinkId>, skb: &Skb, event: Event) {
+        if !skb.traced {
+            return;
+        }
+        let now = self.now;
+        if let Some(trace) = self.trace.as_deref_mut() {
+            note(trace, now, namespace, device, skb, event);
+        }
+    }
+
+    /// Is anybody interested in events of this packet? (Spares making them.)
+    #[inline]
+    pub fn notes(&self, skb: &Skb) -> bool {
+        skb.traced && self.trace.is_some()
+    }
+
+    pub fn set_timer(&mut self, after: Time, timer: Timer) {
+        let at = (self.now + after).0.div_ceil(TICK) * TICK;
+        self.timers.insert((Time(at), timer), ());
+    }
+
+    pub fn cancel_timers(&mut self, which: impl Fn(&Timer) -> bool) {
+        self.timers.retain(|(_, timer), ()| !which(timer));
+    }
+
+    /// Runs until nothing is left to do or the client has its answer.
+    pub fn run(&mut self) {
+        loop {
+            while let Some((link, frame)) = self.queue.pop_front() {
+                self.moved += 1;
+                if self.moved > LIMIT {
+                    return;
+                }
+                self.receive(link, frame);
+            }
+            if self.client.as_ref().is_some_and(|c| c.finished()) {
+                return;
+            }
+            let Some((&(at, _), ())) = self.timers.first_key_value() else { return };
+            self.now = self.now.max(at);
+            // What is due at the same tick happens before any packet that comes of it is handled.
+            while let Some((&(due, timer), ())) = self.timers.first_key_value() {
+                if due > at {
+                    break;
+                }
+                self.timers.remove(&(due, timer));
+                match timer {
+                    Timer::Neighbour { link, address, attempt } => self.neighbour_timer(link, address, attempt),
+                    Timer::Resend(count) => self.resend(count),
+                    Timer::Deadline => self.deadline(),
+                }
+            }
+        }
+    }
+
+    /// Sends a frame out of a device.
+    pub fn transmit(&mut self, id: LinkId, frame: Frame) {
+        let Some(link) = self.net.links.get(id.0) else { return };
+        let namespace = link.namespace;
+        if !link.up {
+            if let Frame::Ip(skb) = &frame {
+                self.note(namespace, Some(id), skb, Event::DeviceDown);
+            }
+            return;
+        }
+        if link.loss > 0 && self.dice.choose(link.loss) {
+            if let Frame::Ip(skb) = &frame {
+                self.note(namespace, Some(id), skb, Event::Lost);
+            }
+            return;
+        }
+        match &link.kind {
+            LinkKind::Loopback => {
+                self.now = self.now + Time(1_000);
+                self.queue.push_back((id, frame));
+            }
+            LinkKind::Veth { peer } => {
+                let peer = *peer;
+                let up = self.link(peer).filter(|p| p.up).map(|p| p.namespace != namespace);
+                match (up, frame) {
+                    (Some(other), Frame::Ip(mut skb)) => {
+                        self.note(namespace, Some(id), &skb, Event::Veth { peer });
+                        skb.scrub(other);
+                        self.now = self.now + Time(4_000);
+                        self.queue.push_back((peer, Frame::Ip(skb)));
+                    }
+                    (Some(_), frame) => self.queue.push_back((peer, frame)),
+                    (None, Frame::Ip(skb)) => self.note(namespace, Some(id), &skb, Event::DeviceDown),
+                    (None, Frame::Arp(_)) => {}
+                }
+            }
+            LinkKind::Bridge(_) => self.bridge_transmit(id, frame),
+            LinkKind::Vxlan(_) => self.vxlan_transmit(id, frame),
+            LinkKind::Dummy => {}
+            LinkKind::Physical { segment } => {
+                let segment = *segment;
+                self.segment_transmit(id, segment, frame);
+            }
+        }
+    }
+
+    fn segment_transmit(&mut self, from: LinkId, segment: Option<crate::link::SegmentId>, frame: Frame) {
+        let Some(namespace) = self.link(from).map(|l| l.namespace) else { return };
+        let dst = match &frame {
+            Frame::Ip(skb) => skb.headers().eth.dst,
+            Frame::Arp(arp) => arp.eth_dst,
+        };
+        let segment = segment.and_then(|s| self.net.segments.get(s.0));
+        let open = |to: &LinkId| segment.is_some_and(|s| s.cut.is_empty() || !s.cut.contains(&((*to).min(from), (*to).max(from))));
+        let to: Vec<LinkId> = match segment {
+            Some(s) if dst.is_group() => s.ports.iter().copied().filter(|p| *p != from && open(p)).collect(),
+            Some(s) => s.by_mac.get(&dst).copied().filter(|p| *p != from && open(p)).into_iter().collect(),
+            None => Vec::new(),
+        };
+        match frame {
+            Frame::Ip(mut skb) => {
+                let Some((last, others)) = to.split_last() else {
+                    let event = if segment.is_some() { Event::SegmentNobody } else { Event::DeviceDown };
+                    self.note(namespace, Some(from), &skb, event);
+                    return;
+                };
+                self.note(namespace, Some(from), &skb, Event::Segment { to: *last });
+                skb.scrub(true);
+                self.now = self.now + Time(60_000);
+                for other in others {
+                    self.queue.push_back((*other, Frame::Ip(skb.clone())));
+                }
+                self.queue.push_back((*last, Frame::Ip(skb)));
+            }
+            Frame::Arp(arp) => {
+                // Only the one who has the address will answer, and only it needs to hear the question.
+                for to in to {
+                    let asked = |w: &Self| {
+                        let namespace = w.link(to).map(|l| l.namespace);
+                        namespace.and_then(|n| w.namespace(n)).is_some_and(|n| n.is_local(arp.target))
+                    };
+                    if !arp.request || self.link(to).is_some_and(|l| l.master.is_some()) || asked(self) {
+                        self.queue.push_back((to, Frame::Arp(arp)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A frame arrives at a device.
+    fn receive(&mut self, id: LinkId, frame: Frame) {
+        let Some(link) = self.net.links.get(id.0).filter(|l| l.up) else { return };
+        if let Some(bridge) = link.master {
+            self.bridge_input(bridge, id, frame);
+            return;
+        }
+        let (namespace, mac, loopback) = (link.namespace, link.mac, matches!(link.kind, LinkKind::Loopback));
+        match frame {
+            Frame::Ip(mut skb) => {
+                let dst = skb.headers().eth.dst;
+                if !loopback && dst != mac && !dst.is_group() {
+                    self.note(namespace, Some(id), &skb, Event::OtherHost);
+                    return;
+                }
+                skb.in_link = Some(id);
+                self.ip_receive(namespace, id, skb);
+            }
+            Frame::Arp(arp) => self.arp_receive(namespace, id, arp),
+        }
+    }
+}
+
+/// Notes a hop.
+pub(crate) fn note(trace: &mut Trace, at: Time, namespace: NamespaceId, device: Option<LinkId>, skb: &Skb, event: Event) {
+    let (packet, outer) = view(&skb.packet);
+    trace.raw.push(RawHop { namespace, device, phase: skb.phase, at, event, packet, outer });
+}

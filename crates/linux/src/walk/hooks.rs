@@ -1,0 +1,299 @@
+//! A packet at a hook: connection tracking and the tables, in their order.
+
+use std::sync::Arc;
+
+use super::engine::{Skb, Walk, note};
+use super::nat::Manipulation;
+use crate::link::{Link, LinkId, NamespaceId};
+use crate::namespace::Namespace;
+use crate::netfilter::evaluate::{Context, CtState};
+use crate::netfilter::{Chain, Hook, Policy, RejectWith, Step, TableKind, Target};
+use crate::slab::Slab;
+use crate::time::{Dice, Time};
+use crate::trace::{Event, Trace};
+
+/// What became of a packet at a hook.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Passed {
+    Accepted,
+    Dropped,
+    /// Dropped, and an answer was sent.
+    Rejected,
+}
+
+/// What a table decided.
+#[derive(Clone, Copy, Debug)]
+enum Decided {
+    Accept,
+    Drop,
+    Reject(RejectWith),
+    Nat(Manipulation),
+}
+
+/// Deepest nesting of jumps (`NFT_JUMP_STACK_SIZE`).
+const DEPTH: u32 = 16;
+
+/// One walk through a table's chains.
+struct Traversal<'a> {
+    namespace: &'a mut Namespace,
+    links: &'a Slab<Link>,
+    trace: Option<&'a mut Trace>,
+    dice: &'a mut dyn Dice,
+    skb: &'a mut Skb,
+    now: Time,
+    table: TableKind,
+    input: Option<LinkId>,
+    output: Option<LinkId>,
+    physical_out: Option<LinkId>,
+    /// The route's next hop, for MASQUERADE.
+    next_hop: Option<std::net::Ipv4Addr>,
+    ct_state: CtState,
+    dnat: bool,
+    snat: bool,
+}
+
+impl Traversal<'_> {
+    fn name(&self, id: Option<LinkId>) -> Option<&str> {
+        id.and_then(|id| self.links.get(id.0)).map(|l| &*l.name)
+    }
+
+    /// None: the end was reached without a decision.
+    fn chain(&mut self, chain: &Arc<Chain>, depth: u32) -> Option<Decided> {
+        let mut passed = 0usize;
+        let headers = self.skb.packet.headers;
+        let device = self.output.or(self.input);
+        for index in chain.candidates(&headers, 0) {
+            let Some(rule) = chain.rules.get(index) else { break };
+            let links = self.links;
+            let name = |id: Option<LinkId>| id.and_then(|id| links.get(id.0)).map(|l| &*l.name);
+            let mut cx = Context {
+                packet: &self.skb.packet,
+                mark: self.skb.mark,
+                ct_state: self.ct_state,
+                dnat: self.dnat,
+                snat: self.snat,
+                in_device: name(self.input),
+                out_device: name(self.output),
+                physical_in: name(self.skb.physical_in),
+                physical_out: name(self.physical_out),
+                in_link: self.input,
+                out_link: self.output,
+                namespace: self.namespace,
+                now: self.now,
+                dice: self.dice,
+                table: self.table,
+                chain: &chain.name,
+                index: index as u32,
+            };
+            if !rule.matches(&mut cx) {
+                continue;
+            }
+            let bytes = self.skb.packet.total_length();
+            self.count(chain, Some(index), bytes);
+            if let Target::Mark(mark) = &rule.target {
+                self.skb.mark = mark.apply(self.skb.mark);
+            }
+            if self.skb.traced
+                && let Some(trace) = self.trace.as_deref_mut()
+            {
+                let event = Event::Rule { table: self.table, chain: chain.clone(), index: index as u32, passed: (index - passed) as u32 };
+                note(trace, self.now, self.namespace.id, device, self.skb, event);
+            }
+            passed = index + 1;
+            match &rule.target {
+                Target::None | Target::Mark(_) => {}
+                Target::Accept => return Some(Decided::Accept),
+                Target::Drop => return Some(Decided::Drop),
+                Target::Return => {
+                    // From a built-in chain: to its policy.
+                    return None;
+                }
+                Target::Reject(with) => return Some(Decided::Reject(*with)),
+                Target::Notrack => self.ct_state = CtState::Untracked,
+                Target::Jump(to) | Target::Goto(to) => {
+                    let Some(next) = self.namespace.netfilter.table(self.table).and_then(|t| t.chain(to)).cloned() else { continue };
+                    let decided = if depth < DEPTH { self.chain(&next, depth + 1) } else { Some(Decided::Drop) };
+                    if decided.is_some() || matches!(rule.target, Target::Goto(_)) {
+                        return decided;
+                    }
+                }
+                Target::Dnat(nat) => return Some(Decided::Nat(Manipulation::target(nat, false))),
+                Target::Snat(nat) => return Some(Decided::Nat(Manipulation::target(nat, true))),
+                Target::Masquerade(m) => {
+                    let address = self.output.and_then(|o| self.links.get(o.0)).and_then(|l| l.select_address(self.next_hop.or(Some(self.skb.headers().ip.dst))));
+                    return Some(address.map_or(Decided::Drop, |a| Decided::Nat(Manipulation::masquerade(m, a, true))));
+                }
+                Target::Redirect(m) => {
+                    let address = match self.input {
+                        Some(input) => self.links.get(input.0).and_then(|l| l.select_address(None)),
+                        None => Some(std::net::Ipv4Addr::LOCALHOST),
+                    };
+                    return Some(address.map_or(Decided::Drop, |a| Decided::Nat(Manipulation::masquerade(m, a, false))));
+                }
+            }
+        }
+        if self.skb.traced
+            && chain.policy.is_none()
+            && let Some(trace) = self.trace.as_deref_mut()
+        {
+            let event = Event::ChainEnd { table: self.table, chain: chain.clone(), passed: (chain.rules.len() - passed) as u32 };
+            note(trace, self.now, self.namespace.id, device, self.skb, event);
+        }
+        None
+    }
+
+    fn count(&mut self, chain: &Chain, index: Option<usize>, bytes: u32) {
+        let counters = &mut self.namespace.netfilter.state_mut().counters[self.table as usize];
+        if !counters.contains_key(&chain.name) {
+            counters.insert(chain.name.clone(), Default::default());
+        }
+        if let Some(counters) = counters.get_mut(&chain.name) {
+            match index {
+                Some(index) => counters.rule_mut(index).count(bytes),
+                None => counters.policy.count(bytes),
+            }
+        }
+    }
+
+    /// A built-in chain and its policy.
+    fn run(&mut self, chain: &Arc<Chain>) -> Decided {
+        if chain.rules.is_empty() && chain.policy == Some(Policy::Accept) {
+            let bytes = self.skb.packet.total_length();
+            self.count(chain, None, bytes);
+            return Decided::Accept;
+        }
+        if let Some(decided) = self.chain(chain, 0) {
+            return decided;
+        }
+        let bytes = self.skb.packet.total_length();
+        self.count(chain, None, bytes);
+        let policy = chain.policy.unwrap_or_default();
+        if self.skb.traced {
+            let device = self.output.or(self.input);
+            let _ = self.name(device);
+            if let Some(trace) = self.trace.as_deref_mut() {
+                let event = Event::Policy { table: self.table, chain: chain.clone(), policy, passed: 0 };
+                note(trace, self.now, self.namespace.id, device, self.skb, event);
+            }
+        }
+        if policy == Policy::Drop { Decided::Drop } else { Decided::Accept }
+    }
+}
+
+impl Walk<'_> {
+    pub fn hook(&mut self, namespace: NamespaceId, hook: Hook, skb: &mut Skb, input: Option<LinkId>, output: Option<LinkId>) -> Passed {
+        self.hook_with(namespace, hook, skb, input, output, None, None)
+    }
+
+    /// A hook for a packet that passes through a bridge.
+    pub fn hook_bridged(&mut self, namespace: NamespaceId, hook: Hook, skb: &mut Skb, bridge: LinkId, port: LinkId) -> Passed {
+        let input = (hook == Hook::Forward).then_some(bridge);
+        self.hook_with(namespace, hook, skb, input, Some(bridge), Some(port), None)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub fn hook_with(
+        &mut self,
+        namespace: NamespaceId,
+        hook: Hook,
+        skb: &mut Skb,
+        input: Option<LinkId>,
+        output: Option<LinkId>,
+        physical_out: Option<LinkId>,
+        next_hop: Option<std::net::Ipv4Addr>,
+    ) -> Passed {
+        let Some(ns) = self.net.namespaces.get(namespace.0) else { return Passed::Dropped };
+        if ns.netfilter.is_empty() {
+            return Passed::Accepted;
+        }
+        let tracks = ns.netfilter.tracks();
+        for step in hook.pipeline() {
+            let kind = match step {
+                Step::Track => {
+                    if tracks && !self.track(namespace, skb, input.or(output)) {
+                        return Passed::Dropped;
+                    }
+                    continue;
+                }
+                Step::Confirm => {
+                    if tracks && !self.confirm(namespace, skb, output.or(input)) {
+                        return Passed::Dropped;
+                    }
+                    continue;
+                }
+                Step::Iptables(kind) => *kind,
+            };
+            if kind == TableKind::Nat {
+                if tracks && !self.nat_hook(namespace, hook, skb, input, output, physical_out, next_hop) {
+                    return Passed::Dropped;
+                }
+                continue;
+            }
+            match self.table(namespace, kind, hook, skb, input, output, physical_out, next_hop) {
+                None | Some(Decided::Accept | Decided::Nat(_)) => {}
+                Some(Decided::Drop) => return Passed::Dropped,
+                Some(Decided::Reject(with)) => {
+                    self.reject(namespace, skb, with);
+                    return Passed::Rejected;
+                }
+            }
+        }
+        Passed::Accepted
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn table(
+        &mut self,
+        namespace: NamespaceId,
+        table: TableKind,
+        hook: Hook,
+        skb: &mut Skb,
+        input: Option<LinkId>,
+        output: Option<LinkId>,
+        physical_out: Option<LinkId>,
+        next_hop: Option<std::net::Ipv4Addr>,
+    ) -> Option<Decided> {
+        let chain = self.net.namespaces.get(namespace.0)?.netfilter.table(table)?.builtin(hook)?.clone();
+        let ct_state = skb.ct.as_ref().map_or(CtState::Untracked, |ct| ct.state);
+        let entry = self.entry(namespace, skb);
+        let (dnat, snat) = entry.map_or((false, false), |e| (e.dnat, e.snat));
+        let now = self.now;
+        let ns = self.net.namespaces.get_mut(namespace.0)?;
+        let mut traversal = Traversal {
+            namespace: ns,
+            links: &self.net.links,
+            trace: self.trace.as_deref_mut(),
+            dice: self.dice,
+            skb,
+            now,
+            table,
+            input,
+            output,
+            physical_out,
+            next_hop,
+            ct_state,
+            dnat,
+            snat,
+        };
+        Some(traversal.run(&chain))
+    }
+
+    /// What the nat table's chain of a hook says to a new connection; None for nothing.
+    #[allow(clippy::too_many_arguments)]
+    pub fn nat_rules(
+        &mut self,
+        namespace: NamespaceId,
+        hook: Hook,
+        skb: &mut Skb,
+        input: Option<LinkId>,
+        output: Option<LinkId>,
+        physical_out: Option<LinkId>,
+        next_hop: Option<std::net::Ipv4Addr>,
+    ) -> Result<Option<Manipulation>, ()> {
+        match self.table(namespace, TableKind::Nat, hook, skb, input, output, physical_out, next_hop) {
+            Some(Decided::Nat(manipulation)) => Ok(Some(manipulation)),
+            Some(Decided::Drop | Decided::Reject(_)) => Err(()),
+            None | Some(Decided::Accept) => Ok(None),
+        }
+    }
+}

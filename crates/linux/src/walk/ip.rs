@@ -1,0 +1,292 @@
+//! The IP layer: receiving, routing, forwarding, sending (`net/ipv4`).
+
+use std::net::Ipv4Addr;
+
+use super::engine::{Skb, Walk};
+use super::hooks::Passed;
+use crate::errno::Errno;
+use crate::link::{LinkId, LinkKind, NamespaceId};
+use crate::netfilter::Hook;
+use crate::packet::{Headers, Ipv4, Packet, Protocol, TcpFlags, Transport};
+use crate::route::{Flow, Route, RouteKind};
+use crate::trace::{Event, Phase};
+
+/// Where routing sends a packet that came in.
+#[derive(Clone, Debug)]
+pub(crate) enum Decision {
+    Local,
+    Forward { link: LinkId, next_hop: Ipv4Addr },
+    /// Dropped with an ICMP "destination unreachable" of this code.
+    Unreachable(u8, Event),
+    /// Dropped silently.
+    Drop(Event),
+}
+
+impl Walk<'_> {
+    /// A packet is handed up by a device.
+    pub fn ip_receive(&mut self, namespace: NamespaceId, link: LinkId, mut skb: Box<Skb>) {
+        // In the bridge it has been through PREROUTING already.
+        if !skb.prerouted && self.hook(namespace, Hook::Prerouting, &mut skb, Some(link), None) != Passed::Accepted {
+            return;
+        }
+        skb.prerouted = false;
+        match self.route_input(namespace, link, &skb) {
+            Decision::Local => self.deliver_local(namespace, link, skb),
+            Decision::Forward { link: out, next_hop } => self.forward(namespace, link, out, next_hop, skb),
+            Decision::Unreachable(code, event) => {
+                self.note(namespace, Some(link), &skb, event);
+                self.icmp_error(namespace, &skb, 3, code, 0);
+            }
+            Decision::Drop(event) => self.note(namespace, Some(link), &skb, event),
+        }
+    }
+
+    /// `ip_route_input`
+    pub fn route_input(&mut self, namespace: NamespaceId, input: LinkId, skb: &Skb) -> Decision {
+        let Some(link) = self.link(input) else { return Decision::Drop(Event::NoRoute) };
+        let (conf, loopback) = (link.conf, matches!(link.kind, LinkKind::Loopback));
+        let (src, dst) = (skb.headers().ip.src, skb.headers().ip.dst);
+        let Some(ns) = self.namespace(namespace) else { return Decision::Drop(Event::NoRoute) };
+        if !loopback && !conf.route_localnet && (src.is_loopback() || dst.is_loopback()) || src.is_multicast() || src.is_broadcast() {
+            return Decision::Drop(Event::Martian);
+        }
+        if dst.is_broadcast() || dst.is_multicast() {
+            return Decision::Local;
+        }
+        let found = ns.route(&Flow { dst, src: Some(src), mark: skb.mark, iif: Some(input), oif: None });
+        let Some((&route, table)) = found else {
+            return if conf.forwarding { Decision::Unreachable(0, Event::NoRoute) } else { Decision::Drop(Event::NotForwarding) };
+        };
+        // Packets from own addresses that come in from outside, and, with rp_filter, those whose answer would leave by
+        // another device.
+        if !loopback {
+            if ns.is_local(src) && !conf.accept_local {
+                return Decision::Drop(Event::Martian);
+            }
+            if conf.rp_filter > 0 {
+                let back = ns.route(&Flow { dst: src, src: Some(dst), mark: 0, iif: None, oif: None });
+                let fine = back.is_some_and(|(r, _)| r.kind == RouteKind::Unicast && (conf.rp_filter == 2 || r.dev == Some(input)));
+                if !fine {
+                    return Decision::Drop(Event::Martian);
+                }
+            }
+        }
+        let decision = match route.kind {
+            RouteKind::Local | RouteKind::Broadcast => Decision::Local,
+            _ if !conf.forwarding => return Decision::Drop(Event::NotForwarding),
+            RouteKind::Unicast => match route.dev {
+                Some(link) => Decision::Forward { link, next_hop: route.via.unwrap_or(dst) },
+                None => return Decision::Drop(Event::NoRoute),
+            },
+            RouteKind::Unreachable => return Decision::Unreachable(1, Event::Blackhole { kind: route.kind }),
+            RouteKind::Prohibit => return Decision::Unreachable(13, Event::Blackhole { kind: route.kind }),
+            RouteKind::Blackhole => return Decision::Drop(Event::Blackhole { kind: route.kind }),
+        };
+        if self.notes(skb) {
+            self.note(namespace, route.dev, skb, Event::Routed { route: Box::new(route), table, forwarded: true, source: None });
+        }
+        decision
+    }
+
+    fn deliver_local(&mut self, namespace: NamespaceId, link: LinkId, mut skb: Box<Skb>) {
+        if self.hook(namespace, Hook::Input, &mut skb, Some(link), None) != Passed::Accepted {
+            return;
+        }
+        if let Some(skb) = self.vxlan_receive(namespace, skb) {
+            self.deliver(namespace, link, skb);
+        }
+    }
+
+    /// `ip_forward`
+    fn forward(&mut self, namespace: NamespaceId, input: LinkId, output: LinkId, next_hop: Ipv4Addr, mut skb: Box<Skb>) {
+        if skb.headers().ip.ttl <= 1 {
+            self.note(namespace, Some(input), &skb, Event::TtlExceeded);
+            self.icmp_error(namespace, &skb, 11, 0, 0);
+            return;
+        }
+        let mtu = self.mtu_towards(namespace, output, skb.headers().ip.dst);
+        if skb.packet.total_length() > mtu && skb.headers().ip.df {
+            self.note(namespace, Some(output), &skb, Event::TooBig { mtu });
+            self.icmp_error(namespace, &skb, 3, 4, mtu.min(0xffff) as u16);
+            return;
+        }
+        skb.packet.headers.ip.ttl -= 1;
+        if self.hook(namespace, Hook::Forward, &mut skb, Some(input), Some(output)) != Passed::Accepted {
+            return;
+        }
+        self.output(namespace, output, next_hop, skb);
+    }
+
+    fn mtu_towards(&self, namespace: NamespaceId, link: LinkId, dst: Ipv4Addr) -> u32 {
+        let mtu = self.link(link).map_or(1500, |l| l.mtu);
+        let learned = self.namespace(namespace).and_then(|n| n.path_mtu.get(&dst)).copied();
+        learned.map_or(mtu, |l| l.min(mtu))
+    }
+
+    /// POSTROUTING and out (`ip_output`, `ip_finish_output2`).
+    fn output(&mut self, namespace: NamespaceId, link: LinkId, next_hop: Ipv4Addr, mut skb: Box<Skb>) {
+        if self.hook_with(namespace, Hook::Postrouting, &mut skb, None, Some(link), None, Some(next_hop)) != Passed::Accepted {
+            return;
+        }
+        self.to_neighbour(namespace, link, next_hop, skb, false);
+    }
+
+    /// The route of a packet made here.
+    fn route_output(&self, namespace: NamespaceId, flow: &Flow) -> Result<(Route, u32), Errno> {
+        let ns = self.namespace(namespace).ok_or(Errno::ENETUNREACH)?;
+        let (route, table) = ns.route(flow).ok_or(Errno::ENETUNREACH)?;
+        match route.kind {
+            RouteKind::Blackhole => Err(Errno::EINVAL),
+            RouteKind::Unreachable => Err(Errno::EHOSTUNREACH),
+            RouteKind::Prohibit => Err(Errno::EACCES),
+            _ => Ok((*route, table)),
+        }
+    }
+
+    /// The source address that a packet to somewhere would have.
+    pub fn source_for(&self, namespace: NamespaceId, dst: Ipv4Addr) -> Result<Ipv4Addr, Errno> {
+        let (route, _) = self.route_output(namespace, &Flow::to(dst))?;
+        if route.kind == RouteKind::Local && route.destination.prefix_len() == 32 {
+            return Ok(dst);
+        }
+        if let Some(source) = route.source {
+            return Ok(source);
+        }
+        let link = route.dev.and_then(|d| self.link(d)).ok_or(Errno::ENETUNREACH)?;
+        let own = link.select_address(Some(route.via.unwrap_or(dst)));
+        // A device without address borrows one of another (inet_select_addr looks at all).
+        own.or_else(|| {
+            let mut links = self.namespace(namespace)?.links.iter().filter_map(|l| self.link(*l));
+            links.find_map(|l| l.select_address(None))
+        })
+        .ok_or(Errno::EADDRNOTAVAIL)
+    }
+
+    /// Sends a packet made here. Errors: no route; EPERM where the own OUTPUT chain drops or rejects it.
+    pub fn send_local(&mut self, namespace: NamespaceId, mut skb: Box<Skb>, oif: Option<LinkId>) -> Result<(), Errno> {
+        let flow = |skb: &Skb| Flow { dst: skb.headers().ip.dst, src: Some(skb.headers().ip.src), mark: skb.mark, iif: None, oif };
+        let (mut route, table) = match self.route_output(namespace, &flow(&skb)) {
+            Ok(found) => found,
+            Err(errno) => {
+                self.note(namespace, None, &skb, Event::NoRoute);
+                return Err(errno);
+            }
+        };
+        if self.notes(&skb) {
+            let source = Some(skb.headers().ip.src);
+            self.note(namespace, self.out_device(namespace, &route), &skb, Event::Routed { route: Box::new(route), table, forwarded: false, source });
+        }
+        let Some(mut link) = self.out_device(namespace, &route) else { return Err(Errno::ENETUNREACH) };
+        if let Some(ns) = self.namespace_mut(namespace) {
+            ns.packet_id = ns.packet_id.wrapping_add(1);
+            skb.packet.headers.ip.id = ns.packet_id;
+        }
+        let before = (skb.headers().ip.src, skb.headers().ip.dst, skb.mark);
+        if self.hook(namespace, Hook::Output, &mut skb, None, Some(link)) != Passed::Accepted {
+            self.note(namespace, Some(link), &skb, Event::Denied);
+            return Err(Errno::EPERM);
+        }
+        if before != (skb.headers().ip.src, skb.headers().ip.dst, skb.mark) {
+            // ip_route_me_harder
+            let (again, table) = self.route_output(namespace, &flow(&skb))?;
+            route = again;
+            link = self.out_device(namespace, &route).ok_or(Errno::ENETUNREACH)?;
+            if self.notes(&skb) {
+                self.note(namespace, Some(link), &skb, Event::Routed { route: Box::new(route), table, forwarded: false, source: None });
+            }
+        }
+        let dst = skb.headers().ip.dst;
+        let mtu = self.mtu_towards(namespace, link, dst);
+        if skb.packet.total_length() > mtu && skb.headers().ip.df {
+            self.note(namespace, Some(link), &skb, Event::TooBig { mtu });
+            return Err(Errno::EMSGSIZE);
+        }
+        self.output(namespace, link, route.via.unwrap_or(dst), skb);
+        Ok(())
+    }
+
+    /// The device that a route leads to: `lo` for own addresses.
+    fn out_device(&self, namespace: NamespaceId, route: &Route) -> Option<LinkId> {
+        if route.kind == RouteKind::Local {
+            let ns = self.namespace(namespace)?;
+            return ns.links.iter().copied().find(|l| self.link(*l).is_some_and(|l| matches!(l.kind, LinkKind::Loopback)));
+        }
+        route.dev
+    }
+
+    /// Tells a packet's sender by ICMP what became of it. `extra` is the MTU of "fragmentation needed".
+    pub fn icmp_error(&mut self, namespace: NamespaceId, about: &Skb, kind: u8, code: u8, extra: u16) {
+        let headers = *about.headers();
+        // Never about ICMP errors, broadcasts or other than first packets of nothing.
+        let error = matches!(headers.l4, Transport::Icmp { kind, .. } if !matches!(kind, 0 | 8));
+        if error || headers.ip.dst.is_broadcast() || headers.ip.dst.is_multicast() || headers.ip.src.is_unspecified() {
+            return;
+        }
+        let own = self.namespace(namespace).is_some_and(|n| n.is_local(headers.ip.dst));
+        let source = if own { Ok(headers.ip.dst) } else { self.source_for(namespace, headers.ip.src) };
+        let Ok(source) = source else { return };
+        let ip = Ipv4 { src: source, dst: headers.ip.src, ttl: 64, protocol: Protocol::ICMP, id: 0, df: false };
+        let l4 = Transport::Icmp { kind, code, id: 0, seq: extra };
+        let mut packet = Packet::new(Headers { eth: Default::default(), ip, l4 });
+        packet.length = 28.max(about.packet.total_length().min(548));
+        packet.quoted = Some(Box::new(headers));
+        let mut skb = self.answer_to(about, packet);
+        skb.ct = related(about);
+        self.note(namespace, about.in_link, &skb, Event::IcmpError { kind, code, to: headers.ip.src });
+        let _ = self.send_local(namespace, skb, None);
+    }
+
+    /// A packet that answers another: the other way, traced if that was.
+    pub fn answer_to(&self, about: &Skb, packet: Packet) -> Box<Skb> {
+        let phase = match about.phase {
+            Phase::Request => Phase::Reply,
+            Phase::Reply => Phase::Request,
+        };
+        Box::new(Skb::new(packet, phase, about.traced))
+    }
+
+    /// `-j REJECT`
+    pub fn reject(&mut self, namespace: NamespaceId, skb: &Skb, with: crate::netfilter::RejectWith) {
+        if let Some(code) = with.icmp_code() {
+            self.icmp_error(namespace, skb, 3, code, 0);
+            return;
+        }
+        let headers = *skb.headers();
+        let Transport::Tcp { sport, dport, flags, seq, ack } = headers.l4 else { return };
+        if flags.has(TcpFlags::RST) {
+            return;
+        }
+        let reset = reset_for(sport, dport, flags, seq, ack, skb.packet.length);
+        let ip = Ipv4 { src: headers.ip.dst, dst: headers.ip.src, ttl: 64, protocol: Protocol::TCP, id: 0, df: true };
+        let mut answer = self.answer_to(skb, Packet::new(Headers { eth: Default::default(), ip, l4: reset }));
+        answer.ct = related(skb).map(|mut ct| {
+            ct.state = crate::netfilter::evaluate::CtState::Established;
+            ct
+        });
+        let _ = self.send_local(namespace, answer, None);
+    }
+}
+
+/// The reset that answers a segment (RFC 9293, 3.5.2).
+pub(crate) fn reset_for(sport: u16, dport: u16, flags: TcpFlags, seq: u32, ack: u32, length: u32) -> Transport {
+    let (flags, seq, ack) = if flags.has(TcpFlags::ACK) {
+        (TcpFlags::RST, ack, 0)
+    } else {
+        (TcpFlags::RST_ACK, 0, seq.wrapping_add(length).wrapping_add(u32::from(flags.has(TcpFlags::SYN))))
+    };
+    Transport::Tcp { sport: dport, dport: sport, flags, seq, ack }
+}
+
+/// What an error or reset inherits of the packet that it is about (`nf_ct_attach`).
+fn related(about: &Skb) -> Option<super::engine::Tracked> {
+    let ct = about.ct.as_ref()?;
+    if ct.id.is_none() && ct.new.is_none() {
+        return None;
+    }
+    Some(super::engine::Tracked {
+        state: crate::netfilter::evaluate::CtState::Related,
+        direction: ct.direction.other(),
+        id: ct.id,
+        new: ct.new.clone(),
+    })
+}
