@@ -21,10 +21,6 @@ impl<'a> Arguments<'a> {
         Some(word)
     }
 
-    pub fn peek(&self) -> Option<&'a str> {
-        self.words.get(self.at).map(String::as_str)
-    }
-
     /// The word that an option needs after it.
     pub fn value(&mut self, option: &str) -> Result<&'a str, String> {
         self.next()

@@ -15,8 +15,17 @@ pub(crate) const SECOND: Time = Time::from_millis(1024);
 impl Walk<'_> {
     /// Sends a packet to a neighbour on a device, asking for its address first where that is not known. A `bridged`
     /// packet goes on inside the bridge.
-    pub fn to_neighbour(&mut self, namespace: NamespaceId, link: LinkId, address: Ipv4Addr, mut skb: Box<Skb>, bridged: bool) {
-        let Some(device) = self.link(link) else { return };
+    pub fn to_neighbour(
+        &mut self,
+        namespace: NamespaceId,
+        link: LinkId,
+        address: Ipv4Addr,
+        mut skb: Box<Skb>,
+        bridged: bool,
+    ) {
+        let Some(device) = self.link(link) else {
+            return;
+        };
         let mac = device.mac;
         if matches!(device.kind, LinkKind::Loopback) {
             skb.packet.headers.eth = crate::packet::Ethernet::default();
@@ -24,16 +33,29 @@ impl Walk<'_> {
             return;
         }
         if address.is_broadcast() || address.is_multicast() {
-            skb.packet.headers.eth = crate::packet::Ethernet { src: mac, dst: Mac::BROADCAST };
+            skb.packet.headers.eth = crate::packet::Ethernet {
+                src: mac,
+                dst: Mac::BROADCAST,
+            };
             self.transmit(link, Frame::Ip(skb));
             return;
         }
         let now = self.now;
-        let Some(ns) = self.namespace(namespace) else { return };
+        let Some(ns) = self.namespace(namespace) else {
+            return;
+        };
         let known = ns.neighbours.get(&(link, address)).copied();
         let state = known.map(|n| n.state_at(now));
         let usable = match (known, state) {
-            (Some(n), Some(NeighbourState::Permanent | NeighbourState::Noarp | NeighbourState::Reachable | NeighbourState::Stale)) => n.mac,
+            (
+                Some(n),
+                Some(
+                    NeighbourState::Permanent
+                    | NeighbourState::Noarp
+                    | NeighbourState::Reachable
+                    | NeighbourState::Stale,
+                ),
+            ) => n.mac,
             (Some(n), Some(NeighbourState::Delay)) if now <= n.since + Neighbour::DELAY => n.mac,
             _ => None,
         };
@@ -41,15 +63,33 @@ impl Walk<'_> {
             if state == Some(NeighbourState::Stale)
                 && let Some(ns) = self.namespace_mut(namespace)
             {
-                ns.set_neighbour(link, address, Neighbour { mac: Some(dst), state: NeighbourState::Delay, since: now });
+                ns.set_neighbour(
+                    link,
+                    address,
+                    Neighbour {
+                        mac: Some(dst),
+                        state: NeighbourState::Delay,
+                        since: now,
+                    },
+                );
             }
             if self.notes(&skb) {
-                self.note(namespace, Some(link), &skb, Event::NeighbourKnown { address, mac: dst });
+                self.note(
+                    namespace,
+                    Some(link),
+                    &skb,
+                    Event::NeighbourKnown { address, mac: dst },
+                );
             }
             self.send_to_mac(link, mac, dst, skb, bridged);
             return;
         }
-        self.note(namespace, Some(link), &skb, Event::NeighbourWaiting { address });
+        self.note(
+            namespace,
+            Some(link),
+            &skb,
+            Event::NeighbourWaiting { address },
+        );
         let waiting = self.waiting.entry((link, address)).or_default();
         waiting.push(Waiting { skb, bridged });
         if waiting.len() > 1 {
@@ -61,10 +101,25 @@ impl Walk<'_> {
             _ => now,
         };
         if let Some(ns) = self.namespace_mut(namespace) {
-            ns.set_neighbour(link, address, Neighbour { mac: None, state: NeighbourState::Incomplete, since });
+            ns.set_neighbour(
+                link,
+                address,
+                Neighbour {
+                    mac: None,
+                    state: NeighbourState::Incomplete,
+                    since,
+                },
+            );
         }
         let attempt = ((now - since).0 / SECOND.0) as u32 + 1;
-        self.set_timer(SECOND, Timer::Neighbour { link, address, attempt });
+        self.set_timer(
+            SECOND,
+            Timer::Neighbour {
+                link,
+                address,
+                attempt,
+            },
+        );
         self.ask(namespace, link, address);
     }
 
@@ -79,69 +134,162 @@ impl Walk<'_> {
     }
 
     fn ask(&mut self, namespace: NamespaceId, link: LinkId, target: Ipv4Addr) {
-        let Some(device) = self.link(link) else { return };
+        let Some(device) = self.link(link) else {
+            return;
+        };
         let sender_mac = device.mac;
         // arp_announce=0: the packet's own source if it is local, else the device's address.
-        let first = self.waiting.get(&(link, target)).and_then(|w| w.first()).map(|w| w.skb.headers().ip.src);
-        let own = first.filter(|src| self.namespace(namespace).is_some_and(|ns| ns.is_local(*src)));
-        let sender = own.or_else(|| device.select_address(Some(target))).unwrap_or(Ipv4Addr::UNSPECIFIED);
-        self.transmit(link, Frame::Arp(Arp { eth_dst: Mac::BROADCAST, request: true, sender_mac, sender, target }));
+        let first = self
+            .waiting
+            .get(&(link, target))
+            .and_then(|w| w.first())
+            .map(|w| w.skb.headers().ip.src);
+        let own = first.filter(|src| {
+            self.namespace(namespace)
+                .is_some_and(|ns| ns.is_local(*src))
+        });
+        let sender = own
+            .or_else(|| device.select_address(Some(target)))
+            .unwrap_or(Ipv4Addr::UNSPECIFIED);
+        self.transmit(
+            link,
+            Frame::Arp(Arp {
+                eth_dst: Mac::BROADCAST,
+                request: true,
+                sender_mac,
+                sender,
+                target,
+            }),
+        );
     }
 
     /// A second has passed without an answer.
     pub fn neighbour_timer(&mut self, link: LinkId, address: Ipv4Addr, attempt: u32) {
-        let Some(namespace) = self.link(link).map(|l| l.namespace) else { return };
+        let Some(namespace) = self.link(link).map(|l| l.namespace) else {
+            return;
+        };
         if !self.waiting.contains_key(&(link, address)) {
             return;
         }
         if attempt < Neighbour::TRIES {
-            self.set_timer(SECOND, Timer::Neighbour { link, address, attempt: attempt + 1 });
+            self.set_timer(
+                SECOND,
+                Timer::Neighbour {
+                    link,
+                    address,
+                    attempt: attempt + 1,
+                },
+            );
             self.ask(namespace, link, address);
             return;
         }
         let now = self.now;
         if let Some(ns) = self.namespace_mut(namespace) {
-            ns.set_neighbour(link, address, Neighbour { mac: None, state: NeighbourState::Failed, since: now });
+            ns.set_neighbour(
+                link,
+                address,
+                Neighbour {
+                    mac: None,
+                    state: NeighbourState::Failed,
+                    since: now,
+                },
+            );
         }
         for waiting in self.waiting.remove(&(link, address)).unwrap_or_default() {
-            self.note(namespace, Some(link), &waiting.skb, Event::NeighbourFailed { address });
+            self.note(
+                namespace,
+                Some(link),
+                &waiting.skb,
+                Event::NeighbourFailed { address },
+            );
             // dst_link_failure: the sender is told that the host cannot be reached.
             self.icmp_error(namespace, &waiting.skb, 3, 1, 0);
         }
     }
 
     pub fn arp_receive(&mut self, namespace: NamespaceId, link: LinkId, arp: Arp) {
-        let Some(device) = self.link(link) else { return };
+        let Some(device) = self.link(link) else {
+            return;
+        };
         let mac = device.mac;
         let now = self.now;
-        let Some(ns) = self.net.namespaces.get(namespace.0) else { return };
+        let Some(ns) = self.net.namespaces.get(namespace.0) else {
+            return;
+        };
         let known = ns.neighbours.get(&(link, arp.sender)).copied();
-        let fixed = known.is_some_and(|n| matches!(n.state, NeighbourState::Permanent | NeighbourState::Noarp));
+        let fixed = known
+            .is_some_and(|n| matches!(n.state, NeighbourState::Permanent | NeighbourState::Noarp));
         if arp.request {
             if !ns.is_local(arp.target) {
                 return;
             }
-            let same = known.is_some_and(|n| n.mac == Some(arp.sender_mac) && matches!(n.state_at(now), NeighbourState::Reachable | NeighbourState::Delay | NeighbourState::Stale));
+            let same = known.is_some_and(|n| {
+                n.mac == Some(arp.sender_mac)
+                    && matches!(
+                        n.state_at(now),
+                        NeighbourState::Reachable | NeighbourState::Delay | NeighbourState::Stale
+                    )
+            });
             if !fixed && !same && !arp.sender.is_unspecified() {
-                self.learn_neighbour(namespace, link, arp.sender, arp.sender_mac, NeighbourState::Stale);
+                self.learn_neighbour(
+                    namespace,
+                    link,
+                    arp.sender,
+                    arp.sender_mac,
+                    NeighbourState::Stale,
+                );
             }
-            let answer = Arp { eth_dst: arp.sender_mac, request: false, sender_mac: mac, sender: arp.target, target: arp.sender };
+            let answer = Arp {
+                eth_dst: arp.sender_mac,
+                request: false,
+                sender_mac: mac,
+                sender: arp.target,
+                target: arp.sender,
+            };
             self.transmit(link, Frame::Arp(answer));
         } else if known.is_some() && !fixed {
-            self.learn_neighbour(namespace, link, arp.sender, arp.sender_mac, NeighbourState::Reachable);
+            self.learn_neighbour(
+                namespace,
+                link,
+                arp.sender,
+                arp.sender_mac,
+                NeighbourState::Reachable,
+            );
         }
     }
 
-    fn learn_neighbour(&mut self, namespace: NamespaceId, link: LinkId, address: Ipv4Addr, mac: Mac, state: NeighbourState) {
+    fn learn_neighbour(
+        &mut self,
+        namespace: NamespaceId,
+        link: LinkId,
+        address: Ipv4Addr,
+        mac: Mac,
+        state: NeighbourState,
+    ) {
         let since = self.now;
         if let Some(ns) = self.namespace_mut(namespace) {
-            ns.set_neighbour(link, address, Neighbour { mac: Some(mac), state, since });
+            ns.set_neighbour(
+                link,
+                address,
+                Neighbour {
+                    mac: Some(mac),
+                    state,
+                    since,
+                },
+            );
         }
-        let Some(waiting) = self.waiting.remove(&(link, address)) else { return };
+        let Some(waiting) = self.waiting.remove(&(link, address)) else {
+            return;
+        };
         self.cancel_timers(|t| matches!(t, Timer::Neighbour { link: l, address: a, .. } if *l == link && *a == address));
         let own = self.link(link).map(|l| l.mac).unwrap_or_default();
         for w in waiting {
-            self.note(namespace, Some(link), &w.skb, Event::NeighbourAsked { address, mac });
+            self.note(
+                namespace,
+                Some(link),
+                &w.skb,
+                Event::NeighbourAsked { address, mac },
+            );
             self.send_to_mac(link, own, mac, w.skb, w.bridged);
         }
     }

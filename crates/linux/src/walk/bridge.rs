@@ -21,7 +21,9 @@ enum To {
 impl Walk<'_> {
     /// A frame comes in by a port.
     pub fn bridge_input(&mut self, bridge: LinkId, port: LinkId, frame: Frame) {
-        let Some(link) = self.link(bridge).filter(|l| l.up) else { return };
+        let Some(link) = self.link(bridge).filter(|l| l.up) else {
+            return;
+        };
         let namespace = link.namespace;
         let source = match &frame {
             Frame::Ip(skb) => skb.headers().eth.src,
@@ -29,24 +31,26 @@ impl Walk<'_> {
         };
         self.learn(bridge, port, source);
         match frame {
-            Frame::Arp(arp) => {
-                match self.bridge_lookup(bridge, port, arp.eth_dst) {
-                    To::Local => self.arp_receive(namespace, bridge, arp),
-                    To::Port(to) if to != port || self.hairpin(to) => self.transmit(to, Frame::Arp(arp)),
-                    To::Port(_) => {}
-                    To::Flood => {
-                        for to in self.flood_ports(bridge, Some(port)) {
-                            self.transmit(to, Frame::Arp(arp));
-                        }
-                        if arp.eth_dst.is_group() {
-                            self.arp_receive(namespace, bridge, arp);
-                        }
+            Frame::Arp(arp) => match self.bridge_lookup(bridge, port, arp.eth_dst) {
+                To::Local => self.arp_receive(namespace, bridge, arp),
+                To::Port(to) if to != port || self.hairpin(to) => {
+                    self.transmit(to, Frame::Arp(arp))
+                }
+                To::Port(_) => {}
+                To::Flood => {
+                    for to in self.flood_ports(bridge, Some(port)) {
+                        self.transmit(to, Frame::Arp(arp));
+                    }
+                    if arp.eth_dst.is_group() {
+                        self.arp_receive(namespace, bridge, arp);
                     }
                 }
-            }
+            },
             Frame::Ip(mut skb) => {
                 skb.in_link = Some(port);
-                let seen = self.namespace(namespace).is_some_and(|n| n.bridge_nf && !(n.netfilter.is_empty() && !n.netfilter.tracks()));
+                let seen = self.namespace(namespace).is_some_and(|n| {
+                    n.bridge_nf && !(n.netfilter.is_empty() && !n.netfilter.tracks())
+                });
                 if !seen {
                     self.bridge_finish(namespace, bridge, port, skb);
                     return;
@@ -54,9 +58,18 @@ impl Walk<'_> {
                 skb.physical_in = Some(port);
                 let before = skb.headers().ip.dst;
                 if self.notes(&skb) {
-                    self.note(namespace, Some(port), &skb, Event::BridgeNetfilter { hook: Hook::Prerouting });
+                    self.note(
+                        namespace,
+                        Some(port),
+                        &skb,
+                        Event::BridgeNetfilter {
+                            hook: Hook::Prerouting,
+                        },
+                    );
                 }
-                if self.hook(namespace, Hook::Prerouting, &mut skb, Some(bridge), None) != Passed::Accepted {
+                if self.hook(namespace, Hook::Prerouting, &mut skb, Some(bridge), None)
+                    != Passed::Accepted
+                {
                     return;
                 }
                 skb.prerouted = true;
@@ -71,7 +84,13 @@ impl Walk<'_> {
 
     /// PREROUTING gave a bridged packet a new destination (`br_nf_pre_routing_finish`): routing says whether it stays
     /// in the bridge.
-    fn bridged_dnat(&mut self, namespace: NamespaceId, bridge: LinkId, port: LinkId, mut skb: Box<Skb>) {
+    fn bridged_dnat(
+        &mut self,
+        namespace: NamespaceId,
+        bridge: LinkId,
+        port: LinkId,
+        mut skb: Box<Skb>,
+    ) {
         match self.route_input(namespace, bridge, &skb) {
             Decision::Forward { link, next_hop } if link == bridge => {
                 skb.in_link = Some(port);
@@ -88,25 +107,43 @@ impl Walk<'_> {
     /// A bridged packet whose neighbour is known now goes on to the neighbour's port.
     pub fn bridge_forward(&mut self, bridge: LinkId, skb: Box<Skb>) {
         let Some(port) = skb.physical_in else { return };
-        let Some(namespace) = self.link(bridge).map(|l| l.namespace) else { return };
+        let Some(namespace) = self.link(bridge).map(|l| l.namespace) else {
+            return;
+        };
         self.bridge_finish(namespace, bridge, port, skb);
     }
 
     /// Where to (`br_handle_frame_finish`).
-    fn bridge_finish(&mut self, namespace: NamespaceId, bridge: LinkId, port: LinkId, mut skb: Box<Skb>) {
+    fn bridge_finish(
+        &mut self,
+        namespace: NamespaceId,
+        bridge: LinkId,
+        port: LinkId,
+        mut skb: Box<Skb>,
+    ) {
         let dst = skb.headers().eth.dst;
         match self.bridge_lookup(bridge, port, dst) {
             To::Local => self.bridge_local(namespace, bridge, skb),
             To::Port(to) => {
                 if self.notes(&skb) {
-                    self.note(namespace, Some(bridge), &skb, Event::BridgeForward { port: to });
+                    self.note(
+                        namespace,
+                        Some(bridge),
+                        &skb,
+                        Event::BridgeForward { port: to },
+                    );
                 }
                 self.bridge_port(namespace, bridge, port, to, skb);
             }
             To::Flood => {
                 let ports = self.flood_ports(bridge, Some(port));
                 if self.notes(&skb) {
-                    self.note(namespace, Some(bridge), &skb, Event::BridgeFlood { ports: ports.len() });
+                    self.note(
+                        namespace,
+                        Some(bridge),
+                        &skb,
+                        Event::BridgeFlood { ports: ports.len() },
+                    );
                 }
                 let up = dst.is_group();
                 for to in ports {
@@ -130,14 +167,28 @@ impl Walk<'_> {
     }
 
     /// Out by one port, through FORWARD and POSTROUTING if netfilter looks at bridged packets.
-    fn bridge_port(&mut self, namespace: NamespaceId, bridge: LinkId, from: LinkId, to: LinkId, mut skb: Box<Skb>) {
+    fn bridge_port(
+        &mut self,
+        namespace: NamespaceId,
+        bridge: LinkId,
+        from: LinkId,
+        to: LinkId,
+        mut skb: Box<Skb>,
+    ) {
         if from == to && !self.hairpin(to) {
             self.note(namespace, Some(to), &skb, Event::NoHairpin { port: to });
             return;
         }
         if skb.prerouted {
             if self.notes(&skb) {
-                self.note(namespace, Some(to), &skb, Event::BridgeNetfilter { hook: Hook::Forward });
+                self.note(
+                    namespace,
+                    Some(to),
+                    &skb,
+                    Event::BridgeNetfilter {
+                        hook: Hook::Forward,
+                    },
+                );
             }
             for hook in [Hook::Forward, Hook::Postrouting] {
                 if self.hook_bridged(namespace, hook, &mut skb, bridge, to) != Passed::Accepted {
@@ -155,7 +206,9 @@ impl Walk<'_> {
 
     /// The namespace itself sends by its bridge.
     pub fn bridge_transmit(&mut self, bridge: LinkId, frame: Frame) {
-        let Some(namespace) = self.link(bridge).map(|l| l.namespace) else { return };
+        let Some(namespace) = self.link(bridge).map(|l| l.namespace) else {
+            return;
+        };
         let dst = match &frame {
             Frame::Ip(skb) => skb.headers().eth.dst,
             Frame::Arp(arp) => arp.eth_dst,
@@ -190,13 +243,24 @@ impl Walk<'_> {
         if mac.is_group() || mac == Mac::ZERO || !self.link(port).is_some_and(|l| l.port.learning) {
             return;
         }
-        let Some(known) = self.link(bridge).and_then(Link::bridge) else { return };
+        let Some(known) = self.link(bridge).and_then(Link::bridge) else {
+            return;
+        };
         // An entry less than a second old is as good as new: it is not written again.
-        if known.fdb.get(&mac).is_some_and(|e| e.is_static || (e.port == port && now - e.updated < Time::from_secs(1))) {
+        if known.fdb.get(&mac).is_some_and(|e| {
+            e.is_static || (e.port == port && now - e.updated < Time::from_secs(1))
+        }) {
             return;
         }
         if let Some(bridge) = self.net.links.get_mut(bridge.0).and_then(Link::bridge_mut) {
-            bridge.fdb.insert(mac, FdbEntry { port, is_static: false, updated: now });
+            bridge.fdb.insert(
+                mac,
+                FdbEntry {
+                    port,
+                    is_static: false,
+                    updated: now,
+                },
+            );
         }
     }
 
@@ -220,15 +284,28 @@ impl Walk<'_> {
     }
 
     fn flood_ports(&self, bridge: LinkId, except: Option<LinkId>) -> Vec<LinkId> {
-        let Some(bridge) = self.link(bridge).and_then(Link::bridge) else { return Vec::new() };
-        let open = |p: &LinkId| self.link(*p).is_some_and(|l| l.up && (Some(*p) != except || l.port.hairpin));
+        let Some(bridge) = self.link(bridge).and_then(Link::bridge) else {
+            return Vec::new();
+        };
+        let open = |p: &LinkId| {
+            self.link(*p)
+                .is_some_and(|l| l.up && (Some(*p) != except || l.port.hairpin))
+        };
         bridge.ports.iter().copied().filter(open).collect()
     }
 
     /// Makes a bridge know an address as if it had announced itself (a gratuitous ARP of a CNI plugin).
     pub fn announce(&mut self, link: LinkId, sender: Ipv4Addr) {
-        let Some(device) = self.link(link) else { return };
-        let arp = super::engine::Arp { eth_dst: Mac::BROADCAST, request: true, sender_mac: device.mac, sender, target: sender };
+        let Some(device) = self.link(link) else {
+            return;
+        };
+        let arp = super::engine::Arp {
+            eth_dst: Mac::BROADCAST,
+            request: true,
+            sender_mac: device.mac,
+            sender,
+            target: sender,
+        };
         self.transmit(link, Frame::Arp(arp));
         self.run();
     }

@@ -62,7 +62,10 @@ pub(crate) struct Session {
 /// Address and "port" (an echo's identifier) of the side that sent.
 fn from_to(headers: &Headers) -> (SocketAddrV4, SocketAddrV4) {
     match headers.l4 {
-        Transport::Icmp { id, .. } => (SocketAddrV4::new(headers.ip.src, id), SocketAddrV4::new(headers.ip.dst, id)),
+        Transport::Icmp { id, .. } => (
+            SocketAddrV4::new(headers.ip.src, id),
+            SocketAddrV4::new(headers.ip.dst, id),
+        ),
         _ => (headers.source(), headers.destination()),
     }
 }
@@ -70,18 +73,34 @@ fn from_to(headers: &Headers) -> (SocketAddrV4, SocketAddrV4) {
 impl Session {
     pub fn new(namespace: NamespaceId, headers: &Headers, token: u64) -> Session {
         let (remote, local) = from_to(headers);
-        Session { namespace, protocol: headers.ip.protocol, local, remote, token, received: 0, answered: false, closed: false }
+        Session {
+            namespace,
+            protocol: headers.ip.protocol,
+            local,
+            remote,
+            token,
+            received: 0,
+            answered: false,
+            closed: false,
+        }
     }
 
     pub fn is_for(&self, namespace: NamespaceId, headers: &Headers) -> bool {
         let (from, to) = from_to(headers);
-        self.namespace == namespace && self.protocol == headers.ip.protocol && self.protocol != Protocol::ICMP && self.remote == from && self.local == to
+        self.namespace == namespace
+            && self.protocol == headers.ip.protocol
+            && self.protocol != Protocol::ICMP
+            && self.remote == from
+            && self.local == to
     }
 
     /// Is this the header of a packet that it sent?
     pub fn sent(&self, namespace: NamespaceId, quoted: &Headers) -> bool {
         let (from, to) = from_to(quoted);
-        self.namespace == namespace && self.protocol == quoted.ip.protocol && self.local == from && self.remote == to
+        self.namespace == namespace
+            && self.protocol == quoted.ip.protocol
+            && self.local == from
+            && self.remote == to
     }
 }
 
@@ -100,32 +119,64 @@ impl Client {
     pub fn is_for(&self, namespace: NamespaceId, headers: &Headers) -> bool {
         let (from, to) = from_to(headers);
         let echo = !matches!(headers.l4, Transport::Icmp { kind: 8, .. });
-        self.request.from == namespace && self.request.protocol == headers.ip.protocol && echo && from == self.remote() && to == self.local
+        self.request.from == namespace
+            && self.request.protocol == headers.ip.protocol
+            && echo
+            && from == self.remote()
+            && to == self.local
     }
 
     pub fn sent(&self, namespace: NamespaceId, quoted: &Headers) -> bool {
         let (from, to) = from_to(quoted);
-        self.request.from == namespace && self.request.protocol == quoted.ip.protocol && from == self.local && to == self.remote()
+        self.request.from == namespace
+            && self.request.protocol == quoted.ip.protocol
+            && from == self.local
+            && to == self.remote()
     }
 }
 
 impl Walk<'_> {
     /// Sends one packet of the client's. `first`: a SYN, datagram or echo.
     fn client_send(&mut self, flags: TcpFlags, length: u32, first: bool) -> Result<(), Errno> {
-        let Some(client) = &self.client else { return Ok(()) };
+        let Some(client) = &self.client else {
+            return Ok(());
+        };
         let request = &client.request;
         let (sport, dport) = (client.local.port(), request.dst.port());
         let l4 = match request.protocol {
-            Protocol::TCP => Transport::Tcp { sport, dport, flags, seq: client.seq, ack: 0 },
+            Protocol::TCP => Transport::Tcp {
+                sport,
+                dport,
+                flags,
+                seq: client.seq,
+                ack: 0,
+            },
             Protocol::UDP => Transport::Udp { sport, dport },
-            Protocol::ICMP => Transport::Icmp { kind: 8, code: 0, id: sport, seq: 1 },
+            Protocol::ICMP => Transport::Icmp {
+                kind: 8,
+                code: 0,
+                id: sport,
+                seq: 1,
+            },
             Protocol::SCTP => Transport::Sctp { sport, dport },
             _ => Transport::Other,
         };
         let ttl = if request.ttl == 0 { 64 } else { request.ttl };
-        let df = request.protocol == Protocol::TCP || request.protocol == Protocol::UDP && length <= 1400;
-        let ip = Ipv4 { src: *client.local.ip(), dst: *request.dst.ip(), ttl, protocol: request.protocol, id: 0, df };
-        let mut packet = Packet::new(Headers { eth: Default::default(), ip, l4 });
+        let df = request.protocol == Protocol::TCP
+            || request.protocol == Protocol::UDP && length <= 1400;
+        let ip = Ipv4 {
+            src: *client.local.ip(),
+            dst: *request.dst.ip(),
+            ttl,
+            protocol: request.protocol,
+            id: 0,
+            df,
+        };
+        let mut packet = Packet::new(Headers {
+            eth: Default::default(),
+            ip,
+            l4,
+        });
         packet.length = length;
         packet.data = if first { None } else { request.data.clone() };
         let traced = self.trace.as_deref().is_some_and(|t| first || t.everything);
@@ -147,7 +198,11 @@ impl Walk<'_> {
     /// The first packet, and again every time the wait is over.
     fn client_ask(&mut self, count: u32) {
         let Some(client) = &self.client else { return };
-        let (protocol, length, resend) = (client.request.protocol, client.request.request, client.request.resend);
+        let (protocol, length, resend) = (
+            client.request.protocol,
+            client.request.request,
+            client.request.resend,
+        );
         let tcp = protocol == Protocol::TCP;
         if tcp {
             // 1, 2, 3, 4, 5, 7, 11, 19 … s
@@ -156,7 +211,11 @@ impl Walk<'_> {
         } else if let Some(after) = resend {
             self.set_timer(after, Timer::Resend(count + 1));
         }
-        let sent = if tcp { self.client_send(TcpFlags::SYN, 0, true) } else { self.client_send(TcpFlags(0), length, true) };
+        let sent = if tcp {
+            self.client_send(TcpFlags::SYN, 0, true)
+        } else {
+            self.client_send(TcpFlags(0), length, true)
+        };
         match sent {
             Ok(()) => {}
             // A TCP socket sends its SYN again; the error of a datagram is its sender's.
@@ -172,7 +231,10 @@ impl Walk<'_> {
             State::Asked => self.client_ask(count),
             State::Established | State::Closing => {
                 // 0.2, 0.4, 0.8 … s
-                self.set_timer(Time::from_millis(200 << count.min(9)), Timer::Resend(count + 1));
+                self.set_timer(
+                    Time::from_millis(200 << count.min(9)),
+                    Timer::Resend(count + 1),
+                );
                 self.client_again();
                 if let Some(at) = self.served() {
                     self.server_again(at);
@@ -190,7 +252,10 @@ impl Walk<'_> {
             return;
         }
         let request = client.request.request.min(LARGEST);
-        let received = self.served().and_then(|at| self.sessions.get(at)).map_or(0, |s| s.received);
+        let received = self
+            .served()
+            .and_then(|at| self.sessions.get(at))
+            .map_or(0, |s| s.received);
         let (from, to) = (client.request.from, *client.request.dst.ip());
         let mss = self.segment(from, to);
         let mut rest = request.saturating_sub(received);
@@ -206,7 +271,9 @@ impl Walk<'_> {
     /// The session that serves the client: of this walk the newest with its token.
     fn served(&self) -> Option<usize> {
         let served = self.client.as_ref()?.session.as_ref()?;
-        self.sessions.iter().rposition(|s| s.namespace == served.namespace && s.local == served.local && s.remote == served.remote)
+        self.sessions.iter().rposition(|s| {
+            s.namespace == served.namespace && s.local == served.local && s.remote == served.remote
+        })
     }
 
     /// Payload that fits one segment on the way to an address: by the MTUs of both ends and what was learned since.
@@ -215,12 +282,20 @@ impl Walk<'_> {
             let ns = self.namespace(namespace)?;
             let (route, _) = ns.route(&crate::route::Flow::to(dst))?;
             let mtu = self.link(route.dev?)?.mtu;
-            Some(ns.path_mtu.get(&dst).map_or(mtu, |learned| mtu.min(*learned)))
+            Some(
+                ns.path_mtu
+                    .get(&dst)
+                    .map_or(mtu, |learned| mtu.min(*learned)),
+            )
         };
         let own = end(namespace, dst).unwrap_or(1500);
         let other = self.client.as_ref().and_then(|c| {
             let server = c.session.as_ref()?;
-            if namespace == server.namespace { end(c.request.from, *c.request.dst.ip()) } else { end(server.namespace, *server.remote.ip()) }
+            if namespace == server.namespace {
+                end(c.request.from, *c.request.dst.ip())
+            } else {
+                end(server.namespace, *server.remote.ip())
+            }
         });
         own.min(other.unwrap_or(1500)).max(576) - SEGMENT_HEADERS
     }
@@ -237,7 +312,9 @@ impl Walk<'_> {
     pub fn client_receive(&mut self, skb: &Skb) {
         let headers = *skb.headers();
         let serving = self.sessions.last().cloned();
-        let Some(client) = &mut self.client else { return };
+        let Some(client) = &mut self.client else {
+            return;
+        };
         client.answer_ttl = Some(headers.ip.ttl);
         let Transport::Tcp { flags, .. } = headers.l4 else {
             client.session = serving;
@@ -247,7 +324,11 @@ impl Walk<'_> {
         };
         if flags.has(TcpFlags::RST) {
             let refused = client.state == State::Asked;
-            self.finish(if refused { Verdict::Refused } else { Verdict::Stalled });
+            self.finish(if refused {
+                Verdict::Refused
+            } else {
+                Verdict::Stalled
+            });
             return;
         }
         match client.state {
@@ -274,7 +355,9 @@ impl Walk<'_> {
     }
 
     fn close_if_answered(&mut self) {
-        let Some(client) = &mut self.client else { return };
+        let Some(client) = &mut self.client else {
+            return;
+        };
         if client.state == State::Established && client.got >= client.request.answer.min(LARGEST) {
             client.state = State::Closing;
             let _ = self.client_send(TcpFlags::FIN_ACK, 0, false);
@@ -282,10 +365,15 @@ impl Walk<'_> {
     }
 
     pub fn client_error(&mut self, from: Ipv4Addr, kind: u8, code: u8) {
-        let Some(client) = &mut self.client else { return };
+        let Some(client) = &mut self.client else {
+            return;
+        };
         client.error = Some(IcmpError { from, kind, code });
         let asked = client.state == State::Asked;
-        let (tcp, probing) = (client.request.protocol == Protocol::TCP, client.request.ttl != 0);
+        let (tcp, probing) = (
+            client.request.protocol == Protocol::TCP,
+            client.request.ttl != 0,
+        );
         match (kind, code) {
             (3, 4) => {
                 if asked && tcp {
@@ -303,18 +391,58 @@ impl Walk<'_> {
 
     /// A packet for a server's socket.
     pub fn server_receive(&mut self, at: usize, skb: &Skb) {
-        let Some((request, answer)) = self.client.as_ref().map(|c| (c.request.request.min(LARGEST), c.request.answer.min(LARGEST))) else { return };
-        let Some(session) = self.sessions.get_mut(at) else { return };
+        let Some((request, answer)) = self.client.as_ref().map(|c| {
+            (
+                c.request.request.min(LARGEST),
+                c.request.answer.min(LARGEST),
+            )
+        }) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(at) else {
+            return;
+        };
         let namespace = session.namespace;
-        let Transport::Tcp { sport, dport, flags, seq, .. } = skb.headers().l4 else {
+        let Transport::Tcp {
+            sport,
+            dport,
+            flags,
+            seq,
+            ..
+        } = skb.headers().l4
+        else {
             if let Transport::Udp { sport, dport } = skb.headers().l4 {
-                self.send_answer(namespace, skb, Transport::Udp { sport: dport, dport: sport }, answer, false);
+                self.send_answer(
+                    namespace,
+                    skb,
+                    Transport::Udp {
+                        sport: dport,
+                        dport: sport,
+                    },
+                    answer,
+                    false,
+                );
             } else if let Transport::Sctp { sport, dport } = skb.headers().l4 {
-                self.send_answer(namespace, skb, Transport::Sctp { sport: dport, dport: sport }, answer, false);
+                self.send_answer(
+                    namespace,
+                    skb,
+                    Transport::Sctp {
+                        sport: dport,
+                        dport: sport,
+                    },
+                    answer,
+                    false,
+                );
             }
             return;
         };
-        let segment = |flags| Transport::Tcp { sport: dport, dport: sport, flags, seq: 1, ack: seq.wrapping_add(1) };
+        let segment = |flags| Transport::Tcp {
+            sport: dport,
+            dport: sport,
+            flags,
+            seq: 1,
+            ack: seq.wrapping_add(1),
+        };
         if flags.has(TcpFlags::RST) {
             session.closed = true;
         } else if flags.has(TcpFlags::SYN) {
@@ -332,7 +460,9 @@ impl Walk<'_> {
     }
 
     fn server_segments(&mut self, at: usize, about: &Skb, answer: u32) {
-        let Some(session) = self.sessions.get(at) else { return };
+        let Some(session) = self.sessions.get(at) else {
+            return;
+        };
         let (namespace, remote) = (session.namespace, *session.remote.ip());
         let (sport, dport) = (session.local.port(), session.remote.port());
         let mss = self.segment(namespace, remote);
@@ -340,7 +470,13 @@ impl Walk<'_> {
         while rest > 0 {
             let length = rest.min(mss);
             rest -= length;
-            let l4 = Transport::Tcp { sport, dport, flags: TcpFlags::PSH_ACK, seq: 1, ack: 1 };
+            let l4 = Transport::Tcp {
+                sport,
+                dport,
+                flags: TcpFlags::PSH_ACK,
+                seq: 1,
+                ack: 1,
+            };
             self.send_answer(namespace, about, l4, length, true);
         }
     }
@@ -348,11 +484,38 @@ impl Walk<'_> {
     /// A server sends again what the client has not got.
     pub fn server_again(&mut self, at: usize) {
         let Some(client) = &self.client else { return };
-        let missing = client.request.answer.min(LARGEST).saturating_sub(client.got);
-        let Some(session) = self.sessions.get(at).filter(|s| s.answered && !s.closed) else { return };
-        let ip = Ipv4 { src: *session.remote.ip(), dst: *session.local.ip(), ttl: 64, protocol: Protocol::TCP, id: 0, df: true };
-        let l4 = Transport::Tcp { sport: session.remote.port(), dport: session.local.port(), flags: TcpFlags::ACK, seq: 1, ack: 1 };
-        let about = Skb::new(Packet::new(Headers { eth: Default::default(), ip, l4 }), Phase::Request, false);
+        let missing = client
+            .request
+            .answer
+            .min(LARGEST)
+            .saturating_sub(client.got);
+        let Some(session) = self.sessions.get(at).filter(|s| s.answered && !s.closed) else {
+            return;
+        };
+        let ip = Ipv4 {
+            src: *session.remote.ip(),
+            dst: *session.local.ip(),
+            ttl: 64,
+            protocol: Protocol::TCP,
+            id: 0,
+            df: true,
+        };
+        let l4 = Transport::Tcp {
+            sport: session.remote.port(),
+            dport: session.local.port(),
+            flags: TcpFlags::ACK,
+            seq: 1,
+            ack: 1,
+        };
+        let about = Skb::new(
+            Packet::new(Headers {
+                eth: Default::default(),
+                ip,
+                l4,
+            }),
+            Phase::Request,
+            false,
+        );
         self.server_segments(at, &about, missing);
     }
 
@@ -371,8 +534,12 @@ impl Walk<'_> {
             Some(source) => Ok(source),
             None => self.source_for(request.from, *request.dst.ip()),
         };
-        let Ok(source) = source else { return connection };
-        let sport = request.sport.unwrap_or_else(|| 32768 + self.dice.number(28232) as u16);
+        let Ok(source) = source else {
+            return connection;
+        };
+        let sport = request
+            .sport
+            .unwrap_or_else(|| 32768 + self.dice.number(28232) as u16);
         let started = self.now;
         self.client = Some(Client {
             request: request.clone(),
@@ -395,7 +562,10 @@ impl Walk<'_> {
             connection.elapsed = self.now - client.started;
             connection.answer_ttl = client.answer_ttl;
             connection.error = client.error;
-            if let Some(session) = client.session {
+            if let Some(session) = client
+                .session
+                .filter(|_| matches!(connection.verdict, Verdict::Connected | Verdict::Stalled))
+            {
                 connection.server = Some((session.namespace, session.token));
                 connection.seen_source = Some(session.remote);
                 connection.server_address = Some(session.local);
@@ -410,7 +580,13 @@ impl Network {
     /// became of it. What packets leave behind (connections tracked, counters, neighbours, forwarding entries) stays.
     /// A TCP connection is SYN, SYN-ACK, ACK, the request, the answer, and a FIN each way; UDP and ICMP are one packet
     /// and its answer. With a `trace`, the first request packet and its answer are noted hop by hop.
-    pub fn connect(&mut self, request: &Connect, now: Time, dice: &mut dyn Dice, trace: Option<&mut Trace>) -> Connection {
+    pub fn connect(
+        &mut self,
+        request: &Connect,
+        now: Time,
+        dice: &mut dyn Dice,
+        trace: Option<&mut Trace>,
+    ) -> Connection {
         Walk::new(self, now, dice, trace).run_client(request)
     }
 
@@ -421,4 +597,3 @@ impl Network {
         Walk::new(self, now, &mut dice, None).announce(link, address);
     }
 }
-

@@ -9,14 +9,33 @@ use crate::trace::Event;
 
 impl Walk<'_> {
     /// Sends an answer from the address and port that a packet was sent to.
-    pub fn send_answer(&mut self, namespace: NamespaceId, about: &Skb, l4: Transport, length: u32, df: bool) {
+    pub fn send_answer(
+        &mut self,
+        namespace: NamespaceId,
+        about: &Skb,
+        l4: Transport,
+        length: u32,
+        df: bool,
+    ) {
         let headers = about.headers();
-        let ip = Ipv4 { src: headers.ip.dst, dst: headers.ip.src, ttl: 64, protocol: headers.ip.protocol, id: 0, df };
-        let mut packet = Packet::new(Headers { eth: Default::default(), ip, l4 });
+        let ip = Ipv4 {
+            src: headers.ip.dst,
+            dst: headers.ip.src,
+            ttl: 64,
+            protocol: headers.ip.protocol,
+            id: 0,
+            df,
+        };
+        let mut packet = Packet::new(Headers {
+            eth: Default::default(),
+            ip,
+            l4,
+        });
         packet.length = length;
         let mut skb = self.answer_to(about, packet);
         // What follows on a conversation is told only to those who asked for everything.
-        let first = matches!(l4, Transport::Tcp { flags, .. } if flags.has(TcpFlags::SYN) || flags.has(TcpFlags::RST)) || !matches!(l4, Transport::Tcp { .. });
+        let first = matches!(l4, Transport::Tcp { flags, .. } if flags.has(TcpFlags::SYN) || flags.has(TcpFlags::RST))
+            || !matches!(l4, Transport::Tcp { .. });
         skb.traced &= first || self.trace.as_deref().is_some_and(|t| t.everything);
         self.note(namespace, None, &skb, Event::Sent);
         let _ = self.send_local(namespace, skb, None);
@@ -31,21 +50,45 @@ impl Walk<'_> {
             self.icmp_arrived(namespace, link, &skb, kind, code);
             return;
         }
-        if self.client.as_ref().is_some_and(|c| c.is_for(namespace, &headers)) {
+        if self
+            .client
+            .as_ref()
+            .is_some_and(|c| c.is_for(namespace, &headers))
+        {
             self.note(namespace, Some(link), &skb, Event::Answered);
             self.client_receive(&skb);
             return;
         }
-        if let Some(at) = self.sessions.iter().position(|s| s.is_for(namespace, &headers)) {
+        if let Some(at) = self
+            .sessions
+            .iter()
+            .position(|s| s.is_for(namespace, &headers))
+        {
             self.server_receive(at, &skb);
             return;
         }
         match headers.l4 {
-            Transport::Icmp { kind: 8, code, id, seq } => {
+            Transport::Icmp {
+                kind: 8,
+                code,
+                id,
+                seq,
+            } => {
                 self.note(namespace, Some(link), &skb, Event::Delivered { token: 0 });
                 self.open_session(namespace, &skb, 0);
                 let length = skb.packet.length;
-                self.send_answer(namespace, &skb, Transport::Icmp { kind: 0, code, id, seq }, length, false);
+                self.send_answer(
+                    namespace,
+                    &skb,
+                    Transport::Icmp {
+                        kind: 0,
+                        code,
+                        id,
+                        seq,
+                    },
+                    length,
+                    false,
+                );
             }
             Transport::Icmp { .. } => {}
             _ => self.to_listener(namespace, link, &skb),
@@ -55,7 +98,10 @@ impl Walk<'_> {
     fn to_listener(&mut self, namespace: NamespaceId, link: LinkId, skb: &Skb) {
         let headers = *skb.headers();
         let (_, dport) = headers.l4.ports();
-        let listener = self.namespace(namespace).and_then(|n| n.listener(headers.ip.protocol, headers.ip.dst, dport)).map(|l| l.token);
+        let listener = self
+            .namespace(namespace)
+            .and_then(|n| n.listener(headers.ip.protocol, headers.ip.dst, dport))
+            .map(|l| l.token);
         let opens = match headers.l4 {
             Transport::Tcp { flags, .. } => flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK),
             _ => true,
@@ -71,12 +117,20 @@ impl Walk<'_> {
                 self.note(namespace, Some(link), skb, Event::NoSocket);
                 match headers.l4 {
                     Transport::Tcp { flags, .. } if flags.has(TcpFlags::RST) => {}
-                    Transport::Tcp { sport, dport, flags, seq, ack } => {
+                    Transport::Tcp {
+                        sport,
+                        dport,
+                        flags,
+                        seq,
+                        ack,
+                    } => {
                         let reset = reset_for(sport, dport, flags, seq, ack, skb.packet.length);
                         self.send_answer(namespace, skb, reset, 0, true);
                     }
                     _ if headers.ip.dst.is_broadcast() || headers.ip.dst.is_multicast() => {}
-                    _ if headers.ip.protocol == Protocol::UDP => self.icmp_error(namespace, skb, 3, 3, 0),
+                    _ if headers.ip.protocol == Protocol::UDP => {
+                        self.icmp_error(namespace, skb, 3, 3, 0)
+                    }
                     _ => self.icmp_error(namespace, skb, 3, 2, 0),
                 }
             }
@@ -84,13 +138,25 @@ impl Walk<'_> {
     }
 
     fn open_session(&mut self, namespace: NamespaceId, skb: &Skb, token: u64) {
-        self.sessions.push(Session::new(namespace, skb.headers(), token));
+        self.sessions
+            .push(Session::new(namespace, skb.headers(), token));
     }
 
     /// An ICMP error: for the socket whose packet it quotes.
-    fn icmp_arrived(&mut self, namespace: NamespaceId, link: LinkId, skb: &Skb, kind: u8, code: u8) {
-        let Some(quoted) = skb.packet.quoted.as_deref().copied() else { return };
-        let Transport::Icmp { seq: mtu, .. } = skb.headers().l4 else { return };
+    fn icmp_arrived(
+        &mut self,
+        namespace: NamespaceId,
+        link: LinkId,
+        skb: &Skb,
+        kind: u8,
+        code: u8,
+    ) {
+        let Some(quoted) = skb.packet.quoted.as_deref().copied() else {
+            return;
+        };
+        let Transport::Icmp { seq: mtu, .. } = skb.headers().l4 else {
+            return;
+        };
         if kind == 3 && code == 4 && mtu >= 68 {
             let dst = quoted.ip.dst;
             if let Some(ns) = self.namespace_mut(namespace) {
@@ -100,12 +166,24 @@ impl Walk<'_> {
                 }
             }
         }
-        if self.client.as_ref().is_some_and(|c| c.sent(namespace, &quoted)) {
-            self.note(namespace, Some(link), skb, Event::ErrorReceived { kind, code });
+        if self
+            .client
+            .as_ref()
+            .is_some_and(|c| c.sent(namespace, &quoted))
+        {
+            self.note(
+                namespace,
+                Some(link),
+                skb,
+                Event::ErrorReceived { kind, code },
+            );
             self.client_error(skb.headers().ip.src, kind, code);
         } else if kind == 3
             && code == 4
-            && let Some(at) = self.sessions.iter().position(|s| s.sent(namespace, &quoted))
+            && let Some(at) = self
+                .sessions
+                .iter()
+                .position(|s| s.sent(namespace, &quoted))
         {
             self.server_again(at);
         }

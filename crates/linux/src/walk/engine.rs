@@ -42,7 +42,16 @@ pub(crate) struct Skb {
 
 impl Skb {
     pub fn new(packet: Packet, phase: Phase, traced: bool) -> Skb {
-        Skb { packet, mark: 0, ct: None, in_link: None, physical_in: None, prerouted: false, phase, traced }
+        Skb {
+            packet,
+            mark: 0,
+            ct: None,
+            in_link: None,
+            physical_in: None,
+            prerouted: false,
+            phase,
+            traced,
+        }
     }
 
     pub fn headers(&self) -> &Headers {
@@ -82,11 +91,15 @@ pub(crate) enum Frame {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Timer {
     /// Ask a neighbour again, or give up.
-    Neighbour { link: LinkId, address: Ipv4Addr, attempt: u32 },
-    /// The client sends again.
-    Resend(u32),
+    Neighbour {
+        link: LinkId,
+        address: Ipv4Addr,
+        attempt: u32,
+    },
     /// The client has waited long enough.
     Deadline,
+    /// The client sends again.
+    Resend(u32),
 }
 
 /// A packet that waits for its neighbour's address, and where it goes then.
@@ -117,7 +130,12 @@ pub(crate) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub fn new(net: &'a mut Network, now: Time, dice: &'a mut dyn Dice, trace: Option<&'a mut Trace>) -> Walk<'a> {
+    pub fn new(
+        net: &'a mut Network,
+        now: Time,
+        dice: &'a mut dyn Dice,
+        trace: Option<&'a mut Trace>,
+    ) -> Walk<'a> {
         Walk {
             net,
             dice,
@@ -146,7 +164,13 @@ impl<'a> Walk<'a> {
 
     /// Notes a hop, if the packet is traced.
     #[inline]
-    pub fn note(&mut self, namespace: NamespaceId, device: Option<LinkId>, skb: &Skb, event: Event) {
+    pub fn note(
+        &mut self,
+        namespace: NamespaceId,
+        device: Option<LinkId>,
+        skb: &Skb,
+        event: Event,
+    ) {
         if !skb.traced {
             return;
         }
@@ -184,7 +208,9 @@ impl<'a> Walk<'a> {
             if self.client.as_ref().is_some_and(|c| c.finished()) {
                 return;
             }
-            let Some((&(at, _), ())) = self.timers.first_key_value() else { return };
+            let Some((&(at, _), ())) = self.timers.first_key_value() else {
+                return;
+            };
             self.now = self.now.max(at);
             // What is due at the same tick happens before any packet that comes of it is handled.
             while let Some((&(due, timer), ())) = self.timers.first_key_value() {
@@ -193,7 +219,11 @@ impl<'a> Walk<'a> {
                 }
                 self.timers.remove(&(due, timer));
                 match timer {
-                    Timer::Neighbour { link, address, attempt } => self.neighbour_timer(link, address, attempt),
+                    Timer::Neighbour {
+                        link,
+                        address,
+                        attempt,
+                    } => self.neighbour_timer(link, address, attempt),
                     Timer::Resend(count) => self.resend(count),
                     Timer::Deadline => self.deadline(),
                 }
@@ -203,7 +233,9 @@ impl<'a> Walk<'a> {
 
     /// Sends a frame out of a device.
     pub fn transmit(&mut self, id: LinkId, frame: Frame) {
-        let Some(link) = self.net.links.get(id.0) else { return };
+        let Some(link) = self.net.links.get(id.0) else {
+            return;
+        };
         let namespace = link.namespace;
         if !link.up {
             if let Frame::Ip(skb) = &frame {
@@ -224,7 +256,10 @@ impl<'a> Walk<'a> {
             }
             LinkKind::Veth { peer } => {
                 let peer = *peer;
-                let up = self.link(peer).filter(|p| p.up).map(|p| p.namespace != namespace);
+                let up = self
+                    .link(peer)
+                    .filter(|p| p.up)
+                    .map(|p| p.namespace != namespace);
                 match (up, frame) {
                     (Some(other), Frame::Ip(mut skb)) => {
                         self.note(namespace, Some(id), &skb, Event::Veth { peer });
@@ -233,7 +268,9 @@ impl<'a> Walk<'a> {
                         self.queue.push_back((peer, Frame::Ip(skb)));
                     }
                     (Some(_), frame) => self.queue.push_back((peer, frame)),
-                    (None, Frame::Ip(skb)) => self.note(namespace, Some(id), &skb, Event::DeviceDown),
+                    (None, Frame::Ip(skb)) => {
+                        self.note(namespace, Some(id), &skb, Event::DeviceDown)
+                    }
                     (None, Frame::Arp(_)) => {}
                 }
             }
@@ -247,23 +284,49 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn segment_transmit(&mut self, from: LinkId, segment: Option<crate::link::SegmentId>, frame: Frame) {
-        let Some(namespace) = self.link(from).map(|l| l.namespace) else { return };
+    fn segment_transmit(
+        &mut self,
+        from: LinkId,
+        segment: Option<crate::link::SegmentId>,
+        frame: Frame,
+    ) {
+        let Some(namespace) = self.link(from).map(|l| l.namespace) else {
+            return;
+        };
         let dst = match &frame {
             Frame::Ip(skb) => skb.headers().eth.dst,
             Frame::Arp(arp) => arp.eth_dst,
         };
         let segment = segment.and_then(|s| self.net.segments.get(s.0));
-        let open = |to: &LinkId| segment.is_some_and(|s| s.cut.is_empty() || !s.cut.contains(&((*to).min(from), (*to).max(from))));
+        let open = |to: &LinkId| {
+            segment.is_some_and(|s| {
+                s.cut.is_empty() || !s.cut.contains(&((*to).min(from), (*to).max(from)))
+            })
+        };
         let to: Vec<LinkId> = match segment {
-            Some(s) if dst.is_group() => s.ports.iter().copied().filter(|p| *p != from && open(p)).collect(),
-            Some(s) => s.by_mac.get(&dst).copied().filter(|p| *p != from && open(p)).into_iter().collect(),
+            Some(s) if dst.is_group() => s
+                .ports
+                .iter()
+                .copied()
+                .filter(|p| *p != from && open(p))
+                .collect(),
+            Some(s) => s
+                .by_mac
+                .get(&dst)
+                .copied()
+                .filter(|p| *p != from && open(p))
+                .into_iter()
+                .collect(),
             None => Vec::new(),
         };
         match frame {
             Frame::Ip(mut skb) => {
                 let Some((last, others)) = to.split_last() else {
-                    let event = if segment.is_some() { Event::SegmentNobody } else { Event::DeviceDown };
+                    let event = if segment.is_some() {
+                        Event::SegmentNobody
+                    } else {
+                        Event::DeviceDown
+                    };
                     self.note(namespace, Some(from), &skb, event);
                     return;
                 };
@@ -280,9 +343,14 @@ impl<'a> Walk<'a> {
                 for to in to {
                     let asked = |w: &Self| {
                         let namespace = w.link(to).map(|l| l.namespace);
-                        namespace.and_then(|n| w.namespace(n)).is_some_and(|n| n.is_local(arp.target))
+                        namespace
+                            .and_then(|n| w.namespace(n))
+                            .is_some_and(|n| n.is_local(arp.target))
                     };
-                    if !arp.request || self.link(to).is_some_and(|l| l.master.is_some()) || asked(self) {
+                    if !arp.request
+                        || self.link(to).is_some_and(|l| l.master.is_some())
+                        || asked(self)
+                    {
                         self.queue.push_back((to, Frame::Arp(arp)));
                     }
                 }
@@ -292,12 +360,18 @@ impl<'a> Walk<'a> {
 
     /// A frame arrives at a device.
     fn receive(&mut self, id: LinkId, frame: Frame) {
-        let Some(link) = self.net.links.get(id.0).filter(|l| l.up) else { return };
+        let Some(link) = self.net.links.get(id.0).filter(|l| l.up) else {
+            return;
+        };
         if let Some(bridge) = link.master {
             self.bridge_input(bridge, id, frame);
             return;
         }
-        let (namespace, mac, loopback) = (link.namespace, link.mac, matches!(link.kind, LinkKind::Loopback));
+        let (namespace, mac, loopback) = (
+            link.namespace,
+            link.mac,
+            matches!(link.kind, LinkKind::Loopback),
+        );
         match frame {
             Frame::Ip(mut skb) => {
                 let dst = skb.headers().eth.dst;
@@ -314,7 +388,22 @@ impl<'a> Walk<'a> {
 }
 
 /// Notes a hop.
-pub(crate) fn note(trace: &mut Trace, at: Time, namespace: NamespaceId, device: Option<LinkId>, skb: &Skb, event: Event) {
+pub(crate) fn note(
+    trace: &mut Trace,
+    at: Time,
+    namespace: NamespaceId,
+    device: Option<LinkId>,
+    skb: &Skb,
+    event: Event,
+) {
     let (packet, outer) = view(&skb.packet);
-    trace.raw.push(RawHop { namespace, device, phase: skb.phase, at, event, packet, outer });
+    trace.raw.push(RawHop {
+        namespace,
+        device,
+        phase: skb.phase,
+        at,
+        event,
+        packet,
+        outer,
+    });
 }

@@ -33,7 +33,10 @@ impl Network {
                 let p = f64::from(c.numerator) / ONE;
                 if c.taken { p } else { 1.0 - p }
             });
-            fates.push(Fate { probability: probability.product(), connection });
+            fates.push(Fate {
+                probability: probability.product(),
+                connection,
+            });
             // The last choice not yet taken the other way.
             while script.last().is_some_and(|c| !c.taken) {
                 script.pop();

@@ -63,7 +63,9 @@ impl Traversal<'_> {
         let headers = self.skb.packet.headers;
         let device = self.output.or(self.input);
         for index in chain.candidates(&headers, 0) {
-            let Some(rule) = chain.rules.get(index) else { break };
+            let Some(rule) = chain.rules.get(index) else {
+                break;
+            };
             let links = self.links;
             let name = |id: Option<LinkId>| id.and_then(|id| links.get(id.0)).map(|l| &*l.name);
             let mut cx = Context {
@@ -96,7 +98,12 @@ impl Traversal<'_> {
             if self.skb.traced
                 && let Some(trace) = self.trace.as_deref_mut()
             {
-                let event = Event::Rule { table: self.table, chain: chain.clone(), index: index as u32, passed: (index - passed) as u32 };
+                let event = Event::Rule {
+                    table: self.table,
+                    chain: chain.clone(),
+                    index: index as u32,
+                    passed: (index - passed) as u32,
+                };
                 note(trace, self.now, self.namespace.id, device, self.skb, event);
             }
             passed = index + 1;
@@ -111,8 +118,20 @@ impl Traversal<'_> {
                 Target::Reject(with) => return Some(Decided::Reject(*with)),
                 Target::Notrack => self.ct_state = CtState::Untracked,
                 Target::Jump(to) | Target::Goto(to) => {
-                    let Some(next) = self.namespace.netfilter.table(self.table).and_then(|t| t.chain(to)).cloned() else { continue };
-                    let decided = if depth < DEPTH { self.chain(&next, depth + 1) } else { Some(Decided::Drop) };
+                    let Some(next) = self
+                        .namespace
+                        .netfilter
+                        .table(self.table)
+                        .and_then(|t| t.chain(to))
+                        .cloned()
+                    else {
+                        continue;
+                    };
+                    let decided = if depth < DEPTH {
+                        self.chain(&next, depth + 1)
+                    } else {
+                        Some(Decided::Drop)
+                    };
                     if decided.is_some() || matches!(rule.target, Target::Goto(_)) {
                         return decided;
                     }
@@ -120,15 +139,32 @@ impl Traversal<'_> {
                 Target::Dnat(nat) => return Some(Decided::Nat(Manipulation::target(nat, false))),
                 Target::Snat(nat) => return Some(Decided::Nat(Manipulation::target(nat, true))),
                 Target::Masquerade(m) => {
-                    let address = self.output.and_then(|o| self.links.get(o.0)).and_then(|l| l.select_address(self.next_hop.or(Some(self.skb.headers().ip.dst))));
-                    return Some(address.map_or(Decided::Drop, |a| Decided::Nat(Manipulation::masquerade(m, a, true))));
+                    let towards = self.next_hop.or(Some(self.skb.headers().ip.dst));
+                    let own = self
+                        .output
+                        .and_then(|o| self.links.get(o.0))
+                        .and_then(|l| l.select_address(towards));
+                    // A device without an address of its own (`lo`) takes the first of any other (`inet_select_addr`).
+                    let any = || {
+                        self.namespace
+                            .links
+                            .iter()
+                            .filter_map(|l| self.links.get(l.0))
+                            .find_map(|l| l.select_address(None))
+                    };
+                    let address = own.or_else(any);
+                    return Some(address.map_or(Decided::Drop, |a| {
+                        Decided::Nat(Manipulation::masquerade(m, a, true))
+                    }));
                 }
                 Target::Redirect(m) => {
                     let address = match self.input {
                         Some(input) => self.links.get(input.0).and_then(|l| l.select_address(None)),
                         None => Some(std::net::Ipv4Addr::LOCALHOST),
                     };
-                    return Some(address.map_or(Decided::Drop, |a| Decided::Nat(Manipulation::masquerade(m, a, false))));
+                    return Some(address.map_or(Decided::Drop, |a| {
+                        Decided::Nat(Manipulation::masquerade(m, a, false))
+                    }));
                 }
             }
         }
@@ -136,7 +172,11 @@ impl Traversal<'_> {
             && chain.policy.is_none()
             && let Some(trace) = self.trace.as_deref_mut()
         {
-            let event = Event::ChainEnd { table: self.table, chain: chain.clone(), passed: (chain.rules.len() - passed) as u32 };
+            let event = Event::ChainEnd {
+                table: self.table,
+                chain: chain.clone(),
+                passed: (chain.rules.len() - passed) as u32,
+            };
             note(trace, self.now, self.namespace.id, device, self.skb, event);
         }
         None
@@ -172,21 +212,44 @@ impl Traversal<'_> {
             let device = self.output.or(self.input);
             let _ = self.name(device);
             if let Some(trace) = self.trace.as_deref_mut() {
-                let event = Event::Policy { table: self.table, chain: chain.clone(), policy, passed: 0 };
+                let event = Event::Policy {
+                    table: self.table,
+                    chain: chain.clone(),
+                    policy,
+                    passed: 0,
+                };
                 note(trace, self.now, self.namespace.id, device, self.skb, event);
             }
         }
-        if policy == Policy::Drop { Decided::Drop } else { Decided::Accept }
+        if policy == Policy::Drop {
+            Decided::Drop
+        } else {
+            Decided::Accept
+        }
     }
 }
 
 impl Walk<'_> {
-    pub fn hook(&mut self, namespace: NamespaceId, hook: Hook, skb: &mut Skb, input: Option<LinkId>, output: Option<LinkId>) -> Passed {
+    pub fn hook(
+        &mut self,
+        namespace: NamespaceId,
+        hook: Hook,
+        skb: &mut Skb,
+        input: Option<LinkId>,
+        output: Option<LinkId>,
+    ) -> Passed {
         self.hook_with(namespace, hook, skb, input, output, None, None)
     }
 
     /// A hook for a packet that passes through a bridge.
-    pub fn hook_bridged(&mut self, namespace: NamespaceId, hook: Hook, skb: &mut Skb, bridge: LinkId, port: LinkId) -> Passed {
+    pub fn hook_bridged(
+        &mut self,
+        namespace: NamespaceId,
+        hook: Hook,
+        skb: &mut Skb,
+        bridge: LinkId,
+        port: LinkId,
+    ) -> Passed {
         let input = (hook == Hook::Forward).then_some(bridge);
         self.hook_with(namespace, hook, skb, input, Some(bridge), Some(port), None)
     }
@@ -202,7 +265,9 @@ impl Walk<'_> {
         physical_out: Option<LinkId>,
         next_hop: Option<std::net::Ipv4Addr>,
     ) -> Passed {
-        let Some(ns) = self.net.namespaces.get(namespace.0) else { return Passed::Dropped };
+        let Some(ns) = self.net.namespaces.get(namespace.0) else {
+            return Passed::Dropped;
+        };
         if ns.netfilter.is_empty() {
             return Passed::Accepted;
         }
@@ -224,12 +289,23 @@ impl Walk<'_> {
                 Step::Iptables(kind) => *kind,
             };
             if kind == TableKind::Nat {
-                if tracks && !self.nat_hook(namespace, hook, skb, input, output, physical_out, next_hop) {
+                if tracks
+                    && !self.nat_hook(namespace, hook, skb, input, output, physical_out, next_hop)
+                {
                     return Passed::Dropped;
                 }
                 continue;
             }
-            match self.table(namespace, kind, hook, skb, input, output, physical_out, next_hop) {
+            match self.table(
+                namespace,
+                kind,
+                hook,
+                skb,
+                input,
+                output,
+                physical_out,
+                next_hop,
+            ) {
                 None | Some(Decided::Accept | Decided::Nat(_)) => {}
                 Some(Decided::Drop) => return Passed::Dropped,
                 Some(Decided::Reject(with)) => {
@@ -253,7 +329,14 @@ impl Walk<'_> {
         physical_out: Option<LinkId>,
         next_hop: Option<std::net::Ipv4Addr>,
     ) -> Option<Decided> {
-        let chain = self.net.namespaces.get(namespace.0)?.netfilter.table(table)?.builtin(hook)?.clone();
+        let chain = self
+            .net
+            .namespaces
+            .get(namespace.0)?
+            .netfilter
+            .table(table)?
+            .builtin(hook)?
+            .clone();
         let ct_state = skb.ct.as_ref().map_or(CtState::Untracked, |ct| ct.state);
         let entry = self.entry(namespace, skb);
         let (dnat, snat) = entry.map_or((false, false), |e| (e.dnat, e.snat));
@@ -290,7 +373,16 @@ impl Walk<'_> {
         physical_out: Option<LinkId>,
         next_hop: Option<std::net::Ipv4Addr>,
     ) -> Result<Option<Manipulation>, ()> {
-        match self.table(namespace, TableKind::Nat, hook, skb, input, output, physical_out, next_hop) {
+        match self.table(
+            namespace,
+            TableKind::Nat,
+            hook,
+            skb,
+            input,
+            output,
+            physical_out,
+            next_hop,
+        ) {
             Some(Decided::Nat(manipulation)) => Ok(Some(manipulation)),
             Some(Decided::Drop | Decided::Reject(_)) => Err(()),
             None | Some(Decided::Accept) => Ok(None),

@@ -15,7 +15,10 @@ use crate::trace::{Event, Phase};
 #[derive(Clone, Debug)]
 pub(crate) enum Decision {
     Local,
-    Forward { link: LinkId, next_hop: Ipv4Addr },
+    Forward {
+        link: LinkId,
+        next_hop: Ipv4Addr,
+    },
     /// Dropped with an ICMP "destination unreachable" of this code.
     Unreachable(u8, Event),
     /// Dropped silently.
@@ -26,13 +29,19 @@ impl Walk<'_> {
     /// A packet is handed up by a device.
     pub fn ip_receive(&mut self, namespace: NamespaceId, link: LinkId, mut skb: Box<Skb>) {
         // In the bridge it has been through PREROUTING already.
-        if !skb.prerouted && self.hook(namespace, Hook::Prerouting, &mut skb, Some(link), None) != Passed::Accepted {
+        if !skb.prerouted
+            && self.hook(namespace, Hook::Prerouting, &mut skb, Some(link), None)
+                != Passed::Accepted
+        {
             return;
         }
         skb.prerouted = false;
         match self.route_input(namespace, link, &skb) {
             Decision::Local => self.deliver_local(namespace, link, skb),
-            Decision::Forward { link: out, next_hop } => self.forward(namespace, link, out, next_hop, skb),
+            Decision::Forward {
+                link: out,
+                next_hop,
+            } => self.forward(namespace, link, out, next_hop, skb),
             Decision::Unreachable(code, event) => {
                 self.note(namespace, Some(link), &skb, event);
                 self.icmp_error(namespace, &skb, 3, code, 0);
@@ -43,19 +52,36 @@ impl Walk<'_> {
 
     /// `ip_route_input`
     pub fn route_input(&mut self, namespace: NamespaceId, input: LinkId, skb: &Skb) -> Decision {
-        let Some(link) = self.link(input) else { return Decision::Drop(Event::NoRoute) };
+        let Some(link) = self.link(input) else {
+            return Decision::Drop(Event::NoRoute);
+        };
         let (conf, loopback) = (link.conf, matches!(link.kind, LinkKind::Loopback));
         let (src, dst) = (skb.headers().ip.src, skb.headers().ip.dst);
-        let Some(ns) = self.namespace(namespace) else { return Decision::Drop(Event::NoRoute) };
-        if !loopback && !conf.route_localnet && (src.is_loopback() || dst.is_loopback()) || src.is_multicast() || src.is_broadcast() {
+        let Some(ns) = self.namespace(namespace) else {
+            return Decision::Drop(Event::NoRoute);
+        };
+        if !loopback && !conf.route_localnet && (src.is_loopback() || dst.is_loopback())
+            || src.is_multicast()
+            || src.is_broadcast()
+        {
             return Decision::Drop(Event::Martian);
         }
         if dst.is_broadcast() || dst.is_multicast() {
             return Decision::Local;
         }
-        let found = ns.route(&Flow { dst, src: Some(src), mark: skb.mark, iif: Some(input), oif: None });
+        let found = ns.route(&Flow {
+            dst,
+            src: Some(src),
+            mark: skb.mark,
+            iif: Some(input),
+            oif: None,
+        });
         let Some((&route, table)) = found else {
-            return if conf.forwarding { Decision::Unreachable(0, Event::NoRoute) } else { Decision::Drop(Event::NotForwarding) };
+            return if conf.forwarding {
+                Decision::Unreachable(0, Event::NoRoute)
+            } else {
+                Decision::Drop(Event::NotForwarding)
+            };
         };
         // Packets from own addresses that come in from outside, and, with rp_filter, those whose answer would leave by
         // another device.
@@ -64,8 +90,16 @@ impl Walk<'_> {
                 return Decision::Drop(Event::Martian);
             }
             if conf.rp_filter > 0 {
-                let back = ns.route(&Flow { dst: src, src: Some(dst), mark: 0, iif: None, oif: None });
-                let fine = back.is_some_and(|(r, _)| r.kind == RouteKind::Unicast && (conf.rp_filter == 2 || r.dev == Some(input)));
+                let back = ns.route(&Flow {
+                    dst: src,
+                    src: Some(dst),
+                    mark: 0,
+                    iif: None,
+                    oif: None,
+                });
+                let fine = back.is_some_and(|(r, _)| {
+                    r.kind == RouteKind::Unicast && (conf.rp_filter == 2 || r.dev == Some(input))
+                });
                 if !fine {
                     return Decision::Drop(Event::Martian);
                 }
@@ -75,15 +109,32 @@ impl Walk<'_> {
             RouteKind::Local | RouteKind::Broadcast => Decision::Local,
             _ if !conf.forwarding => return Decision::Drop(Event::NotForwarding),
             RouteKind::Unicast => match route.dev {
-                Some(link) => Decision::Forward { link, next_hop: route.via.unwrap_or(dst) },
+                Some(link) => Decision::Forward {
+                    link,
+                    next_hop: route.via.unwrap_or(dst),
+                },
                 None => return Decision::Drop(Event::NoRoute),
             },
-            RouteKind::Unreachable => return Decision::Unreachable(1, Event::Blackhole { kind: route.kind }),
-            RouteKind::Prohibit => return Decision::Unreachable(13, Event::Blackhole { kind: route.kind }),
+            RouteKind::Unreachable => {
+                return Decision::Unreachable(1, Event::Blackhole { kind: route.kind });
+            }
+            RouteKind::Prohibit => {
+                return Decision::Unreachable(13, Event::Blackhole { kind: route.kind });
+            }
             RouteKind::Blackhole => return Decision::Drop(Event::Blackhole { kind: route.kind }),
         };
         if self.notes(skb) {
-            self.note(namespace, route.dev, skb, Event::Routed { route: Box::new(route), table, forwarded: true, source: None });
+            self.note(
+                namespace,
+                route.dev,
+                skb,
+                Event::Routed {
+                    route: Box::new(route),
+                    table,
+                    forwarded: true,
+                    source: None,
+                },
+            );
         }
         decision
     }
@@ -98,7 +149,14 @@ impl Walk<'_> {
     }
 
     /// `ip_forward`
-    fn forward(&mut self, namespace: NamespaceId, input: LinkId, output: LinkId, next_hop: Ipv4Addr, mut skb: Box<Skb>) {
+    fn forward(
+        &mut self,
+        namespace: NamespaceId,
+        input: LinkId,
+        output: LinkId,
+        next_hop: Ipv4Addr,
+        mut skb: Box<Skb>,
+    ) {
         if skb.headers().ip.ttl <= 1 {
             self.note(namespace, Some(input), &skb, Event::TtlExceeded);
             self.icmp_error(namespace, &skb, 11, 0, 0);
@@ -111,7 +169,14 @@ impl Walk<'_> {
             return;
         }
         skb.packet.headers.ip.ttl -= 1;
-        if self.hook(namespace, Hook::Forward, &mut skb, Some(input), Some(output)) != Passed::Accepted {
+        if self.hook(
+            namespace,
+            Hook::Forward,
+            &mut skb,
+            Some(input),
+            Some(output),
+        ) != Passed::Accepted
+        {
             return;
         }
         self.output(namespace, output, next_hop, skb);
@@ -119,13 +184,31 @@ impl Walk<'_> {
 
     fn mtu_towards(&self, namespace: NamespaceId, link: LinkId, dst: Ipv4Addr) -> u32 {
         let mtu = self.link(link).map_or(1500, |l| l.mtu);
-        let learned = self.namespace(namespace).and_then(|n| n.path_mtu.get(&dst)).copied();
+        let learned = self
+            .namespace(namespace)
+            .and_then(|n| n.path_mtu.get(&dst))
+            .copied();
         learned.map_or(mtu, |l| l.min(mtu))
     }
 
     /// POSTROUTING and out (`ip_output`, `ip_finish_output2`).
-    fn output(&mut self, namespace: NamespaceId, link: LinkId, next_hop: Ipv4Addr, mut skb: Box<Skb>) {
-        if self.hook_with(namespace, Hook::Postrouting, &mut skb, None, Some(link), None, Some(next_hop)) != Passed::Accepted {
+    fn output(
+        &mut self,
+        namespace: NamespaceId,
+        link: LinkId,
+        next_hop: Ipv4Addr,
+        mut skb: Box<Skb>,
+    ) {
+        if self.hook_with(
+            namespace,
+            Hook::Postrouting,
+            &mut skb,
+            None,
+            Some(link),
+            None,
+            Some(next_hop),
+        ) != Passed::Accepted
+        {
             return;
         }
         self.to_neighbour(namespace, link, next_hop, skb, false);
@@ -152,19 +235,37 @@ impl Walk<'_> {
         if let Some(source) = route.source {
             return Ok(source);
         }
-        let link = route.dev.and_then(|d| self.link(d)).ok_or(Errno::ENETUNREACH)?;
+        let link = route
+            .dev
+            .and_then(|d| self.link(d))
+            .ok_or(Errno::ENETUNREACH)?;
         let own = link.select_address(Some(route.via.unwrap_or(dst)));
         // A device without address borrows one of another (inet_select_addr looks at all).
         own.or_else(|| {
-            let mut links = self.namespace(namespace)?.links.iter().filter_map(|l| self.link(*l));
+            let mut links = self
+                .namespace(namespace)?
+                .links
+                .iter()
+                .filter_map(|l| self.link(*l));
             links.find_map(|l| l.select_address(None))
         })
         .ok_or(Errno::EADDRNOTAVAIL)
     }
 
     /// Sends a packet made here. Errors: no route; EPERM where the own OUTPUT chain drops or rejects it.
-    pub fn send_local(&mut self, namespace: NamespaceId, mut skb: Box<Skb>, oif: Option<LinkId>) -> Result<(), Errno> {
-        let flow = |skb: &Skb| Flow { dst: skb.headers().ip.dst, src: Some(skb.headers().ip.src), mark: skb.mark, iif: None, oif };
+    pub fn send_local(
+        &mut self,
+        namespace: NamespaceId,
+        mut skb: Box<Skb>,
+        oif: Option<LinkId>,
+    ) -> Result<(), Errno> {
+        let flow = |skb: &Skb| Flow {
+            dst: skb.headers().ip.dst,
+            src: Some(skb.headers().ip.src),
+            mark: skb.mark,
+            iif: None,
+            oif,
+        };
         let (mut route, table) = match self.route_output(namespace, &flow(&skb)) {
             Ok(found) => found,
             Err(errno) => {
@@ -174,9 +275,21 @@ impl Walk<'_> {
         };
         if self.notes(&skb) {
             let source = Some(skb.headers().ip.src);
-            self.note(namespace, self.out_device(namespace, &route), &skb, Event::Routed { route: Box::new(route), table, forwarded: false, source });
+            self.note(
+                namespace,
+                self.out_device(namespace, &route),
+                &skb,
+                Event::Routed {
+                    route: Box::new(route),
+                    table,
+                    forwarded: false,
+                    source,
+                },
+            );
         }
-        let Some(mut link) = self.out_device(namespace, &route) else { return Err(Errno::ENETUNREACH) };
+        let Some(mut link) = self.out_device(namespace, &route) else {
+            return Err(Errno::ENETUNREACH);
+        };
         if let Some(ns) = self.namespace_mut(namespace) {
             ns.packet_id = ns.packet_id.wrapping_add(1);
             skb.packet.headers.ip.id = ns.packet_id;
@@ -190,9 +303,21 @@ impl Walk<'_> {
             // ip_route_me_harder
             let (again, table) = self.route_output(namespace, &flow(&skb))?;
             route = again;
-            link = self.out_device(namespace, &route).ok_or(Errno::ENETUNREACH)?;
+            link = self
+                .out_device(namespace, &route)
+                .ok_or(Errno::ENETUNREACH)?;
             if self.notes(&skb) {
-                self.note(namespace, Some(link), &skb, Event::Routed { route: Box::new(route), table, forwarded: false, source: None });
+                self.note(
+                    namespace,
+                    Some(link),
+                    &skb,
+                    Event::Routed {
+                        route: Box::new(route),
+                        table,
+                        forwarded: false,
+                        source: None,
+                    },
+                );
             }
         }
         let dst = skb.headers().ip.dst;
@@ -209,30 +334,75 @@ impl Walk<'_> {
     fn out_device(&self, namespace: NamespaceId, route: &Route) -> Option<LinkId> {
         if route.kind == RouteKind::Local {
             let ns = self.namespace(namespace)?;
-            return ns.links.iter().copied().find(|l| self.link(*l).is_some_and(|l| matches!(l.kind, LinkKind::Loopback)));
+            return ns.links.iter().copied().find(|l| {
+                self.link(*l)
+                    .is_some_and(|l| matches!(l.kind, LinkKind::Loopback))
+            });
         }
         route.dev
     }
 
     /// Tells a packet's sender by ICMP what became of it. `extra` is the MTU of "fragmentation needed".
-    pub fn icmp_error(&mut self, namespace: NamespaceId, about: &Skb, kind: u8, code: u8, extra: u16) {
+    pub fn icmp_error(
+        &mut self,
+        namespace: NamespaceId,
+        about: &Skb,
+        kind: u8,
+        code: u8,
+        extra: u16,
+    ) {
         let headers = *about.headers();
         // Never about ICMP errors, broadcasts or other than first packets of nothing.
         let error = matches!(headers.l4, Transport::Icmp { kind, .. } if !matches!(kind, 0 | 8));
-        if error || headers.ip.dst.is_broadcast() || headers.ip.dst.is_multicast() || headers.ip.src.is_unspecified() {
+        if error
+            || headers.ip.dst.is_broadcast()
+            || headers.ip.dst.is_multicast()
+            || headers.ip.src.is_unspecified()
+        {
             return;
         }
-        let own = self.namespace(namespace).is_some_and(|n| n.is_local(headers.ip.dst));
-        let source = if own { Ok(headers.ip.dst) } else { self.source_for(namespace, headers.ip.src) };
+        let own = self
+            .namespace(namespace)
+            .is_some_and(|n| n.is_local(headers.ip.dst));
+        let source = if own {
+            Ok(headers.ip.dst)
+        } else {
+            self.source_for(namespace, headers.ip.src)
+        };
         let Ok(source) = source else { return };
-        let ip = Ipv4 { src: source, dst: headers.ip.src, ttl: 64, protocol: Protocol::ICMP, id: 0, df: false };
-        let l4 = Transport::Icmp { kind, code, id: 0, seq: extra };
-        let mut packet = Packet::new(Headers { eth: Default::default(), ip, l4 });
+        let ip = Ipv4 {
+            src: source,
+            dst: headers.ip.src,
+            ttl: 64,
+            protocol: Protocol::ICMP,
+            id: 0,
+            df: false,
+        };
+        let l4 = Transport::Icmp {
+            kind,
+            code,
+            id: 0,
+            seq: extra,
+        };
+        let mut packet = Packet::new(Headers {
+            eth: Default::default(),
+            ip,
+            l4,
+        });
         packet.length = 28.max(about.packet.total_length().min(548));
         packet.quoted = Some(Box::new(headers));
         let mut skb = self.answer_to(about, packet);
         skb.ct = related(about);
-        self.note(namespace, about.in_link, &skb, Event::IcmpError { kind, code, to: headers.ip.src });
+        self.note(
+            namespace,
+            about.in_link,
+            &skb,
+            Event::IcmpError {
+                kind,
+                code,
+                to: headers.ip.src,
+            },
+        );
         let _ = self.send_local(namespace, skb, None);
     }
 
@@ -246,19 +416,47 @@ impl Walk<'_> {
     }
 
     /// `-j REJECT`
-    pub fn reject(&mut self, namespace: NamespaceId, skb: &Skb, with: crate::netfilter::RejectWith) {
+    pub fn reject(
+        &mut self,
+        namespace: NamespaceId,
+        skb: &Skb,
+        with: crate::netfilter::RejectWith,
+    ) {
         if let Some(code) = with.icmp_code() {
             self.icmp_error(namespace, skb, 3, code, 0);
             return;
         }
         let headers = *skb.headers();
-        let Transport::Tcp { sport, dport, flags, seq, ack } = headers.l4 else { return };
+        let Transport::Tcp {
+            sport,
+            dport,
+            flags,
+            seq,
+            ack,
+        } = headers.l4
+        else {
+            return;
+        };
         if flags.has(TcpFlags::RST) {
             return;
         }
         let reset = reset_for(sport, dport, flags, seq, ack, skb.packet.length);
-        let ip = Ipv4 { src: headers.ip.dst, dst: headers.ip.src, ttl: 64, protocol: Protocol::TCP, id: 0, df: true };
-        let mut answer = self.answer_to(skb, Packet::new(Headers { eth: Default::default(), ip, l4: reset }));
+        let ip = Ipv4 {
+            src: headers.ip.dst,
+            dst: headers.ip.src,
+            ttl: 64,
+            protocol: Protocol::TCP,
+            id: 0,
+            df: true,
+        };
+        let mut answer = self.answer_to(
+            skb,
+            Packet::new(Headers {
+                eth: Default::default(),
+                ip,
+                l4: reset,
+            }),
+        );
         answer.ct = related(skb).map(|mut ct| {
             ct.state = crate::netfilter::evaluate::CtState::Established;
             ct
@@ -268,13 +466,31 @@ impl Walk<'_> {
 }
 
 /// The reset that answers a segment (RFC 9293, 3.5.2).
-pub(crate) fn reset_for(sport: u16, dport: u16, flags: TcpFlags, seq: u32, ack: u32, length: u32) -> Transport {
+pub(crate) fn reset_for(
+    sport: u16,
+    dport: u16,
+    flags: TcpFlags,
+    seq: u32,
+    ack: u32,
+    length: u32,
+) -> Transport {
     let (flags, seq, ack) = if flags.has(TcpFlags::ACK) {
         (TcpFlags::RST, ack, 0)
     } else {
-        (TcpFlags::RST_ACK, 0, seq.wrapping_add(length).wrapping_add(u32::from(flags.has(TcpFlags::SYN))))
+        (
+            TcpFlags::RST_ACK,
+            0,
+            seq.wrapping_add(length)
+                .wrapping_add(u32::from(flags.has(TcpFlags::SYN))),
+        )
     };
-    Transport::Tcp { sport: dport, dport: sport, flags, seq, ack }
+    Transport::Tcp {
+        sport: dport,
+        dport: sport,
+        flags,
+        seq,
+        ack,
+    }
 }
 
 /// What an error or reset inherits of the packet that it is about (`nf_ct_attach`).

@@ -25,16 +25,31 @@ pub(crate) struct Manipulation {
 
 impl Manipulation {
     pub fn target(nat: &NatTarget, source: bool) -> Manipulation {
-        Manipulation { source, addresses: nat.addresses, ports: nat.ports, random: nat.fully_random() }
+        Manipulation {
+            source,
+            addresses: nat.addresses,
+            ports: nat.ports,
+            random: nat.fully_random(),
+        }
     }
 
     pub fn masquerade(m: &Masquerade, address: Ipv4Addr, source: bool) -> Manipulation {
-        Manipulation { source, addresses: Some((address, address)), ports: m.ports, random: m.fully_random() }
+        Manipulation {
+            source,
+            addresses: Some((address, address)),
+            ports: m.ports,
+            random: m.fully_random(),
+        }
     }
 
     /// "No change", which still finds another port if the tuple is taken.
     fn nothing(source: bool) -> Manipulation {
-        Manipulation { source, addresses: None, ports: None, random: false }
+        Manipulation {
+            source,
+            addresses: None,
+            ports: None,
+            random: false,
+        }
     }
 }
 
@@ -61,7 +76,11 @@ fn manipulate(headers: &mut Headers, to: Tuple, source: bool) {
 
 fn side(headers: &Headers, source: bool) -> (Ipv4Addr, u16) {
     let (sport, dport) = headers.l4.ports();
-    if source { (headers.ip.src, sport) } else { (headers.ip.dst, dport) }
+    if source {
+        (headers.ip.src, sport)
+    } else {
+        (headers.ip.dst, dport)
+    }
 }
 
 impl Walk<'_> {
@@ -75,7 +94,12 @@ impl Walk<'_> {
         }
     }
 
-    fn change_entry(&mut self, namespace: NamespaceId, skb: &mut Skb, change: impl FnOnce(&mut Entry)) {
+    fn change_entry(
+        &mut self,
+        namespace: NamespaceId,
+        skb: &mut Skb,
+        change: impl FnOnce(&mut Entry),
+    ) {
         let Some(ct) = &mut skb.ct else { return };
         if let Some(new) = &mut ct.new {
             change(new);
@@ -98,11 +122,15 @@ impl Walk<'_> {
             self.track_error(namespace, skb);
             return true;
         };
-        let Some(ns) = self.net.namespaces.get_mut(namespace.0) else { return false };
+        let Some(ns) = self.net.namespaces.get_mut(namespace.0) else {
+            return false;
+        };
         let found = ns.conntrack.find(tuple, now);
         if let Some((id, direction)) = found {
             let conntrack = Arc::make_mut(&mut ns.conntrack);
-            let Some(entry) = conntrack.get_mut(id) else { return false };
+            let Some(entry) = conntrack.get_mut(id) else {
+                return false;
+            };
             let sound = entry.packet(&headers, direction, now);
             let (original, seen_reply) = (entry.original, entry.seen_reply);
             let state = match direction {
@@ -111,18 +139,41 @@ impl Walk<'_> {
                 Direction::Original if seen_reply => CtState::Established,
                 Direction::Original => CtState::New,
             };
-            skb.ct = Some(Tracked { state, direction, id: sound.then_some(id), new: None });
+            skb.ct = Some(Tracked {
+                state,
+                direction,
+                id: sound.then_some(id),
+                new: None,
+            });
             if self.notes(skb) {
-                self.note(namespace, device, skb, Event::ConntrackFound { original, direction });
+                self.note(
+                    namespace,
+                    device,
+                    skb,
+                    Event::ConntrackFound {
+                        original,
+                        direction,
+                    },
+                );
             }
             return true;
         }
         let mut entry = Entry::new(tuple, now);
         if entry.packet(&headers, Direction::Original, now) {
-            skb.ct = Some(Tracked { state: CtState::New, direction: Direction::Original, id: None, new: Some(Box::new(entry)) });
+            skb.ct = Some(Tracked {
+                state: CtState::New,
+                direction: Direction::Original,
+                id: None,
+                new: Some(Box::new(entry)),
+            });
             self.note(namespace, device, skb, Event::ConntrackNew { tuple });
         } else {
-            skb.ct = Some(Tracked { state: CtState::Invalid, direction: Direction::Original, id: None, new: None });
+            skb.ct = Some(Tracked {
+                state: CtState::Invalid,
+                direction: Direction::Original,
+                id: None,
+                new: None,
+            });
             self.note(namespace, device, skb, Event::ConntrackInvalid);
         }
         true
@@ -131,11 +182,26 @@ impl Walk<'_> {
     /// An ICMP error belongs to the connection of the packet that it is about.
     fn track_error(&mut self, namespace: NamespaceId, skb: &mut Skb) {
         let now = self.now;
-        let inner = skb.packet.quoted.as_ref().and_then(|q| Tuple::of(q)).map(Tuple::inverted);
+        let inner = skb
+            .packet
+            .quoted
+            .as_ref()
+            .and_then(|q| Tuple::of(q))
+            .map(Tuple::inverted);
         let found = inner.and_then(|t| self.namespace(namespace)?.conntrack.find(t, now));
         skb.ct = Some(match found {
-            Some((id, direction)) => Tracked { state: CtState::Related, direction, id: Some(id), new: None },
-            None => Tracked { state: CtState::Invalid, direction: Direction::Original, id: None, new: None },
+            Some((id, direction)) => Tracked {
+                state: CtState::Related,
+                direction,
+                id: Some(id),
+                new: None,
+            },
+            None => Tracked {
+                state: CtState::Invalid,
+                direction: Direction::Original,
+                id: None,
+                new: None,
+            },
         });
     }
 
@@ -152,19 +218,36 @@ impl Walk<'_> {
         next_hop: Option<Ipv4Addr>,
     ) -> bool {
         let source = changes_source(hook);
-        let Some(entry) = self.entry(namespace, skb) else { return true };
-        let (state, direction) = skb.ct.as_ref().map_or((CtState::Untracked, Direction::Original), |ct| (ct.state, ct.direction));
+        let Some(entry) = self.entry(namespace, skb) else {
+            return true;
+        };
+        let (state, direction) = skb
+            .ct
+            .as_ref()
+            .map_or((CtState::Untracked, Direction::Original), |ct| {
+                (ct.state, ct.direction)
+            });
         match state {
             CtState::Related => {
                 self.translate_error(namespace, skb, &entry, direction, source, output.or(input));
                 return true;
             }
             CtState::New => {
-                let done = if source { entry.snat_done } else { entry.dnat_done };
+                let done = if source {
+                    entry.snat_done
+                } else {
+                    entry.dnat_done
+                };
                 if !done {
-                    let Ok(asked) = self.nat_rules(namespace, hook, skb, input, output, physical_out, next_hop) else { return false };
+                    let Ok(asked) =
+                        self.nat_rules(namespace, hook, skb, input, output, physical_out, next_hop)
+                    else {
+                        return false;
+                    };
                     // DNAT in PREROUTING and OUTPUT, SNAT in POSTROUTING and INPUT: others are refused when rules are made.
-                    let asked = asked.filter(|m| m.source == source).unwrap_or(Manipulation::nothing(source));
+                    let asked = asked
+                        .filter(|m| m.source == source)
+                        .unwrap_or(Manipulation::nothing(source));
                     if !self.set_up(namespace, skb, asked) {
                         return false;
                     }
@@ -178,11 +261,17 @@ impl Walk<'_> {
 
     /// Decides what a new connection's tuples become (`nf_nat_setup_info`).
     fn set_up(&mut self, namespace: NamespaceId, skb: &mut Skb, asked: Manipulation) -> bool {
-        let Some(entry) = self.entry(namespace, skb) else { return false };
+        let Some(entry) = self.entry(namespace, skb) else {
+            return false;
+        };
         let now = self.now;
         let current = entry.reply.inverted();
-        let Some(ns) = self.net.namespaces.get(namespace.0) else { return false };
-        let Some(tuple) = unique_tuple(&ns.conntrack, current, asked, now, self.dice) else { return false };
+        let Some(ns) = self.net.namespaces.get(namespace.0) else {
+            return false;
+        };
+        let Some(tuple) = unique_tuple(&ns.conntrack, current, asked, now, self.dice) else {
+            return false;
+        };
         self.change_entry(namespace, skb, |entry| {
             if asked.source {
                 entry.snat |= tuple != current;
@@ -197,9 +286,22 @@ impl Walk<'_> {
     }
 
     /// Rewrites a packet of a translated connection (`nf_nat_packet`).
-    fn translate(&mut self, namespace: NamespaceId, skb: &mut Skb, direction: Direction, source: bool, device: Option<LinkId>) {
-        let Some(entry) = self.entry(namespace, skb) else { return };
-        let applies = if source == (direction == Direction::Original) { entry.snat } else { entry.dnat };
+    fn translate(
+        &mut self,
+        namespace: NamespaceId,
+        skb: &mut Skb,
+        direction: Direction,
+        source: bool,
+        device: Option<LinkId>,
+    ) {
+        let Some(entry) = self.entry(namespace, skb) else {
+            return;
+        };
+        let applies = if source == (direction == Direction::Original) {
+            entry.snat
+        } else {
+            entry.dnat
+        };
         if !applies {
             return;
         }
@@ -208,13 +310,34 @@ impl Walk<'_> {
         manipulate(&mut skb.packet.headers, to, source);
         let after = side(skb.headers(), source);
         if from != after && self.notes(skb) {
-            self.note(namespace, device, skb, Event::Translated { source, from, to: after });
+            self.note(
+                namespace,
+                device,
+                skb,
+                Event::Translated {
+                    source,
+                    from,
+                    to: after,
+                },
+            );
         }
     }
 
     /// Rewrites an ICMP error about a translated connection, outside and inside (`nf_nat_icmp_reply_translation`).
-    fn translate_error(&mut self, namespace: NamespaceId, skb: &mut Skb, entry: &Entry, direction: Direction, source: bool, device: Option<LinkId>) {
-        let applies = if source == (direction == Direction::Original) { entry.snat } else { entry.dnat };
+    fn translate_error(
+        &mut self,
+        namespace: NamespaceId,
+        skb: &mut Skb,
+        entry: &Entry,
+        direction: Direction,
+        source: bool,
+        device: Option<LinkId>,
+    ) {
+        let applies = if source == (direction == Direction::Original) {
+            entry.snat
+        } else {
+            entry.dnat
+        };
         if !applies {
             return;
         }
@@ -231,19 +354,33 @@ impl Walk<'_> {
         }
         if self.notes(skb) {
             let to = side(skb.headers(), source);
-            self.note(namespace, device, skb, Event::Translated { source, from, to });
+            self.note(
+                namespace,
+                device,
+                skb,
+                Event::Translated { source, from, to },
+            );
         }
     }
 
     /// Enters a new connection when its first packet leaves or is delivered. False: dropped.
-    pub fn confirm(&mut self, namespace: NamespaceId, skb: &mut Skb, device: Option<LinkId>) -> bool {
+    pub fn confirm(
+        &mut self,
+        namespace: NamespaceId,
+        skb: &mut Skb,
+        device: Option<LinkId>,
+    ) -> bool {
         let now = self.now;
         let Some(ct) = &mut skb.ct else { return true };
         if ct.state == CtState::Related {
             return true;
         }
-        let Some(entry) = ct.new.take() else { return true };
-        let Some(ns) = self.net.namespaces.get_mut(namespace.0) else { return false };
+        let Some(entry) = ct.new.take() else {
+            return true;
+        };
+        let Some(ns) = self.net.namespaces.get_mut(namespace.0) else {
+            return false;
+        };
         let conntrack = Arc::make_mut(&mut ns.conntrack);
         // Somebody was faster: the same connection is there, and this packet belongs to it.
         if let Some((id, direction)) = conntrack.find(entry.original, now) {
@@ -256,7 +393,15 @@ impl Walk<'_> {
         }
         ct.id = Some(conntrack.insert(*entry, now));
         if self.notes(skb) {
-            self.note(namespace, device, skb, Event::ConntrackConfirmed { original: entry.original, reply: entry.reply });
+            self.note(
+                namespace,
+                device,
+                skb,
+                Event::ConntrackConfirmed {
+                    original: entry.original,
+                    reply: entry.reply,
+                },
+            );
         }
         true
     }
@@ -271,29 +416,50 @@ fn default_range(port: u16) -> (u16, u16) {
     }
 }
 
-fn unique_tuple(conntrack: &Conntrack, current: Tuple, asked: Manipulation, now: crate::time::Time, dice: &mut dyn Dice) -> Option<Tuple> {
+fn unique_tuple(
+    conntrack: &Conntrack,
+    current: Tuple,
+    asked: Manipulation,
+    now: crate::time::Time,
+    dice: &mut dyn Dice,
+) -> Option<Tuple> {
     let taken = |tuple: &Tuple| conntrack.find(tuple.inverted(), now).is_some();
     let mut tuple = current;
     if let Some((first, last)) = asked.addresses {
         // A range is spread by the client's address, as the kernel does.
         let (low, high) = (first.to_bits(), last.to_bits().max(first.to_bits()));
         let span = u64::from(high - low) + 1;
-        let own = if asked.source { current.src } else { current.dst };
+        let own = if asked.source {
+            current.src
+        } else {
+            current.dst
+        };
         let hash = u64::from(current.src.to_bits().wrapping_mul(0x9e37_79b1)) % span;
-        let address = if own >= first && own <= last { own } else { Ipv4Addr::from_bits(low + hash as u32) };
+        let address = if own >= first && own <= last {
+            own
+        } else {
+            Ipv4Addr::from_bits(low + hash as u32)
+        };
         if asked.source {
             tuple.src = address;
         } else {
             tuple.dst = address;
         }
     }
-    let port = if asked.source { tuple.sport } else { tuple.dport };
+    let port = if asked.source {
+        tuple.sport
+    } else {
+        tuple.dport
+    };
     let range = asked.ports;
     let fits = range.is_none_or(|(first, last)| port >= first && port <= last);
     if !asked.random && fits && (!taken(&tuple) || !asked.source && range.is_none()) {
         return Some(tuple);
     }
-    if !asked.source && let Some((first, last)) = range && first == last {
+    if !asked.source
+        && let Some((first, last)) = range
+        && first == last
+    {
         tuple.dport = first;
         return Some(tuple);
     }
@@ -303,7 +469,13 @@ fn unique_tuple(conntrack: &Conntrack, current: Tuple, asked: Manipulation, now:
     if !asked.source && range.is_none() {
         return Some(tuple);
     }
-    let (first, last) = range.unwrap_or_else(|| if tuple.protocol == Protocol::ICMP { (0, u16::MAX) } else { default_range(port) });
+    let (first, last) = range.unwrap_or_else(|| {
+        if tuple.protocol == Protocol::ICMP {
+            (0, u16::MAX)
+        } else {
+            default_range(port)
+        }
+    });
     let span = u32::from(last - first) + 1;
     let offset = dice.number(span);
     for attempt in 0..span.min(4096) {

@@ -14,7 +14,12 @@ const OVERHEAD: u32 = 8 + 14;
 fn source_port(inner: &Headers) -> u16 {
     let (sport, dport) = inner.l4.ports();
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for part in [inner.ip.src.to_bits(), inner.ip.dst.to_bits(), u32::from(sport) << 16 | u32::from(dport), u32::from(inner.ip.protocol.0)] {
+    for part in [
+        inner.ip.src.to_bits(),
+        inner.ip.dst.to_bits(),
+        u32::from(sport) << 16 | u32::from(dport),
+        u32::from(inner.ip.protocol.0),
+    ] {
         hash = (hash ^ u64::from(part)).wrapping_mul(0x0100_0000_01b3);
     }
     32768 + ((hash >> 20) % 28232) as u16
@@ -24,7 +29,9 @@ impl Walk<'_> {
     /// A frame leaves by a VXLAN device: into a UDP packet to the host that has its destination.
     pub fn vxlan_transmit(&mut self, id: LinkId, frame: Frame) {
         let Some(link) = self.link(id) else { return };
-        let (namespace, Some(vxlan)) = (link.namespace, link.vxlan()) else { return };
+        let (namespace, Some(vxlan)) = (link.namespace, link.vxlan()) else {
+            return;
+        };
         // ARP over the overlay is flooded like every group address, and a flannel device floods to nobody.
         let Frame::Ip(mut skb) = frame else { return };
         let dst = skb.headers().eth.dst;
@@ -40,13 +47,32 @@ impl Walk<'_> {
             let inner = outer.packet;
             let headers = Headers {
                 eth: Ethernet::default(),
-                ip: Ipv4 { src: local, dst: host, ttl: 64, protocol: Protocol::UDP, id: 0, df: false },
-                l4: Transport::Udp { sport: source_port(&inner.headers), dport: port },
+                ip: Ipv4 {
+                    src: local,
+                    dst: host,
+                    ttl: 64,
+                    protocol: Protocol::UDP,
+                    id: 0,
+                    df: false,
+                },
+                l4: Transport::Udp {
+                    sport: source_port(&inner.headers),
+                    dport: port,
+                },
             };
             let length = inner.total_length() + OVERHEAD;
-            outer.packet = Packet { length, inner: Some(Box::new(Encapsulated { vni, packet: inner })), ..Packet::new(headers) };
+            outer.packet = Packet {
+                length,
+                inner: Some(Box::new(Encapsulated { vni, packet: inner })),
+                ..Packet::new(headers)
+            };
             if self.notes(&outer) {
-                self.note(namespace, Some(id), &outer, Event::Encapsulated { vni, to: host });
+                self.note(
+                    namespace,
+                    Some(id),
+                    &outer,
+                    Event::Encapsulated { vni, to: host },
+                );
             }
             let _ = self.send_local(namespace, outer, None);
         }
@@ -55,14 +81,24 @@ impl Walk<'_> {
     /// The VXLAN device of a namespace for a network identifier and UDP port.
     fn vxlan_device(&self, namespace: NamespaceId, vni: u32, port: u16) -> Option<LinkId> {
         let fits = |l: &Link| l.up && l.vxlan().is_some_and(|v| v.vni == vni && v.port == port);
-        self.namespace(namespace)?.links.iter().copied().find(|id| self.link(*id).is_some_and(fits))
+        self.namespace(namespace)?
+            .links
+            .iter()
+            .copied()
+            .find(|id| self.link(*id).is_some_and(fits))
     }
 
     /// A UDP packet that may be a tunnel's. Gives it back if it is not.
     pub fn vxlan_receive(&mut self, namespace: NamespaceId, mut skb: Box<Skb>) -> Option<Box<Skb>> {
-        let Transport::Udp { dport, .. } = skb.headers().l4 else { return Some(skb) };
-        let Some(vni) = skb.packet.inner.as_ref().map(|i| i.vni) else { return Some(skb) };
-        let Some(device) = self.vxlan_device(namespace, vni, dport) else { return Some(skb) };
+        let Transport::Udp { dport, .. } = skb.headers().l4 else {
+            return Some(skb);
+        };
+        let Some(vni) = skb.packet.inner.as_ref().map(|i| i.vni) else {
+            return Some(skb);
+        };
+        let Some(device) = self.vxlan_device(namespace, vni, dport) else {
+            return Some(skb);
+        };
         let outer: Ipv4Addr = skb.headers().ip.src;
         let inner = skb.packet.inner.take()?;
         skb.packet = inner.packet;
@@ -71,7 +107,8 @@ impl Walk<'_> {
             self.note(namespace, Some(device), &skb, Event::Decapsulated { vni });
         }
         let source = skb.headers().eth.src;
-        let learns = |v: &Vxlan| v.learning && v.fdb.get(&source).is_none_or(|h| h.as_slice() != [outer]);
+        let learns =
+            |v: &Vxlan| v.learning && v.fdb.get(&source).is_none_or(|h| h.as_slice() != [outer]);
         if self.link(device).and_then(Link::vxlan).is_some_and(learns)
             && let Some(vxlan) = self.net.links.get_mut(device.0).and_then(Link::vxlan_mut)
         {

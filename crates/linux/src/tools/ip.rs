@@ -1,0 +1,744 @@
+//! `ip link`, `ip addr` and `ip neigh` (iproute2 6.1).
+
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+
+use super::Output;
+use super::words::{Words, short};
+use crate::errno::Errno;
+use crate::link::{Address, Link, LinkId, LinkKind, NamespaceId, Scope};
+use crate::neighbour::{Neighbour, NeighbourState};
+use crate::network::Network;
+use crate::packet::Mac;
+use crate::time::Time;
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Format {
+    brief: bool,
+    one_line: bool,
+    details: bool,
+    only4: bool,
+    only6: bool,
+}
+
+pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], now: Time) -> Output {
+    let mut format = Format::default();
+    let mut words = Words::new(args);
+    let mut object = None;
+    while let Some(word) = words.next() {
+        match word {
+            "-br" | "-brief" => format.brief = true,
+            "-o" | "-oneline" => format.one_line = true,
+            "-d" | "-details" => format.details = true,
+            "-4" => format.only4 = true,
+            "-6" => format.only6 = true,
+            "-c" | "-color" | "-s" | "-stats" | "-n" => {
+                if word == "-n" {
+                    return Output::unknown("ip -n");
+                }
+            }
+            "-V" | "-Version" => return Output::ok("ip utility, iproute2-6.1.0, libbpf 1.1.0\n"),
+            option if option.starts_with('-') => {
+                return Output::failed(
+                    255,
+                    format!("Option \"{option}\" is unknown, try \"ip -help\".\n"),
+                );
+            }
+            word => {
+                object = Some(word);
+                break;
+            }
+        }
+    }
+    let Some(object) = object else {
+        return Output::failed(255, "Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }\n");
+    };
+    let verb = words.next();
+    let done = if short(object, "address") {
+        address(net, namespace, verb.unwrap_or("show"), &mut words, format)
+    } else if short(object, "link") {
+        link(net, namespace, verb.unwrap_or("show"), &mut words, format)
+    } else if object.len() > 1 && short(object, "neighbour")
+        || object == "neighbor"
+        || object == "n"
+    {
+        neigh(net, namespace, verb.unwrap_or("show"), &mut words, now)
+    } else if short(object, "route") {
+        super::ip_route::route(net, namespace, verb.unwrap_or("show"), &mut words)
+    } else if short(object, "rule") {
+        super::ip_route::rule(net, namespace, verb.unwrap_or("show"), &mut words)
+    } else {
+        Err(Output::unknown(&format!("ip {object}")))
+    };
+    done.unwrap_or_else(|output| output)
+}
+
+pub(super) fn answers(errno: Errno) -> Output {
+    Output::failed(2, format!("RTNETLINK answers: {errno}\n"))
+}
+
+pub(super) fn device(net: &Network, namespace: NamespaceId, name: &str) -> Result<LinkId, Output> {
+    net.find_link(namespace, name)
+        .ok_or_else(|| Output::failed(1, format!("Cannot find device \"{name}\"\n")))
+}
+
+/// `eth0@if6`: a veth's name with its other end.
+pub(super) fn shown_name(net: &Network, link: &Link) -> String {
+    let LinkKind::Veth { peer } = link.kind else {
+        return link.name.to_string();
+    };
+    match net.link(peer) {
+        Some(other) if other.namespace == link.namespace => format!("{}@{}", link.name, other.name),
+        Some(other) => format!("{}@if{}", link.name, other.ifindex),
+        None => link.name.to_string(),
+    }
+}
+
+pub(super) fn flags(net: &Network, link: &Link) -> String {
+    let carrier = net.carrier(link);
+    let mut flags = Vec::new();
+    if link.up && !carrier {
+        flags.push("NO-CARRIER");
+    }
+    match link.kind {
+        LinkKind::Loopback => flags.push("LOOPBACK"),
+        LinkKind::Dummy => flags.extend(["BROADCAST", "NOARP"]),
+        _ => flags.extend(["BROADCAST", "MULTICAST"]),
+    }
+    if link.up {
+        flags.push("UP");
+    }
+    if carrier {
+        flags.push("LOWER_UP");
+    } else if link.up && matches!(link.kind, LinkKind::Veth { .. }) {
+        flags.push("M-DOWN");
+    }
+    flags.join(",")
+}
+
+fn state(net: &Network, link: &Link) -> &'static str {
+    match (&link.kind, link.up, net.carrier(link)) {
+        (_, false, _) => "DOWN",
+        (LinkKind::Loopback | LinkKind::Vxlan(_) | LinkKind::Dummy, true, _) => "UNKNOWN",
+        (_, true, true) => "UP",
+        (LinkKind::Veth { .. }, true, false) => "LOWERLAYERDOWN",
+        _ => "DOWN",
+    }
+}
+
+/// The number by which a namespace knows that of a veth's other end.
+fn netns_id(net: &Network, link: &Link) -> Option<usize> {
+    let other = |l: &Link| match l.kind {
+        LinkKind::Veth { peer } => net
+            .link(peer)
+            .map(|p| p.namespace)
+            .filter(|n| *n != l.namespace),
+        _ => None,
+    };
+    let own = other(link)?;
+    let mut seen = Vec::new();
+    for namespace in net.links_of(link.namespace).filter_map(other) {
+        if !seen.contains(&namespace) {
+            seen.push(namespace);
+        }
+    }
+    seen.iter().position(|n| *n == own)
+}
+
+fn heading(net: &Network, link: &Link, mode: bool, details: bool) -> (String, String) {
+    let qdisc = match (link.up, &link.kind) {
+        (false, _) => "noop",
+        (true, LinkKind::Physical { .. }) => "fq_codel",
+        _ => "noqueue",
+    };
+    let mut first = format!(
+        "{}: {}: <{}> mtu {} qdisc {qdisc} ",
+        link.ifindex,
+        shown_name(net, link),
+        flags(net, link),
+        link.mtu
+    );
+    if let Some(master) = link.master.and_then(|m| net.link(m)) {
+        let _ = write!(first, "master {} ", master.name);
+    }
+    let _ = write!(
+        first,
+        "state {} {}group default ",
+        state(net, link),
+        if mode { "mode DEFAULT " } else { "" }
+    );
+    if !matches!(link.kind, LinkKind::Veth { .. } | LinkKind::Vxlan(_)) {
+        first += "qlen 1000";
+    }
+    let (kind, broadcast) = if matches!(link.kind, LinkKind::Loopback) {
+        ("loopback", Mac::ZERO)
+    } else {
+        ("ether", Mac::BROADCAST)
+    };
+    let mut second = format!("    link/{kind} {} brd {broadcast}", link.mac);
+    if let Some(id) = netns_id(net, link) {
+        let _ = write!(second, " link-netnsid {id}");
+    }
+    if details {
+        second += &more(net, link);
+    }
+    if let Some(alias) = &link.alias {
+        let _ = write!(second, "\n    alias {alias}");
+    }
+    (first, second)
+}
+
+/// What `-d` adds.
+fn more(net: &Network, link: &Link) -> String {
+    let (min, max) = match link.kind {
+        LinkKind::Loopback | LinkKind::Dummy => (0, 0),
+        _ => (68, 65535),
+    };
+    let mut out = format!(
+        " promiscuity {} allmulti 0 minmtu {min} maxmtu {max} ",
+        u8::from(link.master.is_some())
+    );
+    match &link.kind {
+        LinkKind::Veth { .. } => out += "\n    veth ",
+        LinkKind::Dummy => out += "\n    dummy ",
+        LinkKind::Bridge(_) => {
+            out += "\n    bridge forward_delay 1500 hello_time 200 max_age 2000 ageing_time 30000 stp_state 0 priority 32768 vlan_filtering 0 vlan_protocol 802.1Q "
+        }
+        LinkKind::Vxlan(v) => {
+            let lower = v
+                .lower
+                .and_then(|l| net.link(l))
+                .map_or(String::new(), |l| format!("dev {} ", l.name));
+            let learning = if v.learning { "" } else { "nolearning " };
+            let _ = write!(
+                out,
+                "\n    vxlan id {} local {} {lower}srcport 0 0 dstport {} {learning}ttl auto ageing 300 udpcsum noudp6zerocsumtx noudp6zerocsumrx ",
+                v.vni, v.local, v.port
+            );
+        }
+        _ => {}
+    }
+    if link.master.is_some() {
+        let on = |yes: bool| if yes { "on" } else { "off" };
+        let _ = write!(
+            out,
+            "\n    bridge_slave state forwarding priority 32 cost 2 hairpin {} guard off root_block off fastleave off learning {} flood on ",
+            on(link.port.hairpin),
+            on(link.port.learning)
+        );
+    }
+    out + "addrgenmode eui64 numtxqueues 1 numrxqueues 1 gso_max_size 65536 gso_max_segs 65535 "
+}
+
+/// The link-local IPv6 address that the kernel makes of an Ethernet address (RFC 4291, appendix A).
+fn link_local(mac: Mac) -> String {
+    let [a, b, c, d, e, f] = mac.0;
+    let words = [
+        u16::from(a ^ 2) << 8 | u16::from(b),
+        u16::from(c) << 8 | 0xff,
+        0xfe00 | u16::from(d),
+        u16::from(e) << 8 | u16::from(f),
+    ];
+    std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, words[0], words[1], words[2], words[3]).to_string()
+}
+
+fn ipv6(net: &Network, link: &Link) -> Option<(String, &'static str)> {
+    let ns = net.namespace(link.namespace)?;
+    let off = |d: &str| {
+        ns.sysctls()
+            .number(&format!("net.ipv6.conf.{d}.disable_ipv6"))
+            != 0
+    };
+    if !net.carrier(link) || off("all") || off(&link.name) {
+        return None;
+    }
+    Some(match link.kind {
+        LinkKind::Loopback => ("::1/128".to_owned(), "scope host proto kernel_lo "),
+        _ => (
+            format!("{}/64", link_local(link.mac)),
+            "scope link proto kernel_ll ",
+        ),
+    })
+}
+
+/// The devices that the words after `show` name.
+fn chosen<'a>(
+    net: &'a Network,
+    namespace: NamespaceId,
+    words: &mut Words,
+) -> Result<Vec<&'a Link>, Output> {
+    let mut links: Vec<&Link> = net.links_of(namespace).collect();
+    while let Some(word) = words.next() {
+        match word {
+            "up" => links.retain(|l| l.up),
+            "type" => {
+                let kind = words.value()?;
+                links.retain(|l| {
+                    kind == match l.kind {
+                        LinkKind::Veth { .. } => "veth",
+                        LinkKind::Bridge(_) => "bridge",
+                        LinkKind::Vxlan(_) => "vxlan",
+                        LinkKind::Dummy => "dummy",
+                        _ => "",
+                    }
+                });
+            }
+            "master" => {
+                let master = device(net, namespace, words.value()?)?;
+                links.retain(|l| l.master == Some(master));
+            }
+            "scope" => {
+                words.value()?;
+            }
+            word => {
+                let name = if word == "dev" { words.value()? } else { word };
+                let name = name.split('@').next().unwrap_or(name);
+                if net.find_link(namespace, name).is_none() {
+                    return Err(Output::failed(
+                        1,
+                        format!("Device \"{name}\" does not exist.\n"),
+                    ));
+                }
+                links.retain(|l| *l.name == *name);
+            }
+        }
+    }
+    Ok(links)
+}
+
+fn address(
+    net: &mut Network,
+    namespace: NamespaceId,
+    verb: &str,
+    words: &mut Words,
+    format: Format,
+) -> Result<Output, Output> {
+    if matches!(verb, "add" | "del" | "delete" | "replace" | "flush") {
+        return change_address(net, namespace, verb, words);
+    }
+    if !short(verb, "show") && !matches!(verb, "list" | "ls") {
+        return Err(Output::failed(
+            255,
+            format!("Command \"{verb}\" is unknown, try \"ip address help\".\n"),
+        ));
+    }
+    let mut out = String::new();
+    for link in chosen(net, namespace, words)? {
+        let four = if format.only6 {
+            &[]
+        } else {
+            link.addresses.as_slice()
+        };
+        let six = if format.only4 { None } else { ipv6(net, link) };
+        if (format.only4 || format.only6) && four.is_empty() && six.is_none() {
+            continue;
+        }
+        if format.brief {
+            let _ = write!(
+                out,
+                "{:<16} {:<14} ",
+                shown_name(net, link),
+                state(net, link)
+            );
+            for a in four {
+                let _ = write!(out, "{} ", a.net);
+            }
+            if let Some((six, _)) = six {
+                let _ = write!(out, "{six} ");
+            }
+            out.push('\n');
+            continue;
+        }
+        let separator = if format.one_line { "\\" } else { "\n" };
+        if !format.one_line {
+            let (first, second) = heading(net, link, false, format.details);
+            let _ = writeln!(out, "{first}\n{second}");
+        }
+        let start = if format.one_line {
+            format!("{}: {}    ", link.ifindex, link.name)
+        } else {
+            "    ".to_owned()
+        };
+        for a in four {
+            let broadcast = a.broadcast.map_or(String::new(), |b| format!("brd {b} "));
+            let _ = writeln!(
+                out,
+                "{start}inet {} {broadcast}scope {} {}{separator}       valid_lft forever preferred_lft forever",
+                a.net,
+                a.scope.name(),
+                link.name
+            );
+        }
+        if let Some((six, scope)) = six {
+            let _ = writeln!(
+                out,
+                "{start}inet6 {six} {scope}{separator}       valid_lft forever preferred_lft forever"
+            );
+        }
+    }
+    Ok(Output::ok(out))
+}
+
+fn change_address(
+    net: &mut Network,
+    namespace: NamespaceId,
+    verb: &str,
+    words: &mut Words,
+) -> Result<Output, Output> {
+    let mut address: Option<Address> = None;
+    let mut dev = None;
+    while let Some(word) = words.next() {
+        match word {
+            "dev" => dev = Some(device(net, namespace, words.value()?)?),
+            "brd" | "broadcast" => {
+                let value = words.value()?;
+                if let Some(a) = &mut address {
+                    *a = if value == "+" {
+                        a.with_broadcast()
+                    } else {
+                        Address {
+                            broadcast: value.parse().ok(),
+                            ..*a
+                        }
+                    };
+                }
+            }
+            "scope" => {
+                let value = words.value()?;
+                let scope = [Scope::Global, Scope::Link, Scope::Host]
+                    .into_iter()
+                    .find(|s| s.name() == value);
+                if let (Some(a), Some(scope)) = (&mut address, scope) {
+                    a.scope = scope;
+                }
+            }
+            "label" => {
+                words.value()?;
+            }
+            text => {
+                let text = if text == "local" {
+                    words.value()?
+                } else {
+                    text
+                };
+                let net = if text.contains('/') {
+                    text.parse()
+                } else {
+                    format!("{text}/32").parse()
+                };
+                address = Some(Address::new(net.map_err(|_| {
+                    Output::failed(
+                        1,
+                        format!("Error: any valid prefix is expected rather than \"{text}\".\n"),
+                    )
+                })?));
+            }
+        }
+    }
+    let dev = dev.ok_or_else(|| {
+        Output::failed(
+            255,
+            "Not enough information: \"dev\" argument is required.\n",
+        )
+    })?;
+    if verb == "flush" {
+        let nets: Vec<_> = net
+            .link(dev)
+            .map(|l| l.addresses.iter().map(|a| a.net).collect())
+            .unwrap_or_default();
+        for one in nets {
+            net.remove_address(dev, one).map_err(answers)?;
+        }
+        return Ok(Output::default());
+    }
+    let address = address.ok_or_else(|| {
+        Output::failed(255, "Command line is not complete. Try option \"help\"\n")
+    })?;
+    match verb {
+        "add" => net.add_address(dev, address),
+        "replace" => match net.add_address(dev, address) {
+            Err(Errno::EEXIST) => Ok(()),
+            other => other,
+        },
+        _ => net.remove_address(dev, address.net),
+    }
+    .map_err(answers)?;
+    Ok(Output::default())
+}
+
+fn link(
+    net: &mut Network,
+    namespace: NamespaceId,
+    verb: &str,
+    words: &mut Words,
+    format: Format,
+) -> Result<Output, Output> {
+    match verb {
+        "set" => return link_set(net, namespace, words),
+        "add" => return link_add(net, namespace, words),
+        "del" | "delete" => {
+            let mut name = words.value()?;
+            if name == "dev" {
+                name = words.value()?;
+            }
+            let id = device(net, namespace, name)?;
+            net.remove_link(id).map_err(answers)?;
+            return Ok(Output::default());
+        }
+        verb if short(verb, "show") || matches!(verb, "list" | "ls") => {}
+        verb => {
+            return Err(Output::failed(
+                255,
+                format!("Command \"{verb}\" is unknown, try \"ip link help\".\n"),
+            ));
+        }
+    }
+    let mut out = String::new();
+    for link in chosen(net, namespace, words)? {
+        if format.brief {
+            let _ = writeln!(
+                out,
+                "{:<16} {:<14} {} <{}> ",
+                shown_name(net, link),
+                state(net, link),
+                link.mac,
+                flags(net, link)
+            );
+            continue;
+        }
+        let (first, second) = heading(net, link, true, format.details);
+        let _ = writeln!(
+            out,
+            "{first}{}{second}",
+            if format.one_line { "\\" } else { "\n" }
+        );
+    }
+    Ok(Output::ok(out))
+}
+
+fn link_set(
+    net: &mut Network,
+    namespace: NamespaceId,
+    words: &mut Words,
+) -> Result<Output, Output> {
+    let mut name = words.value()?;
+    if name == "dev" {
+        name = words.value()?;
+    }
+    let id = device(net, namespace, name)?;
+    while let Some(word) = words.next() {
+        let number = |text: &str| {
+            text.parse::<u32>().map_err(|_| {
+                Output::failed(
+                    255,
+                    format!("Error: argument \"{text}\" is wrong: Invalid \"mtu\" value\n\n"),
+                )
+            })
+        };
+        match word {
+            "up" => net.set_up(id, true),
+            "down" => net.set_up(id, false),
+            "mtu" => net.set_mtu(id, number(words.value()?)?),
+            "address" => net.set_mac(
+                id,
+                words
+                    .value()?
+                    .parse()
+                    .map_err(|e| Output::failed(255, format!("{e}\n")))?,
+            ),
+            "alias" => net.set_alias(id, Some(words.value()?)),
+            "nomaster" => net.set_master(id, None),
+            "master" => {
+                let bridge = device(net, namespace, words.value()?)?;
+                net.set_master(id, Some(bridge))
+            }
+            other => return Err(Output::unknown(&format!("ip link set {other}"))),
+        }
+        .map_err(answers)?;
+    }
+    Ok(Output::default())
+}
+
+fn link_add(
+    net: &mut Network,
+    namespace: NamespaceId,
+    words: &mut Words,
+) -> Result<Output, Output> {
+    let mut name = None;
+    let mut kind = None;
+    let mut peer = None;
+    while let Some(word) = words.next() {
+        match word {
+            "type" => kind = Some(words.value()?),
+            "name" | "dev" if kind.is_none() => name = Some(words.value()?),
+            "peer" => {
+                let word = words.value()?;
+                peer = Some(if word == "name" { words.value()? } else { word });
+            }
+            word if name.is_none() => name = Some(word),
+            other => return Err(Output::unknown(&format!("ip link add {other}"))),
+        }
+    }
+    let name = name.ok_or_else(|| {
+        Output::failed(
+            255,
+            "Not enough information: \"dev\" argument is required.\n",
+        )
+    })?;
+    match kind {
+        Some("dummy") => net.add_dummy(namespace, name).map(|_| ()),
+        Some("bridge") => net.add_bridge(namespace, name).map(|_| ()),
+        Some("veth") => net
+            .add_veth((namespace, name), (namespace, peer.unwrap_or("veth0")))
+            .map(|_| ()),
+        Some(other) => return Err(Output::unknown(&format!("ip link add type {other}"))),
+        None => {
+            return Err(Output::failed(
+                255,
+                "Not enough information: \"type\" argument is required\n",
+            ));
+        }
+    }
+    .map_err(answers)?;
+    Ok(Output::default())
+}
+
+fn neigh(
+    net: &mut Network,
+    namespace: NamespaceId,
+    verb: &str,
+    words: &mut Words,
+    now: Time,
+) -> Result<Output, Output> {
+    let (mut address, mut dev, mut mac, mut state) = (None, None, None, NeighbourState::Permanent);
+    while let Some(word) = words.next() {
+        match word {
+            "dev" => dev = Some(device(net, namespace, words.value()?)?),
+            "lladdr" => {
+                mac = Some(
+                    words
+                        .value()?
+                        .parse::<Mac>()
+                        .map_err(|e| Output::failed(255, format!("{e}\n")))?,
+                )
+            }
+            "nud" => {
+                let text = words.value()?;
+                let all = [
+                    NeighbourState::Permanent,
+                    NeighbourState::Noarp,
+                    NeighbourState::Reachable,
+                    NeighbourState::Stale,
+                    NeighbourState::Delay,
+                    NeighbourState::Incomplete,
+                    NeighbourState::Failed,
+                ];
+                state = all
+                    .into_iter()
+                    .find(|s| s.name().eq_ignore_ascii_case(text))
+                    .ok_or_else(|| {
+                        Output::failed(
+                            255,
+                            format!("Error: argument \"{text}\" is wrong: nud state is bad\n\n"),
+                        )
+                    })?;
+            }
+            "permanent" => state = NeighbourState::Permanent,
+            "to" => {}
+            text => {
+                address = Some(text.parse::<Ipv4Addr>().map_err(|_| {
+                    Output::failed(
+                        1,
+                        format!("Error: inet prefix is expected rather than \"{text}\".\n"),
+                    )
+                })?)
+            }
+        }
+    }
+    if matches!(
+        verb,
+        "add" | "replace" | "change" | "chg" | "del" | "delete"
+    ) {
+        let (Some(address), Some(dev)) = (address, dev) else {
+            return Err(Output::failed(
+                255,
+                "Device and destination are required arguments.\n",
+            ));
+        };
+        let Some(ns) = net.namespace_mut(namespace) else {
+            return Ok(Output::default());
+        };
+        let known = ns.neighbours.contains_key(&(dev, address));
+        match verb {
+            "del" | "delete" => {
+                if !ns.remove_neighbour(dev, address) {
+                    return Err(answers(Errno::ENOENT));
+                }
+            }
+            "add" if known => return Err(answers(Errno::EEXIST)),
+            _ => {
+                if mac.is_none()
+                    && !matches!(
+                        state,
+                        NeighbourState::Failed | NeighbourState::Incomplete | NeighbourState::Noarp
+                    )
+                {
+                    return Err(answers(Errno::EINVAL));
+                }
+                ns.set_neighbour(
+                    dev,
+                    address,
+                    Neighbour {
+                        mac,
+                        state,
+                        since: now,
+                    },
+                );
+            }
+        }
+        return Ok(Output::default());
+    }
+    if verb == "flush" {
+        let Some(ns) = net.namespace_mut(namespace) else {
+            return Ok(Output::default());
+        };
+        if address.is_none() && dev.is_none() {
+            return Err(Output::failed(255, "Flush requires arguments.\n"));
+        }
+        ns.neighbours.retain(|(d, a), n| {
+            n.state == NeighbourState::Permanent
+                || dev.is_some_and(|dev| dev != *d)
+                || address.is_some_and(|x| x != *a)
+        });
+        return Ok(Output::default());
+    }
+    if !short(verb, "show") && !matches!(verb, "list" | "ls") {
+        return Err(Output::failed(
+            255,
+            format!("Command \"{verb}\" is unknown, try \"ip neigh help\".\n"),
+        ));
+    }
+    let mut out = String::new();
+    let Some(ns) = net.namespace(namespace) else {
+        return Ok(Output::default());
+    };
+    for (link, at, n) in ns.neighbours() {
+        let state = n.state_at(now);
+        if dev.is_some_and(|d| d != link)
+            || address.is_some_and(|a| a != at)
+            || state == NeighbourState::Noarp
+        {
+            continue;
+        }
+        let _ = write!(out, "{at} ");
+        if dev.is_none() {
+            let _ = write!(out, "dev {} ", net.link(link).map_or("?", |l| &l.name));
+        }
+        if let Some(mac) = n.mac {
+            let _ = write!(out, "lladdr {mac} ");
+        }
+        let _ = writeln!(out, "{} ", state.name());
+    }
+    Ok(Output::ok(out))
+}

@@ -1,0 +1,485 @@
+//! `ip route` and `ip rule` (iproute2 6.1).
+
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::Output;
+use super::ip::{answers, device};
+use super::words::{Words, short};
+use crate::errno::Errno;
+use crate::link::{LinkId, NamespaceId, Scope};
+use crate::network::Network;
+use crate::route::{DEFAULT, Flow, IpRule, LOCAL, MAIN, Route, RouteKind, RouteProtocol};
+
+fn table_name(table: u32) -> String {
+    match table {
+        MAIN => "main".to_owned(),
+        LOCAL => "local".to_owned(),
+        DEFAULT => "default".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn table_number(text: &str) -> Result<u32, Output> {
+    match text {
+        "main" => Ok(MAIN),
+        "local" => Ok(LOCAL),
+        "default" => Ok(DEFAULT),
+        other => other.parse().map_err(|_| {
+            Output::failed(
+                255,
+                format!("Error: argument \"{other}\" is wrong: table id value is invalid\n\n"),
+            )
+        }),
+    }
+}
+
+fn prefix(text: &str) -> Result<Ipv4Net, Output> {
+    if text == "default" || text == "any" {
+        return Ok(Ipv4Net::default());
+    }
+    let net = if text.contains('/') {
+        text.parse::<Ipv4Net>().ok()
+    } else {
+        text.parse::<Ipv4Addr>().ok().map(crate::network::host)
+    };
+    net.ok_or_else(|| {
+        Output::failed(
+            1,
+            format!("Error: inet prefix is expected rather than \"{text}\".\n"),
+        )
+    })
+}
+
+fn host(text: &str) -> Result<Ipv4Addr, Output> {
+    text.parse().map_err(|_| {
+        Output::failed(
+            1,
+            format!("Error: inet address is expected rather than \"{text}\".\n"),
+        )
+    })
+}
+
+fn net_text(net: Ipv4Net) -> String {
+    match net.prefix_len() {
+        0 => "default".to_owned(),
+        32 => net.addr().to_string(),
+        _ => net.to_string(),
+    }
+}
+
+fn line(net: &Network, route: &Route, table: Option<u32>) -> String {
+    let mut out = String::new();
+    if route.kind != RouteKind::Unicast {
+        let _ = write!(out, "{} ", route.kind.name());
+    }
+    let _ = write!(out, "{} ", net_text(route.destination));
+    if let Some(via) = route.via {
+        let _ = write!(out, "via {via} ");
+    }
+    if let Some(dev) = route.dev.and_then(|d| net.link(d)) {
+        let _ = write!(out, "dev {} ", dev.name);
+    }
+    if let Some(table) = table {
+        let _ = write!(out, "table {} ", table_name(table));
+    }
+    if route.protocol != RouteProtocol::Boot {
+        let _ = write!(out, "proto {} ", route.protocol.name());
+    }
+    if route.scope != Scope::Global {
+        let _ = write!(out, "scope {} ", route.scope.name());
+    }
+    if let Some(source) = route.source {
+        let _ = write!(out, "src {source} ");
+    }
+    if route.metric != 0 {
+        let _ = write!(out, "metric {} ", route.metric);
+    }
+    if route
+        .dev
+        .and_then(|d| net.link(d))
+        .is_some_and(|l| !net.carrier(l))
+    {
+        out.push_str("linkdown ");
+    }
+    if route.onlink {
+        out.push_str("onlink ");
+    }
+    out
+}
+
+pub(super) fn route(
+    net: &mut Network,
+    namespace: NamespaceId,
+    verb: &str,
+    words: &mut Words,
+) -> Result<Output, Output> {
+    match verb {
+        "get" => return get(net, namespace, words),
+        "add" | "append" | "replace" | "change" | "del" | "delete" => {
+            return change(net, namespace, verb, words);
+        }
+        "flush" => return Err(Output::unknown("ip route flush")),
+        verb if short(verb, "show") || matches!(verb, "list" | "ls") => {}
+        verb => {
+            return Err(Output::failed(
+                255,
+                format!("Command \"{verb}\" is unknown, try \"ip route help\".\n"),
+            ));
+        }
+    }
+    let (mut table, mut dev, mut exact, mut root) = (Some(MAIN), None, None, None);
+    while let Some(word) = words.next() {
+        match word {
+            "table" => {
+                let name = words.value()?;
+                table = if name == "all" {
+                    None
+                } else {
+                    Some(table_number(name)?)
+                };
+            }
+            "dev" => dev = Some(device(net, namespace, words.value()?)?),
+            "exact" => exact = Some(prefix(words.value()?)?),
+            "root" => root = Some(prefix(words.value()?)?),
+            "default" => exact = Some(Ipv4Net::default()),
+            text => exact = Some(prefix(text)?),
+        }
+    }
+    let Some(ns) = net.namespace(namespace) else {
+        return Ok(Output::default());
+    };
+    let tables = match table {
+        Some(table) => vec![table],
+        None => [LOCAL, MAIN]
+            .into_iter()
+            .chain(ns.tables.iter().flat_map(|t| t.keys().copied()))
+            .collect(),
+    };
+    let mut out = String::new();
+    for number in tables {
+        let mut routes: Vec<&Route> = ns
+            .table(number)
+            .map(|t| t.iter().collect())
+            .unwrap_or_default();
+        // The order of the kernel's trie: by network, the longest prefix of one first.
+        routes.sort_by_key(|r| {
+            (
+                r.destination.network(),
+                32 - r.destination.prefix_len(),
+                r.metric,
+            )
+        });
+        for route in routes {
+            let wanted = dev.is_none_or(|d| route.dev == Some(d))
+                && exact.is_none_or(|e| route.destination == e)
+                && root.is_none_or(|r: Ipv4Net| r.contains(&route.destination));
+            if wanted {
+                out += &line(
+                    net,
+                    route,
+                    (table.is_none() && number != MAIN).then_some(number),
+                );
+                out.push('\n');
+            }
+        }
+    }
+    Ok(Output::ok(out))
+}
+
+fn get(net: &Network, namespace: NamespaceId, words: &mut Words) -> Result<Output, Output> {
+    let mut flow = Flow::to(host(words.value()?)?);
+    while let Some(word) = words.next() {
+        match word {
+            "from" => flow.src = Some(host(words.value()?)?),
+            "mark" => flow.mark = words.value()?.parse().unwrap_or(0),
+            "oif" | "dev" => flow.oif = Some(device(net, namespace, words.value()?)?),
+            "iif" => flow.iif = Some(device(net, namespace, words.value()?)?),
+            other => return Err(Output::unknown(&format!("ip route get {other}"))),
+        }
+    }
+    let ns = net
+        .namespace(namespace)
+        .ok_or_else(|| answers(Errno::ENODEV))?;
+    let (route, _) = ns.route(&flow).ok_or_else(|| answers(Errno::ENETUNREACH))?;
+    let local = match route.kind {
+        RouteKind::Local => true,
+        RouteKind::Unicast | RouteKind::Broadcast => false,
+        RouteKind::Blackhole => return Err(answers(Errno::EINVAL)),
+        RouteKind::Unreachable => return Err(answers(Errno::EHOSTUNREACH)),
+        RouteKind::Prohibit => return Err(answers(Errno::EACCES)),
+    };
+    let mut out = if local {
+        "local ".to_owned()
+    } else {
+        String::new()
+    };
+    let _ = write!(out, "{} ", flow.dst);
+    if let Some(from) = flow.src {
+        let _ = write!(out, "from {from} ");
+    }
+    if let Some(via) = route.via {
+        let _ = write!(out, "via {via} ");
+    }
+    let dev = route.dev.and_then(|d| net.link(d));
+    let _ = write!(
+        out,
+        "dev {} ",
+        if local {
+            "lo"
+        } else {
+            dev.map_or("?", |d| &d.name)
+        }
+    );
+    if flow.src.is_none() {
+        let own = if local && route.destination.prefix_len() == 32 {
+            Some(flow.dst)
+        } else {
+            route.source
+        };
+        if let Some(source) =
+            own.or_else(|| dev?.select_address(Some(route.via.unwrap_or(flow.dst))))
+        {
+            let _ = write!(out, "src {source} ");
+        }
+    }
+    let _ = write!(
+        out,
+        "uid 0 \n    cache {}\n",
+        if local { "<local> " } else { "" }
+    );
+    Ok(Output::ok(out))
+}
+
+fn change(
+    net: &mut Network,
+    namespace: NamespaceId,
+    verb: &str,
+    words: &mut Words,
+) -> Result<Output, Output> {
+    let mut kind = RouteKind::Unicast;
+    let mut destination = None;
+    let (mut via, mut dev, mut source, mut metric, mut table) = (None, None, None, None, MAIN);
+    let (mut scope, mut protocol, mut onlink) = (None, RouteProtocol::Boot, false);
+    while let Some(word) = words.next() {
+        match word {
+            "via" => via = Some(host(words.value()?)?),
+            "dev" | "oif" => dev = Some(device(net, namespace, words.value()?)?),
+            "src" => source = Some(host(words.value()?)?),
+            "metric" => {
+                metric = Some(words.value()?.parse().map_err(|_| {
+                    Output::failed(
+                        255,
+                        "Error: argument is wrong: \"metric\" value is invalid\n\n",
+                    )
+                })?)
+            }
+            "table" => table = table_number(words.value()?)?,
+            "onlink" => onlink = true,
+            "scope" => {
+                let name = words.value()?;
+                scope = [Scope::Global, Scope::Link, Scope::Host]
+                    .into_iter()
+                    .find(|s| s.name() == name);
+            }
+            "proto" | "protocol" => {
+                let name = words.value()?;
+                protocol = [RouteProtocol::Kernel, RouteProtocol::Static]
+                    .into_iter()
+                    .find(|p| p.name() == name)
+                    .unwrap_or(RouteProtocol::Boot);
+            }
+            "mtu" => {
+                return Err(Output::unknown("ip route … mtu"));
+            }
+            text => match [
+                RouteKind::Blackhole,
+                RouteKind::Unreachable,
+                RouteKind::Prohibit,
+                RouteKind::Local,
+                RouteKind::Broadcast,
+                RouteKind::Unicast,
+            ]
+            .into_iter()
+            .find(|k| k.name() == text)
+            {
+                Some(named) => kind = named,
+                None => destination = Some(prefix(text)?),
+            },
+        }
+    }
+    let destination = destination.ok_or_else(|| {
+        Output::failed(255, "Command line is not complete. Try option \"help\"\n")
+    })?;
+    if destination.trunc() != destination {
+        return Err(Output::failed(
+            2,
+            "Error: Invalid prefix for given prefix length.\n",
+        ));
+    }
+    if matches!(verb, "del" | "delete") {
+        let ns = net
+            .namespace_mut(namespace)
+            .ok_or_else(|| answers(Errno::ENODEV))?;
+        let fits = |r: &Route| {
+            r.destination == destination
+                && via.is_none_or(|v| r.via == Some(v))
+                && dev.is_none_or(|d| r.dev == Some(d))
+                && metric.is_none_or(|m| r.metric == m)
+                && (kind == RouteKind::Unicast || r.kind == kind)
+        };
+        return ns
+            .table_mut(table)
+            .remove(fits)
+            .map(|_| Output::default())
+            .map_err(answers);
+    }
+    let needs_device = matches!(
+        kind,
+        RouteKind::Unicast | RouteKind::Local | RouteKind::Broadcast
+    );
+    if needs_device && dev.is_none() {
+        let found = via.and_then(|v| gateway_device(net, namespace, v));
+        match found {
+            Some(found) => dev = Some(found),
+            None if via.is_some() => {
+                return Err(Output::failed(2, "Error: Nexthop has invalid gateway.\n"));
+            }
+            None => return Err(answers(Errno::ENODEV)),
+        }
+    }
+    if let (Some(via), Some(dev), false) = (via, dev, onlink)
+        && gateway_device(net, namespace, via) != Some(dev)
+    {
+        return Err(Output::failed(2, "Error: Nexthop has invalid gateway.\n"));
+    }
+    if dev.is_some_and(|d| net.link(d).is_none_or(|l| !l.up)) {
+        return Err(Output::failed(2, "Error: Device for nexthop is not up.\n"));
+    }
+    let scope = scope.unwrap_or(match (kind, via) {
+        (RouteKind::Local, _) => Scope::Host,
+        (RouteKind::Unicast | RouteKind::Broadcast, None) => Scope::Link,
+        _ => Scope::Global,
+    });
+    let route = Route {
+        destination,
+        via,
+        dev,
+        source,
+        metric: metric.unwrap_or(0),
+        scope,
+        protocol,
+        kind,
+        onlink,
+    };
+    let ns = net
+        .namespace_mut(namespace)
+        .ok_or_else(|| answers(Errno::ENODEV))?;
+    let table = ns.table_mut(table);
+    if matches!(verb, "replace" | "change") {
+        table.replace(route);
+    } else {
+        table.add(route).map_err(answers)?;
+    }
+    Ok(Output::default())
+}
+
+/// The device on whose link a router is.
+fn gateway_device(net: &Network, namespace: NamespaceId, via: Ipv4Addr) -> Option<LinkId> {
+    let (route, _) = net.namespace(namespace)?.route(&Flow::to(via))?;
+    (route.via.is_none() && route.kind == RouteKind::Unicast)
+        .then_some(route.dev)
+        .flatten()
+}
+
+pub(super) fn rule(
+    net: &mut Network,
+    namespace: NamespaceId,
+    verb: &str,
+    words: &mut Words,
+) -> Result<Output, Output> {
+    let Some(ns) = net.namespace(namespace) else {
+        return Ok(Output::default());
+    };
+    if short(verb, "show") || matches!(verb, "list" | "ls") {
+        let mut out = String::new();
+        for rule in ns.rules() {
+            let from = rule.from.map_or("all".to_owned(), net_text);
+            let _ = write!(out, "{}:\tfrom {from} ", rule.priority);
+            if let Some(to) = rule.to {
+                let _ = write!(out, "to {} ", net_text(to));
+            }
+            if let Some((value, mask)) = rule.mark {
+                let _ = if mask == u32::MAX {
+                    write!(out, "fwmark {value:#x} ")
+                } else {
+                    write!(out, "fwmark {value:#x}/{mask:#x} ")
+                };
+            }
+            if let Some(iif) = rule.iif.and_then(|l| net.link(l)) {
+                let _ = write!(out, "iif {} ", iif.name);
+            }
+            let _ = writeln!(out, "lookup {}", table_name(rule.table));
+        }
+        return Ok(Output::ok(out));
+    }
+    if !matches!(verb, "add" | "del" | "delete") {
+        return Err(Output::unknown(&format!("ip rule {verb}")));
+    }
+    let mut rule = IpRule::all(0, MAIN);
+    let mut priority = None;
+    let mut named = false;
+    while let Some(word) = words.next() {
+        match word {
+            "from" => rule.from = Some(prefix(words.value()?)?).filter(|n| n.prefix_len() > 0),
+            "to" => rule.to = Some(prefix(words.value()?)?),
+            "table" | "lookup" => {
+                rule.table = table_number(words.value()?)?;
+                named = true;
+            }
+            "priority" | "pref" | "prio" => priority = words.value()?.parse().ok(),
+            "iif" => rule.iif = Some(device(net, namespace, words.value()?)?),
+            "fwmark" => {
+                let text = words.value()?;
+                let number = |t: &str| {
+                    t.strip_prefix("0x")
+                        .map_or_else(|| t.parse().ok(), |h| u32::from_str_radix(h, 16).ok())
+                };
+                rule.mark = match text.split_once('/') {
+                    Some((value, mask)) => number(value).zip(number(mask)),
+                    None => number(text).map(|v| (v, u32::MAX)),
+                };
+            }
+            other => return Err(Output::unknown(&format!("ip rule {verb} {other}"))),
+        }
+    }
+    let ns = net
+        .namespace_mut(namespace)
+        .ok_or_else(|| answers(Errno::ENODEV))?;
+    let rules = ns.rules_mut();
+    if verb == "add" {
+        let first = rules
+            .iter()
+            .find(|r| r.priority > 0)
+            .map_or(32766, |r| r.priority);
+        rule.priority = priority.unwrap_or_else(|| first.saturating_sub(1));
+        let at = rules.partition_point(|r| r.priority <= rule.priority);
+        rules.insert(at, rule);
+        return Ok(Output::default());
+    }
+    let fits = |r: &IpRule| {
+        priority.is_none_or(|p| r.priority == p)
+            && (!named || r.table == rule.table)
+            && r.from == rule.from
+            && r.to == rule.to
+            && r.mark == rule.mark
+    };
+    let at = rules
+        .iter()
+        .position(fits)
+        .ok_or_else(|| answers(Errno::ENOENT))?;
+    rules.remove(at);
+    Ok(Output::default())
+}
