@@ -1,1 +1,16 @@
 //! kubectl, node tools and the simulator's own commands: what people type and what they read.
+//!
+//! A [`Session`] is a terminal on a simulated cluster. [`registry::entries`] says what is there and
+//! what is not.
+
+mod kubeconfig;
+mod kubectl;
+pub mod registry;
+mod session;
+mod sim;
+mod ssh;
+
+pub use session::{Output, Place, Session, Stream};
+
+#[cfg(test)]
+mod tests;

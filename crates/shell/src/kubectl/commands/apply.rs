@@ -1,0 +1,270 @@
+//! `kubectl apply`, client-side: the last applied manifest is kept in an annotation, and what is
+//! sent is a three-way merge (`kubectl/pkg/cmd/apply`, v1.37).
+
+use kubarium_objects::{ObjectMeta, Resource, Schema, Value, go, patch};
+
+use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, SELECTOR, VALIDATE};
+use crate::kubectl::error::{Error, Result, plain};
+use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
+use crate::kubectl::output::Format;
+use crate::kubectl::request::{Patch, Subresource};
+use crate::kubectl::resource::Info;
+use crate::kubectl::{DryRun, Kubectl};
+
+/// The annotation with the last applied manifest.
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+const FLAGS: &[Flag] = &[
+    flag("cascade", Kind::Optional("background"), "background", "Must be \"background\", \"orphan\", or \"foreground\"."),
+    switch("force", "If true, immediately remove resources from API and bypass graceful deletion.").not_yet(),
+    switch("force-conflicts", "If true, server-side apply will force the changes against conflicts."),
+    flag("grace-period", Kind::Int, "-1", "Period of time in seconds given to the resource to terminate gracefully."),
+    flag("openapi-patch", Kind::Bool, "true", "If true, use openapi to calculate diff."),
+    flag("overwrite", Kind::Bool, "true", "Automatically resolve conflicts between the modified and live configuration."),
+    switch("prune", "Automatically delete resource objects, that do not appear in the configs.").not_yet(),
+    list("prune-allowlist", "Overwrite the default allowlist with <group/version/kind> for --prune").not_yet(),
+    switch("server-side", "If true, apply runs in the server instead of the client."),
+    text("subresource", "If specified, apply will operate on the subresource of the requested object.").not_yet(),
+    flag("timeout", Kind::Duration, "0s", "The length of time to wait before giving up on a delete."),
+    switch("wait", "If true, wait for resources to be gone before returning."),
+];
+
+const SET_FLAGS: &[Flag] = &[switch("create-annotation", "Will create 'last-applied-configuration' annotations if current objects doesn't have one")];
+
+const VIEW_FLAGS: &[Flag] = &[flag("output", Kind::Text, "yaml", "Output format. Must be one of (yaml, json)").short('o')];
+
+pub(crate) const COMMAND: Command = Command::new("apply", "(-f FILENAME | -k DIRECTORY) [options]", "Apply a configuration to a resource by file name or stdin", run)
+    .flags(&[FILES, PRINT, DRY_RUN, SELECTOR, ALL, VALIDATE, FLAGS])
+    .commands(&[
+        Command::not_yet("edit-last-applied", "Edit latest last-applied-configuration annotations of a resource/object", "it needs an editor"),
+        Command::new("set-last-applied", "-f FILENAME [options]", "Set the last-applied-configuration annotation on a live object to match the contents of a file", set_last_applied)
+            .flags(&[FILES, PRINT, DRY_RUN, SET_FLAGS])
+            .changing(),
+        Command::new("view-last-applied", "(TYPE [NAME | -l label] | TYPE/NAME | -f FILENAME) [options]", "View the latest last-applied-configuration annotations of a resource/object", view_last_applied)
+            .flags(&[FILES, SELECTOR, ALL, VIEW_FLAGS]),
+    ])
+    .changing();
+
+fn run(k: &mut Kubectl) -> Result {
+    let server_side = k.flags.bool("server-side");
+    let dry_run = k.dry_run()?;
+    if k.flags.bool("force-conflicts") && !server_side {
+        return plain("--force-conflicts only works with --server-side");
+    }
+    if dry_run == DryRun::Client && server_side {
+        return plain("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)");
+    }
+    if k.flags.bool("force") && server_side {
+        return plain("--force cannot be used with --server-side");
+    }
+    if server_side {
+        return plain(crate::registry::not_yet("kubectl apply --server-side", "apply without it merges on the client's side"));
+    }
+    if k.flags.list("filename").is_empty() {
+        return plain("must specify one of -f and -k");
+    }
+    if !k.flags.args.is_empty() {
+        let args = k.flags.args.join(" ");
+        return Err(k.usage(format!("Unexpected args: [{args}]")));
+    }
+    let format = k.format()?;
+    let mut manifests = k.manifests()?;
+    if let Some(selector) = k.flags.changed("selector").then(|| k.flags.str("selector").to_owned()) {
+        let selector = kubarium_objects::Selector::parse(&selector).map_err(|e| Error::Plain(e.to_string()))?;
+        manifests.infos.retain(|i| selector.matches(i.object.labels()));
+    }
+    if manifests.infos.is_empty() && manifests.errors.is_empty() {
+        return plain("no objects passed to apply");
+    }
+    let mut errors = manifests.errors;
+    let mut applied = Vec::new();
+    for info in manifests.infos {
+        match apply(k, info, &format) {
+            Ok(info) => applied.push(info),
+            Err(error) => errors.push(error),
+        }
+    }
+    if !matches!(format, Format::Default | Format::Name) {
+        print_all(k, &format, applied)?;
+    }
+    Error::aggregate(errors)
+}
+
+/// With `-o json` and their like, several objects come as one List.
+fn print_all(k: &mut Kubectl, format: &Format, mut applied: Vec<Info>) -> Result {
+    match applied.len() {
+        0 => Ok(()),
+        1 => k.print_object(format, &applied.remove(0).object),
+        _ => {
+            let items: Vec<Value> = applied.into_iter().map(|i| i.object).collect();
+            let list = kubarium_objects::object([
+                ("apiVersion", "v1".into()),
+                ("items", kubarium_objects::array(items)),
+                ("kind", "List".into()),
+                ("metadata", Value::new_object()),
+            ]);
+            k.print_object(format, &list)
+        }
+    }
+}
+
+fn apply(k: &mut Kubectl, mut info: Info, format: &Format) -> Result<Info> {
+    let quiet = !matches!(format, Format::Default | Format::Name);
+    if info.name.is_empty() {
+        if !info.object["metadata"]["generateName"].is_empty() {
+            return plain(format!("from {}: cannot use generate name with apply", info.object["metadata"]["generateName"].str()));
+        }
+        return Err(retrieving(&info, Error::Plain("resource name may not be empty".to_owned())));
+    }
+    let object = k.lenient(&info.resource.clone(), info.object.clone())?;
+    let modified = with_annotation(&object);
+    let current = match k.read(&info.resource.clone(), &info.namespace.clone(), &info.name.clone()) {
+        Ok(current) => current,
+        Err(error) if error.is_not_found() => {
+            info.object = create(k, &info, modified)?;
+            if !quiet {
+                k.report(format, &info, "created")?;
+            }
+            return Ok(info);
+        }
+        Err(error) => return Err(retrieving(&info, error)),
+    };
+    if current.annotation(LAST_APPLIED).is_none() && k.dry_run()? != DryRun::Client {
+        k.warn(&format!(
+            "resource {} is missing the {LAST_APPLIED} annotation which is required by {}. {} should only be used on resources created declaratively by either kubectl create --save-config or kubectl apply. The missing annotation will be patched automatically.",
+            info.plural(),
+            "kubectl apply",
+            "kubectl apply",
+        ));
+    }
+    let patch = three_way(&info.resource, &current, &modified).map_err(|e| Error::Plain(format!("creating patch with:\noriginal:\n{}\nmodified:\n{}\ncurrent:\n{}\nfor: {}: {e}", current.annotation(LAST_APPLIED).unwrap_or(""), go::json(&modified), go::json(&current), go::quote(&info.source))))?;
+    let operation = if patch.is_empty() { "unchanged" } else { "configured" };
+    info.object = if patch.is_empty() || k.dry_run()? == DryRun::Client {
+        if k.dry_run()? == DryRun::Client { modified } else { current }
+    } else {
+        let kind = if is_builtin(&info.resource) { Patch::Strategic(patch.clone()) } else { Patch::Merge(patch.clone()) };
+        let sent = k.patch(&info.resource.clone(), &info.namespace.clone(), &info.name.clone(), &kind, Subresource::None);
+        sent.map_err(|error| applying(&info, &patch, error))?
+    };
+    if !quiet {
+        k.report(format, &info, operation)?;
+    }
+    Ok(info)
+}
+
+fn create(k: &mut Kubectl, info: &Info, modified: Value) -> Result<Value> {
+    if k.dry_run()? == DryRun::Client {
+        return Ok(modified);
+    }
+    k.create(&info.resource, &info.namespace, modified, None).map_err(|e| e.when("creating", &info.source))
+}
+
+fn is_builtin(resource: &Resource) -> bool {
+    Schema::builtin().by_kind(&resource.api_version(), &resource.kind).is_some()
+}
+
+/// The object with itself in the annotation (`util.GetModifiedConfiguration`).
+pub(crate) fn with_annotation(object: &Value) -> Value {
+    let mut object = object.clone();
+    if object["metadata"]["annotations"].as_object().is_none() {
+        object.set(&["metadata", "annotations"], Value::new_object());
+    }
+    object.remove(&["metadata", "annotations", LAST_APPLIED]);
+    let text = go::json(&object) + "\n";
+    object["metadata"]["annotations"][LAST_APPLIED] = text.into();
+    object
+}
+
+/// What is sent for an object that is there.
+fn three_way(resource: &Resource, current: &Value, modified: &Value) -> std::result::Result<Value, patch::PatchError> {
+    let original = current.annotation(LAST_APPLIED).and_then(|text| Value::from_json(text).ok()).unwrap_or_default();
+    if is_builtin(resource) {
+        patch::three_way_strategic(Schema::builtin(), resource.type_id, &original, modified, current)
+    } else {
+        Ok(patch::three_way_merge(&original, modified, current))
+    }
+}
+
+/// `Resource: "/v1, Resource=pods", GroupVersionKind: "/v1, Kind=Pod"\nName: …`
+fn described(info: &Info) -> String {
+    let group_version = match &*info.resource.group {
+        "" => format!("/{}", info.resource.version),
+        group => format!("{group}/{}", info.resource.version),
+    };
+    format!(
+        "Resource: {}, GroupVersionKind: {}\nName: {}, Namespace: {}",
+        go::quote(&format!("{group_version}, Resource={}", info.resource.plural)),
+        go::quote(&format!("{group_version}, Kind={}", info.resource.kind)),
+        go::quote(&info.name),
+        go::quote(&info.namespace),
+    )
+}
+
+fn wrap(error: Error, text: impl FnOnce(&str) -> String) -> Error {
+    match error {
+        Error::Status(mut status) => {
+            status.message = text(&status.message);
+            Error::Status(status)
+        }
+        other => Error::Plain(text(&other.text())),
+    }
+}
+
+fn retrieving(info: &Info, error: Error) -> Error {
+    let source = go::quote(&info.source);
+    wrap(error, |why| format!("error when retrieving current configuration of:\n{}\nfrom server for: {source}: {why}", described(info)))
+}
+
+fn applying(info: &Info, patch: &Value, error: Error) -> Error {
+    let source = go::quote(&info.source);
+    wrap(error, |why| format!("error when applying patch:\n{}\nto:\n{}\nfor: {source}: {why}", go::json(patch), described(info)))
+}
+
+fn set_last_applied(k: &mut Kubectl) -> Result {
+    let format = k.format()?;
+    let manifests = k.manifests()?;
+    Error::aggregate(manifests.errors)?;
+    for mut info in manifests.infos {
+        let current = k.read(&info.resource.clone(), &info.namespace.clone(), &info.name.clone())?;
+        let had = current.annotation(LAST_APPLIED);
+        if had.is_none() && !k.flags.bool("create-annotation") {
+            return plain(format!(
+                "no last-applied-configuration annotation found on resource: {}, to create the annotation, run the command with --create-annotation",
+                info.name
+            ));
+        }
+        let modified = with_annotation(&info.object);
+        let wanted = modified.annotation(LAST_APPLIED).unwrap_or("").to_owned();
+        let mut change = Value::new_object();
+        change.set(&["metadata", "annotations", LAST_APPLIED], wanted.as_str());
+        let unchanged = had == Some(wanted.as_str());
+        info.object = if k.dry_run()? == DryRun::Client || unchanged {
+            current.clone()
+        } else {
+            k.patch(&info.resource.clone(), &info.namespace.clone(), &info.name.clone(), &Patch::Merge(change), Subresource::None)?
+        };
+        k.report(&format, &info, "configured")?;
+    }
+    Ok(())
+}
+
+fn view_last_applied(k: &mut Kubectl) -> Result {
+    let output = k.flags.str("output").to_owned();
+    if output != "yaml" && output != "json" {
+        return Err(k.usage(format!("Unexpected -o output mode: {output}, the flag 'output' must be one of yaml|json")));
+    }
+    let infos = super::infos(k)?;
+    if infos.is_empty() {
+        return plain("no objects passed to view-last-applied");
+    }
+    for info in infos {
+        let object = k.read(&info.resource.clone(), &info.namespace.clone(), &info.name.clone())?;
+        let Some(text) = object.annotation(LAST_APPLIED) else {
+            return plain(format!("no last-applied-configuration annotation found on resource: {}", info.name));
+        };
+        let last = Value::from_json(text).unwrap_or_default();
+        let shown = if output == "json" { go::json_indent(&last, "  ") + "\n" } else { kubarium_objects::yaml::to_yaml(&last) };
+        k.out(shown);
+    }
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! What the commands do, a file each.
+
+pub(crate) mod apply;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod get;
+mod raw;
+pub(crate) mod scale;
+
+use super::Kubectl;
+use super::error::Result;
+use super::resource::{Info, Query};
+
+/// The objects that a command's arguments or files mean; those of files as they are now.
+fn infos(k: &mut Kubectl) -> Result<Vec<Info>> {
+    if k.flags.list("filename").is_empty() {
+        let query = query(k);
+        return k.select(&query)?.all();
+    }
+    let manifests = k.manifests()?;
+    super::error::Error::aggregate(manifests.errors)?;
+    let mut infos = manifests.infos;
+    for info in &mut infos {
+        info.object = k.read(&info.resource.clone(), &info.namespace.clone(), &info.name.clone())?;
+    }
+    Ok(infos)
+}
+
+/// What the usual flags and the arguments ask for.
+fn query(k: &Kubectl) -> Query {
+    Query {
+        args: k.flags.args.clone(),
+        selector: k.flags.changed("selector").then(|| k.flags.str("selector").to_owned()),
+        field_selector: k.flags.changed("field-selector").then(|| k.flags.str("field-selector").to_owned()),
+        all: k.flags.bool("all"),
+        all_namespaces: k.flags.bool("all-namespaces"),
+    }
+}

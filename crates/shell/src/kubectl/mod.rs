@@ -1,0 +1,347 @@
+//! kubectl v1.37: its commands, what they print and how they fail.
+
+pub(crate) mod command;
+mod commands;
+mod error;
+mod flags;
+mod gotemplate;
+mod help;
+mod jsonpath;
+pub(crate) mod manifest;
+mod output;
+mod printers;
+mod request;
+mod resource;
+mod table;
+pub(crate) mod tree;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kubarium_cluster::Cluster;
+use kubarium_objects::Text;
+
+use crate::registry::{self, State};
+use crate::session::{Finished, Session, Stream};
+use command::{Command, GLOBAL};
+use error::{Error, Result};
+use flags::{FlagError, Flags};
+
+/// The longest that a command waits that would wait for ever, in simulated time.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// One run of kubectl.
+pub(crate) struct Kubectl<'a> {
+    pub session: &'a mut Session,
+    pub command: &'static Command,
+    /// `kubectl rollout status`
+    pub path: String,
+    pub flags: Flags,
+    pub stdin: Vec<u8>,
+    pub cwd: String,
+    output: Vec<(Stream, String)>,
+    warned: BTreeSet<String>,
+}
+
+/// What `--dry-run` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DryRun {
+    None,
+    Client,
+    Server,
+}
+
+impl DryRun {
+    /// What is added to a message: ` (dry run)`.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            DryRun::None => "",
+            DryRun::Client => " (dry run)",
+            DryRun::Server => " (server dry run)",
+        }
+    }
+}
+
+/// Whether a command line reads its standard input.
+pub(crate) fn reads_stdin(argv: &[String]) -> bool {
+    let mut words = argv.iter().take_while(|w| *w != "--").peekable();
+    while let Some(word) = words.next() {
+        let next_is_dash = words.peek().is_some_and(|n| *n == "-");
+        let reads = match word.as_str() {
+            "-f" | "--filename" | "--patch-file" => next_is_dash,
+            "-f-" | "-f=-" | "--filename=-" => true,
+            "-i" | "-it" | "-ti" | "--stdin" | "--stdin=true" => true,
+            _ => false,
+        };
+        if reads {
+            return true;
+        }
+    }
+    false
+}
+
+/// Runs a command line, `argv[0]` being `kubectl`.
+pub(crate) fn run(session: &mut Session, argv: &[String], stdin: Vec<u8>, cwd: &str) -> Finished {
+    let words = argv.get(1..).unwrap_or(&[]);
+    let mut kubectl = match prepare(session, words) {
+        Ok(kubectl) => kubectl,
+        Err(finished) => return finished,
+    };
+    kubectl.stdin = stdin;
+    kubectl.cwd = cwd.to_owned();
+    let result = kubectl.carry_out();
+    kubectl.finish(result)
+}
+
+/// Finds the command and reads its flags.
+fn prepare<'a>(session: &'a mut Session, words: &[String]) -> std::result::Result<Kubectl<'a>, Finished> {
+    let fail = |text: String| Finished::failed(1, text);
+    let Found { command, path, words } = find(words).map_err(fail)?;
+    let Some(command) = command else {
+        return Err(Finished::done(help::overview()));
+    };
+    if let State::NotYet(hint) = command.state {
+        return Err(fail(format!("error: {}\n", registry::not_yet(&path, hint))));
+    }
+    let mut tables = command.flags.to_vec();
+    tables.push(GLOBAL);
+    let interspersed = command.name != "exec" || words.iter().any(|w| w == "--");
+    let flags = match Flags::parse(&tables, &words, interspersed) {
+        Ok(flags) => flags,
+        Err(FlagError::Help) => return Err(Finished::done(help::command(command, &path))),
+        Err(FlagError::Bad(text)) => return Err(fail(format!("error: {text}\nSee '{path} --help' for usage.\n"))),
+    };
+    let (output, warned) = (Vec::new(), BTreeSet::new());
+    Ok(Kubectl { session, command, path, flags, stdin: Vec::new(), cwd: String::new(), output, warned })
+}
+
+struct Found {
+    command: Option<&'static Command>,
+    path: String,
+    words: Vec<String>,
+}
+
+/// Finds the command among the words as cobra does: the first word that is no flag (nor a flag's
+/// value) names it.
+fn find(words: &[String]) -> std::result::Result<Found, String> {
+    let mut words = words.to_vec();
+    let mut path = "kubectl".to_owned();
+    let mut here: Option<&'static Command> = None;
+    loop {
+        let commands = here.map_or(tree::ROOT, |c| c.commands);
+        if commands.is_empty() {
+            return Ok(Found { command: here, path, words });
+        }
+        let Some(at) = first_word(&words, here) else {
+            return Ok(Found { command: here, path, words });
+        };
+        let word = words[at].clone();
+        if here.is_none() && word == "help" {
+            words.remove(at);
+            words.push("--help".to_owned());
+            continue;
+        }
+        match commands.iter().find(|c| c.is_called(&word)) {
+            Some(command) => {
+                path = format!("{path} {}", command.name);
+                words.remove(at);
+                here = Some(command);
+            }
+            None if here.is_none() => return Err(unknown_command(&word)),
+            None => return Ok(Found { command: here, path, words }),
+        }
+    }
+}
+
+fn first_word(words: &[String], here: Option<&'static Command>) -> Option<usize> {
+    let takes_value = |word: &str| {
+        let own = here.map_or(&[][..], |c| c.flags);
+        let known = own.iter().flat_map(|t| t.iter()).chain(GLOBAL);
+        let named = |f: &&flags::Flag| match word.strip_prefix("--") {
+            Some(long) => f.name == long,
+            None => f.short.is_some_and(|s| word.strip_prefix('-') == Some(s.encode_utf8(&mut [0; 4]))),
+        };
+        let found = known.into_iter().find(named);
+        found.is_some_and(|f| !matches!(f.kind, flags::Kind::Bool | flags::Kind::Optional(_)))
+    };
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        if word == "--" {
+            return None;
+        }
+        if word.starts_with('-') && word.len() > 1 {
+            at += 1 + usize::from(takes_value(word));
+        } else {
+            return Some(at);
+        }
+    }
+    None
+}
+
+fn unknown_command(word: &str) -> String {
+    let mut text = format!("error: unknown command {} for \"kubectl\"\n", kubarium_objects::go::quote(word));
+    let lower = word.to_lowercase();
+    let near: Vec<&str> = tree::ROOT.iter().map(|c| c.name).filter(|name| distance(&lower, name) <= 2 || name.starts_with(&lower)).collect();
+    if !near.is_empty() {
+        text.push_str("\nDid you mean this?\n");
+        near.iter().for_each(|name| text.push_str(&format!("\t{name}\n")));
+    }
+    text
+}
+
+/// Levenshtein's distance, as cobra suggests by.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().take(64).enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let change = corner + usize::from(ca != *cb);
+            corner = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(corner + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+impl Kubectl<'_> {
+    fn carry_out(&mut self) -> Result {
+        for flag in self.flags.given().collect::<Vec<_>>() {
+            if !flag.deprecated.is_empty() {
+                self.err(format!("Flag --{} has been deprecated, {}\n", flag.name, flag.deprecated));
+            }
+            if let State::NotYet(hint) = flag.state {
+                return error::plain(registry::not_yet(&format!("{} --{}", self.path, flag.name), hint));
+            }
+        }
+        let missing = self.flags.missing();
+        if !missing.is_empty() {
+            let names: Vec<String> = missing.iter().map(|n| format!("\"{n}\"")).collect();
+            return error::plain(format!("required flag(s) {} not set", names.join(", ")));
+        }
+        self.check_globals()?;
+        if self.command.changes && self.flags.str("dry-run") != "client" {
+            self.session.changing();
+        }
+        match self.command.run {
+            Some(run) => run(self),
+            None if self.flags.args.is_empty() => {
+                let text = help::command(self.command, &self.path);
+                self.out(text);
+                Ok(())
+            }
+            None => Err(self.usage(format!("unknown command {}", kubarium_objects::go::quote(&self.flags.args.join(" "))))),
+        }
+    }
+
+    fn check_globals(&mut self) -> Result {
+        let timeout = self.flags.str("request-timeout");
+        let fine = timeout.parse::<u64>().is_ok() || flags::go_duration(timeout).is_ok();
+        if !fine {
+            return error::plain(
+                "Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a corresponding time unit (e.g. 1s | 2m | 3h)",
+            );
+        }
+        let context = self.flags.str("context").to_owned();
+        if !context.is_empty() && !self.session.kubeconfig.contexts.contains_key(&context) {
+            return error::plain(format!("context \"{context}\" does not exist"));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, result: Result) -> Finished {
+        let status = match result {
+            Ok(()) => 0,
+            Err(error) => {
+                let text = error.printed();
+                self.err(text);
+                error.status()
+            }
+        };
+        Finished { output: self.output, status }
+    }
+
+    /// Writes to standard output.
+    pub fn out(&mut self, text: impl Into<String>) {
+        self.put(Stream::Out, text.into());
+    }
+
+    /// Writes to standard error.
+    pub fn err(&mut self, text: impl Into<String>) {
+        self.put(Stream::Err, text.into());
+    }
+
+    fn put(&mut self, stream: Stream, text: String) {
+        if text.is_empty() {
+            return;
+        }
+        match self.output.last_mut() {
+            Some((last, so_far)) if *last == stream => so_far.push_str(&text),
+            _ => self.output.push((stream, text)),
+        }
+    }
+
+    /// A warning as the API server sends it; the same one only once.
+    pub fn warn(&mut self, text: &str) {
+        if self.warned.insert(text.to_owned()) {
+            self.err(format!("Warning: {text}\n"));
+        }
+    }
+
+    /// `error: …` with a pointer to the command's help (`cmdutil.UsageErrorf`).
+    pub fn usage(&self, text: impl AsRef<str>) -> Error {
+        Error::Plain(format!("{}\nSee '{} -h' for help and examples", text.as_ref(), self.path))
+    }
+
+    pub fn cluster(&self) -> &Cluster {
+        &self.session.simulation.cluster
+    }
+
+    /// The namespace of the command: `-n`, or the context's.
+    pub fn namespace(&self) -> Text {
+        match self.flags.str("namespace") {
+            "" => Text::from(self.session.kubeconfig.namespace(self.flags.str("context"))),
+            given => given.into(),
+        }
+    }
+
+    /// Whether `-n` was given: objects that name another namespace are refused then.
+    pub fn namespace_is_given(&self) -> bool {
+        !self.flags.str("namespace").is_empty()
+    }
+
+    /// The moment, in seconds since the Unix epoch.
+    pub fn now(&self) -> i64 {
+        self.cluster().now.unix_seconds()
+    }
+
+    /// Changes the cluster, with the command as the cause.
+    pub fn change<T>(&mut self, what: impl FnOnce(&mut Cluster) -> T) -> T {
+        self.session.change(what)
+    }
+
+    /// Lets simulated time run until `done` says so; whether it did. Everything that waits, waits
+    /// here.
+    pub fn wait(&mut self, limit: Duration, done: impl FnMut(&Cluster) -> bool) -> bool {
+        self.session.wait(limit, done)
+    }
+
+    /// How long a command with this time limit waits at the most; a limit of 0 means for ever.
+    pub fn patience(limit: Duration) -> Duration {
+        if limit.is_zero() { PATIENCE } else { limit }
+    }
+
+    /// What `--dry-run` says.
+    pub fn dry_run(&self) -> Result<DryRun> {
+        match self.flags.str("dry-run") {
+            "client" => Ok(DryRun::Client),
+            "server" => Ok(DryRun::Server),
+            "none" | "" => Ok(DryRun::None),
+            "unchanged" => error::plain("--dry-run flag without a value was specified. A value must be set: \"none\", \"server\", or \"client\"."),
+            other => error::plain(format!(
+                "Invalid dry-run value ({other}). Must be \"none\", \"server\", or \"client\"."
+            )),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Single requests to the API server, as client-go makes them.
+
+use std::sync::Arc;
+
+use kubarium_cluster::api::WriteOptions;
+use kubarium_objects::{ObjectKey, Resource, Status, Text, Value, array, object};
+
+use super::error::Result;
+use super::resource::Info;
+use super::{DryRun, Kubectl};
+
+pub(crate) use kubarium_cluster::api::{DeleteOptions, Patch, Propagation, Subresource};
+use kubarium_cluster::event::Component;
+
+/// Who a person's requests come from.
+pub(crate) const PERSON: Component = Component::Person;
+
+/// Fields that a list can be asked for by, beside a name and a namespace (kube-apiserver v1.37,
+/// `pkg/apis/*/v1/conversion.go`).
+const SELECTABLE: &[(&str, &[&str])] = &[
+    (
+        "pods",
+        &["spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName"],
+    ),
+    (
+        "events",
+        &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
+    ),
+    ("nodes", &["spec.unschedulable"]),
+    ("namespaces", &["status.phase"]),
+    ("secrets", &["type"]),
+    ("services", &["spec.clusterIP", "spec.type"]),
+    ("replicationcontrollers", &["status.replicas"]),
+    ("replicasets.apps", &["status.replicas"]),
+    ("jobs.batch", &["status.successful"]),
+    ("certificatesigningrequests.certificates.k8s.io", &["spec.signerName"]),
+];
+
+/// Whether a list can be asked for by a field.
+pub(crate) fn is_selectable(resource: &str, field: &str) -> bool {
+    let own = SELECTABLE.iter().find(|(r, _)| *r == resource).map_or(&[][..], |(_, fields)| fields);
+    matches!(field, "metadata.name" | "metadata.namespace") || own.contains(&field)
+}
+
+/// A field's value as field selectors compare it.
+pub(crate) fn field(object: &Value, path: &str) -> String {
+    let path = match path {
+        "source" => "source.component",
+        "status.successful" => "status.succeeded",
+        "status.podIPs" => "status.podIP",
+        other => other,
+    };
+    let steps: Vec<&str> = path.split('.').collect();
+    match object.at(&steps) {
+        Value::String(s) => s.to_string(),
+        Value::Int(i) => i.to_string(),
+        Value::Bool(b) => b.to_string(),
+        _ => match path {
+            "spec.unschedulable" | "spec.hostNetwork" => "false".to_owned(),
+            "status.replicas" | "status.succeeded" => "0".to_owned(),
+            _ => String::new(),
+        },
+    }
+}
+
+impl Kubectl<'_> {
+    /// The warning that comes with every request to a deprecated kind.
+    pub fn warn_deprecated(&mut self, resource: &Resource) {
+        match (&*resource.group, &*resource.kind) {
+            ("", "Endpoints") => self.warn("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+            ("", "ComponentStatus") => self.warn("v1 ComponentStatus is deprecated in v1.19+"),
+            _ => {}
+        }
+    }
+
+    /// Objects of kinds that the API server computes instead of storing.
+    pub fn computed(&self, resource: &Resource) -> Option<Vec<Value>> {
+        if &*resource.id() != "componentstatuses" {
+            return None;
+        }
+        let healthy = |name: &str| {
+            let condition = object([("message", "ok".into()), ("status", "True".into()), ("type", "Healthy".into())]);
+            object([
+                ("apiVersion", "v1".into()),
+                ("conditions", array([condition])),
+                ("kind", "ComponentStatus".into()),
+                ("metadata", object([("name", name.into())])),
+            ])
+        };
+        Some(["etcd-0", "controller-manager", "scheduler"].map(healthy).to_vec())
+    }
+
+    /// The object as the API server gives it in a version.
+    pub fn as_version(&self, resource: &Arc<Resource>, mut object: Value) -> Value {
+        if object["apiVersion"].is_null() || object["kind"].is_null() {
+            object["apiVersion"] = resource.api_version().into();
+            object["kind"] = (&resource.kind).into();
+        }
+        object
+    }
+
+    /// POST.
+    pub fn create(&mut self, resource: &Arc<Resource>, namespace: &str, object: Value, strict: Option<bool>) -> Result<Value> {
+        self.warn_deprecated(resource);
+        let dry_run = self.dry_run()? == DryRun::Server;
+        let options = WriteOptions { dry_run, strict: strict.unwrap_or(true), namespace: resource.namespaced.then(|| Text::from(namespace)) };
+        Ok(self.change(|cluster| cluster.create_with(&PERSON, object, &options))?)
+    }
+
+    /// PUT.
+    pub fn replace(&mut self, info: &Info, object: Value, part: Subresource) -> Result<Value> {
+        self.warn_deprecated(&info.resource);
+        let dry_run = self.dry_run()? == DryRun::Server;
+        let options = WriteOptions { dry_run, strict: true, namespace: info.resource.namespaced.then(|| info.namespace.clone()) };
+        Ok(self.change(|cluster| cluster.update_with(&PERSON, object, part, &options))?)
+    }
+
+    /// PATCH.
+    pub fn patch(&mut self, resource: &Arc<Resource>, namespace: &str, name: &str, patch: &Patch, part: Subresource) -> Result<Value> {
+        self.warn_deprecated(resource);
+        let dry_run = self.dry_run()? == DryRun::Server;
+        let options = WriteOptions { dry_run, strict: true, namespace: resource.namespaced.then(|| Text::from(namespace)) };
+        let key = ObjectKey::new(resource.id(), namespace, name);
+        Ok(self.change(|cluster| cluster.patch(&PERSON, &key, patch, part, &options))?)
+    }
+
+    /// DELETE.
+    pub fn delete(&mut self, key: &ObjectKey, options: &DeleteOptions) -> std::result::Result<Value, Status> {
+        self.change(|cluster| cluster.delete(&PERSON, key, options))
+    }
+
+    /// The object as it is now, if it is there.
+    pub fn current(&self, key: &ObjectKey) -> Option<Value> {
+        self.cluster().etcd.get(key).cloned()
+    }
+}

@@ -1,0 +1,364 @@
+//! A terminal: where a person types, and what comes back.
+
+use std::time::Duration;
+
+use kubarium_cluster::event::{Action, Component, EventId};
+use kubarium_cluster::time::EPOCH_SECONDS;
+use kubarium_cluster::{Cluster, Simulation, Time};
+use kubarium_posix::{
+    Command, Complete, Dialect, FileKind, Files, Found, Host, Job, Machine, MemoryFiles, Options, Progress, Reader, Reply, tools,
+};
+
+use crate::kubeconfig::Kubeconfig;
+use crate::{kubectl, sim, ssh};
+
+pub use kubarium_posix::Stream;
+
+/// What a command line has written, and its exit status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// What it wrote, in order.
+    pub written: Vec<(Stream, String)>,
+    /// The exit status, 0 to 255.
+    pub status: i32,
+}
+
+impl Output {
+    /// What went to standard output.
+    pub fn stdout(&self) -> String {
+        self.only(Stream::Out)
+    }
+
+    /// What went to standard error.
+    pub fn stderr(&self) -> String {
+        self.only(Stream::Err)
+    }
+
+    /// Both, in the order in which they were written.
+    pub fn text(&self) -> String {
+        self.written.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    fn only(&self, stream: Stream) -> String {
+        self.written.iter().filter(|(s, _)| *s == stream).map(|(_, text)| text.as_str()).collect()
+    }
+}
+
+/// What a command has written, in order, and its exit status.
+pub(crate) struct Finished {
+    pub output: Vec<(Stream, String)>,
+    pub status: i32,
+}
+
+impl Finished {
+    pub fn done(text: String) -> Finished {
+        Finished { output: vec![(Stream::Out, text)], status: 0 }
+    }
+
+    pub fn failed(status: i32, text: String) -> Finished {
+        Finished { output: vec![(Stream::Err, text)], status }
+    }
+}
+
+/// Where a session's commands run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The administrator's own machine, which has kubectl and the simulator's commands.
+    Workstation,
+}
+
+const HOME: &str = "/root";
+/// Steps of the shell's language that one command line may take.
+const STEPS_MAX: u64 = 50_000_000;
+const STEPS_AT_ONCE: u64 = 100_000;
+
+/// A terminal on a simulated cluster.
+#[derive(Clone)]
+pub struct Session {
+    /// The cluster with its history.
+    pub simulation: Simulation,
+    place: Place,
+    pub(crate) kubeconfig: Kubeconfig,
+    files: MemoryFiles,
+    /// The shell; away while it runs.
+    machine: Option<Machine>,
+    written: Vec<(Stream, Vec<u8>)>,
+    /// The command line that is being carried out.
+    line: String,
+    cause: Option<EventId>,
+    checkpoint: bool,
+}
+
+impl Session {
+    /// A terminal on the workstation from which the cluster is administered.
+    pub fn new(simulation: Simulation) -> Session {
+        let mut files = MemoryFiles::default();
+        // An empty tree takes both.
+        let _ = files.make_directories(HOME);
+        let _ = files.make_directories("/tmp");
+        let options = Options { dialect: Dialect::Bash, cwd: HOME.to_owned(), env: [("HOME".to_owned(), HOME.to_owned())].into(), interactive: true, ..Options::default() };
+        Session {
+            kubeconfig: Kubeconfig::new(&simulation.cluster),
+            simulation,
+            place: Place::Workstation,
+            files,
+            machine: Some(Machine::new(options)),
+            written: Vec::new(),
+            line: String::new(),
+            cause: None,
+            checkpoint: false,
+        }
+    }
+
+    /// Where its commands run.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Runs what a person has typed: a command line, with its here-documents, or several.
+    pub fn run(&mut self, text: &str) -> Output {
+        let mut all = Output::default();
+        for command in Reader::new(text, Dialect::Bash) {
+            match command {
+                Ok(command) => {
+                    let output = self.run_command(&command);
+                    all.written.extend(output.written);
+                    all.status = output.status;
+                    if self.has_exited() {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    all.written.push((Stream::Err, format!("sh: {error}\n")));
+                    all.status = 2;
+                }
+            }
+        }
+        all
+    }
+
+    /// Whether the shell has been left (`exit`).
+    pub fn has_exited(&self) -> bool {
+        self.machine.as_ref().is_none_or(Machine::has_exited)
+    }
+
+    /// Runs one command of a script.
+    pub fn run_command(&mut self, command: &Complete) -> Output {
+        let Some(mut machine) = self.machine.take() else {
+            return Output { written: Vec::new(), status: 1 };
+        };
+        self.begin(&command.text);
+        machine.feed(command);
+        let status = self.drive(&mut machine);
+        self.machine = Some(machine);
+        self.end();
+        let mut written: Vec<(Stream, String)> = Vec::new();
+        for (stream, bytes) in std::mem::take(&mut self.written) {
+            let text = String::from_utf8_lossy(&bytes);
+            match written.last_mut() {
+                Some((last, so_far)) if *last == stream => so_far.push_str(&text),
+                _ => written.push((stream, text.into_owned())),
+            }
+        }
+        Output { written, status }
+    }
+
+    /// Lets the shell run to the end of what it was given; simulated time goes on where it waits.
+    fn drive(&mut self, machine: &mut Machine) -> i32 {
+        let mut steps = 0;
+        loop {
+            let why = match machine.step(self, STEPS_AT_ONCE) {
+                Progress::Finished(status) => return status,
+                Progress::Ran if steps < STEPS_MAX => {
+                    steps += STEPS_AT_ONCE;
+                    continue;
+                }
+                Progress::Ran => "stopped: the command line has run for too long",
+                Progress::Blocked(Some(until)) => {
+                    self.simulation.cluster.run_until(cluster_time(until));
+                    steps += 1000;
+                    continue;
+                }
+                Progress::Blocked(None) => "stopped: the command line waits for something that cannot happen",
+                Progress::OutOfMemory => "stopped: out of memory",
+            };
+            machine.interrupt(self);
+            self.written.push((Stream::Err, format!("sh: {why}\n").into_bytes()));
+            return 130;
+        }
+    }
+
+    /// A command line begins.
+    fn begin(&mut self, line: &str) {
+        self.line = line.to_owned();
+        self.cause = None;
+        self.checkpoint = false;
+    }
+
+    /// A command line has ended.
+    fn end(&mut self) {
+        if self.cause.is_some() {
+            self.simulation.touched();
+        }
+        self.cause = None;
+    }
+
+    /// Carries out a command of this terminal.
+    fn command(&mut self, argv: &[String], stdin: Vec<u8>, cwd: &str) -> Finished {
+        match argv.first().map(String::as_str) {
+            Some("kubectl") => kubectl::run(self, argv, stdin, cwd),
+            Some("sim") => sim::run(self, argv),
+            Some("ssh") => ssh::run(self, argv, stdin),
+            other => Finished::failed(127, format!("sh: {}: command not found\n", other.unwrap_or(""))),
+        }
+    }
+
+    /// To be called before the command line changes anything: `sim undo` comes back to here.
+    pub(crate) fn changing(&mut self) {
+        if !std::mem::replace(&mut self.checkpoint, true) {
+            self.simulation.checkpoint();
+        }
+        self.cause();
+    }
+
+    /// The event of this command line, logged when it is first needed.
+    fn cause(&mut self) -> Option<EventId> {
+        if self.cause.is_none() {
+            let event = self.simulation.cluster.log(&Component::Person, Action::Command, None, self.line.as_str());
+            self.cause = Some(event);
+        }
+        self.cause
+    }
+
+    /// Changes the cluster, with the command line as the cause.
+    pub(crate) fn change<T>(&mut self, what: impl FnOnce(&mut Cluster) -> T) -> T {
+        let cause = self.cause();
+        self.simulation.cluster.caused_by(cause, what)
+    }
+
+    /// Lets simulated time run until `done` says so, `limit` at the longest; whether it did.
+    pub(crate) fn wait(&mut self, limit: Duration, done: impl FnMut(&Cluster) -> bool) -> bool {
+        self.simulation.cluster.run_while(limit, done)
+    }
+}
+
+/// What the session's commands may write.
+const WRITTEN_BYTES_MAX: usize = 16 << 20;
+
+fn cluster_time(nanos: kubarium_posix::Time) -> Time {
+    Time(nanos.saturating_sub(EPOCH_SECONDS.unsigned_abs() * 1_000_000_000))
+}
+
+impl Host for Session {
+    fn now(&self) -> kubarium_posix::Time {
+        self.simulation.cluster.now.0 + EPOCH_SECONDS.unsigned_abs() * 1_000_000_000
+    }
+
+    fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        let so_far: usize = self.written.iter().map(|(_, b)| b.len()).sum();
+        if so_far > WRITTEN_BYTES_MAX {
+            return;
+        }
+        match self.written.last_mut() {
+            Some((last, text)) if *last == stream => text.extend_from_slice(bytes),
+            _ => self.written.push((stream, bytes.to_vec())),
+        }
+    }
+
+    fn find(&self, argv: &[String]) -> Found {
+        match argv.first().map(|name| base_name(name)) {
+            Some("kubectl") => Found::Host { reads_stdin: kubectl::reads_stdin(argv) },
+            Some("sim") => Found::Host { reads_stdin: false },
+            Some("ssh") => Found::Host { reads_stdin: false },
+            Some(name) if tools::is_tool(name) => Found::Tool,
+            _ => Found::Missing,
+        }
+    }
+
+    fn start(&mut self, command: Command) -> Reply {
+        let mut argv = command.argv;
+        if let Some(name) = argv.first_mut() {
+            *name = base_name(name).to_owned();
+        }
+        let finished = self.command(&argv, command.stdin, &command.cwd);
+        let output = finished.output.into_iter().map(|(s, text)| (s, text.into_bytes())).collect();
+        Reply { output, state: kubarium_posix::JobState::Exited(finished.status) }
+    }
+
+    fn poll(&mut self, _: Job) -> Reply {
+        // Every command has ended when it is started.
+        Reply::exited(1, "", "")
+    }
+
+    fn kill(&mut self, _: Job, _: i32) {}
+
+    fn files(&self) -> &dyn Files {
+        &self.files
+    }
+
+    fn files_mut(&mut self) -> &mut dyn Files {
+        self.files.time = Host::now(self);
+        &mut self.files
+    }
+
+    fn hostname(&self) -> String {
+        "workstation".to_owned()
+    }
+}
+
+/// The session's own files.
+impl Session {
+    /// A path as seen from a working directory: absolute, without `.`, `..` and doubled `/`.
+    pub(crate) fn absolute(&self, cwd: &str, path: &str) -> String {
+        let mut parts: Vec<&str> = if path.starts_with('/') { Vec::new() } else { cwd.split('/').filter(|p| !p.is_empty()).collect() };
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        format!("/{}", parts.join("/"))
+    }
+
+    pub(crate) fn read_file(&self, path: &str) -> Option<Vec<u8>> {
+        self.files.read(path).ok().map(|bytes| bytes.to_vec())
+    }
+
+    pub(crate) fn is_directory(&self, path: &str) -> bool {
+        self.files.metadata(path, true).is_ok_and(|m| m.kind == FileKind::Directory)
+    }
+
+    /// The files of a directory in order; with `deep`, those of its directories too.
+    pub(crate) fn files_below(&self, path: &str, deep: bool) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut waiting = vec![path.trim_end_matches('/').to_owned()];
+        while let Some(directory) = waiting.pop() {
+            let mut below = Vec::new();
+            for name in self.files.list(&directory).unwrap_or_default() {
+                let path = format!("{directory}/{name}");
+                if !self.is_directory(&path) {
+                    found.push(path);
+                } else if deep {
+                    below.push(path);
+                }
+            }
+            waiting.extend(below);
+        }
+        found.sort();
+        found
+    }
+
+    /// Writes a file of the session's own, as `>` does.
+    ///
+    /// # Errors
+    /// What went wrong, as errno names it.
+    pub fn write_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), kubarium_posix::FileError> {
+        self.files.put(&self.absolute(HOME, path), bytes)
+    }
+}
+
+/// A command's name without the directories in front of it.
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
