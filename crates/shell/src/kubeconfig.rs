@@ -27,7 +27,11 @@ pub(crate) const USER: &str = "kubernetes-admin";
 
 impl Kubeconfig {
     pub fn new(cluster: &Cluster) -> Kubeconfig {
-        let context = Context { cluster: CLUSTER.to_owned(), user: USER.to_owned(), namespace: String::new() };
+        let context = Context {
+            cluster: CLUSTER.to_owned(),
+            user: USER.to_owned(),
+            namespace: String::new(),
+        };
         let address = control_plane(cluster).unwrap_or_else(|| "127.0.0.1".to_owned());
         Kubeconfig {
             current: format!("{USER}@{CLUSTER}"),
@@ -38,7 +42,11 @@ impl Kubeconfig {
 
     /// The namespace of a context; the current one for an empty name.
     pub fn namespace(&self, context: &str) -> &str {
-        let name = if context.is_empty() { &self.current } else { context };
+        let name = if context.is_empty() {
+            &self.current
+        } else {
+            context
+        };
         match self.contexts.get(name) {
             Some(context) if !context.namespace.is_empty() => &context.namespace,
             _ => "default",
@@ -49,15 +57,30 @@ impl Kubeconfig {
     pub fn view(&self) -> Value {
         let data = "DATA+OMITTED";
         let cluster = object([
-            ("cluster", object([("certificate-authority-data", data.into()), ("server", self.server.as_str().into())])),
+            (
+                "cluster",
+                object([
+                    ("certificate-authority-data", data.into()),
+                    ("server", self.server.as_str().into()),
+                ]),
+            ),
             ("name", CLUSTER.into()),
         ]);
         let user = object([
             ("name", USER.into()),
-            ("user", object([("client-certificate-data", data.into()), ("client-key-data", data.into())])),
+            (
+                "user",
+                object([
+                    ("client-certificate-data", data.into()),
+                    ("client-key-data", data.into()),
+                ]),
+            ),
         ]);
         let contexts = self.contexts.iter().map(|(name, context)| {
-            let mut inner = object([("cluster", context.cluster.as_str().into()), ("user", context.user.as_str().into())]);
+            let mut inner = object([
+                ("cluster", context.cluster.as_str().into()),
+                ("user", context.user.as_str().into()),
+            ]);
             if !context.namespace.is_empty() {
                 inner["namespace"] = context.namespace.as_str().into();
             }
@@ -77,7 +100,9 @@ impl Kubeconfig {
 /// The address of the control plane's machine.
 fn control_plane(cluster: &Cluster) -> Option<String> {
     let nodes = cluster.etcd.list("nodes", None);
-    let mut control = nodes.map(|(_, n)| n).filter(|n| n.label("node-role.kubernetes.io/control-plane").is_some());
+    let mut control = nodes
+        .map(|(_, n)| n)
+        .filter(|n| n.label("node-role.kubernetes.io/control-plane").is_some());
     let addresses = control.next()?["status"]["addresses"].items();
     let internal = addresses.iter().find(|a| a["type"].str() == "InternalIP")?;
     Some(internal["address"].str().to_owned())

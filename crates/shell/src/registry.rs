@@ -36,20 +36,68 @@ pub struct Entry {
 
 /// Commands of the terminal beside kubectl.
 pub(crate) const TOOLS: &[(&str, &str, State)] = &[
-    ("ssh", "Run a command on a node, or on the host outside: ssh NODE COMMAND…", State::Works),
-    ("etcdctl", "Look at etcd on the control plane: etcdctl get --prefix --keys-only /registry", State::Partly("get, endpoint and member only; it reads, it does not write")),
-    ("sim settle", "Let simulated time run until nothing changes: sim settle [--quiet 4s] [--timeout 60s]", State::Works),
-    ("sim advance", "Let simulated time run: sim advance 30s", State::Works),
-    ("sim trace", "Follow one connection hop by hop: sim trace FROM TO[:PORT] [--udp] [-o json|text]", State::Partly("-o pcap is not there yet")),
-    ("sim events", "What happened, each event with its cause: sim events [--since 10s] [-o json]", State::Works),
-    ("sim undo", "Back to before the last command that changed something", State::Works),
+    (
+        "ssh",
+        "Run a command on a node, or on the host outside: ssh NODE COMMAND…",
+        State::Works,
+    ),
+    (
+        "etcdctl",
+        "Look at etcd on the control plane: etcdctl get --prefix --keys-only /registry",
+        State::Partly("get, endpoint and member only; it reads, it does not write"),
+    ),
+    (
+        "sim settle",
+        "Let simulated time run until nothing changes: sim settle [--quiet 4s] [--timeout 60s]",
+        State::Works,
+    ),
+    (
+        "sim advance",
+        "Let simulated time run: sim advance 30s",
+        State::Works,
+    ),
+    (
+        "sim trace",
+        "Follow one connection hop by hop: sim trace FROM TO[:PORT] [--udp] [-o json|text]",
+        State::Partly("-o pcap is not there yet"),
+    ),
+    (
+        "sim events",
+        "What happened, each event with its cause: sim events [--since 10s] [-o json]",
+        State::Works,
+    ),
+    (
+        "sim undo",
+        "Back to before the last command that changed something",
+        State::Works,
+    ),
     ("sim redo", "Forth again after sim undo", State::Works),
-    ("sim goto", "Go to the moment just after an event: sim goto EVENT", State::Works),
-    ("sim schedule", "The scheduler's decision for one pending pod", State::NotYet("")),
-    ("sim node", "A machine joins or is gone: sim node add|remove NAME", State::NotYet("")),
+    (
+        "sim goto",
+        "Go to the moment just after an event: sim goto EVENT",
+        State::Works,
+    ),
+    (
+        "sim schedule",
+        "The scheduler's decision for one pending pod",
+        State::NotYet(""),
+    ),
+    (
+        "sim node",
+        "A machine joins or is gone: sim node add|remove NAME",
+        State::NotYet(""),
+    ),
     ("sim fault", "Break and mend things", State::NotYet("")),
-    ("sim save", "Write the whole state to a file", State::NotYet("")),
-    ("sim load", "Read the whole state from a file", State::NotYet("")),
+    (
+        "sim save",
+        "Write the whole state to a file",
+        State::NotYet(""),
+    ),
+    (
+        "sim load",
+        "Read the whole state from a file",
+        State::NotYet(""),
+    ),
 ];
 
 /// Every command and every flag that is not modelled in full.
@@ -57,7 +105,11 @@ pub fn entries() -> Vec<Entry> {
     let mut all = Vec::new();
     commands("kubectl", crate::kubectl::tree::ROOT, &mut all);
     for (name, short, state) in TOOLS {
-        all.push(Entry { name: (*name).to_owned(), short, state: *state });
+        all.push(Entry {
+            name: (*name).to_owned(),
+            short,
+            state: *state,
+        });
     }
     all
 }
@@ -65,9 +117,22 @@ pub fn entries() -> Vec<Entry> {
 fn commands(path: &str, commands_here: &'static [Command], all: &mut Vec<Entry>) {
     for command in commands_here {
         let name = format!("{path} {}", command.name);
-        all.push(Entry { name: name.clone(), short: command.short, state: command.state });
-        for flag in command.flags.iter().flat_map(|t| t.iter()).filter(|f| f.state != State::Works) {
-            all.push(Entry { name: format!("{name} --{}", flag.name), short: flag.help, state: flag.state });
+        all.push(Entry {
+            name: name.clone(),
+            short: command.short,
+            state: command.state,
+        });
+        for flag in command
+            .flags
+            .iter()
+            .flat_map(|t| t.iter())
+            .filter(|f| f.state != State::Works)
+        {
+            all.push(Entry {
+                name: format!("{name} --{}", flag.name),
+                short: flag.help,
+                state: flag.state,
+            });
         }
         commands(&name, command.commands, all);
     }

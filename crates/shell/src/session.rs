@@ -6,7 +6,8 @@ use kubarium_cluster::event::{Action, Component, EventId};
 use kubarium_cluster::time::EPOCH_SECONDS;
 use kubarium_cluster::{Cluster, Simulation, Time};
 use kubarium_posix::{
-    Command, Complete, Dialect, FileKind, Files, Found, Host, Job, Machine, MemoryFiles, Options, Progress, Reader, Reply, tools,
+    Command, Complete, Dialect, FileKind, Files, Found, Host, Job, Machine, MemoryFiles, Options,
+    Progress, Reader, Reply, tools,
 };
 
 use crate::kubeconfig::Kubeconfig;
@@ -40,7 +41,11 @@ impl Output {
     }
 
     fn only(&self, stream: Stream) -> String {
-        self.written.iter().filter(|(s, _)| *s == stream).map(|(_, text)| text.as_str()).collect()
+        self.written
+            .iter()
+            .filter(|(s, _)| *s == stream)
+            .map(|(_, text)| text.as_str())
+            .collect()
     }
 }
 
@@ -52,11 +57,17 @@ pub(crate) struct Finished {
 
 impl Finished {
     pub fn done(text: String) -> Finished {
-        Finished { output: vec![(Stream::Out, text)], status: 0 }
+        Finished {
+            output: vec![(Stream::Out, text)],
+            status: 0,
+        }
     }
 
     pub fn failed(status: i32, text: String) -> Finished {
-        Finished { output: vec![(Stream::Err, text)], status }
+        Finished {
+            output: vec![(Stream::Err, text)],
+            status,
+        }
     }
 }
 
@@ -96,7 +107,13 @@ impl Session {
         // An empty tree takes both.
         let _ = files.make_directories(HOME);
         let _ = files.make_directories("/tmp");
-        let options = Options { dialect: Dialect::Bash, cwd: HOME.to_owned(), env: [("HOME".to_owned(), HOME.to_owned())].into(), interactive: true, ..Options::default() };
+        let options = Options {
+            dialect: Dialect::Bash,
+            cwd: HOME.to_owned(),
+            env: [("HOME".to_owned(), HOME.to_owned())].into(),
+            interactive: true,
+            ..Options::default()
+        };
         Session {
             kubeconfig: Kubeconfig::new(&simulation.cluster),
             simulation,
@@ -145,7 +162,10 @@ impl Session {
     /// Runs one command of a script.
     pub fn run_command(&mut self, command: &Complete) -> Output {
         let Some(mut machine) = self.machine.take() else {
-            return Output { written: Vec::new(), status: 1 };
+            return Output {
+                written: Vec::new(),
+                status: 1,
+            };
         };
         self.begin(&command.text);
         machine.feed(command);
@@ -179,11 +199,14 @@ impl Session {
                     steps += 1000;
                     continue;
                 }
-                Progress::Blocked(None) => "stopped: the command line waits for something that cannot happen",
+                Progress::Blocked(None) => {
+                    "stopped: the command line waits for something that cannot happen"
+                }
                 Progress::OutOfMemory => "stopped: out of memory",
             };
             machine.interrupt(self);
-            self.written.push((Stream::Err, format!("sh: {why}\n").into_bytes()));
+            self.written
+                .push((Stream::Err, format!("sh: {why}\n").into_bytes()));
             return 130;
         }
     }
@@ -209,7 +232,10 @@ impl Session {
             Some("kubectl") => kubectl::run(self, argv, stdin, cwd),
             Some("sim") => sim::run(self, argv),
             Some("ssh") => ssh::run(self, argv, stdin),
-            other => Finished::failed(127, format!("sh: {}: command not found\n", other.unwrap_or(""))),
+            other => Finished::failed(
+                127,
+                format!("sh: {}: command not found\n", other.unwrap_or("")),
+            ),
         }
     }
 
@@ -224,7 +250,12 @@ impl Session {
     /// The event of this command line, logged when it is first needed.
     fn cause(&mut self) -> Option<EventId> {
         if self.cause.is_none() {
-            let event = self.simulation.cluster.log(&Component::Person, Action::Command, None, self.line.as_str());
+            let event = self.simulation.cluster.log(
+                &Component::Person,
+                Action::Command,
+                None,
+                self.line.as_str(),
+            );
             self.cause = Some(event);
         }
         self.cause
@@ -267,7 +298,9 @@ impl Host for Session {
 
     fn find(&self, argv: &[String]) -> Found {
         match argv.first().map(|name| base_name(name)) {
-            Some("kubectl") => Found::Host { reads_stdin: kubectl::reads_stdin(argv) },
+            Some("kubectl") => Found::Host {
+                reads_stdin: kubectl::reads_stdin(argv),
+            },
             Some("sim") => Found::Host { reads_stdin: false },
             Some("ssh") => Found::Host { reads_stdin: false },
             Some(name) if tools::is_tool(name) => Found::Tool,
@@ -281,8 +314,15 @@ impl Host for Session {
             *name = base_name(name).to_owned();
         }
         let finished = self.command(&argv, command.stdin, &command.cwd);
-        let output = finished.output.into_iter().map(|(s, text)| (s, text.into_bytes())).collect();
-        Reply { output, state: kubarium_posix::JobState::Exited(finished.status) }
+        let output = finished
+            .output
+            .into_iter()
+            .map(|(s, text)| (s, text.into_bytes()))
+            .collect();
+        Reply {
+            output,
+            state: kubarium_posix::JobState::Exited(finished.status),
+        }
     }
 
     fn poll(&mut self, _: Job) -> Reply {
@@ -310,7 +350,11 @@ impl Host for Session {
 impl Session {
     /// A path as seen from a working directory: absolute, without `.`, `..` and doubled `/`.
     pub(crate) fn absolute(&self, cwd: &str, path: &str) -> String {
-        let mut parts: Vec<&str> = if path.starts_with('/') { Vec::new() } else { cwd.split('/').filter(|p| !p.is_empty()).collect() };
+        let mut parts: Vec<&str> = if path.starts_with('/') {
+            Vec::new()
+        } else {
+            cwd.split('/').filter(|p| !p.is_empty()).collect()
+        };
         for part in path.split('/') {
             match part {
                 "" | "." => {}
@@ -326,7 +370,9 @@ impl Session {
     }
 
     pub(crate) fn is_directory(&self, path: &str) -> bool {
-        self.files.metadata(path, true).is_ok_and(|m| m.kind == FileKind::Directory)
+        self.files
+            .metadata(path, true)
+            .is_ok_and(|m| m.kind == FileKind::Directory)
     }
 
     /// The files of a directory in order; with `deep`, those of its directories too.
@@ -353,7 +399,11 @@ impl Session {
     ///
     /// # Errors
     /// What went wrong, as errno names it.
-    pub fn write_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), kubarium_posix::FileError> {
+    pub fn write_file(
+        &mut self,
+        path: &str,
+        bytes: &[u8],
+    ) -> Result<(), kubarium_posix::FileError> {
         self.files.put(&self.absolute(HOME, path), bytes)
     }
 }

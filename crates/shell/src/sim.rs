@@ -10,8 +10,20 @@ pub(crate) fn run(session: &mut Session, argv: &[String]) -> Finished {
     let result = match words[..] {
         ["settle", ref options @ ..] => settle(session, options),
         ["advance", time] => advance(session, time),
-        ["undo"] => if session.simulation.undo() { Ok(String::new()) } else { Err("there is nothing to undo".to_owned()) },
-        ["redo"] => if session.simulation.redo() { Ok(String::new()) } else { Err("there is nothing to redo".to_owned()) },
+        ["undo"] => {
+            if session.simulation.undo() {
+                Ok(String::new())
+            } else {
+                Err("there is nothing to undo".to_owned())
+            }
+        }
+        ["redo"] => {
+            if session.simulation.redo() {
+                Ok(String::new())
+            } else {
+                Err("there is nothing to redo".to_owned())
+            }
+        }
         _ => Err(registry::not_yet(&argv.join(" "), "")),
     };
     match result {
@@ -22,7 +34,9 @@ pub(crate) fn run(session: &mut Session, argv: &[String]) -> Finished {
 
 fn settle(session: &mut Session, _options: &[&str]) -> Result<String, String> {
     session.changing();
-    session.simulation.settle(Duration::from_secs(4), Duration::from_secs(60));
+    session
+        .simulation
+        .settle(Duration::from_secs(4), Duration::from_secs(60));
     Ok(String::new())
 }
 

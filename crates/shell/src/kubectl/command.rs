@@ -23,13 +23,38 @@ pub(crate) struct Command {
 
 impl Command {
     /// A command that changes nothing and has no flags of its own.
-    pub const fn new(name: &'static str, usage: &'static str, short: &'static str, run: fn(&mut Kubectl) -> Result) -> Command {
-        Command { name, aliases: &[], usage, short, flags: &[], commands: &[], run: Some(run), changes: false, state: State::Works }
+    pub const fn new(
+        name: &'static str,
+        usage: &'static str,
+        short: &'static str,
+        run: fn(&mut Kubectl) -> Result,
+    ) -> Command {
+        Command {
+            name,
+            aliases: &[],
+            usage,
+            short,
+            flags: &[],
+            commands: &[],
+            run: Some(run),
+            changes: false,
+            state: State::Works,
+        }
     }
 
     /// A command that is not modelled.
     pub const fn not_yet(name: &'static str, short: &'static str, hint: &'static str) -> Command {
-        Command { name, aliases: &[], usage: "", short, flags: &[], commands: &[], run: None, changes: false, state: State::NotYet(hint) }
+        Command {
+            name,
+            aliases: &[],
+            usage: "",
+            short,
+            flags: &[],
+            commands: &[],
+            run: None,
+            changes: false,
+            state: State::NotYet(hint),
+        }
     }
 
     pub const fn flags(self, flags: &'static [&'static [Flag]]) -> Command {
@@ -37,7 +62,10 @@ impl Command {
     }
 
     pub const fn changing(self) -> Command {
-        Command { changes: true, ..self }
+        Command {
+            changes: true,
+            ..self
+        }
     }
 
     pub const fn aliases(self, aliases: &'static [&'static str]) -> Command {
@@ -49,7 +77,10 @@ impl Command {
     }
 
     pub const fn partly(self, what: &'static str) -> Command {
-        Command { state: State::Partly(what), ..self }
+        Command {
+            state: State::Partly(what),
+            ..self
+        }
     }
 
     pub fn is_called(&self, name: &str) -> bool {
@@ -63,59 +94,137 @@ pub(crate) const GLOBAL: &[Flag] = &[
     list("as-group", "Group to impersonate for the operation.").not_yet(),
     text("as-uid", "UID to impersonate for the operation.").not_yet(),
     text("cache-dir", "Default cache directory"),
-    text("certificate-authority", "Path to a cert file for the certificate authority"),
-    text("client-certificate", "Path to a client certificate file for TLS"),
+    text(
+        "certificate-authority",
+        "Path to a cert file for the certificate authority",
+    ),
+    text(
+        "client-certificate",
+        "Path to a client certificate file for TLS",
+    ),
     text("client-key", "Path to a client key file for TLS"),
     text("cluster", "The name of the kubeconfig cluster to use"),
     text("context", "The name of the kubeconfig context to use"),
-    switch("insecure-skip-tls-verify", "If true, the server's certificate will not be checked for validity."),
-    text("kubeconfig", "Path to the kubeconfig file to use for CLI requests."),
-    switch("match-server-version", "Require server version to match client version"),
-    text("namespace", "If present, the namespace scope for this CLI request").short('n'),
-    flag("request-timeout", Kind::Text, "0", "The length of time to wait before giving up on a single server request."),
-    text("server", "The address and port of the Kubernetes API server").short('s'),
-    text("tls-server-name", "Server name to use for server certificate validation."),
+    switch(
+        "insecure-skip-tls-verify",
+        "If true, the server's certificate will not be checked for validity.",
+    ),
+    text(
+        "kubeconfig",
+        "Path to the kubeconfig file to use for CLI requests.",
+    ),
+    switch(
+        "match-server-version",
+        "Require server version to match client version",
+    ),
+    text(
+        "namespace",
+        "If present, the namespace scope for this CLI request",
+    )
+    .short('n'),
+    flag(
+        "request-timeout",
+        Kind::Text,
+        "0",
+        "The length of time to wait before giving up on a single server request.",
+    ),
+    text(
+        "server",
+        "The address and port of the Kubernetes API server",
+    )
+    .short('s'),
+    text(
+        "tls-server-name",
+        "Server name to use for server certificate validation.",
+    ),
     text("token", "Bearer token for authentication to the API server"),
     text("user", "The name of the kubeconfig user to use"),
     flag("v", Kind::Int, "0", "number for the log level verbosity").short('v'),
-    switch("warnings-as-errors", "Treat warnings received from the server as errors and exit with a non-zero exit code"),
+    switch(
+        "warnings-as-errors",
+        "Treat warnings received from the server as errors and exit with a non-zero exit code",
+    ),
 ];
 
 /// `-f`, `-k`, `-R`
 pub(crate) const FILES: &[Flag] = &[
     list("filename", "The files that contain the objects.").short('f'),
-    text("kustomize", "Process a kustomization directory.").short('k').not_yet(),
-    switch("recursive", "Process the directory used in -f, --filename recursively.").short('R'),
+    text("kustomize", "Process a kustomization directory.")
+        .short('k')
+        .not_yet(),
+    switch(
+        "recursive",
+        "Process the directory used in -f, --filename recursively.",
+    )
+    .short('R'),
 ];
 
 /// `-o` and what belongs to it.
 pub(crate) const PRINT: &[Flag] = &[
     text("output", "Output format.").short('o'),
-    text("template", "Template string or path to template file to use when -o=go-template, -o=go-template-file."),
-    flag("allow-missing-template-keys", Kind::Bool, "true", "If true, ignore any errors in templates when a field or map key is missing in the template."),
-    switch("show-managed-fields", "If true, keep the managedFields when printing objects in JSON or YAML format."),
+    text(
+        "template",
+        "Template string or path to template file to use when -o=go-template, -o=go-template-file.",
+    ),
+    flag(
+        "allow-missing-template-keys",
+        Kind::Bool,
+        "true",
+        "If true, ignore any errors in templates when a field or map key is missing in the template.",
+    ),
+    switch(
+        "show-managed-fields",
+        "If true, keep the managedFields when printing objects in JSON or YAML format.",
+    ),
 ];
 
 /// `--dry-run`
 pub(crate) const DRY_RUN: &[Flag] = &[
-    flag("dry-run", Kind::Optional("unchanged"), "none", "Must be \"none\", \"server\", or \"client\"."),
-    text("field-manager", "Name of the manager used to track field ownership."),
+    flag(
+        "dry-run",
+        Kind::Optional("unchanged"),
+        "none",
+        "Must be \"none\", \"server\", or \"client\".",
+    ),
+    text(
+        "field-manager",
+        "Name of the manager used to track field ownership.",
+    ),
 ];
 
 /// `-l`
-pub(crate) const SELECTOR: &[Flag] = &[text("selector", "Selector (label query) to filter on.").short('l')];
+pub(crate) const SELECTOR: &[Flag] =
+    &[text("selector", "Selector (label query) to filter on.").short('l')];
 
 /// `--field-selector`
-pub(crate) const FIELD_SELECTOR: &[Flag] = &[text("field-selector", "Selector (field query) to filter on.")];
+pub(crate) const FIELD_SELECTOR: &[Flag] = &[text(
+    "field-selector",
+    "Selector (field query) to filter on.",
+)];
 
 /// `-A`
-pub(crate) const ALL_NAMESPACES: &[Flag] = &[switch("all-namespaces", "If present, list the requested object(s) across all namespaces.").short('A')];
+pub(crate) const ALL_NAMESPACES: &[Flag] = &[switch(
+    "all-namespaces",
+    "If present, list the requested object(s) across all namespaces.",
+)
+.short('A')];
 
 /// `--all`
-pub(crate) const ALL: &[Flag] = &[switch("all", "Select all resources in the namespace of the specified resource types.")];
+pub(crate) const ALL: &[Flag] = &[switch(
+    "all",
+    "Select all resources in the namespace of the specified resource types.",
+)];
 
 /// `--save-config`
-pub(crate) const SAVE_CONFIG: &[Flag] = &[switch("save-config", "If true, the configuration of current object will be saved in its annotation.")];
+pub(crate) const SAVE_CONFIG: &[Flag] = &[switch(
+    "save-config",
+    "If true, the configuration of current object will be saved in its annotation.",
+)];
 
 /// `--validate`
-pub(crate) const VALIDATE: &[Flag] = &[flag("validate", Kind::Optional("strict"), "strict", "Must be one of: strict (or true), warn, ignore (or false).")];
+pub(crate) const VALIDATE: &[Flag] = &[flag(
+    "validate",
+    Kind::Optional("strict"),
+    "strict",
+    "Must be one of: strict (or true), warn, ignore (or false).",
+)];

@@ -87,10 +87,18 @@ impl Error {
         }
         match self {
             Error::Status(mut status) => {
-                status.message = format!("error when {verb} {}: {}", go::quote(source), status.message);
+                status.message = format!(
+                    "error when {verb} {}: {}",
+                    go::quote(source),
+                    status.message
+                );
                 Error::Status(status)
             }
-            other => Error::Plain(format!("error when {verb} {}: {}", go::quote(source), other.text())),
+            other => Error::Plain(format!(
+                "error when {verb} {}: {}",
+                go::quote(source),
+                other.text()
+            )),
         }
     }
 
@@ -122,7 +130,10 @@ impl Error {
 /// `Error from server (NotFound): …`
 fn standard(status: &Status) -> String {
     match &*status.reason {
-        "Unauthorized" => format!("error: You must be logged in to the server ({})", status.message),
+        "Unauthorized" => format!(
+            "error: You must be logged in to the server ({})",
+            status.message
+        ),
         "" => format!("Error from server: {}", status.message),
         reason => format!("Error from server ({reason}): {}", status.message),
     }
@@ -134,7 +145,11 @@ fn invalid(status: &Status) -> String {
     let head = if details.kind.is_empty() && details.name.is_empty() {
         "The request is invalid".to_owned()
     } else {
-        format!("The {} {} is invalid", details.kind, go::quote(&details.name))
+        format!(
+            "The {} {} is invalid",
+            details.kind,
+            go::quote(&details.name)
+        )
     };
     let mut causes: Vec<String> = Vec::new();
     for cause in &details.causes {

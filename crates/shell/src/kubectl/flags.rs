@@ -37,8 +37,22 @@ pub(crate) struct Flag {
     pub required: bool,
 }
 
-pub(crate) const fn flag(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Flag {
-    Flag { name, short: None, kind, default, help, state: State::Works, deprecated: "", required: false }
+pub(crate) const fn flag(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    help: &'static str,
+) -> Flag {
+    Flag {
+        name,
+        short: None,
+        kind,
+        default,
+        help,
+        state: State::Works,
+        deprecated: "",
+        required: false,
+    }
 }
 
 pub(crate) const fn switch(name: &'static str, help: &'static str) -> Flag {
@@ -55,16 +69,28 @@ pub(crate) const fn list(name: &'static str, help: &'static str) -> Flag {
 
 impl Flag {
     pub const fn short(self, short: char) -> Flag {
-        Flag { short: Some(short), ..self }
+        Flag {
+            short: Some(short),
+            ..self
+        }
     }
     pub const fn not_yet(self) -> Flag {
-        Flag { state: State::NotYet(""), ..self }
+        Flag {
+            state: State::NotYet(""),
+            ..self
+        }
     }
     pub const fn required(self) -> Flag {
-        Flag { required: true, ..self }
+        Flag {
+            required: true,
+            ..self
+        }
     }
     pub const fn deprecated(self, message: &'static str) -> Flag {
-        Flag { deprecated: message, ..self }
+        Flag {
+            deprecated: message,
+            ..self
+        }
     }
 
     /// What stands for the value where only the name is given.
@@ -86,10 +112,17 @@ impl Flag {
 
     fn check(&self, value: &str) -> Result<(), String> {
         let problem = match self.kind {
-            Kind::Bool => parse_bool(value).is_none().then(|| parsing("ParseBool", value, "invalid syntax")),
+            Kind::Bool => parse_bool(value)
+                .is_none()
+                .then(|| parsing("ParseBool", value, "invalid syntax")),
             Kind::Int => match value.parse::<i64>() {
                 Ok(_) => None,
-                Err(e) if matches!(e.kind(), std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow) => {
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow
+                    ) =>
+                {
                     Some(parsing("ParseInt", value, "value out of range"))
                 }
                 Err(_) => Some(parsing("ParseInt", value, "invalid syntax")),
@@ -99,13 +132,20 @@ impl Flag {
         };
         match problem {
             None => Ok(()),
-            Some(problem) => Err(format!("invalid argument {} for {} flag: {problem}", go::quote(value), go::quote(&self.shown()))),
+            Some(problem) => Err(format!(
+                "invalid argument {} for {} flag: {problem}",
+                go::quote(value),
+                go::quote(&self.shown())
+            )),
         }
     }
 }
 
 fn parsing(function: &str, value: &str, problem: &str) -> String {
-    format!("strconv.{function}: parsing {}: {problem}", go::quote(value))
+    format!(
+        "strconv.{function}: parsing {}: {problem}",
+        go::quote(value)
+    )
 }
 
 /// Go's `strconv.ParseBool`.
@@ -129,10 +169,14 @@ pub(crate) fn go_duration(value: &str) -> Result<Duration, String> {
     }
     let (mut rest, mut nanos) = (text, 0f64);
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
         let (number, after) = rest.split_at(digits);
         let number: f64 = number.parse().map_err(|_| bad())?;
-        let unit = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let unit = after
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(unit);
         let scale = match unit {
             "ns" => 1.0,
@@ -141,14 +185,29 @@ pub(crate) fn go_duration(value: &str) -> Result<Duration, String> {
             "s" => 1e9,
             "m" => 60e9,
             "h" => 3600e9,
-            "" => return Err(format!("time: missing unit in duration {}", go::quote(value))),
-            unit => return Err(format!("time: unknown unit {} in duration {}", go::quote(unit), go::quote(value))),
+            "" => {
+                return Err(format!(
+                    "time: missing unit in duration {}",
+                    go::quote(value)
+                ));
+            }
+            unit => {
+                return Err(format!(
+                    "time: unknown unit {} in duration {}",
+                    go::quote(unit),
+                    go::quote(value)
+                ));
+            }
         };
         nanos += number * scale;
         rest = after;
     }
     let negative = value.starts_with('-');
-    Ok(if negative { Duration::ZERO } else { Duration::from_nanos(nanos.min(9e18) as u64) })
+    Ok(if negative {
+        Duration::ZERO
+    } else {
+        Duration::from_nanos(nanos.min(9e18) as u64)
+    })
 }
 
 /// A command line's flags and arguments.
@@ -172,8 +231,15 @@ pub(crate) enum FlagError {
 
 impl Flags {
     /// Reads the words behind a command's name.
-    pub fn parse(tables: &[&'static [Flag]], words: &[String], interspersed: bool) -> Result<Flags, FlagError> {
-        let mut flags = Flags { table: tables.iter().flat_map(|t| t.iter()).collect(), ..Flags::default() };
+    pub fn parse(
+        tables: &[&'static [Flag]],
+        words: &[String],
+        interspersed: bool,
+    ) -> Result<Flags, FlagError> {
+        let mut flags = Flags {
+            table: tables.iter().flat_map(|t| t.iter()).collect(),
+            ..Flags::default()
+        };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             if word == "--" {
@@ -196,7 +262,11 @@ impl Flags {
         Ok(flags)
     }
 
-    fn long<'a>(&mut self, word: &str, words: &mut impl Iterator<Item = &'a String>) -> Result<(), FlagError> {
+    fn long<'a>(
+        &mut self,
+        word: &str,
+        words: &mut impl Iterator<Item = &'a String>,
+    ) -> Result<(), FlagError> {
         let (name, value) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (word, None),
@@ -205,23 +275,39 @@ impl Flags {
             return Err(FlagError::Bad(format!("bad flag syntax: --{word}")));
         }
         let Some(flag) = self.table.iter().find(|f| f.name == name).copied() else {
-            return Err(if name == "help" { FlagError::Help } else { FlagError::Bad(format!("unknown flag: --{name}")) });
+            return Err(if name == "help" {
+                FlagError::Help
+            } else {
+                FlagError::Bad(format!("unknown flag: --{name}"))
+            });
         };
         let value = match (value, flag.implied()) {
             (Some(value), _) => value.to_owned(),
             (None, Some(implied)) => implied.to_owned(),
-            (None, None) => words.next().cloned().ok_or_else(|| FlagError::Bad(format!("flag needs an argument: --{name}")))?,
+            (None, None) => words
+                .next()
+                .cloned()
+                .ok_or_else(|| FlagError::Bad(format!("flag needs an argument: --{name}")))?,
         };
         self.set(flag, value)
     }
 
-    fn shorthands<'a>(&mut self, word: &str, words: &mut impl Iterator<Item = &'a String>) -> Result<(), FlagError> {
+    fn shorthands<'a>(
+        &mut self,
+        word: &str,
+        words: &mut impl Iterator<Item = &'a String>,
+    ) -> Result<(), FlagError> {
         let mut rest = word.get(1..).unwrap_or("");
         while let Some(short) = rest.chars().next() {
             let after = &rest[short.len_utf8()..];
             let Some(flag) = self.table.iter().find(|f| f.short == Some(short)).copied() else {
-                let unknown = FlagError::Bad(format!("unknown shorthand flag: '{short}' in -{rest}"));
-                return Err(if short == 'h' { FlagError::Help } else { unknown });
+                let unknown =
+                    FlagError::Bad(format!("unknown shorthand flag: '{short}' in -{rest}"));
+                return Err(if short == 'h' {
+                    FlagError::Help
+                } else {
+                    unknown
+                });
             };
             if let Some(value) = after.strip_prefix('=') {
                 return self.set(flag, value.to_owned());
@@ -235,7 +321,9 @@ impl Flags {
                 return self.set(flag, after.to_owned());
             }
             let value = words.next().cloned();
-            let value = value.ok_or_else(|| FlagError::Bad(format!("flag needs an argument: '{short}' in -{rest}")))?;
+            let value = value.ok_or_else(|| {
+                FlagError::Bad(format!("flag needs an argument: '{short}' in -{rest}"))
+            })?;
             return self.set(flag, value);
         }
         Ok(())
@@ -245,7 +333,12 @@ impl Flags {
         flag.check(&value).map_err(FlagError::Bad)?;
         let values = self.values.entry(flag.name).or_default();
         match flag.kind {
-            Kind::List => values.extend(value.split(',').filter(|v| !v.is_empty()).map(str::to_owned)),
+            Kind::List => values.extend(
+                value
+                    .split(',')
+                    .filter(|v| !v.is_empty())
+                    .map(str::to_owned),
+            ),
             Kind::Texts => values.push(value),
             _ => *values = vec![value],
         }
@@ -261,7 +354,11 @@ impl Flags {
     pub fn str(&self, name: &str) -> &str {
         match self.values.get(name).and_then(|v| v.last()) {
             Some(value) => value,
-            None => self.table.iter().find(|f| f.name == name).map_or("", |f| f.default),
+            None => self
+                .table
+                .iter()
+                .find(|f| f.name == name)
+                .map_or("", |f| f.default),
         }
     }
 
@@ -285,12 +382,18 @@ impl Flags {
     pub fn given(&self) -> impl Iterator<Item = &'static Flag> {
         let table = self.table.clone();
         let names: Vec<_> = self.values.keys().copied().collect();
-        names.into_iter().filter_map(move |name| table.iter().find(|f| f.name == name).copied())
+        names
+            .into_iter()
+            .filter_map(move |name| table.iter().find(|f| f.name == name).copied())
     }
 
     /// The names of the required flags that are missing.
     pub fn missing(&self) -> Vec<&'static str> {
-        self.table.iter().filter(|f| f.required && !self.changed(f.name)).map(|f| f.name).collect()
+        self.table
+            .iter()
+            .filter(|f| f.required && !self.changed(f.name))
+            .map(|f| f.name)
+            .collect()
     }
 }
 
@@ -308,7 +411,11 @@ mod tests {
     ];
 
     fn parse(line: &str) -> Result<Flags, String> {
-        let words: Vec<String> = line.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
+        let words: Vec<String> = line
+            .split(' ')
+            .filter(|w| !w.is_empty())
+            .map(str::to_owned)
+            .collect();
         Flags::parse(&[TABLE], &words, true).map_err(|e| match e {
             FlagError::Help => "help".to_owned(),
             FlagError::Bad(text) => text,
@@ -318,9 +425,19 @@ mod tests {
     #[test]
     fn flags_are_read_as_pflag_reads_them() {
         let f = parse("pods -nx --replicas=3 a -Af one,two --filename three --dry-run b --timeout 1m30s -- -c").unwrap();
-        assert_eq!((f.str("namespace"), f.int("replicas"), f.bool("all-namespaces")), ("x", 3, true));
+        assert_eq!(
+            (
+                f.str("namespace"),
+                f.int("replicas"),
+                f.bool("all-namespaces")
+            ),
+            ("x", 3, true)
+        );
         assert_eq!(f.list("filename"), ["one", "two", "three"]);
-        assert_eq!((f.str("dry-run"), f.args.join(" ").as_str(), f.dash), ("unchanged", "pods a b -c", Some(3)));
+        assert_eq!(
+            (f.str("dry-run"), f.args.join(" ").as_str(), f.dash),
+            ("unchanged", "pods a b -c", Some(3))
+        );
         assert_eq!(f.duration("timeout"), Duration::from_secs(90));
         assert_eq!(parse("").unwrap().str("dry-run"), "none");
     }
@@ -337,10 +454,22 @@ mod tests {
         fails("-Az", "unknown shorthand flag: 'z' in -z");
         fails("-n", "flag needs an argument: 'n' in -n");
         fails("--filename", "flag needs an argument: --filename");
-        fails("--replicas=x", "invalid argument \"x\" for \"--replicas\" flag: strconv.ParseInt: parsing \"x\": invalid syntax");
-        fails("--all-namespaces=maybe", "invalid argument \"maybe\" for \"-A, --all-namespaces\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax");
-        fails("--timeout=5x", "invalid argument \"5x\" for \"--timeout\" flag: time: unknown unit \"x\" in duration \"5x\"");
-        fails("--timeout=5", "invalid argument \"5\" for \"--timeout\" flag: time: missing unit in duration \"5\"");
+        fails(
+            "--replicas=x",
+            "invalid argument \"x\" for \"--replicas\" flag: strconv.ParseInt: parsing \"x\": invalid syntax",
+        );
+        fails(
+            "--all-namespaces=maybe",
+            "invalid argument \"maybe\" for \"-A, --all-namespaces\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax",
+        );
+        fails(
+            "--timeout=5x",
+            "invalid argument \"5x\" for \"--timeout\" flag: time: unknown unit \"x\" in duration \"5x\"",
+        );
+        fails(
+            "--timeout=5",
+            "invalid argument \"5\" for \"--timeout\" flag: time: missing unit in duration \"5\"",
+        );
         fails("-h", "help");
         fails("---x", "bad flag syntax: ---x");
     }

@@ -18,9 +18,21 @@ pub(crate) struct Template {
 enum Node {
     Text(String),
     Print(Pipeline),
-    If { condition: Pipeline, then: Vec<Node>, otherwise: Vec<Node> },
-    With { value: Pipeline, then: Vec<Node>, otherwise: Vec<Node> },
-    Range { over: Pipeline, body: Vec<Node>, otherwise: Vec<Node> },
+    If {
+        condition: Pipeline,
+        then: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
+    With {
+        value: Pipeline,
+        then: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
+    Range {
+        over: Pipeline,
+        body: Vec<Node>,
+        otherwise: Vec<Node>,
+    },
     Break,
     Continue,
 }
@@ -57,7 +69,13 @@ const OUTPUT_MAX: usize = 4 << 20;
 /// # Errors
 /// Go's text without its place: `missing value for range`, with the line in front.
 pub(crate) fn parse(text: &str) -> Result<Template, String> {
-    let mut parser = Parser { text, at: 0, variables: vec!["$".to_owned()], line: 1, depth: 0 };
+    let mut parser = Parser {
+        text,
+        at: 0,
+        variables: vec!["$".to_owned()],
+        line: 1,
+        depth: 0,
+    };
     match parser.list()? {
         (nodes, None) => Ok(Template { nodes }),
         (_, Some(word)) => Err(parser.error(format!("unexpected {{{{{word}}}}}"))),
@@ -111,7 +129,10 @@ impl Parser<'_> {
                 nodes.push(Node::Text(text));
             }
             if self.rest().trim_start().starts_with("/*") {
-                let end = self.rest().find("*/").ok_or_else(|| self.error("unclosed comment"))?;
+                let end = self
+                    .rest()
+                    .find("*/")
+                    .ok_or_else(|| self.error("unclosed comment"))?;
                 self.at += end + 2;
                 self.close()?;
                 continue;
@@ -135,7 +156,9 @@ impl Parser<'_> {
                     self.close()?;
                     nodes.push(Node::Continue);
                 }
-                Some(word) => return Err(self.error(format!("{{{{{word}}}}} is not simulated yet"))),
+                Some(word) => {
+                    return Err(self.error(format!("{{{{{word}}}}} is not simulated yet")));
+                }
                 None => {
                     let pipeline = self.pipeline("command")?;
                     self.close()?;
@@ -148,9 +171,22 @@ impl Parser<'_> {
     fn keyword(&mut self) -> Option<String> {
         self.blanks();
         let rest = self.rest();
-        let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let length = rest
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(rest.len());
         let word = &rest[..length];
-        if matches!(word, "if" | "with" | "range" | "end" | "else" | "break" | "continue" | "define" | "template" | "block") {
+        if matches!(
+            word,
+            "if" | "with"
+                | "range"
+                | "end"
+                | "else"
+                | "break"
+                | "continue"
+                | "define"
+                | "template"
+                | "block"
+        ) {
             let word = word.to_owned();
             self.at += length;
             return Some(word);
@@ -184,9 +220,21 @@ impl Parser<'_> {
         }
         self.variables.truncate(scope);
         Ok(match word {
-            "if" => Node::If { condition: pipeline, then, otherwise },
-            "with" => Node::With { value: pipeline, then, otherwise },
-            _ => Node::Range { over: pipeline, body: then, otherwise },
+            "if" => Node::If {
+                condition: pipeline,
+                then,
+                otherwise,
+            },
+            "with" => Node::With {
+                value: pipeline,
+                then,
+                otherwise,
+            },
+            _ => Node::Range {
+                over: pipeline,
+                body: then,
+                otherwise,
+            },
         })
     }
 
@@ -215,7 +263,10 @@ impl Parser<'_> {
     }
 
     fn at_end(&self) -> bool {
-        self.rest().is_empty() || self.rest().starts_with("}}") || self.rest().starts_with("-}}") || self.rest().starts_with(')')
+        self.rest().is_empty()
+            || self.rest().starts_with("}}")
+            || self.rest().starts_with("-}}")
+            || self.rest().starts_with(')')
     }
 
     fn pipeline(&mut self, context: &str) -> Parsed<Pipeline> {
@@ -277,7 +328,9 @@ impl Parser<'_> {
 
     fn variable(&mut self) -> String {
         let rest = self.rest();
-        let length = rest[1..].find(|c: char| !c.is_alphanumeric() && c != '_').map_or(rest.len(), |n| n + 1);
+        let length = rest[1..]
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .map_or(rest.len(), |n| n + 1);
         let name = rest[..length].to_owned();
         self.at += length;
         name
@@ -285,7 +338,9 @@ impl Parser<'_> {
 
     fn name(&mut self) -> String {
         let rest = self.rest();
-        let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let length = rest
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(rest.len());
         let name = rest[..length].to_owned();
         self.at += length;
         name
@@ -300,7 +355,10 @@ impl Parser<'_> {
                     Base::Dot
                 } else {
                     self.at += 1;
-                    return Ok(Operand { base: Base::Dot, fields: Vec::new() });
+                    return Ok(Operand {
+                        base: Base::Dot,
+                        fields: Vec::new(),
+                    });
                 }
             }
             '$' => {
@@ -312,7 +370,9 @@ impl Parser<'_> {
             }
             '"' => Base::Constant(Value::from(self.quoted()?)),
             '`' => {
-                let end = rest[1..].find('`').ok_or_else(|| self.error("unterminated raw quoted string"))?;
+                let end = rest[1..]
+                    .find('`')
+                    .ok_or_else(|| self.error("unterminated raw quoted string"))?;
                 let text = rest[1..=end].to_owned();
                 self.at += end + 2;
                 Base::Constant(Value::from(text))
@@ -346,7 +406,9 @@ impl Parser<'_> {
             c => return Err(self.error(format!("unexpected {c:?} in command"))),
         };
         let mut fields = Vec::new();
-        while self.rest().starts_with('.') && self.rest()[1..].starts_with(|c: char| c.is_alphabetic() || c == '_') {
+        while self.rest().starts_with('.')
+            && self.rest()[1..].starts_with(|c: char| c.is_alphabetic() || c == '_')
+        {
             self.at += 1;
             fields.push(self.name());
         }
@@ -355,13 +417,17 @@ impl Parser<'_> {
 
     fn number(&mut self) -> Parsed<Base> {
         let rest = self.rest();
-        let length = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.'))).unwrap_or(rest.len());
+        let length = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.')))
+            .unwrap_or(rest.len());
         let text = rest[..length].to_owned();
         self.at += length;
         if let Ok(whole) = text.parse::<i64>() {
             return Ok(Base::Constant(whole.into()));
         }
-        let number = text.parse::<f64>().map_err(|_| self.error(format!("bad number syntax: {text:?}")))?;
+        let number = text
+            .parse::<f64>()
+            .map_err(|_| self.error(format!("bad number syntax: {text:?}")))?;
         Ok(Base::Constant(number.into()))
     }
 
@@ -390,8 +456,26 @@ impl Parser<'_> {
 }
 
 const FUNCTIONS: &[&str] = &[
-    "and", "or", "not", "len", "index", "slice", "print", "printf", "println", "eq", "ne", "lt", "le", "gt", "ge", "html", "js", "urlquery",
-    "exists", "base64decode",
+    "and",
+    "or",
+    "not",
+    "len",
+    "index",
+    "slice",
+    "print",
+    "printf",
+    "println",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "html",
+    "js",
+    "urlquery",
+    "exists",
+    "base64decode",
 ];
 
 /// What an expression is: a value, or nothing at all (Go's zero `reflect.Value`).
@@ -416,7 +500,10 @@ impl Template {
     pub fn print(&self, object: &Value) -> Result<String, String> {
         let mut out = String::new();
         let dot = Some(object.clone());
-        let mut run = Run { variables: vec![("$".to_owned(), dot.clone())], out: &mut out };
+        let mut run = Run {
+            variables: vec![("$".to_owned(), dot.clone())],
+            out: &mut out,
+        };
         run.nodes(&self.nodes, &dot)?;
         Ok(out)
     }
@@ -442,7 +529,11 @@ impl Run<'_> {
                     }
                     continue;
                 }
-                Node::If { condition, then, otherwise } => {
+                Node::If {
+                    condition,
+                    then,
+                    otherwise,
+                } => {
                     let value = self.pipeline(condition, dot)?;
                     let flow = self.nodes(if truth(&value) { then } else { otherwise }, dot)?;
                     self.variables.truncate(scope);
@@ -450,15 +541,27 @@ impl Run<'_> {
                         return Ok(flow);
                     }
                 }
-                Node::With { value, then, otherwise } => {
+                Node::With {
+                    value,
+                    then,
+                    otherwise,
+                } => {
                     let value = self.pipeline(value, dot)?;
-                    let flow = if truth(&value) { self.nodes(then, &value)? } else { self.nodes(otherwise, dot)? };
+                    let flow = if truth(&value) {
+                        self.nodes(then, &value)?
+                    } else {
+                        self.nodes(otherwise, dot)?
+                    };
                     self.variables.truncate(scope);
                     if !matches!(flow, Flow::On) {
                         return Ok(flow);
                     }
                 }
-                Node::Range { over, body, otherwise } => {
+                Node::Range {
+                    over,
+                    body,
+                    otherwise,
+                } => {
                     self.range(over, body, otherwise, dot)?;
                     self.variables.truncate(scope);
                 }
@@ -469,12 +572,24 @@ impl Run<'_> {
         Ok(Flow::On)
     }
 
-    fn range(&mut self, over: &Pipeline, body: &[Node], otherwise: &[Node], dot: &Found) -> Result<(), String> {
+    fn range(
+        &mut self,
+        over: &Pipeline,
+        body: &[Node],
+        otherwise: &[Node],
+        dot: &Found,
+    ) -> Result<(), String> {
         let value = self.commands(over, dot)?;
         let pairs: Vec<(Value, Value)> = match &value {
-            Some(Value::Array(items)) => items.iter().enumerate().map(|(i, v)| (i.into(), v.clone())).collect(),
+            Some(Value::Array(items)) => items
+                .iter()
+                .enumerate()
+                .map(|(i, v)| (i.into(), v.clone()))
+                .collect(),
             Some(Value::Object(map)) => map.iter().map(|(k, v)| (k.into(), v.clone())).collect(),
-            Some(Value::Int(n)) => (0..(*n).min(100_000)).map(|i| (i.into(), i.into())).collect(),
+            Some(Value::Int(n)) => (0..(*n).min(100_000))
+                .map(|i| (i.into(), i.into()))
+                .collect(),
             None | Some(Value::Null) => Vec::new(),
             Some(other) => return Err(format!("range can't iterate over {}", go_print(other))),
         };
@@ -521,7 +636,8 @@ impl Run<'_> {
                 let mut arguments = Vec::new();
                 for operand in rest {
                     // `and` and `or` stop at the first value that decides.
-                    if let (true, Some(so_far)) = (matches!(name.as_str(), "and" | "or"), arguments.last())
+                    if let (true, Some(so_far)) =
+                        (matches!(name.as_str(), "and" | "or"), arguments.last())
                         && truth(so_far) == (name == "or")
                     {
                         break;
@@ -536,7 +652,10 @@ impl Run<'_> {
                 value
             } else {
                 if !rest.is_empty() || last.is_some() {
-                    return Err(format!("can't give argument to non-function {}", source(head)));
+                    return Err(format!(
+                        "can't give argument to non-function {}",
+                        source(head)
+                    ));
                 }
                 self.operand(head, dot)?
             });
@@ -547,7 +666,12 @@ impl Run<'_> {
     fn operand(&mut self, operand: &Operand, dot: &Found) -> Result<Found, String> {
         let mut value = match &operand.base {
             Base::Dot => dot.clone(),
-            Base::Variable(name) => self.variables.iter().rev().find(|(n, _)| n == name).and_then(|(_, v)| v.clone()),
+            Base::Variable(name) => self
+                .variables
+                .iter()
+                .rev()
+                .find(|(n, _)| n == name)
+                .and_then(|(_, v)| v.clone()),
             Base::Constant(value) => Some(value.clone()),
             Base::Nil => None,
             Base::Pipeline(inner) => self.commands(inner, dot)?,
@@ -566,14 +690,20 @@ fn source(operand: &Operand) -> String {
         Base::Constant(value) => go_print(value),
         _ => String::new(),
     };
-    operand.fields.iter().fold(base, |text, field| format!("{text}.{field}"))
+    operand
+        .fields
+        .iter()
+        .fold(base, |text, field| format!("{text}.{field}"))
 }
 
 fn get(value: &Found, field: &str) -> Result<Found, String> {
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(map)) => Ok(map.get(field).cloned()),
-        Some(other) => Err(format!("can't evaluate field {field} in type {}", go_type(other))),
+        Some(other) => Err(format!(
+            "can't evaluate field {field} in type {}",
+            go_type(other)
+        )),
     }
 }
 
@@ -599,9 +729,15 @@ fn shown(value: &Found) -> String {
 fn printed(value: &Value) -> String {
     match value {
         Value::Int(i) => go_g(*i as f64),
-        Value::Array(items) => format!("[{}]", items.iter().map(printed).collect::<Vec<_>>().join(" ")),
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(printed).collect::<Vec<_>>().join(" ")
+        ),
         Value::Object(map) => {
-            let entries: Vec<String> = map.iter().map(|(k, v)| format!("{k}:{}", printed(v))).collect();
+            let entries: Vec<String> = map
+                .iter()
+                .map(|(k, v)| format!("{k}:{}", printed(v)))
+                .collect();
             format!("map[{}]", entries.join(" "))
         }
         other => go_print(other),
@@ -618,23 +754,39 @@ fn compare(a: &Found, b: &Found) -> Option<std::cmp::Ordering> {
 
 fn call(name: &str, arguments: &[Found]) -> Result<Found, String> {
     use std::cmp::Ordering::{Equal, Greater, Less};
-    let wrong = |want: &str| Err(format!("wrong number of args for {name}: want {want} got {}", arguments.len()));
+    let wrong = |want: &str| {
+        Err(format!(
+            "wrong number of args for {name}: want {want} got {}",
+            arguments.len()
+        ))
+    };
     let first = arguments.first().cloned().flatten();
     let boolean = |b: bool| Ok(Some(Value::Bool(b)));
     match name {
         "and" | "or" if arguments.is_empty() => wrong("at least 1"),
         // Evaluation has stopped at the value that decides.
-        "and" | "or" => Ok(arguments.iter().find(|a| truth(a) == (name == "or")).or(arguments.last()).cloned().flatten()),
+        "and" | "or" => Ok(arguments
+            .iter()
+            .find(|a| truth(a) == (name == "or"))
+            .or(arguments.last())
+            .cloned()
+            .flatten()),
         "not" if arguments.len() != 1 => wrong("1"),
         "not" => boolean(!truth(&first)),
         "len" => match first {
             Some(Value::String(s)) => Ok(Some(s.len().into())),
             Some(Value::Array(items)) => Ok(Some(items.len().into())),
             Some(Value::Object(map)) => Ok(Some(map.len().into())),
-            Some(other) => Err(format!("error calling len: len of type {}", go_type(&other))),
+            Some(other) => Err(format!(
+                "error calling len: len of type {}",
+                go_type(&other)
+            )),
             None => Err("error calling len: len of nil pointer".to_owned()),
         },
-        "index" => arguments.iter().skip(1).try_fold(first, |value, key| index(&value, key)),
+        "index" => arguments
+            .iter()
+            .skip(1)
+            .try_fold(first, |value, key| index(&value, key)),
         "slice" => slice(first, &arguments[1..]),
         "print" | "println" => {
             let mut text = String::new();
@@ -654,12 +806,23 @@ fn call(name: &str, arguments: &[Found]) -> Result<Found, String> {
             Some(Value::String(format)) => Ok(Some(printf(&format, &arguments[1..]).into())),
             _ => wrong("at least 1"),
         },
-        "eq" if arguments.len() < 2 => Err("error calling eq: missing argument for comparison".to_owned()),
-        "eq" => boolean(arguments[1..].iter().any(|b| (first.is_none() && b.is_none()) || compare(&first, b) == Some(Equal))),
+        "eq" if arguments.len() < 2 => {
+            Err("error calling eq: missing argument for comparison".to_owned())
+        }
+        "eq" => boolean(
+            arguments[1..]
+                .iter()
+                .any(|b| (first.is_none() && b.is_none()) || compare(&first, b) == Some(Equal)),
+        ),
         "ne" | "lt" | "le" | "gt" | "ge" if arguments.len() != 2 => wrong("2"),
-        "ne" => boolean(!(first.is_none() && arguments[1].is_none()) && compare(&first, &arguments[1]) != Some(Equal)),
+        "ne" => boolean(
+            !(first.is_none() && arguments[1].is_none())
+                && compare(&first, &arguments[1]) != Some(Equal),
+        ),
         "lt" | "le" | "gt" | "ge" => {
-            let order = compare(&first, &arguments[1]).ok_or_else(|| format!("error calling {name}: incompatible types for comparison"))?;
+            let order = compare(&first, &arguments[1]).ok_or_else(|| {
+                format!("error calling {name}: incompatible types for comparison")
+            })?;
             boolean(match name {
                 "lt" => order == Less,
                 "le" => order != Greater,
@@ -669,7 +832,14 @@ fn call(name: &str, arguments: &[Found]) -> Result<Found, String> {
         }
         "html" | "js" | "urlquery" => {
             let text: String = arguments.iter().map(shown).collect();
-            Ok(Some(if name == "html" { escape_html(&text) } else { text }.into()))
+            Ok(Some(
+                if name == "html" {
+                    escape_html(&text)
+                } else {
+                    text
+                }
+                .into(),
+            ))
         }
         "exists" => {
             let mut value = first;
@@ -682,7 +852,9 @@ fn call(name: &str, arguments: &[Found]) -> Result<Found, String> {
             let text = first.map_or(String::new(), |v| v.str().to_owned());
             match base64::decode(&text) {
                 Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned().into())),
-                Err(at) => Err(format!("error calling base64decode: base64 decode failed: illegal base64 data at input byte {at}")),
+                Err(at) => Err(format!(
+                    "error calling base64decode: base64 decode failed: illegal base64 data at input byte {at}"
+                )),
             }
         }
         _ => Err(format!("function {name:?} not defined")),
@@ -690,35 +862,59 @@ fn call(name: &str, arguments: &[Found]) -> Result<Found, String> {
 }
 
 fn escape_html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&#34;")
+        .replace('\'', "&#39;")
 }
 
 fn index(value: &Found, key: &Found) -> Result<Found, String> {
     match (value, key) {
-        (None | Some(Value::Null), _) => Err("error calling index: index of untyped nil".to_owned()),
+        (None | Some(Value::Null), _) => {
+            Err("error calling index: index of untyped nil".to_owned())
+        }
         (Some(Value::Object(map)), Some(Value::String(key))) => Ok(map.get(key).cloned()),
         (Some(Value::Array(items)), Some(key)) => {
-            let at = key.as_i64().ok_or_else(|| format!("error calling index: cannot index slice/array with type {}", go_type(key)))?;
+            let at = key.as_i64().ok_or_else(|| {
+                format!(
+                    "error calling index: cannot index slice/array with type {}",
+                    go_type(key)
+                )
+            })?;
             match usize::try_from(at).ok().and_then(|at| items.get(at)) {
                 Some(item) => Ok(Some(item.clone())),
                 None => Err(format!("error calling index: index out of range: {at}")),
             }
         }
-        (Some(other), _) => Err(format!("error calling index: can't index item of type {}", go_type(other))),
+        (Some(other), _) => Err(format!(
+            "error calling index: can't index item of type {}",
+            go_type(other)
+        )),
     }
 }
 
 fn slice(value: Found, bounds: &[Found]) -> Result<Found, String> {
-    let number = |at: usize, or: usize| bounds.get(at).and_then(|b| b.as_ref()?.as_i64()).map_or(or, |n| n.max(0) as usize);
+    let number = |at: usize, or: usize| {
+        bounds
+            .get(at)
+            .and_then(|b| b.as_ref()?.as_i64())
+            .map_or(or, |n| n.max(0) as usize)
+    };
     let out_of_range = || "error calling slice: index out of range".to_owned();
     match value {
         Some(Value::String(text)) => {
             let (from, to) = (number(0, 0), number(1, text.len()));
-            text.get(from..to).map(|s| Some(s.into())).ok_or_else(out_of_range)
+            text.get(from..to)
+                .map(|s| Some(s.into()))
+                .ok_or_else(out_of_range)
         }
         Some(Value::Array(items)) => {
             let (from, to) = (number(0, 0), number(1, items.len()));
-            items.get(from..to).map(|s| Some(Value::Array(Arc::new(s.to_vec())))).ok_or_else(out_of_range)
+            items
+                .get(from..to)
+                .map(|s| Some(Value::Array(Arc::new(s.to_vec()))))
+                .ok_or_else(out_of_range)
         }
         _ => Err("error calling slice: slice of untyped nil".to_owned()),
     }
@@ -737,7 +933,9 @@ fn printf(format: &str, arguments: &[Found]) -> String {
         let mut options = String::new();
         let verb = loop {
             match chars.next() {
-                Some(c) if c.is_ascii_digit() || matches!(c, '-' | '+' | ' ' | '#' | '.') => options.push(c),
+                Some(c) if c.is_ascii_digit() || matches!(c, '-' | '+' | ' ' | '#' | '.') => {
+                    options.push(c)
+                }
                 other => break other,
             }
         };
@@ -757,22 +955,36 @@ fn printf(format: &str, arguments: &[Found]) -> String {
                 };
                 match (verb, argument) {
                     ('v', value) => value.as_ref().map_or("<nil>".to_owned(), printed),
-                    ('s', Some(value @ (Value::String(_) | Value::Array(_) | Value::Object(_)))) => printed(value),
+                    (
+                        's',
+                        Some(value @ (Value::String(_) | Value::Array(_) | Value::Object(_))),
+                    ) => printed(value),
                     ('q', Some(Value::String(s))) => kubarium_objects::go::quote(s),
                     ('d', Some(Value::Int(i))) => i.to_string(),
                     ('t', Some(Value::Bool(b))) => b.to_string(),
                     ('f', Some(value)) if value.as_f64().is_some() => {
-                        let digits = options.split_once('.').and_then(|(_, d)| d.parse().ok()).unwrap_or(6usize).min(40);
+                        let digits = options
+                            .split_once('.')
+                            .and_then(|(_, d)| d.parse().ok())
+                            .unwrap_or(6usize)
+                            .min(40);
                         format!("{:.*}", digits, value.as_f64().unwrap_or(0.0))
                     }
                     ('T', Some(value)) => go_type(value).to_owned(),
                     (verb, None) => format!("%!{verb}(<nil>)"),
-                    (verb, Some(value)) => format!("%!{verb}({}={})", go_type(value), printed(value)),
+                    (verb, Some(value)) => {
+                        format!("%!{verb}({}={})", go_type(value), printed(value))
+                    }
                 }
             }
         };
         let left = options.starts_with('-');
-        let width: usize = options.trim_start_matches(['-', '+', ' ', '#']).split('.').next().and_then(|w| w.parse().ok()).unwrap_or(0);
+        let width: usize = options
+            .trim_start_matches(['-', '+', ' ', '#'])
+            .split('.')
+            .next()
+            .and_then(|w| w.parse().ok())
+            .unwrap_or(0);
         let pad = " ".repeat(width.min(1000).saturating_sub(text.chars().count()));
         if left {
             out.push_str(&text);
@@ -798,19 +1010,43 @@ mod tests {
 
     #[test]
     fn templates_print_as_gos_do() {
-        prints(r#"{{range .items}}{{.n}}={{.c}}{{"\n"}}{{end}}"#, "a=1\nb=2\n");
-        prints("{{len .data}} {{if .data.extra}}has{{else}}none{{end}}", "2 none");
-        prints("{{.data.missing}} {{.data.missing.deeper}}", "<no value> <no value>");
+        prints(
+            r#"{{range .items}}{{.n}}={{.c}}{{"\n"}}{{end}}"#,
+            "a=1\nb=2\n",
+        );
+        prints(
+            "{{len .data}} {{if .data.extra}}has{{else}}none{{end}}",
+            "2 none",
+        );
+        prints(
+            "{{.data.missing}} {{.data.missing.deeper}}",
+            "<no value> <no value>",
+        );
         prints(r#"{{index .data "size"}} {{index .items 1 "n"}}"#, "10 b");
         prints(r#"{{printf "%s-%v" .data.size .t}}"#, "10-true");
         prints("{{.data.x | base64decode}}", "xyz");
         prints("{{.big}} {{.data}}", "1e+06 map[size:10 x:eHl6]");
-        prints(r#"{{range $i, $e := .items}}{{if $i}}, {{end}}{{$i}}:{{$e.n}}{{end}}"#, "0:a, 1:b");
-        prints("{{with .data}}{{.size}}{{end}}{{with .nosuch}}x{{else}}y{{end}}", "10y");
-        prints(r#"{{if and (eq .data.size "10") (not .no)}}yes{{else if .t}}t{{end}}"#, "yes");
+        prints(
+            r#"{{range $i, $e := .items}}{{if $i}}, {{end}}{{$i}}:{{$e.n}}{{end}}"#,
+            "0:a, 1:b",
+        );
+        prints(
+            "{{with .data}}{{.size}}{{end}}{{with .nosuch}}x{{else}}y{{end}}",
+            "10y",
+        );
+        prints(
+            r#"{{if and (eq .data.size "10") (not .no)}}yes{{else if .t}}t{{end}}"#,
+            "yes",
+        );
         prints("{{/* c */}}a {{- 1 -}} b", "a1b");
-        prints(r#"{{$x := 1}}{{range .items}}{{$x = .c}}{{end}}{{$x}}"#, "2");
-        prints(r#"{{range $k, $v := .data}}{{$k}}={{$v}} {{end}}"#, "size=10 x=eHl6 ");
+        prints(
+            r#"{{$x := 1}}{{range .items}}{{$x = .c}}{{end}}{{$x}}"#,
+            "2",
+        );
+        prints(
+            r#"{{range $k, $v := .data}}{{$k}}={{$v}} {{end}}"#,
+            "size=10 x=eHl6 ",
+        );
     }
 
     #[test]
@@ -818,7 +1054,10 @@ mod tests {
         for (template, want) in [
             ("{{range}}", "template: output:1: missing value for range"),
             ("{{if .a}}", "template: output:1: unexpected EOF"),
-            ("{{nosuch .a}}", "template: output:1: function \"nosuch\" not defined"),
+            (
+                "{{nosuch .a}}",
+                "template: output:1: function \"nosuch\" not defined",
+            ),
             ("{{.a", "template: output:1: unclosed action"),
             ("{{end}}", "template: output:1: unexpected {{end}}"),
             ("{{$x}}", "template: output:1: undefined variable \"$x\""),

@@ -46,8 +46,16 @@ pub(crate) fn command(command: &Command, path: &str) -> String {
             (Kind::List | Kind::Texts, _) => "=[]".to_owned(),
             (_, default) => format!("={default}"),
         };
-        let note = if flag.state.works() { "" } else { " (not simulated yet)" };
-        let _ = writeln!(text, "    {short}--{}{value}:\n\t{}{note}\n", flag.name, flag.help);
+        let note = if flag.state.works() {
+            ""
+        } else {
+            " (not simulated yet)"
+        };
+        let _ = writeln!(
+            text,
+            "    {short}--{}{value}:\n\t{}{note}\n",
+            flag.name, flag.help
+        );
     }
     let usage = [path, command.usage].join(" ");
     let _ = writeln!(text, "\nUsage:\n  {}", usage.trim());

@@ -22,7 +22,12 @@ enum Step {
     /// `['a','b']`
     Union(Vec<Vec<Step>>),
     /// `[1]`, `[1:2]`, `[::2]`
-    Slice { start: Option<i64>, end: Option<i64>, step: Option<i64>, single: bool },
+    Slice {
+        start: Option<i64>,
+        end: Option<i64>,
+        step: Option<i64>,
+        single: bool,
+    },
     Filter(Box<Filter>),
     Wildcard,
     Recursive,
@@ -48,7 +53,10 @@ type Parsed<T> = Result<T, String>;
 /// # Errors
 /// client-go's texts.
 pub(crate) fn parse(template: &str) -> Parsed<Template> {
-    let mut parser = Parser { text: template.chars().collect(), at: 0 };
+    let mut parser = Parser {
+        text: template.chars().collect(),
+        at: 0,
+    };
     let (nodes, ended) = parser.nodes(0)?;
     if ended {
         return Err("not in range, nothing to end".to_owned());
@@ -59,7 +67,11 @@ pub(crate) fn parse(template: &str) -> Parsed<Template> {
 /// Reads one path, as `--sort-by` and custom-columns take it: `x.y`, `.x.y`, `{.x.y}`
 /// (`kubectl/pkg/cmd/get/customcolumn.go`, RelaxedJSONPathExpression).
 pub(crate) fn relaxed(expression: &str) -> Result<Template, String> {
-    let bad = || format!("unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{{name1.name2}}' or '{{.name1.name2}}'");
+    let bad = || {
+        format!(
+            "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{{name1.name2}}' or '{{.name1.name2}}'"
+        )
+    };
     if expression.is_empty() {
         return Ok(Template::default());
     }
@@ -86,7 +98,9 @@ impl Parser {
     }
 
     fn looking_at(&self, word: &str) -> bool {
-        word.chars().enumerate().all(|(i, c)| self.text.get(self.at + i) == Some(&c))
+        word.chars()
+            .enumerate()
+            .all(|(i, c)| self.text.get(self.at + i) == Some(&c))
     }
 
     fn nodes(&mut self, depth: usize) -> Parsed<(Vec<Node>, bool)> {
@@ -170,7 +184,13 @@ impl Parser {
         loop {
             match self.peek() {
                 None => return Err("unclosed action".to_owned()),
-                Some(c) if c == stop || c.is_whitespace() || matches!(c, ',' | ']' | ')' | '=' | '!' | '<' | '>') => return Ok(steps),
+                Some(c)
+                    if c == stop
+                        || c.is_whitespace()
+                        || matches!(c, ',' | ']' | ')' | '=' | '!' | '<' | '>') =>
+                {
+                    return Ok(steps);
+                }
                 Some('\n') => return Err("unclosed action".to_owned()),
                 Some('@' | '$') => {
                     self.at += 1;
@@ -206,7 +226,9 @@ impl Parser {
                     self.at += 1;
                     steps.push(Step::Literal(Value::from(self.quoted(quote)?)));
                 }
-                Some(c) if steps.is_empty() && (c.is_ascii_digit() || matches!(c, '-' | '+')) => steps.push(self.number()?),
+                Some(c) if steps.is_empty() && (c.is_ascii_digit() || matches!(c, '-' | '+')) => {
+                    steps.push(self.number()?)
+                }
                 Some(c) if is_name(c) => {
                     let word = self.word();
                     match word.as_str() {
@@ -215,7 +237,12 @@ impl Parser {
                         _ => return Err(format!("unrecognized identifier {word}")),
                     }
                 }
-                Some(c) => return Err(format!("unrecognized character in action: U+{:04X} '{c}'", c as u32)),
+                Some(c) => {
+                    return Err(format!(
+                        "unrecognized character in action: U+{:04X} '{c}'",
+                        c as u32
+                    ));
+                }
             }
         }
     }
@@ -250,14 +277,17 @@ impl Parser {
 
     fn number(&mut self) -> Parsed<Step> {
         let start = self.at;
-        while matches!(self.peek(), Some(c) if c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E')) {
+        while matches!(self.peek(), Some(c) if c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E'))
+        {
             self.at += 1;
         }
         let text: String = self.text[start..self.at].iter().collect();
         if let Ok(whole) = text.parse::<i64>() {
             return Ok(Step::Literal(whole.into()));
         }
-        text.parse::<f64>().map(|f| Step::Literal(f.into())).map_err(|_| format!("cannot parse number {text}"))
+        text.parse::<f64>()
+            .map(|f| Step::Literal(f.into()))
+            .map_err(|_| format!("cannot parse number {text}"))
     }
 
     fn quoted(&mut self, quote: char) -> Parsed<String> {
@@ -271,7 +301,9 @@ impl Parser {
                 out.push(c);
                 continue;
             }
-            let escaped = self.peek().ok_or_else(|| "unterminated quoted string".to_owned())?;
+            let escaped = self
+                .peek()
+                .ok_or_else(|| "unterminated quoted string".to_owned())?;
             self.at += 1;
             match escaped {
                 'n' => out.push('\n'),
@@ -324,17 +356,32 @@ impl Parser {
             self.at += 1;
         }
         self.blanks();
-        let right = if operator.is_empty() { Vec::new() } else { self.path(')')? };
+        let right = if operator.is_empty() {
+            Vec::new()
+        } else {
+            self.path(')')?
+        };
         self.blanks();
         if !(self.looking_at(")]")) {
             return Err("unterminated filter".to_owned());
         }
         self.at += 2;
-        let operator = if operator.is_empty() { "exists".to_owned() } else { operator };
-        if !matches!(operator.as_str(), "exists" | "==" | "!=" | "<" | ">" | "<=" | ">=") {
+        let operator = if operator.is_empty() {
+            "exists".to_owned()
+        } else {
+            operator
+        };
+        if !matches!(
+            operator.as_str(),
+            "exists" | "==" | "!=" | "<" | ">" | "<=" | ">="
+        ) {
             return Err(format!("unrecognized filter operator {operator}"));
         }
-        Ok(Step::Filter(Box::new(Filter { left, operator, right })))
+        Ok(Step::Filter(Box::new(Filter {
+            left,
+            operator,
+            right,
+        })))
     }
 }
 
@@ -351,7 +398,10 @@ fn bracket(text: &str) -> Parsed<Step> {
         let mut paths = Vec::new();
         for part in &parts {
             let part = part.trim();
-            let unquoted = part.strip_prefix('\'').and_then(|p| p.strip_suffix('\'')).or_else(|| part.strip_prefix('"').and_then(|p| p.strip_suffix('"')));
+            let unquoted = part
+                .strip_prefix('\'')
+                .and_then(|p| p.strip_suffix('\''))
+                .or_else(|| part.strip_prefix('"').and_then(|p| p.strip_suffix('"')));
             paths.push(match unquoted {
                 Some(name) => vec![Step::Field(name.replace("\\'", "'"))],
                 None => vec![bracket(part)?],
@@ -369,15 +419,34 @@ fn bracket(text: &str) -> Parsed<Step> {
     let parts: Vec<&str> = text.split(':').collect();
     let number = |part: &str| -> Parsed<Option<i64>> {
         let part = part.trim();
-        if part.is_empty() { Ok(None) } else { part.parse().map(Some).map_err(|_| bad()) }
+        if part.is_empty() {
+            Ok(None)
+        } else {
+            part.parse().map(Some).map_err(|_| bad())
+        }
     };
     match parts[..] {
         [one] => {
             let at = number(one)?.ok_or_else(bad)?;
-            Ok(Step::Slice { start: Some(at), end: Some(at + 1), step: None, single: true })
+            Ok(Step::Slice {
+                start: Some(at),
+                end: Some(at + 1),
+                step: None,
+                single: true,
+            })
         }
-        [start, end] => Ok(Step::Slice { start: number(start)?, end: number(end)?, step: None, single: false }),
-        [start, end, step] => Ok(Step::Slice { start: number(start)?, end: number(end)?, step: number(step)?, single: false }),
+        [start, end] => Ok(Step::Slice {
+            start: number(start)?,
+            end: number(end)?,
+            step: None,
+            single: false,
+        }),
+        [start, end, step] => Ok(Step::Slice {
+            start: number(start)?,
+            end: number(end)?,
+            step: number(step)?,
+            single: false,
+        }),
         _ => Err(bad()),
     }
 }
@@ -435,7 +504,13 @@ impl Template {
     }
 }
 
-fn write(nodes: &[Node], root: &Value, here: &Value, allow_missing: bool, out: &mut String) -> Result<(), String> {
+fn write(
+    nodes: &[Node],
+    root: &Value,
+    here: &Value,
+    allow_missing: bool,
+    out: &mut String,
+) -> Result<(), String> {
     for node in nodes {
         match node {
             Node::Text(text) => out.push_str(text),
@@ -470,9 +545,15 @@ pub(crate) fn go_print(value: &Value) -> String {
         Value::Int(i) => i.to_string(),
         Value::Float(f) => go_g(*f),
         Value::String(s) => s.to_string(),
-        Value::Array(items) => format!("[{}]", items.iter().map(go_print).collect::<Vec<_>>().join(" ")),
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(go_print).collect::<Vec<_>>().join(" ")
+        ),
         Value::Object(map) => {
-            let entries: Vec<String> = map.iter().map(|(k, v)| format!("{k}:{}", go_print(v))).collect();
+            let entries: Vec<String> = map
+                .iter()
+                .map(|(k, v)| format!("{k}:{}", go_print(v)))
+                .collect();
             format!("map[{}]", entries.join(" "))
         }
     }
@@ -494,7 +575,12 @@ pub(crate) fn go_g(f: f64) -> String {
     }
 }
 
-fn eval(steps: &[Step], mut values: Vec<Value>, root: &Value, allow_missing: bool) -> Result<Vec<Value>, String> {
+fn eval(
+    steps: &[Step],
+    mut values: Vec<Value>,
+    root: &Value,
+    allow_missing: bool,
+) -> Result<Vec<Value>, String> {
     for (at, step) in steps.iter().enumerate() {
         let mut next = Vec::new();
         match step {
@@ -520,9 +606,20 @@ fn eval(steps: &[Step], mut values: Vec<Value>, root: &Value, allow_missing: boo
                     next.extend(eval(path, values.clone(), root, allow_missing)?);
                 }
             }
-            Step::Slice { start, end, step, single } => {
+            Step::Slice {
+                start,
+                end,
+                step,
+                single,
+            } => {
                 for value in &values {
-                    slice(value, (*start, *end, *step), *single, allow_missing, &mut next)?;
+                    slice(
+                        value,
+                        (*start, *end, *step),
+                        *single,
+                        allow_missing,
+                        &mut next,
+                    )?;
                 }
             }
             Step::Wildcard => {
@@ -575,7 +672,13 @@ fn descend(value: &Value, out: &mut Vec<Value>, depth: usize) {
     }
 }
 
-fn slice(value: &Value, (start, end, step): (Option<i64>, Option<i64>, Option<i64>), single: bool, allow_missing: bool, out: &mut Vec<Value>) -> Result<(), String> {
+fn slice(
+    value: &Value,
+    (start, end, step): (Option<i64>, Option<i64>, Option<i64>),
+    single: bool,
+    allow_missing: bool,
+    out: &mut Vec<Value>,
+) -> Result<(), String> {
     let items = match value {
         Value::Array(items) => items,
         Value::Null => return Ok(()),
@@ -593,7 +696,9 @@ fn slice(value: &Value, (start, end, step): (Option<i64>, Option<i64>, Option<i6
         if allow_missing {
             return Ok(());
         }
-        return Err(format!("array index out of bounds: index {first}, length {length}"));
+        return Err(format!(
+            "array index out of bounds: index {first}, length {length}"
+        ));
     }
     let step = step.unwrap_or(1).max(1);
     let mut at = first.max(0);
@@ -619,7 +724,9 @@ fn passes(filter: &Filter, item: &Value, root: &Value) -> Result<bool, String> {
     if left.len() > 1 || right.len() > 1 {
         return Err("can only compare one element at a time".to_owned());
     }
-    let (Some(a), Some(b)) = (left.first(), right.first()) else { return Ok(false) };
+    let (Some(a), Some(b)) = (left.first(), right.first()) else {
+        return Ok(false);
+    };
     use std::cmp::Ordering::{Equal, Greater, Less};
     let order = match (a, b) {
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
@@ -672,7 +779,10 @@ mod tests {
         prints("{.items[*]['name','n']}", "a b 1 2");
         prints("{.items[0:1].name}", "a");
         prints("{$.kind}", "List");
-        prints(r#"{range .items[*]}{range .c[*]}{.type},{end};{end}"#, "Ready,Other,;Ready,;");
+        prints(
+            r#"{range .items[*]}{range .c[*]}{.type},{end};{end}"#,
+            "Ready,Other,;Ready,;",
+        );
     }
 
     #[test]

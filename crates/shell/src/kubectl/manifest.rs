@@ -32,7 +32,10 @@ impl Kubectl<'_> {
             "strict" | "true" | "" => Ok(Validation::Strict),
             "warn" => Ok(Validation::Warn),
             "ignore" | "false" => Ok(Validation::Ignore),
-            other => plain(format!("invalid - validate option {}; must be one of: strict (or true), warn, ignore (or false)", go::quote(other))),
+            other => plain(format!(
+                "invalid - validate option {}; must be one of: strict (or true), warn, ignore (or false)",
+                go::quote(other)
+            )),
         }
     }
 
@@ -62,22 +65,36 @@ impl Kubectl<'_> {
             return Ok(());
         }
         if name.starts_with("http://") || name.starts_with("https://") {
-            return plain(crate::registry::not_yet("reading manifests from a URL", "save the file and give its name to -f"));
+            return plain(crate::registry::not_yet(
+                "reading manifests from a URL",
+                "save the file and give its name to -f",
+            ));
         }
         let path = self.session.absolute(&self.cwd, name);
         if self.session.is_directory(&path) {
             let deep = self.flags.bool("recursive");
             let below = self.session.files_below(&path, deep);
-            let wanted = |p: &str| [".json", ".yaml", ".yml"].iter().any(|end| p.ends_with(end));
+            let wanted = |p: &str| {
+                [".json", ".yaml", ".yml"]
+                    .iter()
+                    .any(|end| p.ends_with(end))
+            };
             let before = files.len();
             for file in below.into_iter().filter(|p| wanted(p)) {
-                let shown = format!("{}{}", name.trim_end_matches('/'), file.strip_prefix(path.trim_end_matches('/')).unwrap_or(&file));
+                let shown = format!(
+                    "{}{}",
+                    name.trim_end_matches('/'),
+                    file.strip_prefix(path.trim_end_matches('/'))
+                        .unwrap_or(&file)
+                );
                 if let Some(bytes) = self.session.read_file(&file) {
                     files.push((shown, bytes));
                 }
             }
             if files.len() == before {
-                return plain(format!("error reading [{name}]: recognized file extensions are [.json .yaml .yml]"));
+                return plain(format!(
+                    "error reading [{name}]: recognized file extensions are [.json .yaml .yml]"
+                ));
             }
             return Ok(());
         }
@@ -95,8 +112,14 @@ impl Kubectl<'_> {
         for document in documents {
             match check_kind(&document.value) {
                 Ok(()) => self.add(document.value, source, found, 0),
-                Err(why) if self.flags.str("validate").is_empty() || matches!(self.validation(), Ok(Validation::Strict)) => {
-                    let text = format!("error validating {}: error validating data: {why}; if you choose to ignore these errors, turn validation off with --validate=false", go::quote(source));
+                Err(why)
+                    if self.flags.str("validate").is_empty()
+                        || matches!(self.validation(), Ok(Validation::Strict)) =>
+                {
+                    let text = format!(
+                        "error validating {}: error validating data: {why}; if you choose to ignore these errors, turn validation off with --validate=false",
+                        go::quote(source)
+                    );
                     // kubectl reads no further in this file.
                     found.errors.push(Error::Plain(text));
                     return;
@@ -105,7 +128,10 @@ impl Kubectl<'_> {
             }
         }
         if let Some(broken) = broken {
-            found.errors.push(Error::Plain(format!("error parsing {source}: {}", broken.message)));
+            found.errors.push(Error::Plain(format!(
+                "error parsing {source}: {}",
+                broken.message
+            )));
         }
     }
 
@@ -117,26 +143,38 @@ impl Kubectl<'_> {
                     self.add(item, source, found, depth + 1);
                 }
             }
-            Ok(Mapped::List(_)) => found.errors.push(Error::Plain("lists are nested too deeply".to_owned())),
+            Ok(Mapped::List(_)) => found
+                .errors
+                .push(Error::Plain("lists are nested too deeply".to_owned())),
             Err(error) => found.errors.push(error),
         }
     }
 
     /// `mapper.infoForData`, then the namespace.
     fn info(&mut self, mut object: Value, source: &str) -> Result<Mapped> {
-        let unable = |why: String| Error::Plain(format!("unable to decode {}: {why}", go::quote(source)));
+        let unable =
+            |why: String| Error::Plain(format!("unable to decode {}: {why}", go::quote(source)));
         if object["kind"].str().is_empty() {
-            return Err(unable(format!("Object 'Kind' is missing in '{}'", go::json(&object))));
+            return Err(unable(format!(
+                "Object 'Kind' is missing in '{}'",
+                go::json(&object)
+            )));
         }
         if object["apiVersion"].str().is_empty() {
-            return Err(unable(format!("Object 'apiVersion' is missing in '{}'", go::json(&object))));
+            return Err(unable(format!(
+                "Object 'apiVersion' is missing in '{}'",
+                go::json(&object)
+            )));
         }
         check_metadata(&object).map_err(unable)?;
         if object["kind"].str().ends_with("List") && matches!(object["items"], Value::Array(_)) {
             return Ok(Mapped::List(object["items"].items().to_vec()));
         }
         let Some(resource) = self.served(object["apiVersion"].str(), object["kind"].str()) else {
-            let (name, namespace) = (object["metadata"]["name"].str(), object["metadata"]["namespace"].str());
+            let (name, namespace) = (
+                object["metadata"]["name"].str(),
+                object["metadata"]["namespace"].str(),
+            );
             return plain(format!(
                 "resource mapping not found for name: {} namespace: {} from {}: no matches for kind {} in version {}\nensure CRDs are installed first",
                 go::quote(name),
@@ -148,7 +186,13 @@ impl Kubectl<'_> {
         };
         let namespace = self.place(&resource, &mut object)?;
         let name = object["metadata"]["name"].text();
-        Ok(Mapped::One(Info { resource, namespace, name, object, source: source.to_owned() }))
+        Ok(Mapped::One(Info {
+            resource,
+            namespace,
+            name,
+            object,
+            source: source.to_owned(),
+        }))
     }
 
     /// The kind that a manifest names. kubectl also knows kinds in lower case; the API server does
@@ -156,7 +200,12 @@ impl Kubectl<'_> {
     fn served(&self, api_version: &str, kind: &str) -> Option<Arc<Resource>> {
         let cluster = self.cluster();
         let exact = cluster.resource_by_kind(api_version, kind);
-        let lower = || cluster.resources().into_iter().find(|r| r.api_version() == api_version && r.kind.to_lowercase() == kind);
+        let lower = || {
+            cluster
+                .resources()
+                .into_iter()
+                .find(|r| r.api_version() == api_version && r.kind.to_lowercase() == kind)
+        };
         exact.or_else(lower)
     }
 
@@ -189,7 +238,8 @@ impl Kubectl<'_> {
         }
         let schema = Schema::builtin();
         if validation == Validation::Warn
-            && let Err(decode::DecodeError::Unknown(paths)) = decode::decode(schema, resource.type_id, &object)
+            && let Err(decode::DecodeError::Unknown(paths)) =
+                decode::decode(schema, resource.type_id, &object)
         {
             for path in paths {
                 self.warn(&format!("unknown field {}", go::quote(&path)));
@@ -228,11 +278,16 @@ pub(crate) fn check_kind(object: &Value) -> std::result::Result<(), String> {
 /// kubectl decodes the metadata, and only that, by its type.
 fn check_metadata(object: &Value) -> std::result::Result<(), String> {
     let schema = Schema::builtin();
-    let Some(any) = schema.by_kind("v1", "ConfigMap") else { return Ok(()) };
+    let Some(any) = schema.by_kind("v1", "ConfigMap") else {
+        return Ok(());
+    };
     let mut only = Value::new_object();
     only["metadata"] = object["metadata"].clone();
     match decode::decode_lenient(schema, any.type_id, &only) {
         Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string().replace("field ConfigMap.metadata", "field metadataOnlyObject.metadata")),
+        Err(error) => Err(error.to_string().replace(
+            "field ConfigMap.metadata",
+            "field metadataOnlyObject.metadata",
+        )),
     }
 }

@@ -94,9 +94,16 @@ pub(crate) fn run(session: &mut Session, argv: &[String], stdin: Vec<u8>, cwd: &
 }
 
 /// Finds the command and reads its flags.
-fn prepare<'a>(session: &'a mut Session, words: &[String]) -> std::result::Result<Kubectl<'a>, Finished> {
+fn prepare<'a>(
+    session: &'a mut Session,
+    words: &[String],
+) -> std::result::Result<Kubectl<'a>, Finished> {
     let fail = |text: String| Finished::failed(1, text);
-    let Found { command, path, words } = find(words).map_err(fail)?;
+    let Found {
+        command,
+        path,
+        words,
+    } = find(words).map_err(fail)?;
     let Some(command) = command else {
         return Err(Finished::done(help::overview()));
     };
@@ -109,10 +116,23 @@ fn prepare<'a>(session: &'a mut Session, words: &[String]) -> std::result::Resul
     let flags = match Flags::parse(&tables, &words, interspersed) {
         Ok(flags) => flags,
         Err(FlagError::Help) => return Err(Finished::done(help::command(command, &path))),
-        Err(FlagError::Bad(text)) => return Err(fail(format!("error: {text}\nSee '{path} --help' for usage.\n"))),
+        Err(FlagError::Bad(text)) => {
+            return Err(fail(format!(
+                "error: {text}\nSee '{path} --help' for usage.\n"
+            )));
+        }
     };
     let (output, warned) = (Vec::new(), BTreeSet::new());
-    Ok(Kubectl { session, command, path, flags, stdin: Vec::new(), cwd: String::new(), output, warned })
+    Ok(Kubectl {
+        session,
+        command,
+        path,
+        flags,
+        stdin: Vec::new(),
+        cwd: String::new(),
+        output,
+        warned,
+    })
 }
 
 struct Found {
@@ -130,10 +150,18 @@ fn find(words: &[String]) -> std::result::Result<Found, String> {
     loop {
         let commands = here.map_or(tree::ROOT, |c| c.commands);
         if commands.is_empty() {
-            return Ok(Found { command: here, path, words });
+            return Ok(Found {
+                command: here,
+                path,
+                words,
+            });
         }
         let Some(at) = first_word(&words, here) else {
-            return Ok(Found { command: here, path, words });
+            return Ok(Found {
+                command: here,
+                path,
+                words,
+            });
         };
         let word = words[at].clone();
         if here.is_none() && word == "help" {
@@ -148,7 +176,13 @@ fn find(words: &[String]) -> std::result::Result<Found, String> {
                 here = Some(command);
             }
             None if here.is_none() => return Err(unknown_command(&word)),
-            None => return Ok(Found { command: here, path, words }),
+            None => {
+                return Ok(Found {
+                    command: here,
+                    path,
+                    words,
+                });
+            }
         }
     }
 }
@@ -159,7 +193,9 @@ fn first_word(words: &[String], here: Option<&'static Command>) -> Option<usize>
         let known = own.iter().flat_map(|t| t.iter()).chain(GLOBAL);
         let named = |f: &&flags::Flag| match word.strip_prefix("--") {
             Some(long) => f.name == long,
-            None => f.short.is_some_and(|s| word.strip_prefix('-') == Some(s.encode_utf8(&mut [0; 4]))),
+            None => f
+                .short
+                .is_some_and(|s| word.strip_prefix('-') == Some(s.encode_utf8(&mut [0; 4]))),
         };
         let found = known.into_iter().find(named);
         found.is_some_and(|f| !matches!(f.kind, flags::Kind::Bool | flags::Kind::Optional(_)))
@@ -179,12 +215,20 @@ fn first_word(words: &[String], here: Option<&'static Command>) -> Option<usize>
 }
 
 fn unknown_command(word: &str) -> String {
-    let mut text = format!("error: unknown command {} for \"kubectl\"\n", kubarium_objects::go::quote(word));
+    let mut text = format!(
+        "error: unknown command {} for \"kubectl\"\n",
+        kubarium_objects::go::quote(word)
+    );
     let lower = word.to_lowercase();
-    let near: Vec<&str> = tree::ROOT.iter().map(|c| c.name).filter(|name| distance(&lower, name) <= 2 || name.starts_with(&lower)).collect();
+    let near: Vec<&str> = tree::ROOT
+        .iter()
+        .map(|c| c.name)
+        .filter(|name| distance(&lower, name) <= 2 || name.starts_with(&lower))
+        .collect();
     if !near.is_empty() {
         text.push_str("\nDid you mean this?\n");
-        near.iter().for_each(|name| text.push_str(&format!("\t{name}\n")));
+        near.iter()
+            .for_each(|name| text.push_str(&format!("\t{name}\n")));
     }
     text
 }
@@ -209,10 +253,16 @@ impl Kubectl<'_> {
     fn carry_out(&mut self) -> Result {
         for flag in self.flags.given().collect::<Vec<_>>() {
             if !flag.deprecated.is_empty() {
-                self.err(format!("Flag --{} has been deprecated, {}\n", flag.name, flag.deprecated));
+                self.err(format!(
+                    "Flag --{} has been deprecated, {}\n",
+                    flag.name, flag.deprecated
+                ));
             }
             if let State::NotYet(hint) = flag.state {
-                return error::plain(registry::not_yet(&format!("{} --{}", self.path, flag.name), hint));
+                return error::plain(registry::not_yet(
+                    &format!("{} --{}", self.path, flag.name),
+                    hint,
+                ));
             }
         }
         let missing = self.flags.missing();
@@ -231,7 +281,10 @@ impl Kubectl<'_> {
                 self.out(text);
                 Ok(())
             }
-            None => Err(self.usage(format!("unknown command {}", kubarium_objects::go::quote(&self.flags.args.join(" "))))),
+            None => Err(self.usage(format!(
+                "unknown command {}",
+                kubarium_objects::go::quote(&self.flags.args.join(" "))
+            ))),
         }
     }
 
@@ -259,7 +312,10 @@ impl Kubectl<'_> {
                 error.status()
             }
         };
-        Finished { output: self.output, status }
+        Finished {
+            output: self.output,
+            status,
+        }
     }
 
     /// Writes to standard output.
@@ -291,7 +347,11 @@ impl Kubectl<'_> {
 
     /// `error: …` with a pointer to the command's help (`cmdutil.UsageErrorf`).
     pub fn usage(&self, text: impl AsRef<str>) -> Error {
-        Error::Plain(format!("{}\nSee '{} -h' for help and examples", text.as_ref(), self.path))
+        Error::Plain(format!(
+            "{}\nSee '{} -h' for help and examples",
+            text.as_ref(),
+            self.path
+        ))
     }
 
     pub fn cluster(&self) -> &Cluster {
@@ -338,7 +398,9 @@ impl Kubectl<'_> {
             "client" => Ok(DryRun::Client),
             "server" => Ok(DryRun::Server),
             "none" | "" => Ok(DryRun::None),
-            "unchanged" => error::plain("--dry-run flag without a value was specified. A value must be set: \"none\", \"server\", or \"client\"."),
+            "unchanged" => error::plain(
+                "--dry-run flag without a value was specified. A value must be set: \"none\", \"server\", or \"client\".",
+            ),
             other => error::plain(format!(
                 "Invalid dry-run value ({other}). Must be \"none\", \"server\", or \"client\"."
             )),

@@ -16,8 +16,15 @@ pub(crate) enum Format {
     Json,
     Yaml,
     Name,
-    JsonPath { template: jsonpath::Template, source: String, as_json: bool },
-    GoTemplate { template: gotemplate::Template, source: String },
+    JsonPath {
+        template: jsonpath::Template,
+        source: String,
+        as_json: bool,
+    },
+    GoTemplate {
+        template: gotemplate::Template,
+        source: String,
+    },
     Columns(Vec<Column>),
 }
 
@@ -36,8 +43,14 @@ impl Kubectl<'_> {
     pub fn format(&mut self) -> Result<Format> {
         let output = self.flags.str("output").to_owned();
         let given = self.flags.str("template").to_owned();
-        let output = if output.is_empty() && !given.is_empty() { "go-template".to_owned() } else { output };
-        let (name, value) = output.split_once('=').map_or((output.as_str(), None), |(n, v)| (n, Some(v)));
+        let output = if output.is_empty() && !given.is_empty() {
+            "go-template".to_owned()
+        } else {
+            output
+        };
+        let (name, value) = output
+            .split_once('=')
+            .map_or((output.as_str(), None), |(n, v)| (n, Some(v)));
         let get = matches!(self.command.name, "get" | "events");
         let format = match name {
             "" => Format::Default,
@@ -47,19 +60,30 @@ impl Kubectl<'_> {
             "name" => Format::Name,
             "jsonpath" | "jsonpath-as-json" | "jsonpath-file" => {
                 let source = self.template_text(value, &given, name == "jsonpath-file")?;
-                let template = jsonpath::parse(&source).map_err(|e| Error::Plain(format!("error parsing jsonpath {source}, {e}")))?;
-                Format::JsonPath { template, source, as_json: name == "jsonpath-as-json" }
+                let template = jsonpath::parse(&source)
+                    .map_err(|e| Error::Plain(format!("error parsing jsonpath {source}, {e}")))?;
+                Format::JsonPath {
+                    template,
+                    source,
+                    as_json: name == "jsonpath-as-json",
+                }
             }
             "go-template" | "go-template-file" | "template" | "templatefile" => {
                 let source = self.template_text(value, &given, name.ends_with("file"))?;
-                let template = gotemplate::parse(&source).map_err(|e| Error::Plain(format!("error parsing template {source}, {e}")))?;
+                let template = gotemplate::parse(&source)
+                    .map_err(|e| Error::Plain(format!("error parsing template {source}, {e}")))?;
                 Format::GoTemplate { template, source }
             }
-            "custom-columns" | "custom-columns-file" if get => Format::Columns(self.columns(name, value.unwrap_or(""))?),
+            "custom-columns" | "custom-columns-file" if get => {
+                Format::Columns(self.columns(name, value.unwrap_or(""))?)
+            }
             "kyaml" => return plain(crate::registry::not_yet("-o kyaml", "use -o yaml")),
             _ => {
                 let allowed = if get { ALLOWED_BY_GET } else { ALLOWED };
-                return plain(format!("unable to match a printer suitable for the output format {}, allowed formats are: {allowed}", go::quote(&output)));
+                return plain(format!(
+                    "unable to match a printer suitable for the output format {}, allowed formats are: {allowed}",
+                    go::quote(&output)
+                ));
             }
         };
         Ok(format)
@@ -77,7 +101,9 @@ impl Kubectl<'_> {
         let path = self.session.absolute(&self.cwd, text);
         match self.session.read_file(&path) {
             Some(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-            None => plain(format!("error reading --template {text}, open {text}: no such file or directory")),
+            None => plain(format!(
+                "error reading --template {text}, open {text}: no such file or directory"
+            )),
         }
     }
 
@@ -86,14 +112,25 @@ impl Kubectl<'_> {
         if name == "custom-columns-file" {
             let path = self.session.absolute(&self.cwd, spec);
             let Some(bytes) = self.session.read_file(&path) else {
-                return plain(format!("error reading template {spec}, open {spec}: no such file or directory"));
+                return plain(format!(
+                    "error reading template {spec}, open {spec}: no such file or directory"
+                ));
             };
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            let words = |line: Option<&str>| -> Vec<String> { line.unwrap_or("").split_whitespace().map(str::to_owned).collect() };
+            let words = |line: Option<&str>| -> Vec<String> {
+                line.unwrap_or("")
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect()
+            };
             let mut lines = text.lines();
             let (headers, paths) = (words(lines.next()), words(lines.next()));
             if headers.len() != paths.len() {
-                return plain(format!("number of headers ({}) and field specifications ({}) don't match", headers.len(), paths.len()));
+                return plain(format!(
+                    "number of headers ({}) and field specifications ({}) don't match",
+                    headers.len(),
+                    paths.len()
+                ));
             }
             pairs.extend(headers.into_iter().zip(paths));
         } else {
@@ -102,7 +139,9 @@ impl Kubectl<'_> {
             }
             for part in spec.split(',') {
                 let Some((header, path)) = part.split_once(':') else {
-                    return plain(format!("unexpected custom-columns spec: {part}, expected <header>:<json-path-expr>"));
+                    return plain(format!(
+                        "unexpected custom-columns spec: {part}, expected <header>:<json-path-expr>"
+                    ));
                 };
                 pairs.push((header.to_owned(), path.to_owned()));
             }
@@ -120,7 +159,11 @@ impl Kubectl<'_> {
         let text = match format {
             Format::Json => go::json_indent(&object, "    ") + "\n",
             Format::Yaml => yaml::to_yaml(&object),
-            Format::JsonPath { template, source, as_json } => return self.print_jsonpath(template, source, *as_json, &object),
+            Format::JsonPath {
+                template,
+                source,
+                as_json,
+            } => return self.print_jsonpath(template, source, *as_json, &object),
             Format::GoTemplate { template, source } => match template.print(&object) {
                 Ok(text) => text,
                 Err(why) => {
@@ -153,14 +196,21 @@ impl Kubectl<'_> {
         object
     }
 
-    fn print_jsonpath(&mut self, template: &jsonpath::Template, source: &str, as_json: bool, object: &Value) -> Result {
+    fn print_jsonpath(
+        &mut self,
+        template: &jsonpath::Template,
+        source: &str,
+        as_json: bool,
+        object: &Value,
+    ) -> Result {
         if as_json {
             let found = template.find(object).map_err(Error::Plain)?;
             let text = go::json_indent(&kubarium_objects::array(found), "    ") + "\n";
             self.out(text);
             return Ok(());
         }
-        let lenient = self.flags.bool("allow-missing-template-keys") || !self.flags.changed("allow-missing-template-keys");
+        let lenient = self.flags.bool("allow-missing-template-keys")
+            || !self.flags.changed("allow-missing-template-keys");
         match template.print(object, lenient) {
             Ok(text) => {
                 self.out(text);
@@ -171,7 +221,11 @@ impl Kubectl<'_> {
                     "Error executing template: {why}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{source}\n\tobject given to jsonpath engine was:\n\t\t{}\n\n\n",
                     go_print(object)
                 ));
-                plain(format!("error executing jsonpath {}: Error executing template: {why}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{source}\n\tobject given to jsonpath engine was:\n\t\t{}\n\n", go::quote(source), go_print(object)))
+                plain(format!(
+                    "error executing jsonpath {}: Error executing template: {why}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{source}\n\tobject given to jsonpath engine was:\n\t\t{}\n\n",
+                    go::quote(source),
+                    go_print(object)
+                ))
             }
         }
     }
@@ -213,7 +267,9 @@ impl Kubectl<'_> {
     }
 
     fn printed_yaml(&self) -> bool {
-        self.output.iter().any(|(s, _)| *s == crate::session::Stream::Out)
+        self.output
+            .iter()
+            .any(|(s, _)| *s == crate::session::Stream::Out)
     }
 }
 
@@ -229,8 +285,24 @@ fn named(info: &Info) -> String {
 fn rows(columns: &[Column], objects: &[Value]) -> Vec<Vec<String>> {
     let cell = |column: &Column, object: &Value| {
         let found = column.path.find(object).unwrap_or_default();
-        let values: Vec<String> = found.iter().map(|v| if v.is_null() { "<none>".to_owned() } else { go_print(v) }).collect();
-        if values.is_empty() { "<none>".to_owned() } else { values.join(",") }
+        let values: Vec<String> = found
+            .iter()
+            .map(|v| {
+                if v.is_null() {
+                    "<none>".to_owned()
+                } else {
+                    go_print(v)
+                }
+            })
+            .collect();
+        if values.is_empty() {
+            "<none>".to_owned()
+        } else {
+            values.join(",")
+        }
     };
-    objects.iter().map(|object| columns.iter().map(|column| cell(column, object)).collect()).collect()
+    objects
+        .iter()
+        .map(|object| columns.iter().map(|column| cell(column, object)).collect())
+        .collect()
 }

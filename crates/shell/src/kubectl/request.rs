@@ -20,7 +20,17 @@ pub(crate) const PERSON: Component = Component::Person;
 const SELECTABLE: &[(&str, &[&str])] = &[
     (
         "pods",
-        &["spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName"],
+        &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.podIPs",
+            "status.nominatedNodeName",
+        ],
     ),
     (
         "events",
@@ -45,12 +55,18 @@ const SELECTABLE: &[(&str, &[&str])] = &[
     ("replicationcontrollers", &["status.replicas"]),
     ("replicasets.apps", &["status.replicas"]),
     ("jobs.batch", &["status.successful"]),
-    ("certificatesigningrequests.certificates.k8s.io", &["spec.signerName"]),
+    (
+        "certificatesigningrequests.certificates.k8s.io",
+        &["spec.signerName"],
+    ),
 ];
 
 /// Whether a list can be asked for by a field.
 pub(crate) fn is_selectable(resource: &str, field: &str) -> bool {
-    let own = SELECTABLE.iter().find(|(r, _)| *r == resource).map_or(&[][..], |(_, fields)| fields);
+    let own = SELECTABLE
+        .iter()
+        .find(|(r, _)| *r == resource)
+        .map_or(&[][..], |(_, fields)| fields);
     matches!(field, "metadata.name" | "metadata.namespace") || own.contains(&field)
 }
 
@@ -79,7 +95,9 @@ impl Kubectl<'_> {
     /// The warning that comes with every request to a deprecated kind.
     pub fn warn_deprecated(&mut self, resource: &Resource) {
         match (&*resource.group, &*resource.kind) {
-            ("", "Endpoints") => self.warn("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+            ("", "Endpoints") => self.warn(
+                "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+            ),
             ("", "ComponentStatus") => self.warn("v1 ComponentStatus is deprecated in v1.19+"),
             _ => {}
         }
@@ -91,7 +109,11 @@ impl Kubectl<'_> {
             return None;
         }
         let healthy = |name: &str| {
-            let condition = object([("message", "ok".into()), ("status", "True".into()), ("type", "Healthy".into())]);
+            let condition = object([
+                ("message", "ok".into()),
+                ("status", "True".into()),
+                ("type", "Healthy".into()),
+            ]);
             object([
                 ("apiVersion", "v1".into()),
                 ("conditions", array([condition])),
@@ -99,7 +121,11 @@ impl Kubectl<'_> {
                 ("metadata", object([("name", name.into())])),
             ])
         };
-        Some(["etcd-0", "controller-manager", "scheduler"].map(healthy).to_vec())
+        Some(
+            ["etcd-0", "controller-manager", "scheduler"]
+                .map(healthy)
+                .to_vec(),
+        )
     }
 
     /// The object as the API server gives it in a version.
@@ -112,10 +138,20 @@ impl Kubectl<'_> {
     }
 
     /// POST.
-    pub fn create(&mut self, resource: &Arc<Resource>, namespace: &str, object: Value, strict: Option<bool>) -> Result<Value> {
+    pub fn create(
+        &mut self,
+        resource: &Arc<Resource>,
+        namespace: &str,
+        object: Value,
+        strict: Option<bool>,
+    ) -> Result<Value> {
         self.warn_deprecated(resource);
         let dry_run = self.dry_run()? == DryRun::Server;
-        let options = WriteOptions { dry_run, strict: strict.unwrap_or(true), namespace: resource.namespaced.then(|| Text::from(namespace)) };
+        let options = WriteOptions {
+            dry_run,
+            strict: strict.unwrap_or(true),
+            namespace: resource.namespaced.then(|| Text::from(namespace)),
+        };
         Ok(self.change(|cluster| cluster.create_with(&PERSON, object, &options))?)
     }
 
@@ -123,21 +159,40 @@ impl Kubectl<'_> {
     pub fn replace(&mut self, info: &Info, object: Value, part: Subresource) -> Result<Value> {
         self.warn_deprecated(&info.resource);
         let dry_run = self.dry_run()? == DryRun::Server;
-        let options = WriteOptions { dry_run, strict: true, namespace: info.resource.namespaced.then(|| info.namespace.clone()) };
+        let options = WriteOptions {
+            dry_run,
+            strict: true,
+            namespace: info.resource.namespaced.then(|| info.namespace.clone()),
+        };
         Ok(self.change(|cluster| cluster.update_with(&PERSON, object, part, &options))?)
     }
 
     /// PATCH.
-    pub fn patch(&mut self, resource: &Arc<Resource>, namespace: &str, name: &str, patch: &Patch, part: Subresource) -> Result<Value> {
+    pub fn patch(
+        &mut self,
+        resource: &Arc<Resource>,
+        namespace: &str,
+        name: &str,
+        patch: &Patch,
+        part: Subresource,
+    ) -> Result<Value> {
         self.warn_deprecated(resource);
         let dry_run = self.dry_run()? == DryRun::Server;
-        let options = WriteOptions { dry_run, strict: true, namespace: resource.namespaced.then(|| Text::from(namespace)) };
+        let options = WriteOptions {
+            dry_run,
+            strict: true,
+            namespace: resource.namespaced.then(|| Text::from(namespace)),
+        };
         let key = ObjectKey::new(resource.id(), namespace, name);
         Ok(self.change(|cluster| cluster.patch(&PERSON, &key, patch, part, &options))?)
     }
 
     /// DELETE.
-    pub fn delete(&mut self, key: &ObjectKey, options: &DeleteOptions) -> std::result::Result<Value, Status> {
+    pub fn delete(
+        &mut self,
+        key: &ObjectKey,
+        options: &DeleteOptions,
+    ) -> std::result::Result<Value, Status> {
         self.change(|cluster| cluster.delete(&PERSON, key, options))
     }
 

@@ -22,7 +22,11 @@ pub(crate) struct Info {
 
 impl Info {
     pub fn key(&self) -> ObjectKey {
-        ObjectKey::new(self.resource.id(), self.namespace.clone(), self.name.clone())
+        ObjectKey::new(
+            self.resource.id(),
+            self.namespace.clone(),
+            self.name.clone(),
+        )
     }
 
     /// `deployment.apps/web`
@@ -39,7 +43,11 @@ impl Info {
 /// `deployment.apps`
 pub(crate) fn kind_name(resource: &Resource) -> String {
     let kind = resource.kind.to_lowercase();
-    if resource.group.is_empty() { kind } else { format!("{kind}.{}", resource.group) }
+    if resource.group.is_empty() {
+        kind
+    } else {
+        format!("{kind}.{}", resource.group)
+    }
 }
 
 /// What is asked for by arguments.
@@ -111,7 +119,9 @@ pub(crate) fn targets(args: &[String]) -> Result<Targets> {
                 return plain("arguments in resource/name form may not have more than one slash");
             };
             if kind.is_empty() || name.is_empty() || kind.contains(',') {
-                return plain("arguments in resource/name form must have a single resource and name");
+                return plain(
+                    "arguments in resource/name form must have a single resource and name",
+                );
             }
             targets.tuples.push((kind.to_owned(), name.to_owned()));
         }
@@ -130,11 +140,19 @@ impl Kubectl<'_> {
         let (head, group) = word.split_once('.').unwrap_or((word, ""));
         let found = self.cluster().resource_by_name(word);
         // A single part behind the name is a group, never a version.
-        let found = found.filter(|r| group.is_empty() || group.contains('.') || r.group.starts_with(group));
+        let found =
+            found.filter(|r| group.is_empty() || group.contains('.') || r.group.starts_with(group));
         match found {
             Some(resource) => Ok(resource),
-            None if group.is_empty() => plain(format!("the server doesn't have a resource type {}", go::quote(word))),
-            None => plain(format!("the server doesn't have a resource type {} in group {}", go::quote(head), go::quote(group))),
+            None if group.is_empty() => plain(format!(
+                "the server doesn't have a resource type {}",
+                go::quote(word)
+            )),
+            None => plain(format!(
+                "the server doesn't have a resource type {} in group {}",
+                go::quote(head),
+                go::quote(group)
+            )),
         }
     }
 
@@ -149,7 +167,12 @@ impl Kubectl<'_> {
             }
         }
         let mut seen = Vec::new();
-        found.retain(|r| !seen.contains(&r.id()) && { seen.push(r.id()); true });
+        found.retain(|r| {
+            !seen.contains(&r.id()) && {
+                seen.push(r.id());
+                true
+            }
+        });
         Ok(found)
     }
 
@@ -180,7 +203,9 @@ impl Kubectl<'_> {
                 return plain("name cannot be provided when a selector is specified");
             }
             if !targets.tuples.is_empty() {
-                return plain("selectors and the all flag cannot be used when passing resource/name arguments");
+                return plain(
+                    "selectors and the all flag cannot be used when passing resource/name arguments",
+                );
             }
             if targets.types.is_empty() {
                 return plain("at least one resource must be specified to use a selector");
@@ -195,7 +220,11 @@ impl Kubectl<'_> {
                 self.mappings(&targets.types)?;
                 return plain("you must specify only one resource");
             };
-            let pairs: Vec<_> = targets.names.iter().map(|n| (word.clone(), n.clone())).collect();
+            let pairs: Vec<_> = targets
+                .names
+                .iter()
+                .map(|n| (word.clone(), n.clone()))
+                .collect();
             if !self.category(word).is_empty() {
                 return plain("you must specify only one resource");
             }
@@ -209,7 +238,10 @@ impl Kubectl<'_> {
     }
 
     fn select_named(&mut self, pairs: &[(String, String)], query: &Query) -> Result<Selection> {
-        let mut selection = Selection { single: pairs.len() == 1, ..Selection::default() };
+        let mut selection = Selection {
+            single: pairs.len() == 1,
+            ..Selection::default()
+        };
         let mut mapped = Vec::new();
         for (word, name) in pairs {
             mapped.push((self.mapping(word)?, name));
@@ -218,13 +250,29 @@ impl Kubectl<'_> {
             if resource.namespaced && query.all_namespaces {
                 return plain("a resource cannot be retrieved by name across all namespaces");
             }
-            let namespace = if resource.namespaced { self.namespace() } else { "".into() };
+            let namespace = if resource.namespaced {
+                self.namespace()
+            } else {
+                "".into()
+            };
             match self.read(&resource, &namespace, name) {
                 Ok(object) => {
-                    let info = Info { resource: resource.clone(), namespace, name: name.as_str().into(), object, source: String::new() };
+                    let info = Info {
+                        resource: resource.clone(),
+                        namespace,
+                        name: name.as_str().into(),
+                        object,
+                        source: String::new(),
+                    };
                     match selection.groups.last_mut() {
-                        Some(group) if group.resource.id() == resource.id() => group.infos.push(info),
-                        _ => selection.groups.push(Group { resource, infos: vec![info], list: false }),
+                        Some(group) if group.resource.id() == resource.id() => {
+                            group.infos.push(info)
+                        }
+                        _ => selection.groups.push(Group {
+                            resource,
+                            infos: vec![info],
+                            list: false,
+                        }),
                     }
                 }
                 Err(error) => selection.errors.push(error),
@@ -237,7 +285,11 @@ impl Kubectl<'_> {
         let mut selection = Selection::default();
         for resource in self.mappings(types)? {
             match self.list(&resource, query) {
-                Ok(infos) => selection.groups.push(Group { resource, infos, list: true }),
+                Ok(infos) => selection.groups.push(Group {
+                    resource,
+                    infos,
+                    list: true,
+                }),
                 Err(error) => selection.errors.push(error),
             }
         }
@@ -248,7 +300,9 @@ impl Kubectl<'_> {
     pub fn read(&mut self, resource: &Arc<Resource>, namespace: &str, name: &str) -> Result<Value> {
         self.warn_deprecated(resource);
         if let Some(objects) = self.computed(resource) {
-            let found = objects.into_iter().find(|o| o["metadata"]["name"].str() == name);
+            let found = objects
+                .into_iter()
+                .find(|o| o["metadata"]["name"].str() == name);
             return found.ok_or_else(|| Status::not_found(&resource.id(), name).into());
         }
         let key = ObjectKey::new(resource.id(), namespace, name);
@@ -265,8 +319,21 @@ impl Kubectl<'_> {
         let labels = query.selector.as_deref().unwrap_or("");
         let fields = query.field_selector.as_deref().unwrap_or("");
         let refuse = |why: String| {
-            let of = format!("{}, Resource={}", if resource.group.is_empty() { format!("/{}", resource.version) } else { resource.api_version() }, resource.plural);
-            let text = format!("Unable to find {} that match label selector {}, field selector {}: {why}", go::quote(&of), go::quote(labels), go::quote(fields));
+            let of = format!(
+                "{}, Resource={}",
+                if resource.group.is_empty() {
+                    format!("/{}", resource.version)
+                } else {
+                    resource.api_version()
+                },
+                resource.plural
+            );
+            let text = format!(
+                "Unable to find {} that match label selector {}, field selector {}: {why}",
+                go::quote(&of),
+                go::quote(labels),
+                go::quote(fields)
+            );
             Error::from(Status::bad_request(text))
         };
         let selector = Selector::parse(labels).map_err(|e| refuse(e.to_string()))?;
@@ -279,15 +346,26 @@ impl Kubectl<'_> {
         let namespace = (resource.namespaced && !query.all_namespaces).then(|| self.namespace());
         let objects: Vec<Value> = match self.computed(resource) {
             Some(objects) => objects,
-            None => self.cluster().etcd.list(&resource.id(), namespace.as_deref()).map(|(_, o)| o.clone()).collect(),
+            None => self
+                .cluster()
+                .etcd
+                .list(&resource.id(), namespace.as_deref())
+                .map(|(_, o)| o.clone())
+                .collect(),
         };
         let wanted = objects.into_iter().filter(|o| {
-            let named = field_selector.terms.iter().all(|(field, equal, value)| (super::request::field(o, field) == **value) == *equal);
+            let named = field_selector.terms.iter().all(|(field, equal, value)| {
+                (super::request::field(o, field) == **value) == *equal
+            });
             named && selector.matches(&o["metadata"]["labels"])
         });
         let infos = wanted.map(|object| Info {
             resource: resource.clone(),
-            namespace: if resource.namespaced { object["metadata"]["namespace"].text() } else { "".into() },
+            namespace: if resource.namespaced {
+                object["metadata"]["namespace"].text()
+            } else {
+                "".into()
+            },
             name: object["metadata"]["name"].text(),
             object: self.as_version(resource, object),
             source: String::new(),

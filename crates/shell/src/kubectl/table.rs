@@ -5,8 +5,14 @@
 /// width 0 or more and blanks as padding: a column is a run of lines that have the cell; the last
 /// cell of a line belongs to no column.
 pub(crate) fn align(text: &str, min_width: usize, padding: usize) -> String {
-    let lines: Vec<Vec<&str>> = text.split('\n').map(|line| line.split('\t').collect()).collect();
-    let mut widths: Vec<Vec<usize>> = lines.iter().map(|cells| vec![0; cells.len().saturating_sub(1)]).collect();
+    let lines: Vec<Vec<&str>> = text
+        .split('\n')
+        .map(|line| line.split('\t').collect())
+        .collect();
+    let mut widths: Vec<Vec<usize>> = lines
+        .iter()
+        .map(|cells| vec![0; cells.len().saturating_sub(1)])
+        .collect();
     for at in 0..lines.len() {
         for column in 0..widths[at].len() {
             let begins = at == 0 || widths[at - 1].len() <= column;
@@ -15,9 +21,16 @@ pub(crate) fn align(text: &str, min_width: usize, padding: usize) -> String {
                 continue;
             }
             let run = (at..lines.len()).take_while(|line| widths[*line].len() > column);
-            let widest = run.map(|line| lines[line][column].chars().count()).max().unwrap_or(0);
+            let widest = run
+                .map(|line| lines[line][column].chars().count())
+                .max()
+                .unwrap_or(0);
             // An empty column stays empty unless a minimal width is asked for.
-            widths[at][column] = if widest == 0 && min_width == 0 { 0 } else { (widest + padding).max(min_width) };
+            widths[at][column] = if widest == 0 && min_width == 0 {
+                0
+            } else {
+                (widest + padding).max(min_width)
+            };
         }
     }
     let mut out = String::with_capacity(text.len() * 2);
@@ -28,7 +41,10 @@ pub(crate) fn align(text: &str, min_width: usize, padding: usize) -> String {
         for (column, cell) in cells.iter().enumerate() {
             out.push_str(cell);
             if let Some(width) = widths[at].get(column) {
-                out.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count())));
+                out.extend(std::iter::repeat_n(
+                    ' ',
+                    width.saturating_sub(cell.chars().count()),
+                ));
             }
         }
     }
@@ -92,13 +108,26 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let table = [vec!["NAME", "AGE"], vec!["kube-root-ca.crt", "1s"], vec!["a", "10m"]];
-        let table: Vec<Vec<String>> = table.iter().map(|r| r.iter().map(|c| (*c).to_owned()).collect()).collect();
-        assert_eq!(rows(&table), "NAME               AGE\nkube-root-ca.crt   1s\na                  10m\n");
+        let table = [
+            vec!["NAME", "AGE"],
+            vec!["kube-root-ca.crt", "1s"],
+            vec!["a", "10m"],
+        ];
+        let table: Vec<Vec<String>> = table
+            .iter()
+            .map(|r| r.iter().map(|c| (*c).to_owned()).collect())
+            .collect();
+        assert_eq!(
+            rows(&table),
+            "NAME               AGE\nkube-root-ca.crt   1s\na                  10m\n"
+        );
     }
 
     #[test]
     fn a_column_ends_where_a_line_lacks_the_cell() {
-        assert_eq!(align("a:\tx\nlonger:\ty\nblock:\n  b:\tz\n", 0, 2), "a:       x\nlonger:  y\nblock:\n  b:  z\n");
+        assert_eq!(
+            align("a:\tx\nlonger:\ty\nblock:\n  b:\tz\n", 0, 2),
+            "a:       x\nlonger:  y\nblock:\n  b:  z\n"
+        );
     }
 }

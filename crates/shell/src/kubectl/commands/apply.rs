@@ -15,23 +15,82 @@ use crate::kubectl::{DryRun, Kubectl};
 pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 const FLAGS: &[Flag] = &[
-    flag("cascade", Kind::Optional("background"), "background", "Must be \"background\", \"orphan\", or \"foreground\"."),
-    switch("force", "If true, immediately remove resources from API and bypass graceful deletion.").not_yet(),
-    switch("force-conflicts", "If true, server-side apply will force the changes against conflicts."),
-    flag("grace-period", Kind::Int, "-1", "Period of time in seconds given to the resource to terminate gracefully."),
-    flag("openapi-patch", Kind::Bool, "true", "If true, use openapi to calculate diff."),
-    flag("overwrite", Kind::Bool, "true", "Automatically resolve conflicts between the modified and live configuration."),
-    switch("prune", "Automatically delete resource objects, that do not appear in the configs.").not_yet(),
-    list("prune-allowlist", "Overwrite the default allowlist with <group/version/kind> for --prune").not_yet(),
-    switch("server-side", "If true, apply runs in the server instead of the client."),
-    text("subresource", "If specified, apply will operate on the subresource of the requested object.").not_yet(),
-    flag("timeout", Kind::Duration, "0s", "The length of time to wait before giving up on a delete."),
-    switch("wait", "If true, wait for resources to be gone before returning."),
+    flag(
+        "cascade",
+        Kind::Optional("background"),
+        "background",
+        "Must be \"background\", \"orphan\", or \"foreground\".",
+    ),
+    switch(
+        "force",
+        "If true, immediately remove resources from API and bypass graceful deletion.",
+    )
+    .not_yet(),
+    switch(
+        "force-conflicts",
+        "If true, server-side apply will force the changes against conflicts.",
+    ),
+    flag(
+        "grace-period",
+        Kind::Int,
+        "-1",
+        "Period of time in seconds given to the resource to terminate gracefully.",
+    ),
+    flag(
+        "openapi-patch",
+        Kind::Bool,
+        "true",
+        "If true, use openapi to calculate diff.",
+    ),
+    flag(
+        "overwrite",
+        Kind::Bool,
+        "true",
+        "Automatically resolve conflicts between the modified and live configuration.",
+    ),
+    switch(
+        "prune",
+        "Automatically delete resource objects, that do not appear in the configs.",
+    )
+    .not_yet(),
+    list(
+        "prune-allowlist",
+        "Overwrite the default allowlist with <group/version/kind> for --prune",
+    )
+    .not_yet(),
+    switch(
+        "server-side",
+        "If true, apply runs in the server instead of the client.",
+    ),
+    text(
+        "subresource",
+        "If specified, apply will operate on the subresource of the requested object.",
+    )
+    .not_yet(),
+    flag(
+        "timeout",
+        Kind::Duration,
+        "0s",
+        "The length of time to wait before giving up on a delete.",
+    ),
+    switch(
+        "wait",
+        "If true, wait for resources to be gone before returning.",
+    ),
 ];
 
-const SET_FLAGS: &[Flag] = &[switch("create-annotation", "Will create 'last-applied-configuration' annotations if current objects doesn't have one")];
+const SET_FLAGS: &[Flag] = &[switch(
+    "create-annotation",
+    "Will create 'last-applied-configuration' annotations if current objects doesn't have one",
+)];
 
-const VIEW_FLAGS: &[Flag] = &[flag("output", Kind::Text, "yaml", "Output format. Must be one of (yaml, json)").short('o')];
+const VIEW_FLAGS: &[Flag] = &[flag(
+    "output",
+    Kind::Text,
+    "yaml",
+    "Output format. Must be one of (yaml, json)",
+)
+.short('o')];
 
 pub(crate) const COMMAND: Command = Command::new("apply", "(-f FILENAME | -k DIRECTORY) [options]", "Apply a configuration to a resource by file name or stdin", run)
     .flags(&[FILES, PRINT, DRY_RUN, SELECTOR, ALL, VALIDATE, FLAGS])
@@ -52,13 +111,18 @@ fn run(k: &mut Kubectl) -> Result {
         return plain("--force-conflicts only works with --server-side");
     }
     if dry_run == DryRun::Client && server_side {
-        return plain("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)");
+        return plain(
+            "--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)",
+        );
     }
     if k.flags.bool("force") && server_side {
         return plain("--force cannot be used with --server-side");
     }
     if server_side {
-        return plain(crate::registry::not_yet("kubectl apply --server-side", "apply without it merges on the client's side"));
+        return plain(crate::registry::not_yet(
+            "kubectl apply --server-side",
+            "apply without it merges on the client's side",
+        ));
     }
     if k.flags.list("filename").is_empty() {
         return plain("must specify one of -f and -k");
@@ -69,9 +133,16 @@ fn run(k: &mut Kubectl) -> Result {
     }
     let format = k.format()?;
     let mut manifests = k.manifests()?;
-    if let Some(selector) = k.flags.changed("selector").then(|| k.flags.str("selector").to_owned()) {
-        let selector = kubarium_objects::Selector::parse(&selector).map_err(|e| Error::Plain(e.to_string()))?;
-        manifests.infos.retain(|i| selector.matches(i.object.labels()));
+    if let Some(selector) = k
+        .flags
+        .changed("selector")
+        .then(|| k.flags.str("selector").to_owned())
+    {
+        let selector = kubarium_objects::Selector::parse(&selector)
+            .map_err(|e| Error::Plain(e.to_string()))?;
+        manifests
+            .infos
+            .retain(|i| selector.matches(i.object.labels()));
     }
     if manifests.infos.is_empty() && manifests.errors.is_empty() {
         return plain("no objects passed to apply");
@@ -112,13 +183,23 @@ fn apply(k: &mut Kubectl, mut info: Info, format: &Format) -> Result<Info> {
     let quiet = !matches!(format, Format::Default | Format::Name);
     if info.name.is_empty() {
         if !info.object["metadata"]["generateName"].is_empty() {
-            return plain(format!("from {}: cannot use generate name with apply", info.object["metadata"]["generateName"].str()));
+            return plain(format!(
+                "from {}: cannot use generate name with apply",
+                info.object["metadata"]["generateName"].str()
+            ));
         }
-        return Err(retrieving(&info, Error::Plain("resource name may not be empty".to_owned())));
+        return Err(retrieving(
+            &info,
+            Error::Plain("resource name may not be empty".to_owned()),
+        ));
     }
     let object = k.lenient(&info.resource.clone(), info.object.clone())?;
     let modified = with_annotation(&object);
-    let current = match k.read(&info.resource.clone(), &info.namespace.clone(), &info.name.clone()) {
+    let current = match k.read(
+        &info.resource.clone(),
+        &info.namespace.clone(),
+        &info.name.clone(),
+    ) {
         Ok(current) => current,
         Err(error) if error.is_not_found() => {
             info.object = create(k, &info, modified)?;
@@ -137,13 +218,39 @@ fn apply(k: &mut Kubectl, mut info: Info, format: &Format) -> Result<Info> {
             "kubectl apply",
         ));
     }
-    let patch = three_way(&info.resource, &current, &modified).map_err(|e| Error::Plain(format!("creating patch with:\noriginal:\n{}\nmodified:\n{}\ncurrent:\n{}\nfor: {}: {e}", current.annotation(LAST_APPLIED).unwrap_or(""), go::json(&modified), go::json(&current), go::quote(&info.source))))?;
-    let operation = if patch.is_empty() { "unchanged" } else { "configured" };
-    info.object = if patch.is_empty() || k.dry_run()? == DryRun::Client {
-        if k.dry_run()? == DryRun::Client { modified } else { current }
+    let patch = three_way(&info.resource, &current, &modified).map_err(|e| {
+        Error::Plain(format!(
+            "creating patch with:\noriginal:\n{}\nmodified:\n{}\ncurrent:\n{}\nfor: {}: {e}",
+            current.annotation(LAST_APPLIED).unwrap_or(""),
+            go::json(&modified),
+            go::json(&current),
+            go::quote(&info.source)
+        ))
+    })?;
+    let operation = if patch.is_empty() {
+        "unchanged"
     } else {
-        let kind = if is_builtin(&info.resource) { Patch::Strategic(patch.clone()) } else { Patch::Merge(patch.clone()) };
-        let sent = k.patch(&info.resource.clone(), &info.namespace.clone(), &info.name.clone(), &kind, Subresource::None);
+        "configured"
+    };
+    info.object = if patch.is_empty() || k.dry_run()? == DryRun::Client {
+        if k.dry_run()? == DryRun::Client {
+            modified
+        } else {
+            current
+        }
+    } else {
+        let kind = if is_builtin(&info.resource) {
+            Patch::Strategic(patch.clone())
+        } else {
+            Patch::Merge(patch.clone())
+        };
+        let sent = k.patch(
+            &info.resource.clone(),
+            &info.namespace.clone(),
+            &info.name.clone(),
+            &kind,
+            Subresource::None,
+        );
         sent.map_err(|error| applying(&info, &patch, error))?
     };
     if !quiet {
@@ -156,11 +263,14 @@ fn create(k: &mut Kubectl, info: &Info, modified: Value) -> Result<Value> {
     if k.dry_run()? == DryRun::Client {
         return Ok(modified);
     }
-    k.create(&info.resource, &info.namespace, modified, None).map_err(|e| e.when("creating", &info.source))
+    k.create(&info.resource, &info.namespace, modified, None)
+        .map_err(|e| e.when("creating", &info.source))
 }
 
 fn is_builtin(resource: &Resource) -> bool {
-    Schema::builtin().by_kind(&resource.api_version(), &resource.kind).is_some()
+    Schema::builtin()
+        .by_kind(&resource.api_version(), &resource.kind)
+        .is_some()
 }
 
 /// The object with itself in the annotation (`util.GetModifiedConfiguration`).
@@ -176,10 +286,23 @@ pub(crate) fn with_annotation(object: &Value) -> Value {
 }
 
 /// What is sent for an object that is there.
-fn three_way(resource: &Resource, current: &Value, modified: &Value) -> std::result::Result<Value, patch::PatchError> {
-    let original = current.annotation(LAST_APPLIED).and_then(|text| Value::from_json(text).ok()).unwrap_or_default();
+fn three_way(
+    resource: &Resource,
+    current: &Value,
+    modified: &Value,
+) -> std::result::Result<Value, patch::PatchError> {
+    let original = current
+        .annotation(LAST_APPLIED)
+        .and_then(|text| Value::from_json(text).ok())
+        .unwrap_or_default();
     if is_builtin(resource) {
-        patch::three_way_strategic(Schema::builtin(), resource.type_id, &original, modified, current)
+        patch::three_way_strategic(
+            Schema::builtin(),
+            resource.type_id,
+            &original,
+            modified,
+            current,
+        )
     } else {
         Ok(patch::three_way_merge(&original, modified, current))
     }
@@ -193,7 +316,10 @@ fn described(info: &Info) -> String {
     };
     format!(
         "Resource: {}, GroupVersionKind: {}\nName: {}, Namespace: {}",
-        go::quote(&format!("{group_version}, Resource={}", info.resource.plural)),
+        go::quote(&format!(
+            "{group_version}, Resource={}",
+            info.resource.plural
+        )),
         go::quote(&format!("{group_version}, Kind={}", info.resource.kind)),
         go::quote(&info.name),
         go::quote(&info.namespace),
@@ -212,12 +338,23 @@ fn wrap(error: Error, text: impl FnOnce(&str) -> String) -> Error {
 
 fn retrieving(info: &Info, error: Error) -> Error {
     let source = go::quote(&info.source);
-    wrap(error, |why| format!("error when retrieving current configuration of:\n{}\nfrom server for: {source}: {why}", described(info)))
+    wrap(error, |why| {
+        format!(
+            "error when retrieving current configuration of:\n{}\nfrom server for: {source}: {why}",
+            described(info)
+        )
+    })
 }
 
 fn applying(info: &Info, patch: &Value, error: Error) -> Error {
     let source = go::quote(&info.source);
-    wrap(error, |why| format!("error when applying patch:\n{}\nto:\n{}\nfor: {source}: {why}", go::json(patch), described(info)))
+    wrap(error, |why| {
+        format!(
+            "error when applying patch:\n{}\nto:\n{}\nfor: {source}: {why}",
+            go::json(patch),
+            described(info)
+        )
+    })
 }
 
 fn set_last_applied(k: &mut Kubectl) -> Result {
@@ -225,7 +362,11 @@ fn set_last_applied(k: &mut Kubectl) -> Result {
     let manifests = k.manifests()?;
     Error::aggregate(manifests.errors)?;
     for mut info in manifests.infos {
-        let current = k.read(&info.resource.clone(), &info.namespace.clone(), &info.name.clone())?;
+        let current = k.read(
+            &info.resource.clone(),
+            &info.namespace.clone(),
+            &info.name.clone(),
+        )?;
         let had = current.annotation(LAST_APPLIED);
         if had.is_none() && !k.flags.bool("create-annotation") {
             return plain(format!(
@@ -241,7 +382,13 @@ fn set_last_applied(k: &mut Kubectl) -> Result {
         info.object = if k.dry_run()? == DryRun::Client || unchanged {
             current.clone()
         } else {
-            k.patch(&info.resource.clone(), &info.namespace.clone(), &info.name.clone(), &Patch::Merge(change), Subresource::None)?
+            k.patch(
+                &info.resource.clone(),
+                &info.namespace.clone(),
+                &info.name.clone(),
+                &Patch::Merge(change),
+                Subresource::None,
+            )?
         };
         k.report(&format, &info, "configured")?;
     }
@@ -251,19 +398,32 @@ fn set_last_applied(k: &mut Kubectl) -> Result {
 fn view_last_applied(k: &mut Kubectl) -> Result {
     let output = k.flags.str("output").to_owned();
     if output != "yaml" && output != "json" {
-        return Err(k.usage(format!("Unexpected -o output mode: {output}, the flag 'output' must be one of yaml|json")));
+        return Err(k.usage(format!(
+            "Unexpected -o output mode: {output}, the flag 'output' must be one of yaml|json"
+        )));
     }
     let infos = super::infos(k)?;
     if infos.is_empty() {
         return plain("no objects passed to view-last-applied");
     }
     for info in infos {
-        let object = k.read(&info.resource.clone(), &info.namespace.clone(), &info.name.clone())?;
+        let object = k.read(
+            &info.resource.clone(),
+            &info.namespace.clone(),
+            &info.name.clone(),
+        )?;
         let Some(text) = object.annotation(LAST_APPLIED) else {
-            return plain(format!("no last-applied-configuration annotation found on resource: {}", info.name));
+            return plain(format!(
+                "no last-applied-configuration annotation found on resource: {}",
+                info.name
+            ));
         };
         let last = Value::from_json(text).unwrap_or_default();
-        let shown = if output == "json" { go::json_indent(&last, "  ") + "\n" } else { kubarium_objects::yaml::to_yaml(&last) };
+        let shown = if output == "json" {
+            go::json_indent(&last, "  ") + "\n"
+        } else {
+            kubarium_objects::yaml::to_yaml(&last)
+        };
         k.out(shown);
     }
     Ok(())

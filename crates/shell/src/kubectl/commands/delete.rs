@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use kubarium_objects::go;
 
-use crate::kubectl::command::{ALL, ALL_NAMESPACES, Command, DRY_RUN, FIELD_SELECTOR, FILES, SELECTOR};
+use crate::kubectl::command::{
+    ALL, ALL_NAMESPACES, Command, DRY_RUN, FIELD_SELECTOR, FILES, SELECTOR,
+};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, switch, text};
 use crate::kubectl::request::{DeleteOptions, Propagation};
@@ -12,16 +14,54 @@ use crate::kubectl::resource::{Info, Query, kind_name};
 use crate::kubectl::{DryRun, Kubectl};
 
 const FLAGS: &[Flag] = &[
-    flag("cascade", Kind::Optional("background"), "background", "Must be \"background\", \"orphan\", or \"foreground\"."),
-    switch("force", "If true, immediately remove resources from API and bypass graceful deletion."),
-    flag("grace-period", Kind::Int, "-1", "Period of time in seconds given to the resource to terminate gracefully."),
-    switch("ignore-not-found", "Treat \"resource not found\" as a successful delete."),
-    switch("interactive", "If true, delete resource only when user confirms.").short('i').not_yet(),
-    switch("now", "If true, resources are signaled for immediate shutdown (same as --grace-period=1)."),
-    text("output", "Output mode. Use \"-o name\" for shorter output (resource/name).").short('o'),
+    flag(
+        "cascade",
+        Kind::Optional("background"),
+        "background",
+        "Must be \"background\", \"orphan\", or \"foreground\".",
+    ),
+    switch(
+        "force",
+        "If true, immediately remove resources from API and bypass graceful deletion.",
+    ),
+    flag(
+        "grace-period",
+        Kind::Int,
+        "-1",
+        "Period of time in seconds given to the resource to terminate gracefully.",
+    ),
+    switch(
+        "ignore-not-found",
+        "Treat \"resource not found\" as a successful delete.",
+    ),
+    switch(
+        "interactive",
+        "If true, delete resource only when user confirms.",
+    )
+    .short('i')
+    .not_yet(),
+    switch(
+        "now",
+        "If true, resources are signaled for immediate shutdown (same as --grace-period=1).",
+    ),
+    text(
+        "output",
+        "Output mode. Use \"-o name\" for shorter output (resource/name).",
+    )
+    .short('o'),
     text("raw", "Raw URI to DELETE to the server.").not_yet(),
-    flag("timeout", Kind::Duration, "0s", "The length of time to wait before giving up on a delete, zero means determine a timeout from the size of the object"),
-    flag("wait", Kind::Bool, "true", "If true, wait for resources to be gone before returning. This waits for finalizers."),
+    flag(
+        "timeout",
+        Kind::Duration,
+        "0s",
+        "The length of time to wait before giving up on a delete, zero means determine a timeout from the size of the object",
+    ),
+    flag(
+        "wait",
+        Kind::Bool,
+        "true",
+        "If true, wait for resources to be gone before returning. This waits for finalizers.",
+    ),
 ];
 
 pub(crate) const COMMAND: Command = Command::new(
@@ -39,7 +79,9 @@ const WAIT_MAX: Duration = Duration::from_secs(3600);
 fn run(k: &mut Kubectl) -> Result {
     let output = k.flags.str("output").to_owned();
     if !matches!(output.as_str(), "" | "name") {
-        return plain(format!("unexpected -o output mode: {output}. We only support '-o name'"));
+        return plain(format!(
+            "unexpected -o output mode: {output}. We only support '-o name'"
+        ));
     }
     let mut grace = k.flags.int("grace-period");
     let force = k.flags.bool("force");
@@ -67,7 +109,8 @@ fn run(k: &mut Kubectl) -> Result {
         k.warn("Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.");
     }
     let (infos, mut errors, explicit) = select(k)?;
-    let missing_is_fine = k.flags.bool("ignore-not-found") || (!explicit && !k.flags.changed("ignore-not-found"));
+    let missing_is_fine =
+        k.flags.bool("ignore-not-found") || (!explicit && !k.flags.changed("ignore-not-found"));
     if missing_is_fine {
         errors.retain(|e| !e.is_not_found());
     }
@@ -88,7 +131,11 @@ fn run(k: &mut Kubectl) -> Result {
                 Err(status) if status.is("NotFound") && missing_is_fine => continue,
                 Err(status) => {
                     let error = Error::from(status);
-                    errors.push(if info.source.is_empty() { error } else { error.when("deleting", &info.source) });
+                    errors.push(if info.source.is_empty() {
+                        error
+                    } else {
+                        error.when("deleting", &info.source)
+                    });
                     continue;
                 }
             }
@@ -102,18 +149,28 @@ fn run(k: &mut Kubectl) -> Result {
         }
         return Ok(());
     }
-    let waits = k.flags.bool("wait") && dry_run == DryRun::None && !gone.is_empty() && !(force && !k.flags.changed("wait"));
+    let waits = k.flags.bool("wait")
+        && dry_run == DryRun::None
+        && !gone.is_empty()
+        && !(force && !k.flags.changed("wait"));
     if waits {
         let limit = k.flags.duration("timeout");
         let limit = if limit.is_zero() { WAIT_MAX } else { limit };
-        let there = |c: &kubarium_cluster::Cluster, (key, uid): &(kubarium_objects::ObjectKey, kubarium_objects::Text)| {
-            c.etcd.get(key).is_some_and(|o| o["metadata"]["uid"].str() == &**uid)
-        };
+        let there =
+            |c: &kubarium_cluster::Cluster,
+             (key, uid): &(kubarium_objects::ObjectKey, kubarium_objects::Text)| {
+                c.etcd
+                    .get(key)
+                    .is_some_and(|o| o["metadata"]["uid"].str() == &**uid)
+            };
         if !k.wait(limit, |cluster| gone.iter().all(|g| !there(cluster, g))) {
             let left = gone.iter().find(|g| there(k.cluster(), g));
             if let Some((key, _)) = left {
                 let plural = key.resource.split('.').next().unwrap_or("").to_owned();
-                errors.push(Error::Plain(format!("timed out waiting for the condition on {plural}/{}", key.name)));
+                errors.push(Error::Plain(format!(
+                    "timed out waiting for the condition on {plural}/{}",
+                    key.name
+                )));
             }
         }
     }
@@ -125,7 +182,9 @@ fn propagation(k: &Kubectl) -> Result<Propagation> {
         "background" | "true" | "" => Ok(Propagation::Background),
         "foreground" => Ok(Propagation::Foreground),
         "orphan" | "false" => Ok(Propagation::Orphan),
-        other => plain(format!("invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\"")),
+        other => plain(format!(
+            "invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\""
+        )),
     }
 }
 
@@ -134,15 +193,23 @@ fn select(k: &mut Kubectl) -> Result<(Vec<Info>, Vec<Error>, bool)> {
     let args = k.flags.args.clone();
     if !k.flags.list("filename").is_empty() {
         if !args.is_empty() {
-            return plain("when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well");
+            return plain(
+                "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well",
+            );
         }
         let manifests = k.manifests()?;
         return Ok((manifests.infos, manifests.errors, true));
     }
     let query = Query {
         args,
-        selector: k.flags.changed("selector").then(|| k.flags.str("selector").to_owned()),
-        field_selector: k.flags.changed("field-selector").then(|| k.flags.str("field-selector").to_owned()),
+        selector: k
+            .flags
+            .changed("selector")
+            .then(|| k.flags.str("selector").to_owned()),
+        field_selector: k
+            .flags
+            .changed("field-selector")
+            .then(|| k.flags.str("field-selector").to_owned()),
         all: k.flags.bool("all"),
         all_namespaces: k.flags.bool("all-namespaces"),
     };
@@ -158,7 +225,19 @@ fn report(k: &mut Kubectl, info: &Info, output: &str, grace: i64, force: bool, d
         return;
     }
     let kind = kind_name(&info.resource);
-    let operation = if grace == 0 && force { "force deleted" } else { "deleted" };
-    let place = if info.namespace.is_empty() { String::new() } else { format!(" from {} namespace", info.namespace) };
-    k.out(format!("{kind} {} {operation}{place}{}\n", go::quote(&info.name), dry_run.suffix()));
+    let operation = if grace == 0 && force {
+        "force deleted"
+    } else {
+        "deleted"
+    };
+    let place = if info.namespace.is_empty() {
+        String::new()
+    } else {
+        format!(" from {} namespace", info.namespace)
+    };
+    k.out(format!(
+        "{kind} {} {operation}{place}{}\n",
+        go::quote(&info.name),
+        dry_run.suffix()
+    ));
 }

@@ -14,19 +14,63 @@ use crate::kubectl::resource::{Group, Info, Query, Selection, kind_name};
 use crate::kubectl::{Kubectl, jsonpath, table};
 
 const FLAGS: &[Flag] = &[
-    flag("chunk-size", Kind::Int, "500", "Return large lists in chunks rather than all at once."),
-    switch("ignore-not-found", "If the requested object does not exist the command will return exit code 0."),
-    list("label-columns", "Accepts a comma separated list of labels that are going to be presented as columns.").short('L'),
-    switch("no-headers", "When using the default or custom-column output format, don't print headers (default print headers)."),
-    switch("output-watch-events", "Output watch event objects when --watch or --watch-only is used."),
+    flag(
+        "chunk-size",
+        Kind::Int,
+        "500",
+        "Return large lists in chunks rather than all at once.",
+    ),
+    switch(
+        "ignore-not-found",
+        "If the requested object does not exist the command will return exit code 0.",
+    ),
+    list(
+        "label-columns",
+        "Accepts a comma separated list of labels that are going to be presented as columns.",
+    )
+    .short('L'),
+    switch(
+        "no-headers",
+        "When using the default or custom-column output format, don't print headers (default print headers).",
+    ),
+    switch(
+        "output-watch-events",
+        "Output watch event objects when --watch or --watch-only is used.",
+    ),
     text("raw", "Raw URI to request from the server."),
-    flag("server-print", Kind::Bool, "true", "If true, have the server return the appropriate table output."),
-    switch("show-kind", "If present, list the resource type for the requested object(s)."),
-    switch("show-labels", "When printing, show all labels as the last column (default hide labels column)"),
-    text("sort-by", "If non-empty, sort list types using this field specification."),
-    text("subresource", "If specified, gets the subresource of the requested object."),
-    switch("watch", "After listing/getting the requested object, watch for changes.").short('w').not_yet(),
-    switch("watch-only", "Watch for changes to the requested object(s), without listing/getting first.").not_yet(),
+    flag(
+        "server-print",
+        Kind::Bool,
+        "true",
+        "If true, have the server return the appropriate table output.",
+    ),
+    switch(
+        "show-kind",
+        "If present, list the resource type for the requested object(s).",
+    ),
+    switch(
+        "show-labels",
+        "When printing, show all labels as the last column (default hide labels column)",
+    ),
+    text(
+        "sort-by",
+        "If non-empty, sort list types using this field specification.",
+    ),
+    text(
+        "subresource",
+        "If specified, gets the subresource of the requested object.",
+    ),
+    switch(
+        "watch",
+        "After listing/getting the requested object, watch for changes.",
+    )
+    .short('w')
+    .not_yet(),
+    switch(
+        "watch-only",
+        "Watch for changes to the requested object(s), without listing/getting first.",
+    )
+    .not_yet(),
 ];
 
 pub(crate) const COMMAND: Command = Command::new(
@@ -47,7 +91,11 @@ fn run(k: &mut Kubectl) -> Result {
         k.err("You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of supported resources.\n\n");
         return Err(k.usage("Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed description of that resource (e.g. kubectl explain pods)."));
     }
-    let mut selection = if k.flags.list("filename").is_empty() { from_args(k, args)? } else { from_files(k)? };
+    let mut selection = if k.flags.list("filename").is_empty() {
+        from_args(k, args)?
+    } else {
+        from_files(k)?
+    };
     if k.flags.bool("ignore-not-found") {
         selection.errors.retain(|e| !e.is_not_found());
     }
@@ -64,9 +112,19 @@ fn run(k: &mut Kubectl) -> Result {
     }
     let errors = std::mem::take(&mut selection.errors);
     match &format {
-        Format::Default | Format::Wide => print_tables(k, &selection, matches!(format, Format::Wide), errors.is_empty()),
+        Format::Default | Format::Wide => print_tables(
+            k,
+            &selection,
+            matches!(format, Format::Wide),
+            errors.is_empty(),
+        ),
         Format::Name => {
-            let names: String = selection.groups.iter().flat_map(|g| &g.infos).map(|i| i.shown() + "\n").collect();
+            let names: String = selection
+                .groups
+                .iter()
+                .flat_map(|g| &g.infos)
+                .map(|i| i.shown() + "\n")
+                .collect();
             k.out(names);
         }
         _ => print_objects(k, &format, &selection, &errors)?,
@@ -78,8 +136,14 @@ fn from_args(k: &mut Kubectl, args: Vec<String>) -> Result<Selection> {
     let query = Query {
         all: args.len() == 1 && !args[0].contains('/'),
         args,
-        selector: k.flags.changed("selector").then(|| k.flags.str("selector").to_owned()),
-        field_selector: k.flags.changed("field-selector").then(|| k.flags.str("field-selector").to_owned()),
+        selector: k
+            .flags
+            .changed("selector")
+            .then(|| k.flags.str("selector").to_owned()),
+        field_selector: k
+            .flags
+            .changed("field-selector")
+            .then(|| k.flags.str("field-selector").to_owned()),
         all_namespaces: k.flags.bool("all-namespaces"),
     };
     k.select(&query)
@@ -87,14 +151,28 @@ fn from_args(k: &mut Kubectl, args: Vec<String>) -> Result<Selection> {
 
 fn from_files(k: &mut Kubectl) -> Result<Selection> {
     let manifests = k.manifests()?;
-    let mut selection = Selection { errors: manifests.errors, single: manifests.infos.len() == 1, ..Selection::default() };
+    let mut selection = Selection {
+        errors: manifests.errors,
+        single: manifests.infos.len() == 1,
+        ..Selection::default()
+    };
     for mut info in manifests.infos {
-        match k.read(&info.resource.clone(), &info.namespace.clone(), &info.name.clone()) {
+        match k.read(
+            &info.resource.clone(),
+            &info.namespace.clone(),
+            &info.name.clone(),
+        ) {
             Ok(object) => {
                 info.object = object;
                 match selection.groups.last_mut() {
-                    Some(group) if group.resource.id() == info.resource.id() => group.infos.push(info),
-                    _ => selection.groups.push(Group { resource: info.resource.clone(), infos: vec![info], list: false }),
+                    Some(group) if group.resource.id() == info.resource.id() => {
+                        group.infos.push(info)
+                    }
+                    _ => selection.groups.push(Group {
+                        resource: info.resource.clone(),
+                        infos: vec![info],
+                        list: false,
+                    }),
                 }
             }
             Err(error) => selection.errors.push(error),
@@ -138,8 +216,18 @@ fn rows(k: &Kubectl, group: &Group, wide: bool, with_kind: bool) -> Vec<Vec<Stri
         if with_namespace {
             header.push("NAMESPACE".to_owned());
         }
-        header.extend(printer.columns.iter().filter(|c| wide || !c.1).map(|c| c.0.to_uppercase()));
-        header.extend(label_columns.iter().map(|l| l.rsplit('/').next().unwrap_or(l).to_uppercase()));
+        header.extend(
+            printer
+                .columns
+                .iter()
+                .filter(|c| wide || !c.1)
+                .map(|c| c.0.to_uppercase()),
+        );
+        header.extend(
+            label_columns
+                .iter()
+                .map(|l| l.rsplit('/').next().unwrap_or(l).to_uppercase()),
+        );
         if show_labels {
             header.push("LABELS".to_owned());
         }
@@ -154,8 +242,18 @@ fn rows(k: &Kubectl, group: &Group, wide: bool, with_kind: bool) -> Vec<Vec<Stri
         if with_kind && let Some(name) = cells.first_mut() {
             *name = format!("{}/{name}", kind_name(&group.resource));
         }
-        row.extend(cells.into_iter().zip(printer.columns).filter(|(_, c)| wide || !c.1).map(|(cell, _)| cell));
-        row.extend(label_columns.iter().map(|l| info.object.label(l).unwrap_or("").to_owned()));
+        row.extend(
+            cells
+                .into_iter()
+                .zip(printer.columns)
+                .filter(|(_, c)| wide || !c.1)
+                .map(|(cell, _)| cell),
+        );
+        row.extend(
+            label_columns
+                .iter()
+                .map(|l| info.object.label(l).unwrap_or("").to_owned()),
+        );
         if show_labels {
             row.push(printers::labels(info.object.labels()));
         }
@@ -165,13 +263,32 @@ fn rows(k: &Kubectl, group: &Group, wide: bool, with_kind: bool) -> Vec<Vec<Stri
 }
 
 /// A table of objects as `get` prints it.
-pub(crate) fn table_of(k: &Kubectl, resource: &std::sync::Arc<Resource>, infos: Vec<Info>, wide: bool) -> String {
-    let group = Group { resource: resource.clone(), infos, list: true };
+pub(crate) fn table_of(
+    k: &Kubectl,
+    resource: &std::sync::Arc<Resource>,
+    infos: Vec<Info>,
+    wide: bool,
+) -> String {
+    let group = Group {
+        resource: resource.clone(),
+        infos,
+        list: true,
+    };
     table::rows(&rows(k, &group, wide, false))
 }
 
-fn print_objects(k: &mut Kubectl, format: &Format, selection: &Selection, errors: &[Error]) -> Result {
-    let objects: Vec<Value> = selection.groups.iter().flat_map(|g| &g.infos).map(|i| i.object.clone()).collect();
+fn print_objects(
+    k: &mut Kubectl,
+    format: &Format,
+    selection: &Selection,
+    errors: &[Error],
+) -> Result {
+    let objects: Vec<Value> = selection
+        .groups
+        .iter()
+        .flat_map(|g| &g.infos)
+        .map(|i| i.object.clone())
+        .collect();
     if let Format::Columns(columns) = format {
         if !objects.is_empty() || selection.groups.iter().any(|g| g.list) {
             k.print_columns(columns, &objects);
@@ -203,11 +320,23 @@ pub(crate) fn sort_by(field: &str, infos: &mut [Info]) -> Result {
         return Ok(());
     }
     let path = jsonpath::relaxed(field).map_err(Error::Plain)?;
-    let value = |info: &Info| path.find(&info.object).unwrap_or_default().into_iter().next();
-    let mut keyed: Vec<(Option<Value>, Info)> = infos.iter().map(|i| (value(i), i.clone())).collect();
+    let value = |info: &Info| {
+        path.find(&info.object)
+            .unwrap_or_default()
+            .into_iter()
+            .next()
+    };
+    let mut keyed: Vec<(Option<Value>, Info)> =
+        infos.iter().map(|i| (value(i), i.clone())).collect();
     if keyed.iter().all(|(v, _)| v.is_none()) {
-        let shown = field.trim_start_matches('{').trim_end_matches('}').trim_start_matches('.');
-        return plain(format!("couldn't find any field with path {} in the list of objects", go::quote(&format!("{{.{shown}}}"))));
+        let shown = field
+            .trim_start_matches('{')
+            .trim_end_matches('}')
+            .trim_start_matches('.');
+        return plain(format!(
+            "couldn't find any field with path {} in the list of objects",
+            go::quote(&format!("{{.{shown}}}"))
+        ));
     }
     keyed.sort_by(|(a, _), (b, _)| order(a.as_ref(), b.as_ref()));
     for (place, (_, info)) in infos.iter_mut().zip(keyed) {
@@ -221,10 +350,15 @@ fn order(a: Option<&Value>, b: Option<&Value>) -> Ordering {
         (None, None) => Ordering::Equal,
         (None, Some(_)) => Ordering::Less,
         (Some(_), None) => Ordering::Greater,
-        (Some(Value::String(a)), Some(Value::String(b))) => match (a.parse::<Quantity>(), b.parse::<Quantity>()) {
-            (Ok(a), Ok(b)) => a.as_f64().partial_cmp(&b.as_f64()).unwrap_or(Ordering::Equal),
-            _ => natural(a, b),
-        },
+        (Some(Value::String(a)), Some(Value::String(b))) => {
+            match (a.parse::<Quantity>(), b.parse::<Quantity>()) {
+                (Ok(a), Ok(b)) => a
+                    .as_f64()
+                    .partial_cmp(&b.as_f64())
+                    .unwrap_or(Ordering::Equal),
+                _ => natural(a, b),
+            }
+        }
         (Some(a), Some(b)) => match (a.as_f64(), b.as_f64()) {
             (Some(a), Some(b)) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
             _ => go::json(a).cmp(&go::json(b)),
@@ -239,7 +373,10 @@ fn natural(a: &str, b: &str) -> Ordering {
         let digits = |s: &str| s.len() - s.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (m, n) = (digits(a), digits(b));
         if m > 0 && n > 0 {
-            let (x, y) = (a[..m].trim_start_matches('0'), b[..n].trim_start_matches('0'));
+            let (x, y) = (
+                a[..m].trim_start_matches('0'),
+                b[..n].trim_start_matches('0'),
+            );
             let by_value = x.len().cmp(&y.len()).then_with(|| x.cmp(y));
             if by_value != Ordering::Equal {
                 return by_value;
@@ -263,7 +400,13 @@ mod tests {
 
     #[test]
     fn numbers_in_names_count_as_numbers() {
-        for (a, b) in [("a2", "a10"), ("a", "b"), ("a", "a1"), ("1", "a"), ("x9y", "x10a")] {
+        for (a, b) in [
+            ("a2", "a10"),
+            ("a", "b"),
+            ("a", "a1"),
+            ("1", "a"),
+            ("x9y", "x10a"),
+        ] {
             assert_eq!(natural(a, b), Ordering::Less, "{a} {b}");
             assert_eq!(natural(b, a), Ordering::Greater, "{b} {a}");
         }

@@ -21,7 +21,11 @@ fn infos(k: &mut Kubectl) -> Result<Vec<Info>> {
     super::error::Error::aggregate(manifests.errors)?;
     let mut infos = manifests.infos;
     for info in &mut infos {
-        info.object = k.read(&info.resource.clone(), &info.namespace.clone(), &info.name.clone())?;
+        info.object = k.read(
+            &info.resource.clone(),
+            &info.namespace.clone(),
+            &info.name.clone(),
+        )?;
     }
     Ok(infos)
 }
@@ -30,8 +34,14 @@ fn infos(k: &mut Kubectl) -> Result<Vec<Info>> {
 fn query(k: &Kubectl) -> Query {
     Query {
         args: k.flags.args.clone(),
-        selector: k.flags.changed("selector").then(|| k.flags.str("selector").to_owned()),
-        field_selector: k.flags.changed("field-selector").then(|| k.flags.str("field-selector").to_owned()),
+        selector: k
+            .flags
+            .changed("selector")
+            .then(|| k.flags.str("selector").to_owned()),
+        field_selector: k
+            .flags
+            .changed("field-selector")
+            .then(|| k.flags.str("field-selector").to_owned()),
         all: k.flags.bool("all"),
         all_namespaces: k.flags.bool("all-namespaces"),
     }

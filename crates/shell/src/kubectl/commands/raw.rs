@@ -29,11 +29,22 @@ fn answer(k: &mut Kubectl, path: &str) -> Result<String> {
             Ok(go::json(&list) + "\n")
         }
         ["api", "v1"] => Ok(resource_list(k, "v1")),
-        ["apis", group, version] if !k.cluster().resources().iter().any(|r| *r.group == *group && *r.version == *version) => Err(Status::no_such_resource().into()),
+        ["apis", group, version]
+            if !k
+                .cluster()
+                .resources()
+                .iter()
+                .any(|r| *r.group == *group && *r.version == *version) =>
+        {
+            Err(Status::no_such_resource().into())
+        }
         ["apis", group, version] => Ok(resource_list(k, &format!("{group}/{version}"))),
         ["api", "v1", ref rest @ ..] => objects(k, "v1", rest),
         ["apis", group, version, ref rest @ ..] => objects(k, &format!("{group}/{version}"), rest),
-        ["metrics" | "openapi" | "apis", ..] => plain(crate::registry::not_yet(&format!("kubectl get --raw {path}"), "")),
+        ["metrics" | "openapi" | "apis", ..] => plain(crate::registry::not_yet(
+            &format!("kubectl get --raw {path}"),
+            "",
+        )),
         _ => Err(Status::no_such_resource().into()),
     }
 }
@@ -51,7 +62,12 @@ pub(super) fn version() -> Value {
 
 fn resource_list(k: &Kubectl, api_version: &str) -> String {
     let mut resources = Vec::new();
-    for r in k.cluster().resources().into_iter().filter(|r| r.api_version() == api_version) {
+    for r in k
+        .cluster()
+        .resources()
+        .into_iter()
+        .filter(|r| r.api_version() == api_version)
+    {
         let mut entry = object([
             ("kind", (&r.kind).into()),
             ("name", (&r.plural).into()),
@@ -87,12 +103,24 @@ fn resource_list(k: &Kubectl, api_version: &str) -> String {
 
 fn objects(k: &mut Kubectl, api_version: &str, rest: &[&str]) -> Result<String> {
     let (namespace, rest) = match rest {
-        ["namespaces", namespace, rest @ ..] if !rest.is_empty() && !matches!(rest, ["status" | "finalize"]) => (Some(*namespace), rest),
+        ["namespaces", namespace, rest @ ..]
+            if !rest.is_empty() && !matches!(rest, ["status" | "finalize"]) =>
+        {
+            (Some(*namespace), rest)
+        }
         rest => (None, rest),
     };
-    let Some((plural, rest)) = rest.split_first() else { return Err(Status::no_such_resource().into()) };
-    let found = k.cluster().resources().into_iter().find(|r| r.api_version() == api_version && *r.plural == **plural);
-    let Some(resource) = found else { return Err(Status::no_such_resource().into()) };
+    let Some((plural, rest)) = rest.split_first() else {
+        return Err(Status::no_such_resource().into());
+    };
+    let found = k
+        .cluster()
+        .resources()
+        .into_iter()
+        .find(|r| r.api_version() == api_version && *r.plural == **plural);
+    let Some(resource) = found else {
+        return Err(Status::no_such_resource().into());
+    };
     match rest {
         [] => list(k, &resource, namespace),
         [name] => {
@@ -101,7 +129,13 @@ fn objects(k: &mut Kubectl, api_version: &str, rest: &[&str]) -> Result<String> 
         }
         [name, "scale"] => {
             let object = k.read(&resource, namespace.unwrap_or(""), name)?;
-            let info = Info { resource, namespace: namespace.unwrap_or("").into(), name: (*name).into(), object, source: String::new() };
+            let info = Info {
+                resource,
+                namespace: namespace.unwrap_or("").into(),
+                name: (*name).into(),
+                object,
+                source: String::new(),
+            };
             Ok(go::json(&super::scale::scale_of(&info)?) + "\n")
         }
         [name, "status"] if resource.subresource("status").is_some() => {
@@ -113,17 +147,32 @@ fn objects(k: &mut Kubectl, api_version: &str, rest: &[&str]) -> Result<String> 
 }
 
 fn list(k: &mut Kubectl, resource: &Arc<Resource>, namespace: Option<&str>) -> Result<String> {
-    let infos = k.list(resource, &Query { all_namespaces: true, ..Query::default() })?;
-    let items = infos.into_iter().filter(|i| namespace.is_none_or(|ns| *i.namespace == *ns)).map(|mut i| {
-        i.object.remove(&["apiVersion"]);
-        i.object.remove(&["kind"]);
-        i.object
-    });
+    let infos = k.list(
+        resource,
+        &Query {
+            all_namespaces: true,
+            ..Query::default()
+        },
+    )?;
+    let items = infos
+        .into_iter()
+        .filter(|i| namespace.is_none_or(|ns| *i.namespace == *ns))
+        .map(|mut i| {
+            i.object.remove(&["apiVersion"]);
+            i.object.remove(&["kind"]);
+            i.object
+        });
     let list = object([
         ("apiVersion", resource.api_version().into()),
         ("items", array(items)),
         ("kind", format!("{}List", resource.kind).into()),
-        ("metadata", object([("resourceVersion", k.cluster().etcd.revision().to_string().into())])),
+        (
+            "metadata",
+            object([(
+                "resourceVersion",
+                k.cluster().etcd.revision().to_string().into(),
+            )]),
+        ),
     ]);
     Ok(go::json(&list) + "\n")
 }

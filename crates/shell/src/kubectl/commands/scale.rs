@@ -12,10 +12,26 @@ use crate::kubectl::resource::Info;
 use crate::kubectl::{DryRun, Kubectl};
 
 const FLAGS: &[Flag] = &[
-    flag("current-replicas", Kind::Int, "-1", "Precondition for current size. Requires that the current size of the resource match this value in order to scale."),
-    flag("replicas", Kind::Int, "0", "The new desired number of replicas. Required.").required(),
+    flag(
+        "current-replicas",
+        Kind::Int,
+        "-1",
+        "Precondition for current size. Requires that the current size of the resource match this value in order to scale.",
+    ),
+    flag(
+        "replicas",
+        Kind::Int,
+        "0",
+        "The new desired number of replicas. Required.",
+    )
+    .required(),
     text("resource-version", "Precondition for resource version."),
-    flag("timeout", Kind::Duration, "0s", "The length of time to wait before giving up on a scale operation, zero means don't wait."),
+    flag(
+        "timeout",
+        Kind::Duration,
+        "0s",
+        "The length of time to wait before giving up on a scale operation, zero means don't wait.",
+    ),
 ];
 
 pub(crate) const COMMAND: Command = Command::new(
@@ -30,7 +46,9 @@ pub(crate) const COMMAND: Command = Command::new(
 fn run(k: &mut Kubectl) -> Result {
     let replicas = k.flags.int("replicas");
     if replicas < 0 {
-        return plain("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0");
+        return plain(
+            "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0",
+        );
     }
     let format = k.format()?;
     let dry_run = k.dry_run()?;
@@ -47,11 +65,19 @@ fn run(k: &mut Kubectl) -> Result {
         }
         let has = info.object["metadata"]["resourceVersion"].str().to_owned();
         if !version.is_empty() && version != has {
-            return plain(format!("Expected resource version to be {version}, was {has}"));
+            return plain(format!(
+                "Expected resource version to be {version}, was {has}"
+            ));
         }
         if dry_run != DryRun::Client {
             let patch = Patch::Merge(object([("spec", object([("replicas", replicas.into())]))]));
-            info.object = k.patch(&info.resource.clone(), &info.namespace.clone(), &info.name.clone(), &patch, Subresource::None)?;
+            info.object = k.patch(
+                &info.resource.clone(),
+                &info.namespace.clone(),
+                &info.name.clone(),
+                &patch,
+                Subresource::None,
+            )?;
         }
         let limit = k.flags.duration("timeout");
         if !limit.is_zero() && dry_run == DryRun::None {
@@ -66,11 +92,16 @@ fn wait(k: &mut Kubectl, info: &Info, replicas: i64, limit: Duration) -> Result 
     let key = info.key();
     let done = k.wait(limit, |cluster| {
         cluster.etcd.get(&key).is_some_and(|o| {
-            let observed = o["status"]["observedGeneration"].as_i64() >= o["metadata"]["generation"].as_i64();
+            let observed =
+                o["status"]["observedGeneration"].as_i64() >= o["metadata"]["generation"].as_i64();
             observed && o["status"]["replicas"].as_i64().unwrap_or(0) == replicas
         })
     });
-    if done { Ok(()) } else { plain("timed out waiting for the condition") }
+    if done {
+        Ok(())
+    } else {
+        plain("timed out waiting for the condition")
+    }
 }
 
 /// The scale subresource of an object.
@@ -83,7 +114,13 @@ pub(crate) fn scale_of(info: &Info) -> Result<Value> {
     }
     let o = &info.object;
     let mut metadata = Value::new_object();
-    for field in ["creationTimestamp", "name", "namespace", "resourceVersion", "uid"] {
+    for field in [
+        "creationTimestamp",
+        "name",
+        "namespace",
+        "resourceVersion",
+        "uid",
+    ] {
         metadata[field] = o["metadata"][field].clone();
     }
     let (mut spec, mut status) = (Value::new_object(), Value::new_object());

@@ -20,14 +20,21 @@ pub(super) static NODE: Printer = Printer {
     row: |o, c| {
         let info = &o["status"]["nodeInfo"];
         let address = |kind: &str| {
-            let found = o["status"]["addresses"].items().iter().find(|a| a["type"].str() == kind);
+            let found = o["status"]["addresses"]
+                .items()
+                .iter()
+                .find(|a| a["type"].str() == kind);
             found.map_or("<none>".to_owned(), |a| a["address"].str().to_owned())
         };
         let roles = roles(o);
         vec![
             o.name().to_owned(),
             node_status(o),
-            if roles.is_empty() { "<none>".to_owned() } else { roles.join(",") },
+            if roles.is_empty() {
+                "<none>".to_owned()
+            } else {
+                roles.join(",")
+            },
             age(o, c),
             info["kubeletVersion"].str().to_owned(),
             address("InternalIP"),
@@ -40,7 +47,10 @@ pub(super) static NODE: Printer = Printer {
 };
 
 fn node_status(node: &Value) -> String {
-    let ready = node["status"]["conditions"].items().iter().find(|c| c["type"].str() == "Ready");
+    let ready = node["status"]["conditions"]
+        .items()
+        .iter()
+        .find(|c| c["type"].str() == "Ready");
     let mut status = match ready {
         Some(condition) if condition["status"].str() == "True" => "Ready",
         Some(_) => "NotReady",
@@ -57,7 +67,10 @@ fn node_status(node: &Value) -> String {
 pub(crate) fn roles(node: &Value) -> Vec<String> {
     let mut roles = Vec::new();
     for (key, value) in node.labels().entries() {
-        if let Some(role) = key.strip_prefix("node-role.kubernetes.io/").filter(|r| !r.is_empty()) {
+        if let Some(role) = key
+            .strip_prefix("node-role.kubernetes.io/")
+            .filter(|r| !r.is_empty())
+        {
             roles.push(role.to_owned());
         } else if &**key == "kubernetes.io/role" && !value.is_empty() {
             roles.push(value.str().to_owned());
@@ -70,7 +83,13 @@ pub(crate) fn roles(node: &Value) -> Vec<String> {
 
 pub(super) static NAMESPACE: Printer = Printer {
     columns: &[column("Name"), column("Status"), column("Age")],
-    row: |o, c| vec![o.name().to_owned(), o["status"]["phase"].str().to_owned(), age(o, c)],
+    row: |o, c| {
+        vec![
+            o.name().to_owned(),
+            o["status"]["phase"].str().to_owned(),
+            age(o, c),
+        ]
+    },
 };
 
 pub(super) static EVENT: Printer = Printer {
@@ -87,10 +106,22 @@ pub(super) static EVENT: Printer = Printer {
         wide("Name"),
     ],
     row: |o, c| {
-        let involved = if o["regarding"].is_null() { &o["involvedObject"] } else { &o["regarding"] };
+        let involved = if o["regarding"].is_null() {
+            &o["involvedObject"]
+        } else {
+            &o["regarding"]
+        };
         let kind = involved["kind"].str().to_lowercase();
-        let target = if involved["name"].is_empty() { kind } else { format!("{kind}/{}", involved["name"].str()) };
-        let message = if o["note"].is_null() { &o["message"] } else { &o["note"] };
+        let target = if involved["name"].is_empty() {
+            kind
+        } else {
+            format!("{kind}/{}", involved["name"].str())
+        };
+        let message = if o["note"].is_null() {
+            &o["message"]
+        } else {
+            &o["note"]
+        };
         vec![
             last_seen(o, c.now),
             o["type"].str().to_owned(),
@@ -114,13 +145,24 @@ pub(crate) fn event_count(event: &Value) -> i64 {
 
 /// Who reported an event: `kubelet, worker-1`.
 pub(crate) fn event_source(event: &Value) -> String {
-    let component = or(&event["source"]["component"], event["reportingComponent"].str());
+    let component = or(
+        &event["source"]["component"],
+        event["reportingComponent"].str(),
+    );
     let host = event["source"]["host"].str();
-    if host.is_empty() { component } else { format!("{component}, {host}") }
+    if host.is_empty() {
+        component
+    } else {
+        format!("{component}, {host}")
+    }
 }
 
 pub(crate) fn first_seen(event: &Value, now: i64) -> String {
-    let first = if event["firstTimestamp"].is_null() { &event["eventTime"] } else { &event["firstTimestamp"] };
+    let first = if event["firstTimestamp"].is_null() {
+        &event["eventTime"]
+    } else {
+        &event["firstTimestamp"]
+    };
     since(first, now)
 }
 
@@ -136,15 +178,30 @@ pub(crate) fn last_seen(event: &Value, now: i64) -> String {
 }
 
 pub(super) static COMPONENT_STATUS: Printer = Printer {
-    columns: &[column("Name"), column("Status"), column("Message"), column("Error")],
+    columns: &[
+        column("Name"),
+        column("Status"),
+        column("Message"),
+        column("Error"),
+    ],
     row: |o, _| {
-        let healthy = o["conditions"].items().iter().find(|c| c["type"].str() == "Healthy");
+        let healthy = o["conditions"]
+            .items()
+            .iter()
+            .find(|c| c["type"].str() == "Healthy");
         let (status, message, error) = match healthy {
-            Some(c) if c["status"].str() == "True" => ("Healthy", c["message"].str(), c["error"].str()),
+            Some(c) if c["status"].str() == "True" => {
+                ("Healthy", c["message"].str(), c["error"].str())
+            }
             Some(c) => ("Unhealthy", c["message"].str(), c["error"].str()),
             None => ("Unknown", "", ""),
         };
-        vec![o.name().to_owned(), status.to_owned(), message.to_owned(), error.to_owned()]
+        vec![
+            o.name().to_owned(),
+            status.to_owned(),
+            message.to_owned(),
+            error.to_owned(),
+        ]
     },
 };
 
@@ -157,8 +214,20 @@ pub(super) static CONFIG_MAP: Printer = Printer {
 };
 
 pub(super) static SECRET: Printer = Printer {
-    columns: &[column("Name"), column("Type"), column("Data"), column("Age")],
-    row: |o, c| vec![o.name().to_owned(), o["type"].str().to_owned(), o["data"].entries().len().to_string(), age(o, c)],
+    columns: &[
+        column("Name"),
+        column("Type"),
+        column("Data"),
+        column("Age"),
+    ],
+    row: |o, c| {
+        vec![
+            o.name().to_owned(),
+            o["type"].str().to_owned(),
+            o["data"].entries().len().to_string(),
+            age(o, c),
+        ]
+    },
 };
 
 pub(super) static SERVICE_ACCOUNT: Printer = Printer {
@@ -167,20 +236,40 @@ pub(super) static SERVICE_ACCOUNT: Printer = Printer {
 };
 
 pub(super) static QUOTA: Printer = Printer {
-    columns: &[column("Name"), column("Request"), column("Limit"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("Request"),
+        column("Limit"),
+        column("Age"),
+    ],
     row: |o, c| {
         let (mut requests, mut limits) = (Vec::new(), Vec::new());
         for (name, hard) in o["status"]["hard"].entries() {
             let used = or(&o["status"]["used"][&**name], "0");
-            let list = if name.starts_with("limits.") { &mut limits } else { &mut requests };
+            let list = if name.starts_with("limits.") {
+                &mut limits
+            } else {
+                &mut requests
+            };
             list.push(format!("{name}: {used}/{}", scalar(hard)));
         }
-        vec![o.name().to_owned(), requests.join(", "), limits.join(", "), age(o, c)]
+        vec![
+            o.name().to_owned(),
+            requests.join(", "),
+            limits.join(", "),
+            age(o, c),
+        ]
     },
 };
 
 pub(super) static PRIORITY_CLASS: Printer = Printer {
-    columns: &[column("Name"), column("Value"), column("Global-Default"), column("Age"), column("PreemptionPolicy")],
+    columns: &[
+        column("Name"),
+        column("Value"),
+        column("Global-Default"),
+        column("Age"),
+        column("PreemptionPolicy"),
+    ],
     row: |o, c| {
         vec![
             o.name().to_owned(),
@@ -194,19 +283,41 @@ pub(super) static PRIORITY_CLASS: Printer = Printer {
 
 pub(super) static RUNTIME_CLASS: Printer = Printer {
     columns: &[column("Name"), column("Handler"), column("Age")],
-    row: |o, c| vec![o.name().to_owned(), o["handler"].str().to_owned(), age(o, c)],
+    row: |o, c| {
+        vec![
+            o.name().to_owned(),
+            o["handler"].str().to_owned(),
+            age(o, c),
+        ]
+    },
 };
 
 pub(super) static LEASE: Printer = Printer {
     columns: &[column("Name"), column("Holder"), column("Age")],
-    row: |o, c| vec![o.name().to_owned(), o["spec"]["holderIdentity"].str().to_owned(), age(o, c)],
+    row: |o, c| {
+        vec![
+            o.name().to_owned(),
+            o["spec"]["holderIdentity"].str().to_owned(),
+            age(o, c),
+        ]
+    },
 };
 
 pub(super) static ROLE_BINDING: Printer = Printer {
-    columns: &[column("Name"), column("Role"), column("Age"), wide("Users"), wide("Groups"), wide("ServiceAccounts")],
+    columns: &[
+        column("Name"),
+        column("Role"),
+        column("Age"),
+        wide("Users"),
+        wide("Groups"),
+        wide("ServiceAccounts"),
+    ],
     row: |o, c| {
         let of = |kind: &str| {
-            let subjects = o["subjects"].items().iter().filter(|s| s["kind"].str() == kind);
+            let subjects = o["subjects"]
+                .items()
+                .iter()
+                .filter(|s| s["kind"].str() == kind);
             let names: Vec<String> = subjects
                 .map(|s| match kind {
                     "ServiceAccount" => format!("{}/{}", s["namespace"].str(), s["name"].str()),
@@ -215,17 +326,40 @@ pub(super) static ROLE_BINDING: Printer = Printer {
                 .collect();
             names.join(", ")
         };
-        let role = format!("{}/{}", o["roleRef"]["kind"].str(), o["roleRef"]["name"].str());
-        vec![o.name().to_owned(), role, age(o, c), of("User"), of("Group"), of("ServiceAccount")]
+        let role = format!(
+            "{}/{}",
+            o["roleRef"]["kind"].str(),
+            o["roleRef"]["name"].str()
+        );
+        vec![
+            o.name().to_owned(),
+            role,
+            age(o, c),
+            of("User"),
+            of("Group"),
+            of("ServiceAccount"),
+        ]
     },
 };
 
 pub(super) static API_SERVICE: Printer = Printer {
-    columns: &[column("Name"), column("Service"), column("Available"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("Service"),
+        column("Available"),
+        column("Age"),
+    ],
     row: |o, c| {
         let service = &o["spec"]["service"];
-        let shown = if service.is_null() { "Local".to_owned() } else { format!("{}/{}", service["namespace"].str(), service["name"].str()) };
-        let available = o["status"]["conditions"].items().iter().find(|c| c["type"].str() == "Available");
+        let shown = if service.is_null() {
+            "Local".to_owned()
+        } else {
+            format!("{}/{}", service["namespace"].str(), service["name"].str())
+        };
+        let available = o["status"]["conditions"]
+            .items()
+            .iter()
+            .find(|c| c["type"].str() == "Available");
         let available = available.map_or("Unknown".to_owned(), |a| match a["status"].str() {
             "True" => "True".to_owned(),
             status => format!("{status} ({})", a["reason"].str()),
@@ -235,9 +369,20 @@ pub(super) static API_SERVICE: Printer = Printer {
 };
 
 pub(super) static SIGNING_REQUEST: Printer = Printer {
-    columns: &[column("Name"), column("Age"), column("SignerName"), column("Requestor"), column("RequestedDuration"), column("Condition")],
+    columns: &[
+        column("Name"),
+        column("Age"),
+        column("SignerName"),
+        column("Requestor"),
+        column("RequestedDuration"),
+        column("Condition"),
+    ],
     row: |o, c| {
-        let mut conditions: Vec<&str> = o["status"]["conditions"].items().iter().map(|c| c["type"].str()).collect();
+        let mut conditions: Vec<&str> = o["status"]["conditions"]
+            .items()
+            .iter()
+            .map(|c| c["type"].str())
+            .collect();
         if conditions.is_empty() {
             conditions.push("Pending");
         }
@@ -250,7 +395,10 @@ pub(super) static SIGNING_REQUEST: Printer = Printer {
             age(o, c),
             or(&o["spec"]["signerName"], "<none>"),
             o["spec"]["username"].str().to_owned(),
-            seconds.map_or("<none>".to_owned(), kubarium_objects::duration::human_duration),
+            seconds.map_or(
+                "<none>".to_owned(),
+                kubarium_objects::duration::human_duration,
+            ),
             conditions.join(","),
         ]
     },
@@ -258,14 +406,34 @@ pub(super) static SIGNING_REQUEST: Printer = Printer {
 
 pub(super) static WEBHOOKS: Printer = Printer {
     columns: &[column("Name"), column("Webhooks"), column("Age")],
-    row: |o, c| vec![o.name().to_owned(), o["webhooks"].items().len().to_string(), age(o, c)],
+    row: |o, c| {
+        vec![
+            o.name().to_owned(),
+            o["webhooks"].items().len().to_string(),
+            age(o, c),
+        ]
+    },
 };
 
 pub(super) static ADMISSION_POLICY: Printer = Printer {
-    columns: &[column("Name"), column("Validations"), column("ParamKind"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("Validations"),
+        column("ParamKind"),
+        column("Age"),
+    ],
     row: |o, c| {
         let kind = &o["spec"]["paramKind"];
-        let shown = if kind.is_null() { "<unset>".to_owned() } else { format!("{}/{}", kind["apiVersion"].str(), kind["kind"].str()) };
-        vec![o.name().to_owned(), o["spec"]["validations"].items().len().to_string(), shown, age(o, c)]
+        let shown = if kind.is_null() {
+            "<unset>".to_owned()
+        } else {
+            format!("{}/{}", kind["apiVersion"].str(), kind["kind"].str())
+        };
+        vec![
+            o.name().to_owned(),
+            o["spec"]["validations"].items().len().to_string(),
+            shown,
+            age(o, c),
+        ]
     },
 };

@@ -78,10 +78,12 @@ pub(crate) fn of(resource: &Resource) -> &'static Printer {
         "priorityclasses.scheduling.k8s.io" => &cluster::PRIORITY_CLASS,
         "runtimeclasses.node.k8s.io" => &cluster::RUNTIME_CLASS,
         "leases.coordination.k8s.io" => &cluster::LEASE,
-        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => &cluster::ROLE_BINDING,
+        "rolebindings.rbac.authorization.k8s.io"
+        | "clusterrolebindings.rbac.authorization.k8s.io" => &cluster::ROLE_BINDING,
         "apiservices.apiregistration.k8s.io" => &cluster::API_SERVICE,
         "certificatesigningrequests.certificates.k8s.io" => &cluster::SIGNING_REQUEST,
-        "validatingwebhookconfigurations.admissionregistration.k8s.io" | "mutatingwebhookconfigurations.admissionregistration.k8s.io" => &cluster::WEBHOOKS,
+        "validatingwebhookconfigurations.admissionregistration.k8s.io"
+        | "mutatingwebhookconfigurations.admissionregistration.k8s.io" => &cluster::WEBHOOKS,
         "validatingadmissionpolicies.admissionregistration.k8s.io" => &cluster::ADMISSION_POLICY,
         _ => &DEFAULT,
     }
@@ -90,7 +92,12 @@ pub(crate) fn of(resource: &Resource) -> &'static Printer {
 /// Kinds without a printer of their own (`registry/rest/table.go`).
 static DEFAULT: Printer = Printer {
     columns: &[column("Name"), column("Created At")],
-    row: |o, _| vec![o.name().to_owned(), o.creation_timestamp().unwrap_or("<unknown>").to_owned()],
+    row: |o, _| {
+        vec![
+            o.name().to_owned(),
+            o.creation_timestamp().unwrap_or("<unknown>").to_owned(),
+        ]
+    },
 };
 
 /// How long ago a time of the API was: `3m`, `<unknown>` for none.
@@ -108,8 +115,16 @@ pub(crate) fn age(object: &Value, context: &Context) -> String {
 
 /// `a=1,b=2`, or `<none>` (`labels.FormatLabels`).
 pub(crate) fn labels(map: &Value) -> String {
-    let pairs: Vec<String> = map.entries().iter().map(|(k, v)| format!("{k}={}", v.str())).collect();
-    if pairs.is_empty() { "<none>".to_owned() } else { pairs.join(",") }
+    let pairs: Vec<String> = map
+        .entries()
+        .iter()
+        .map(|(k, v)| format!("{k}={}", v.str()))
+        .collect();
+    if pairs.is_empty() {
+        "<none>".to_owned()
+    } else {
+        pairs.join(",")
+    }
 }
 
 /// A label selector as text (`metav1.FormatLabelSelector`).
@@ -147,7 +162,11 @@ pub(crate) fn scalar(value: &Value) -> String {
 /// The names and the images of containers.
 fn containers(pod_spec: &Value) -> (String, String) {
     let column = |field: &str| {
-        let cells: Vec<&str> = pod_spec["containers"].items().iter().map(|c| c[field].str()).collect();
+        let cells: Vec<&str> = pod_spec["containers"]
+            .items()
+            .iter()
+            .map(|c| c[field].str())
+            .collect();
         cells.join(",")
     };
     (column("name"), column("image"))
@@ -164,5 +183,8 @@ fn some_of(items: &[String], max: usize) -> String {
 
 /// Whether a condition of that type is `True`.
 pub(crate) fn condition(object: &Value, kind: &str) -> bool {
-    object["status"]["conditions"].items().iter().any(|c| c["type"].str() == kind && c["status"].str() == "True")
+    object["status"]["conditions"]
+        .items()
+        .iter()
+        .any(|c| c["type"].str() == kind && c["status"].str() == "True")
 }

@@ -5,7 +5,15 @@ use kubarium_objects::{ObjectMeta, Value};
 use super::{Printer, age, column, labels, number, or, selector, some_of, wide};
 
 pub(super) static SERVICE: Printer = Printer {
-    columns: &[column("Name"), column("Type"), column("Cluster-IP"), column("External-IP"), column("Port(s)"), column("Age"), wide("Selector")],
+    columns: &[
+        column("Name"),
+        column("Type"),
+        column("Cluster-IP"),
+        column("External-IP"),
+        column("Port(s)"),
+        column("Age"),
+        wide("Selector"),
+    ],
     row: |o, c| {
         vec![
             o.name().to_owned(),
@@ -28,19 +36,35 @@ fn ports(ports: &Value) -> String {
             node => format!("{}:{node}/{}", number(&p["port"]), p["protocol"].str()),
         })
         .collect();
-    if shown.is_empty() { "<none>".to_owned() } else { shown.join(",") }
+    if shown.is_empty() {
+        "<none>".to_owned()
+    } else {
+        shown.join(",")
+    }
 }
 
 fn external_ip(service: &Value, wide: bool) -> String {
-    let external: Vec<String> = service["spec"]["externalIPs"].items().iter().map(|ip| ip.str().to_owned()).collect();
+    let external: Vec<String> = service["spec"]["externalIPs"]
+        .items()
+        .iter()
+        .map(|ip| ip.str().to_owned())
+        .collect();
     match service["spec"]["type"].str() {
         "ClusterIP" | "NodePort" if external.is_empty() => "<none>".to_owned(),
         "ClusterIP" | "NodePort" => external.join(","),
         "LoadBalancer" => {
             let balanced = load_balancer(&service["status"]["loadBalancer"], wide);
-            let mut all: Vec<String> = balanced.split(',').filter(|s| !s.is_empty()).map(str::to_owned).collect();
+            let mut all: Vec<String> = balanced
+                .split(',')
+                .filter(|s| !s.is_empty())
+                .map(str::to_owned)
+                .collect();
             all.extend(external);
-            if all.is_empty() { "<pending>".to_owned() } else { all.join(",") }
+            if all.is_empty() {
+                "<pending>".to_owned()
+            } else {
+                all.join(",")
+            }
         }
         "ExternalName" => service["spec"]["externalName"].str().to_owned(),
         _ => "<unknown>".to_owned(),
@@ -51,7 +75,11 @@ fn external_ip(service: &Value, wide: bool) -> String {
 pub(crate) fn load_balancer(status: &Value, wide: bool) -> String {
     let mut found: Vec<&str> = Vec::new();
     for ingress in status["ingress"].items() {
-        let address = if ingress["ip"].is_empty() { ingress["hostname"].str() } else { ingress["ip"].str() };
+        let address = if ingress["ip"].is_empty() {
+            ingress["hostname"].str()
+        } else {
+            ingress["ip"].str()
+        };
         if !address.is_empty() && !found.contains(&address) {
             found.push(address);
         }
@@ -88,42 +116,93 @@ fn endpoints(object: &Value) -> String {
 
 /// `10.42.1.3:80`, `[::1]:80`
 pub(crate) fn host_port(host: &str, port: &str) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
 }
 
 pub(super) static ENDPOINT_SLICE: Printer = Printer {
-    columns: &[column("Name"), column("AddressType"), column("Ports"), column("Endpoints"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("AddressType"),
+        column("Ports"),
+        column("Endpoints"),
+        column("Age"),
+    ],
     row: |o, c| {
-        let unset = |text: String| if text.is_empty() { "<unset>".to_owned() } else { text };
+        let unset = |text: String| {
+            if text.is_empty() {
+                "<unset>".to_owned()
+            } else {
+                text
+            }
+        };
         let port = |p: &Value| match p["port"].as_i64() {
             Some(port) => port.to_string(),
             None => or(&p["name"], "*"),
         };
         let ports: Vec<String> = o["ports"].items().iter().map(port).collect();
-        let addresses = o["endpoints"].items().iter().flat_map(|e| e["addresses"].items());
+        let addresses = o["endpoints"]
+            .items()
+            .iter()
+            .flat_map(|e| e["addresses"].items());
         let addresses: Vec<String> = addresses.map(|a| a.str().to_owned()).collect();
-        vec![o.name().to_owned(), o["addressType"].str().to_owned(), unset(some_of(&ports, 3)), unset(some_of(&addresses, 3)), age(o, c)]
+        vec![
+            o.name().to_owned(),
+            o["addressType"].str().to_owned(),
+            unset(some_of(&ports, 3)),
+            unset(some_of(&addresses, 3)),
+            age(o, c),
+        ]
     },
 };
 
 pub(super) static INGRESS: Printer = Printer {
-    columns: &[column("Name"), column("Class"), column("Hosts"), column("Address"), column("Ports"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("Class"),
+        column("Hosts"),
+        column("Address"),
+        column("Ports"),
+        column("Age"),
+    ],
     row: |o, c| {
         let rules = o["spec"]["rules"].items();
-        let hosts: Vec<String> = rules.iter().map(|r| r["host"].str()).filter(|h| !h.is_empty()).map(str::to_owned).collect();
+        let hosts: Vec<String> = rules
+            .iter()
+            .map(|r| r["host"].str())
+            .filter(|h| !h.is_empty())
+            .map(str::to_owned)
+            .collect();
         vec![
             o.name().to_owned(),
             or(&o["spec"]["ingressClassName"], "<none>"),
-            if hosts.is_empty() { "*".to_owned() } else { some_of(&hosts, 3) },
+            if hosts.is_empty() {
+                "*".to_owned()
+            } else {
+                some_of(&hosts, 3)
+            },
             load_balancer(&o["status"]["loadBalancer"], c.wide),
-            if o["spec"]["tls"].items().is_empty() { "80" } else { "80, 443" }.to_owned(),
+            if o["spec"]["tls"].items().is_empty() {
+                "80"
+            } else {
+                "80, 443"
+            }
+            .to_owned(),
             age(o, c),
         ]
     },
 };
 
 pub(super) static INGRESS_CLASS: Printer = Printer {
-    columns: &[column("Name"), column("Controller"), column("Parameters"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("Controller"),
+        column("Parameters"),
+        column("Age"),
+    ],
     row: |o, c| {
         let default = o.annotation("ingressclass.kubernetes.io/is-default-class") == Some("true");
         let parameters = &o["spec"]["parameters"];
@@ -132,14 +211,29 @@ pub(super) static INGRESS_CLASS: Printer = Printer {
             (kind, "") => format!("{kind}/{}", parameters["name"].str()),
             (kind, group) => format!("{kind}.{group}/{}", parameters["name"].str()),
         };
-        let name = if default { format!("{} (default)", o.name()) } else { o.name().to_owned() };
-        vec![name, o["spec"]["controller"].str().to_owned(), shown, age(o, c)]
+        let name = if default {
+            format!("{} (default)", o.name())
+        } else {
+            o.name().to_owned()
+        };
+        vec![
+            name,
+            o["spec"]["controller"].str().to_owned(),
+            shown,
+            age(o, c),
+        ]
     },
 };
 
 pub(super) static NETWORK_POLICY: Printer = Printer {
     columns: &[column("Name"), column("Pod-Selector"), column("Age")],
-    row: |o, c| vec![o.name().to_owned(), selector(&o["spec"]["podSelector"]), age(o, c)],
+    row: |o, c| {
+        vec![
+            o.name().to_owned(),
+            selector(&o["spec"]["podSelector"]),
+            age(o, c),
+        ]
+    },
 };
 
 pub(super) static SERVICE_CIDR: Printer = Printer {
@@ -158,7 +252,11 @@ pub(super) static IP_ADDRESS: Printer = Printer {
             "" => parent["resource"].str().to_owned(),
             group => format!("{}.{group}", parent["resource"].str()),
         };
-        let parts = [resource.as_str(), parent["namespace"].str(), parent["name"].str()];
+        let parts = [
+            resource.as_str(),
+            parent["namespace"].str(),
+            parent["name"].str(),
+        ];
         let shown: Vec<&str> = parts.into_iter().filter(|p| !p.is_empty()).collect();
         vec![o.name().to_owned(), shown.join("/"), age(o, c)]
     },

@@ -23,11 +23,18 @@ pub(super) static POD: Printer = Printer {
 fn row(pod: &Value, context: &Context) -> Vec<String> {
     let summary = Summary::of(pod);
     let restarts = match summary.last_restart {
-        Some(at) if summary.restarts != 0 => format!("{} ({} ago)", summary.restarts, human_duration(context.now - at)),
+        Some(at) if summary.restarts != 0 => format!(
+            "{} ({} ago)",
+            summary.restarts,
+            human_duration(context.now - at)
+        ),
         _ => summary.restarts.to_string(),
     };
     let gates = pod["spec"]["readinessGates"].items();
-    let passed = gates.iter().filter(|g| super::condition(pod, g["conditionType"].str())).count();
+    let passed = gates
+        .iter()
+        .filter(|g| super::condition(pod, g["conditionType"].str()))
+        .count();
     vec![
         pod.name().to_owned(),
         format!("{}/{}", summary.ready, summary.containers),
@@ -37,7 +44,11 @@ fn row(pod: &Value, context: &Context) -> Vec<String> {
         or(&pod["status"]["podIPs"][0]["ip"], "<none>"),
         or(&pod["spec"]["nodeName"], "<none>"),
         or(&pod["status"]["nominatedNodeName"], "<none>"),
-        if gates.is_empty() { "<none>".to_owned() } else { format!("{passed}/{}", gates.len()) },
+        if gates.is_empty() {
+            "<none>".to_owned()
+        } else {
+            format!("{passed}/{}", gates.len())
+        },
     ]
 }
 
@@ -57,7 +68,11 @@ impl Summary {
             let mut init = spec["initContainers"].items().iter();
             init.any(|c| c["name"].str() == name && c["restartPolicy"].str() == "Always")
         };
-        let sidecars = spec["initContainers"].items().iter().filter(|c| c["restartPolicy"].str() == "Always").count();
+        let sidecars = spec["initContainers"]
+            .items()
+            .iter()
+            .filter(|c| c["restartPolicy"].str() == "Always")
+            .count();
         let mut summary = Summary {
             ready: 0,
             containers: spec["containers"].items().len() + sidecars,
@@ -65,7 +80,8 @@ impl Summary {
             restarts: 0,
             last_restart: None,
         };
-        let gated = |c: &Value| c["type"].str() == "PodScheduled" && c["reason"].str() == "SchedulingGated";
+        let gated =
+            |c: &Value| c["type"].str() == "PodScheduled" && c["reason"].str() == "SchedulingGated";
         if status["conditions"].items().iter().any(gated) {
             summary.reason = "SchedulingGated".to_owned();
         }
@@ -91,7 +107,9 @@ impl Summary {
                 format!("Init:{}", end(terminated))
             } else {
                 match state["waiting"]["reason"].str() {
-                    "" | "PodInitializing" => format!("Init:{at}/{}", spec["initContainers"].items().len()),
+                    "" | "PodInitializing" => {
+                        format!("Init:{at}/{}", spec["initContainers"].items().len())
+                    }
                     reason => format!("Init:{reason}"),
                 }
             };
@@ -127,7 +145,12 @@ impl Summary {
             }
         }
         if self.reason == "Completed" && running {
-            self.reason = if super::condition(pod, "Ready") { "Running" } else { "NotReady" }.to_owned();
+            self.reason = if super::condition(pod, "Ready") {
+                "Running"
+            } else {
+                "NotReady"
+            }
+            .to_owned();
         }
     }
 
@@ -161,7 +184,13 @@ mod tests {
         let text = format!(
             r#"{{"metadata":{{"name":"p"}},"spec":{{"containers":[{{"name":"a"}},{{"name":"b"}}],"initContainers":[{{"name":"i"}}]}},"status":{status}}}"#
         );
-        let row = row(&Value::from_json(&text).unwrap(), &Context { now: 1_000_000, wide: false });
+        let row = row(
+            &Value::from_json(&text).unwrap(),
+            &Context {
+                now: 1_000_000,
+                wide: false,
+            },
+        );
         assert_eq!((row[1].as_str(), row[2].as_str(), row[3].as_str()), want);
     }
 
@@ -172,9 +201,18 @@ mod tests {
             r#"{"phase":"Running","containerStatuses":[{"name":"a","ready":true,"state":{"running":{}}},{"name":"b","ready":false,"restartCount":2,"state":{"waiting":{"reason":"CrashLoopBackOff"}},"lastState":{"terminated":{"finishedAt":"1970-01-12T13:46:30Z"}}}]}"#,
             ("1/2", "CrashLoopBackOff", "2 (10s ago)"),
         );
-        status(r#"{"phase":"Pending","initContainerStatuses":[{"name":"i","state":{"running":{}}}]}"#, ("0/2", "Init:0/1", "0"));
-        status(r#"{"phase":"Failed","initContainerStatuses":[{"name":"i","state":{"terminated":{"exitCode":1,"reason":"Error"}}}]}"#, ("0/2", "Init:Error", "0"));
-        status(r#"{"phase":"Failed","reason":"Evicted"}"#, ("0/2", "Evicted", "0"));
+        status(
+            r#"{"phase":"Pending","initContainerStatuses":[{"name":"i","state":{"running":{}}}]}"#,
+            ("0/2", "Init:0/1", "0"),
+        );
+        status(
+            r#"{"phase":"Failed","initContainerStatuses":[{"name":"i","state":{"terminated":{"exitCode":1,"reason":"Error"}}}]}"#,
+            ("0/2", "Init:Error", "0"),
+        );
+        status(
+            r#"{"phase":"Failed","reason":"Evicted"}"#,
+            ("0/2", "Evicted", "0"),
+        );
         status(
             r#"{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"a","ready":true,"state":{"running":{}}},{"name":"b","state":{"terminated":{"reason":"Completed"}}}]}"#,
             ("1/2", "Running", "0"),

@@ -7,13 +7,26 @@ use super::{Printer, age, column, or, scalar, wide};
 /// `RWO,ROX` (`helper.GetAccessModesAsString`)
 pub(crate) fn access_modes(modes: &Value) -> String {
     let has = |mode: &str| modes.items().iter().any(|m| m.str() == mode);
-    let all = [("ReadWriteOnce", "RWO"), ("ReadOnlyMany", "ROX"), ("ReadWriteMany", "RWX"), ("ReadWriteOncePod", "RWOP")];
-    let shown: Vec<&str> = all.iter().filter(|(mode, _)| has(mode)).map(|(_, short)| *short).collect();
+    let all = [
+        ("ReadWriteOnce", "RWO"),
+        ("ReadOnlyMany", "ROX"),
+        ("ReadWriteMany", "RWX"),
+        ("ReadWriteOncePod", "RWOP"),
+    ];
+    let shown: Vec<&str> = all
+        .iter()
+        .filter(|(mode, _)| has(mode))
+        .map(|(_, short)| *short)
+        .collect();
     shown.join(",")
 }
 
 fn phase(object: &Value) -> String {
-    if object.is_deleting() { "Terminating".to_owned() } else { object["status"]["phase"].str().to_owned() }
+    if object.is_deleting() {
+        "Terminating".to_owned()
+    } else {
+        object["status"]["phase"].str().to_owned()
+    }
 }
 
 /// The storage class, which an old annotation can name too.
@@ -75,7 +88,11 @@ pub(super) static VOLUME: Printer = Printer {
             access_modes(&o["spec"]["accessModes"]),
             o["spec"]["persistentVolumeReclaimPolicy"].str().to_owned(),
             phase(o),
-            if claim.is_null() { String::new() } else { format!("{}/{}", claim["namespace"].str(), claim["name"].str()) },
+            if claim.is_null() {
+                String::new()
+            } else {
+                format!("{}/{}", claim["namespace"].str(), claim["name"].str())
+            },
             class(o),
             or(&o["spec"]["volumeAttributesClassName"], "<unset>"),
             o["status"]["reason"].str().to_owned(),
@@ -95,9 +112,16 @@ pub(super) static STORAGE_CLASS: Printer = Printer {
         column("Age"),
     ],
     row: |o, c| {
-        let default = ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
+        let default = [
+            "storageclass.kubernetes.io/is-default-class",
+            "storageclass.beta.kubernetes.io/is-default-class",
+        ];
         let default = default.iter().any(|key| o.annotation(key) == Some("true"));
-        let name = if default { format!("{} (default)", o.name()) } else { o.name().to_owned() };
+        let name = if default {
+            format!("{} (default)", o.name())
+        } else {
+            o.name().to_owned()
+        };
         vec![
             name,
             o["provisioner"].str().to_owned(),
@@ -111,11 +135,24 @@ pub(super) static STORAGE_CLASS: Printer = Printer {
 
 pub(super) static ATTRIBUTES_CLASS: Printer = Printer {
     columns: &[column("Name"), column("DriverName"), column("Age")],
-    row: |o, c| vec![o.name().to_owned(), o["driverName"].str().to_owned(), age(o, c)],
+    row: |o, c| {
+        vec![
+            o.name().to_owned(),
+            o["driverName"].str().to_owned(),
+            age(o, c),
+        ]
+    },
 };
 
 pub(super) static ATTACHMENT: Printer = Printer {
-    columns: &[column("Name"), column("Attacher"), column("PV"), column("Node"), column("Attached"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("Attacher"),
+        column("PV"),
+        column("Node"),
+        column("Attached"),
+        column("Age"),
+    ],
     row: |o, c| {
         vec![
             o.name().to_owned(),
@@ -130,7 +167,13 @@ pub(super) static ATTACHMENT: Printer = Printer {
 
 pub(super) static CSI_NODE: Printer = Printer {
     columns: &[column("Name"), column("Drivers"), column("Age")],
-    row: |o, c| vec![o.name().to_owned(), o["spec"]["drivers"].items().len().to_string(), age(o, c)],
+    row: |o, c| {
+        vec![
+            o.name().to_owned(),
+            o["spec"]["drivers"].items().len().to_string(),
+            age(o, c),
+        ]
+    },
 };
 
 pub(super) static CSI_DRIVER: Printer = Printer {
@@ -146,17 +189,34 @@ pub(super) static CSI_DRIVER: Printer = Printer {
     ],
     row: |o, c| {
         let spec = &o["spec"];
-        let flag = |field: &str, default: bool| spec[field].as_bool().unwrap_or(default).to_string();
-        let audiences: Vec<&str> = spec["tokenRequests"].items().iter().map(|t| t["audience"].str()).collect();
-        let modes: Vec<&str> = spec["volumeLifecycleModes"].items().iter().map(Value::str).collect();
+        let flag =
+            |field: &str, default: bool| spec[field].as_bool().unwrap_or(default).to_string();
+        let audiences: Vec<&str> = spec["tokenRequests"]
+            .items()
+            .iter()
+            .map(|t| t["audience"].str())
+            .collect();
+        let modes: Vec<&str> = spec["volumeLifecycleModes"]
+            .items()
+            .iter()
+            .map(Value::str)
+            .collect();
         vec![
             o.name().to_owned(),
             flag("attachRequired", true),
             flag("podInfoOnMount", false),
             flag("storageCapacity", false),
-            if audiences.is_empty() { "<unset>".to_owned() } else { audiences.join(",") },
+            if audiences.is_empty() {
+                "<unset>".to_owned()
+            } else {
+                audiences.join(",")
+            },
             flag("requiresRepublish", false),
-            if modes.is_empty() { "Persistent".to_owned() } else { modes.join(",") },
+            if modes.is_empty() {
+                "Persistent".to_owned()
+            } else {
+                modes.join(",")
+            },
             age(o, c),
         ]
     },

@@ -3,7 +3,9 @@
 use kubarium_objects::duration::human_duration;
 use kubarium_objects::{ObjectMeta, Value, time};
 
-use super::{Printer, age, column, condition, containers, labels, number, or, scalar, selector, since, wide};
+use super::{
+    Printer, age, column, condition, containers, labels, number, or, scalar, selector, since, wide,
+};
 
 pub(super) static DEPLOYMENT: Printer = Printer {
     columns: &[
@@ -21,7 +23,11 @@ pub(super) static DEPLOYMENT: Printer = Printer {
         let (names, images) = containers(&o["spec"]["template"]["spec"]);
         vec![
             o.name().to_owned(),
-            format!("{}/{}", number(&status["readyReplicas"]), number(&o["spec"]["replicas"])),
+            format!(
+                "{}/{}",
+                number(&status["readyReplicas"]),
+                number(&o["spec"]["replicas"])
+            ),
             number(&status["updatedReplicas"]).to_string(),
             number(&status["availableReplicas"]).to_string(),
             age(o, c),
@@ -97,16 +103,31 @@ pub(super) static DAEMON_SET: Printer = Printer {
 };
 
 pub(super) static STATEFUL_SET: Printer = Printer {
-    columns: &[column("Name"), column("Ready"), column("Age"), wide("Containers"), wide("Images")],
+    columns: &[
+        column("Name"),
+        column("Ready"),
+        column("Age"),
+        wide("Containers"),
+        wide("Images"),
+    ],
     row: |o, c| {
         let (names, images) = containers(&o["spec"]["template"]["spec"]);
-        let ready = format!("{}/{}", number(&o["status"]["readyReplicas"]), number(&o["spec"]["replicas"]));
+        let ready = format!(
+            "{}/{}",
+            number(&o["status"]["readyReplicas"]),
+            number(&o["spec"]["replicas"])
+        );
         vec![o.name().to_owned(), ready, age(o, c), names, images]
     },
 };
 
 pub(super) static CONTROLLER_REVISION: Printer = Printer {
-    columns: &[column("Name"), column("Controller"), column("Revision"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("Controller"),
+        column("Revision"),
+        column("Age"),
+    ],
     row: |o, c| {
         let controller = o.controller_ref().map(|owner| {
             let kind = owner.kind().to_lowercase();
@@ -115,15 +136,30 @@ pub(super) static CONTROLLER_REVISION: Printer = Printer {
                 None => format!("{kind}/{}", owner.name()),
             }
         });
-        vec![o.name().to_owned(), controller.unwrap_or_else(|| "<none>".to_owned()), number(&o["revision"]).to_string(), age(o, c)]
+        vec![
+            o.name().to_owned(),
+            controller.unwrap_or_else(|| "<none>".to_owned()),
+            number(&o["revision"]).to_string(),
+            age(o, c),
+        ]
     },
 };
 
 pub(super) static POD_TEMPLATE: Printer = Printer {
-    columns: &[column("Name"), column("Containers"), column("Images"), column("Pod Labels")],
+    columns: &[
+        column("Name"),
+        column("Containers"),
+        column("Images"),
+        column("Pod Labels"),
+    ],
     row: |o, _| {
         let (names, images) = containers(&o["template"]["spec"]);
-        vec![o.name().to_owned(), names, images, labels(&o["template"]["metadata"]["labels"])]
+        vec![
+            o.name().to_owned(),
+            names,
+            images,
+            labels(&o["template"]["metadata"]["labels"]),
+        ]
     },
 };
 
@@ -216,7 +252,11 @@ pub(super) static CRON_JOB: Printer = Printer {
             or(&o["spec"]["timeZone"], "<none>"),
             suspend.to_owned(),
             o["status"]["active"].items().len().to_string(),
-            if last.is_null() { "<none>".to_owned() } else { since(last, c.now) },
+            if last.is_null() {
+                "<none>".to_owned()
+            } else {
+                since(last, c.now)
+            },
             age(o, c),
             names,
             images,
@@ -241,7 +281,9 @@ pub(super) static AUTOSCALER: Printer = Printer {
             o.name().to_owned(),
             format!("{}/{}", target["kind"].str(), target["name"].str()),
             metrics(o),
-            o["spec"]["minReplicas"].as_i64().map_or("<unset>".to_owned(), |n| n.to_string()),
+            o["spec"]["minReplicas"]
+                .as_i64()
+                .map_or("<unset>".to_owned(), |n| n.to_string()),
             number(&o["spec"]["maxReplicas"]).to_string(),
             number(&o["status"]["currentReplicas"]).to_string(),
             age(o, c),
@@ -255,9 +297,17 @@ fn metrics(hpa: &Value) -> String {
     if specs.is_empty() {
         return "<none>".to_owned();
     }
-    let shown: Vec<String> = specs.iter().enumerate().map(|(at, spec)| metric(spec, &hpa["status"]["currentMetrics"][at])).collect();
+    let shown: Vec<String> = specs
+        .iter()
+        .enumerate()
+        .map(|(at, spec)| metric(spec, &hpa["status"]["currentMetrics"][at]))
+        .collect();
     let text = shown[..shown.len().min(2)].join(", ");
-    if shown.len() > 2 { format!("{text} + {} more...", shown.len() - 2) } else { text }
+    if shown.len() > 2 {
+        format!("{text} + {} more...", shown.len() - 2)
+    } else {
+        text
+    }
 }
 
 fn metric(spec: &Value, status: &Value) -> String {
@@ -274,22 +324,56 @@ fn metric(spec: &Value, status: &Value) -> String {
         "resource" | "containerResource" => format!("{}: ", spec[source]["name"].str()),
         _ => String::new(),
     };
-    let unknown = |v: &Value| if v.is_null() { "<unknown>".to_owned() } else { scalar(v) };
+    let unknown = |v: &Value| {
+        if v.is_null() {
+            "<unknown>".to_owned()
+        } else {
+            scalar(v)
+        }
+    };
     let percent = |v: &Value, none: &str| v.as_i64().map_or(none.to_owned(), |n| format!("{n}%"));
     if !target["averageValue"].is_null() {
-        let average = if matches!(source, "object" | "external") { " (avg)" } else { "" };
-        return format!("{name}{}/{}{average}", unknown(&current["averageValue"]), scalar(&target["averageValue"]));
+        let average = if matches!(source, "object" | "external") {
+            " (avg)"
+        } else {
+            ""
+        };
+        return format!(
+            "{name}{}/{}{average}",
+            unknown(&current["averageValue"]),
+            scalar(&target["averageValue"])
+        );
     }
     if matches!(source, "object" | "external" | "pods") {
-        return format!("{name}{}/{}", unknown(&current["value"]), scalar(&target["value"]));
+        return format!(
+            "{name}{}/{}",
+            unknown(&current["value"]),
+            scalar(&target["value"])
+        );
     }
-    format!("{name}{}/{}", percent(&current["averageUtilization"], "<unknown>"), percent(&target["averageUtilization"], "<auto>"))
+    format!(
+        "{name}{}/{}",
+        percent(&current["averageUtilization"], "<unknown>"),
+        percent(&target["averageUtilization"], "<auto>")
+    )
 }
 
 pub(super) static DISRUPTION_BUDGET: Printer = Printer {
-    columns: &[column("Name"), column("Min Available"), column("Max Unavailable"), column("Allowed Disruptions"), column("Age")],
+    columns: &[
+        column("Name"),
+        column("Min Available"),
+        column("Max Unavailable"),
+        column("Allowed Disruptions"),
+        column("Age"),
+    ],
     row: |o, c| {
-        let limit = |v: &Value| if v.is_null() { "N/A".to_owned() } else { scalar(v) };
+        let limit = |v: &Value| {
+            if v.is_null() {
+                "N/A".to_owned()
+            } else {
+                scalar(v)
+            }
+        };
         vec![
             o.name().to_owned(),
             limit(&o["spec"]["minAvailable"]),
@@ -299,4 +383,3 @@ pub(super) static DISRUPTION_BUDGET: Printer = Printer {
         ]
     },
 };
-

@@ -9,27 +9,53 @@ use crate::kubectl::flags::{Flag, Kind, flag, list, text};
 
 const RULES: &[Flag] = &[
     list("resource", "Resource that the rule applies to"),
-    flag("resource-name", Kind::Texts, "", "Resource in the white list that the rule applies to, repeat this flag for multiple items"),
-    list("verb", "Verb that applies to the resources contained in the rule"),
+    flag(
+        "resource-name",
+        Kind::Texts,
+        "",
+        "Resource in the white list that the rule applies to, repeat this flag for multiple items",
+    ),
+    list(
+        "verb",
+        "Verb that applies to the resources contained in the rule",
+    ),
 ];
 
 pub(crate) const ROLE: Command = Command::new("role", "NAME --verb=verb --resource=resource.group/subresource [--resource-name=resourcename] [options]", "Create a role with single rule", |k| role(k, false))
     .flags(&[PRINT, DRY_RUN, SAVE_CONFIG, VALIDATE, RULES])
     .changing();
 
-pub(crate) const CLUSTER_ROLE: Command = Command::new("clusterrole", "NAME --verb=verb --resource=resource.group [--resource-name=resourcename] [options]", "Create a cluster role", |k| role(k, true))
-    .flags(&[
-        PRINT,
-        DRY_RUN,
-        SAVE_CONFIG,
-        VALIDATE,
-        RULES,
-        &[list("aggregation-rule", "An aggregation label selector for combining ClusterRoles."), list("non-resource-url", "A partial url that user should have access to.")],
-    ])
-    .changing();
+pub(crate) const CLUSTER_ROLE: Command = Command::new(
+    "clusterrole",
+    "NAME --verb=verb --resource=resource.group [--resource-name=resourcename] [options]",
+    "Create a cluster role",
+    |k| role(k, true),
+)
+.flags(&[
+    PRINT,
+    DRY_RUN,
+    SAVE_CONFIG,
+    VALIDATE,
+    RULES,
+    &[
+        list(
+            "aggregation-rule",
+            "An aggregation label selector for combining ClusterRoles.",
+        ),
+        list(
+            "non-resource-url",
+            "A partial url that user should have access to.",
+        ),
+    ],
+])
+.changing();
 
 fn rbac(kind: &str, name: &str) -> Value {
-    object([("apiVersion", "rbac.authorization.k8s.io/v1".into()), ("kind", kind.into()), ("metadata", object([("name", name.into())]))])
+    object([
+        ("apiVersion", "rbac.authorization.k8s.io/v1".into()),
+        ("kind", kind.into()),
+        ("metadata", object([("name", name.into())])),
+    ])
 }
 
 fn role(k: &mut Kubectl, cluster: bool) -> Result {
@@ -53,7 +79,10 @@ fn role(k: &mut Kubectl, cluster: bool) -> Result {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             labels[key] = value.into();
         }
-        made["aggregationRule"] = object([("clusterRoleSelectors", array([object([("matchLabels", labels)])]))]);
+        made["aggregationRule"] = object([(
+            "clusterRoleSelectors",
+            array([object([("matchLabels", labels)])]),
+        )]);
         made["rules"] = Value::new_array();
         return k.generate(made, "", "created");
     }
@@ -63,31 +92,49 @@ fn role(k: &mut Kubectl, cluster: bool) -> Result {
     let resources = k.flags.list("resource").to_vec();
     let names = k.flags.list("resource-name").to_vec();
     if resources.is_empty() && urls.is_empty() {
-        return plain(if cluster { "one of resource or nonResourceURL must be specified" } else { "at least one resource must be specified" });
+        return plain(if cluster {
+            "one of resource or nonResourceURL must be specified"
+        } else {
+            "at least one resource must be specified"
+        });
     }
     if names.len() > 1 && resources.len() > 1 {
         return plain("resource name(s) can not be applied to multiple resources");
     }
     let mut rules = resource_rules(k, &resources, &verbs, &names)?;
     if !urls.is_empty() {
-        rules.push(object([("nonResourceURLs", array(urls)), ("verbs", array(verbs))]));
+        rules.push(object([
+            ("nonResourceURLs", array(urls)),
+            ("verbs", array(verbs)),
+        ]));
     }
     made["rules"] = array(rules);
     k.generate(made, "", "created")
 }
 
 /// A rule for each API group.
-fn resource_rules(k: &Kubectl, resources: &[String], verbs: &[String], names: &[String]) -> Result<Vec<Value>> {
+fn resource_rules(
+    k: &Kubectl,
+    resources: &[String],
+    verbs: &[String],
+    names: &[String],
+) -> Result<Vec<Value>> {
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     for given in resources {
-        let (word, part) = given.split_once('/').map_or((given.as_str(), ""), |(w, p)| (w, p));
+        let (word, part) = given
+            .split_once('/')
+            .map_or((given.as_str(), ""), |(w, p)| (w, p));
         let (group, plural) = if word == "*" {
             ("*".to_owned(), "*".to_owned())
         } else {
             let resource = k.mapping(word).map_err(|e| Error::Verbatim(e.text()))?;
             (resource.group.to_string(), resource.plural.to_string())
         };
-        let shown = if part.is_empty() { plural } else { format!("{plural}/{part}") };
+        let shown = if part.is_empty() {
+            plural
+        } else {
+            format!("{plural}/{part}")
+        };
         match groups.iter_mut().find(|(g, _)| *g == group) {
             Some((_, list)) => {
                 if !list.contains(&shown) {
@@ -99,7 +146,11 @@ fn resource_rules(k: &Kubectl, resources: &[String], verbs: &[String], names: &[
     }
     groups.sort();
     let rule = |(group, list): (String, Vec<String>)| {
-        let mut rule = object([("apiGroups", array([group])), ("resources", array(list)), ("verbs", array(verbs.to_vec()))]);
+        let mut rule = object([
+            ("apiGroups", array([group])),
+            ("resources", array(list)),
+            ("verbs", array(verbs.to_vec())),
+        ]);
         if !names.is_empty() {
             rule["resourceNames"] = array(names.to_vec());
         }
@@ -111,7 +162,12 @@ fn resource_rules(k: &Kubectl, resources: &[String], verbs: &[String], names: &[
 const SUBJECTS: &[Flag] = &[
     text("clusterrole", "ClusterRole this binding should reference"),
     flag("group", Kind::Texts, "", "Groups to bind to the role."),
-    flag("serviceaccount", Kind::Texts, "", "Service accounts to bind to the role, in the format <namespace>:<name>."),
+    flag(
+        "serviceaccount",
+        Kind::Texts,
+        "",
+        "Service accounts to bind to the role, in the format <namespace>:<name>.",
+    ),
     flag("user", Kind::Texts, "", "Usernames to bind to the role."),
 ];
 
@@ -127,7 +183,10 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 
 fn binding(k: &mut Kubectl, cluster: bool) -> Result {
     let name = k.name_argument()?;
-    let (role, cluster_role) = (k.flags.str("role").to_owned(), k.flags.str("clusterrole").to_owned());
+    let (role, cluster_role) = (
+        k.flags.str("role").to_owned(),
+        k.flags.str("clusterrole").to_owned(),
+    );
     if cluster && cluster_role.is_empty() {
         return plain("required flag(s) \"clusterrole\" not set");
     }
@@ -137,32 +196,74 @@ fn binding(k: &mut Kubectl, cluster: bool) -> Result {
     let mut subjects = Vec::new();
     for (flag, kind) in [("user", "User"), ("group", "Group")] {
         for subject in k.flags.list(flag) {
-            subjects.push(object([("apiGroup", GROUP.into()), ("kind", kind.into()), ("name", subject.as_str().into())]));
+            subjects.push(object([
+                ("apiGroup", GROUP.into()),
+                ("kind", kind.into()),
+                ("name", subject.as_str().into()),
+            ]));
         }
     }
     for account in k.flags.list("serviceaccount") {
-        let Some((namespace, name)) = account.split_once(':').filter(|(ns, n)| !ns.is_empty() && !n.is_empty()) else {
+        let Some((namespace, name)) = account
+            .split_once(':')
+            .filter(|(ns, n)| !ns.is_empty() && !n.is_empty())
+        else {
             return plain("serviceaccount must be <namespace>:<name>");
         };
-        subjects.push(object([("kind", "ServiceAccount".into()), ("name", name.into()), ("namespace", namespace.into())]));
+        subjects.push(object([
+            ("kind", "ServiceAccount".into()),
+            ("name", name.into()),
+            ("namespace", namespace.into()),
+        ]));
     }
-    let mut made = rbac(if cluster { "ClusterRoleBinding" } else { "RoleBinding" }, &name);
-    let (kind, target) = if role.is_empty() { ("ClusterRole", cluster_role) } else { ("Role", role) };
-    made["roleRef"] = object([("apiGroup", GROUP.into()), ("kind", kind.into()), ("name", target.into())]);
+    let mut made = rbac(
+        if cluster {
+            "ClusterRoleBinding"
+        } else {
+            "RoleBinding"
+        },
+        &name,
+    );
+    let (kind, target) = if role.is_empty() {
+        ("ClusterRole", cluster_role)
+    } else {
+        ("Role", role)
+    };
+    made["roleRef"] = object([
+        ("apiGroup", GROUP.into()),
+        ("kind", kind.into()),
+        ("name", target.into()),
+    ]);
     if !subjects.is_empty() {
         made["subjects"] = array(subjects);
     }
-    k.generate(made, if cluster { "failed to create clusterrolebinding: " } else { "failed to create rolebinding: " }, "created")
+    k.generate(
+        made,
+        if cluster {
+            "failed to create clusterrolebinding: "
+        } else {
+            "failed to create rolebinding: "
+        },
+        "created",
+    )
 }
 
-pub(crate) const SERVICE_ACCOUNT: Command = Command::new("serviceaccount", "NAME [--dry-run=server|client|none] [options]", "Create a service account with the specified name", service_account)
-    .flags(&[PRINT, DRY_RUN, SAVE_CONFIG, VALIDATE])
-    .aliases(&["sa"])
-    .changing();
+pub(crate) const SERVICE_ACCOUNT: Command = Command::new(
+    "serviceaccount",
+    "NAME [--dry-run=server|client|none] [options]",
+    "Create a service account with the specified name",
+    service_account,
+)
+.flags(&[PRINT, DRY_RUN, SAVE_CONFIG, VALIDATE])
+.aliases(&["sa"])
+.changing();
 
 fn service_account(k: &mut Kubectl) -> Result {
     let name = k.name_argument()?;
-    let made = object([("apiVersion", "v1".into()), ("kind", "ServiceAccount".into()), ("metadata", object([("name", name.as_str().into())]))]);
+    let made = object([
+        ("apiVersion", "v1".into()),
+        ("kind", "ServiceAccount".into()),
+        ("metadata", object([("name", name.as_str().into())])),
+    ]);
     k.generate(made, "failed to create serviceaccount: ", "created")
 }
-

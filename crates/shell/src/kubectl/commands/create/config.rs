@@ -9,9 +9,20 @@ use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
 
 const SOURCES: &[Flag] = &[
     switch("append-hash", "Append a hash of the object to its name.").not_yet(),
-    list("from-env-file", "Specify the path to a file to read lines of key=val pairs to create the object."),
-    list("from-file", "Key file can be specified using its file path, in which case file basename will be used as key."),
-    flag("from-literal", Kind::Texts, "", "Specify a key and literal value to insert (i.e. mykey=somevalue)"),
+    list(
+        "from-env-file",
+        "Specify the path to a file to read lines of key=val pairs to create the object.",
+    ),
+    list(
+        "from-file",
+        "Key file can be specified using its file path, in which case file basename will be used as key.",
+    ),
+    flag(
+        "from-literal",
+        Kind::Texts,
+        "",
+        "Specify a key and literal value to insert (i.e. mykey=somevalue)",
+    ),
 ];
 
 pub(crate) const CONFIG_MAP: Command = Command::new(
@@ -33,10 +44,18 @@ fn sources(k: &mut Kubectl) -> Result<Vec<(String, Vec<u8>)>> {
     let mut found: Vec<(String, Vec<u8>)> = Vec::new();
     for literal in k.flags.list("from-literal").to_vec() {
         let Some((key, value)) = literal.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            return plain(format!("invalid literal source {literal}, expected key=value"));
+            return plain(format!(
+                "invalid literal source {literal}, expected key=value"
+            ));
         };
-        let unquoted = value.strip_prefix(['"', '\'']).filter(|v| value.len() > 1 && v.ends_with(&value[..1])).map(|v| &v[..v.len() - 1]);
-        found.push((key.to_owned(), unquoted.unwrap_or(value).as_bytes().to_vec()));
+        let unquoted = value
+            .strip_prefix(['"', '\''])
+            .filter(|v| value.len() > 1 && v.ends_with(&value[..1]))
+            .map(|v| &v[..v.len() - 1]);
+        found.push((
+            key.to_owned(),
+            unquoted.unwrap_or(value).as_bytes().to_vec(),
+        ));
     }
     for source in k.flags.list("from-file").to_vec() {
         from_file(k, &source, &mut found)?;
@@ -65,7 +84,12 @@ fn read(k: &Kubectl, file: &str) -> Result<Vec<u8>> {
 
 fn from_file(k: &Kubectl, source: &str, found: &mut Vec<(String, Vec<u8>)>) -> Result {
     let (key, file) = match source.split_once('=') {
-        Some(("", _)) => return plain(format!("key name for file path {} missing", source.trim_start_matches('='))),
+        Some(("", _)) => {
+            return plain(format!(
+                "key name for file path {} missing",
+                source.trim_start_matches('=')
+            ));
+        }
         Some((key, "")) => return plain(format!("file path for key name {key} missing")),
         Some((key, file)) => (Some(key), file),
         None => (None, source),
@@ -77,7 +101,10 @@ fn from_file(k: &Kubectl, source: &str, found: &mut Vec<(String, Vec<u8>)>) -> R
             return plain("cannot give a key name for a directory path");
         }
         for below in k.session.files_below(&path, false) {
-            found.push((base(&below), k.session.read_file(&below).unwrap_or_default()));
+            found.push((
+                base(&below),
+                k.session.read_file(&below).unwrap_or_default(),
+            ));
         }
         return Ok(());
     }
@@ -91,10 +118,17 @@ fn from_file(k: &Kubectl, source: &str, found: &mut Vec<(String, Vec<u8>)>) -> R
 fn check_key(key: &str, seen: &Value, name: &str) -> Result {
     let complaints = names::config_map_key(key);
     if !complaints.is_empty() {
-        return plain(format!("{} is not a valid key name: {}", go::quote(key), complaints.join(",")));
+        return plain(format!(
+            "{} is not a valid key name: {}",
+            go::quote(key),
+            complaints.join(",")
+        ));
     }
     if seen.get(key).is_some() {
-        return plain(format!("cannot add key {}, another key by that name already exists in Data for {name}", go::quote(key)));
+        return plain(format!(
+            "cannot add key {}, another key by that name already exists in Data for {name}",
+            go::quote(key)
+        ));
     }
     Ok(())
 }
@@ -109,7 +143,11 @@ fn config_map(k: &mut Kubectl) -> Result {
             Err(e) => binary[key.as_str()] = base64::encode(e.as_bytes()).into(),
         }
     }
-    let mut made = object([("apiVersion", "v1".into()), ("kind", "ConfigMap".into()), ("metadata", metadata(&name))]);
+    let mut made = object([
+        ("apiVersion", "v1".into()),
+        ("kind", "ConfigMap".into()),
+        ("metadata", metadata(&name)),
+    ]);
     for (field, value) in [("data", data), ("binaryData", binary)] {
         if !value.is_empty() {
             made[field] = value;
@@ -120,45 +158,94 @@ fn config_map(k: &mut Kubectl) -> Result {
 
 pub(crate) const SECRET: Command = Command {
     run: None,
-    ..Command::new("secret", "(docker-registry | generic | tls) [options]", "Create a secret using a specified subcommand", |_| Ok(()))
+    ..Command::new(
+        "secret",
+        "(docker-registry | generic | tls) [options]",
+        "Create a secret using a specified subcommand",
+        |_| Ok(()),
+    )
 }
 .commands(&[
-    Command::new("docker-registry", "NAME --docker-username=user --docker-password=password --docker-email=email [options]", "Create a secret for use with a Docker registry", docker_secret)
-        .flags(&[
-            PRINT,
-            DRY_RUN,
-            SAVE_CONFIG,
-            VALIDATE,
-            &[
-                switch("append-hash", "Append a hash of the secret to its name.").not_yet(),
-                text("docker-email", "Email for Docker registry"),
-                text("docker-password", "Password for Docker registry authentication"),
-                flag("docker-server", Kind::Text, "https://index.docker.io/v1/", "Server location for Docker registry"),
-                text("docker-username", "Username for Docker registry authentication"),
-                list("from-file", "Key files can be specified using their file path").not_yet(),
-            ],
-        ])
-        .changing(),
-    Command::new("generic", "NAME [--type=string] [--from-file=[key=]source] [--from-literal=key1=value1] [options]", "Create a secret from a local file, directory, or literal value", generic_secret)
-        .flags(&[PRINT, DRY_RUN, SAVE_CONFIG, VALIDATE, SOURCES, &[text("type", "The type of secret to create")]])
-        .changing(),
-    Command::new("tls", "NAME --cert=path/to/cert/file --key=path/to/key/file [options]", "Create a TLS secret", tls_secret)
-        .flags(&[
-            PRINT,
-            DRY_RUN,
-            SAVE_CONFIG,
-            VALIDATE,
-            &[
-                switch("append-hash", "Append a hash of the secret to its name.").not_yet(),
-                text("cert", "Path to PEM encoded public key certificate."),
-                text("key", "Path to private key associated with given certificate."),
-            ],
-        ])
-        .changing(),
+    Command::new(
+        "docker-registry",
+        "NAME --docker-username=user --docker-password=password --docker-email=email [options]",
+        "Create a secret for use with a Docker registry",
+        docker_secret,
+    )
+    .flags(&[
+        PRINT,
+        DRY_RUN,
+        SAVE_CONFIG,
+        VALIDATE,
+        &[
+            switch("append-hash", "Append a hash of the secret to its name.").not_yet(),
+            text("docker-email", "Email for Docker registry"),
+            text(
+                "docker-password",
+                "Password for Docker registry authentication",
+            ),
+            flag(
+                "docker-server",
+                Kind::Text,
+                "https://index.docker.io/v1/",
+                "Server location for Docker registry",
+            ),
+            text(
+                "docker-username",
+                "Username for Docker registry authentication",
+            ),
+            list(
+                "from-file",
+                "Key files can be specified using their file path",
+            )
+            .not_yet(),
+        ],
+    ])
+    .changing(),
+    Command::new(
+        "generic",
+        "NAME [--type=string] [--from-file=[key=]source] [--from-literal=key1=value1] [options]",
+        "Create a secret from a local file, directory, or literal value",
+        generic_secret,
+    )
+    .flags(&[
+        PRINT,
+        DRY_RUN,
+        SAVE_CONFIG,
+        VALIDATE,
+        SOURCES,
+        &[text("type", "The type of secret to create")],
+    ])
+    .changing(),
+    Command::new(
+        "tls",
+        "NAME --cert=path/to/cert/file --key=path/to/key/file [options]",
+        "Create a TLS secret",
+        tls_secret,
+    )
+    .flags(&[
+        PRINT,
+        DRY_RUN,
+        SAVE_CONFIG,
+        VALIDATE,
+        &[
+            switch("append-hash", "Append a hash of the secret to its name.").not_yet(),
+            text("cert", "Path to PEM encoded public key certificate."),
+            text(
+                "key",
+                "Path to private key associated with given certificate.",
+            ),
+        ],
+    ])
+    .changing(),
 ]);
 
 fn secret(name: &str, data: Value, kind: &str) -> Value {
-    let mut made = object([("apiVersion", "v1".into()), ("kind", "Secret".into()), ("metadata", metadata(name))]);
+    let mut made = object([
+        ("apiVersion", "v1".into()),
+        ("kind", "Secret".into()),
+        ("metadata", metadata(name)),
+    ]);
     if !data.is_empty() {
         made["data"] = data;
     }
@@ -176,26 +263,45 @@ fn generic_secret(k: &mut Kubectl) -> Result {
         data[key.as_str()] = base64::encode(&bytes).into();
     }
     let kind = k.flags.str("type").to_owned();
-    k.generate(secret(&name, data, &kind), "failed to create secret ", "created")
+    k.generate(
+        secret(&name, data, &kind),
+        "failed to create secret ",
+        "created",
+    )
 }
 
 fn docker_secret(k: &mut Kubectl) -> Result {
     let name = k.name_argument()?;
     let value = |flag: &str| k.flags.str(flag).to_owned();
-    let (server, user, password, email) = (value("docker-server"), value("docker-username"), value("docker-password"), value("docker-email"));
+    let (server, user, password, email) = (
+        value("docker-server"),
+        value("docker-username"),
+        value("docker-password"),
+        value("docker-email"),
+    );
     if user.is_empty() || password.is_empty() {
-        return plain("either --from-file or the combination of --docker-username, --docker-password and --docker-server is required");
+        return plain(
+            "either --from-file or the combination of --docker-username, --docker-password and --docker-server is required",
+        );
     }
     let auth = base64::encode(format!("{user}:{password}").as_bytes());
     // The fields are in the order of the Go struct.
-    let mut entry = format!("{{\"username\":{},\"password\":{}", quoted(&user), quoted(&password));
+    let mut entry = format!(
+        "{{\"username\":{},\"password\":{}",
+        quoted(&user),
+        quoted(&password)
+    );
     if !email.is_empty() {
         entry.push_str(&format!(",\"email\":{}", quoted(&email)));
     }
     entry.push_str(&format!(",\"auth\":{}}}", quoted(&auth)));
     let text = format!("{{\"auths\":{{{}:{entry}}}}}", quoted(&server));
     let data = object([(".dockerconfigjson", base64::encode(text.as_bytes()).into())]);
-    k.generate(secret(&name, data, "kubernetes.io/dockerconfigjson"), "failed to create secret ", "created")
+    k.generate(
+        secret(&name, data, "kubernetes.io/dockerconfigjson"),
+        "failed to create secret ",
+        "created",
+    )
 }
 
 fn quoted(text: &str) -> String {
@@ -215,16 +321,29 @@ fn tls_secret(k: &mut Kubectl) -> Result {
         let path = k.session.absolute(&k.cwd, &file);
         match k.session.read_file(&path) {
             Some(bytes) => data[key] = base64::encode(&bytes).into(),
-            None => return plain(format!("Cannot read file {file}, open {file}: no such file or directory")),
+            None => {
+                return plain(format!(
+                    "Cannot read file {file}, open {file}: no such file or directory"
+                ));
+            }
         }
     }
-    k.generate(secret(&name, data, "kubernetes.io/tls"), "failed to create secret ", "created")
+    k.generate(
+        secret(&name, data, "kubernetes.io/tls"),
+        "failed to create secret ",
+        "created",
+    )
 }
 
-pub(crate) const NAMESPACE: Command = Command::new("namespace", "NAME [--dry-run=server|client|none] [options]", "Create a namespace with the specified name", namespace)
-    .flags(&[PRINT, DRY_RUN, SAVE_CONFIG, VALIDATE])
-    .aliases(&["ns"])
-    .changing();
+pub(crate) const NAMESPACE: Command = Command::new(
+    "namespace",
+    "NAME [--dry-run=server|client|none] [options]",
+    "Create a namespace with the specified name",
+    namespace,
+)
+.flags(&[PRINT, DRY_RUN, SAVE_CONFIG, VALIDATE])
+.aliases(&["ns"])
+.changing();
 
 fn namespace(k: &mut Kubectl) -> Result {
     let name = k.name_argument()?;
@@ -252,16 +371,32 @@ pub(crate) const QUOTA: Command = Command::new("quota", "NAME [--hard=key1=value
 fn quota(k: &mut Kubectl) -> Result {
     let name = k.name_argument()?;
     let mut spec = Value::new_object();
-    for pair in k.flags.str("hard").to_owned().split(',').filter(|p| !p.is_empty()) {
+    for pair in k
+        .flags
+        .str("hard")
+        .to_owned()
+        .split(',')
+        .filter(|p| !p.is_empty())
+    {
         let Some((key, value)) = pair.split_once('=').filter(|(_, v)| !v.contains('=')) else {
-            return plain(format!("invalid argument syntax {pair}, expected <resource>=<value>"));
+            return plain(format!(
+                "invalid argument syntax {pair}, expected <resource>=<value>"
+            ));
         };
         if value.parse::<kubarium_objects::Quantity>().is_err() {
-            return plain("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+            return plain(
+                "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+            );
         }
         spec["hard"][key] = value.into();
     }
-    let scopes: Vec<String> = k.flags.str("scopes").split(',').filter(|s| !s.is_empty()).map(str::to_owned).collect();
+    let scopes: Vec<String> = k
+        .flags
+        .str("scopes")
+        .split(',')
+        .filter(|s| !s.is_empty())
+        .map(str::to_owned)
+        .collect();
     if !scopes.is_empty() {
         spec["scopes"] = array(scopes);
     }

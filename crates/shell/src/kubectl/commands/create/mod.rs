@@ -20,28 +20,41 @@ const FLAGS: &[Flag] = &[
     switch("windows-line-endings", "Only relevant if --edit=true."),
 ];
 
-pub(crate) const COMMAND: Command = Command::new("create", "-f FILENAME [options]", "Create a resource from a file or from stdin", run)
-    .flags(&[FILES, PRINT, DRY_RUN, SAVE_CONFIG, VALIDATE, SELECTOR, FLAGS])
-    .commands(&[
-        access::CLUSTER_ROLE,
-        access::CLUSTER_ROLE_BINDING,
-        config::CONFIG_MAP,
-        workload::CRON_JOB,
-        workload::DEPLOYMENT,
-        service::INGRESS,
-        workload::JOB,
-        config::NAMESPACE,
-        workload::DISRUPTION_BUDGET,
-        config::PRIORITY_CLASS,
-        config::QUOTA,
-        access::ROLE,
-        access::ROLE_BINDING,
-        config::SECRET,
-        service::SERVICE,
-        access::SERVICE_ACCOUNT,
-        Command::not_yet("token", "Request a service account token", ""),
-    ])
-    .changing();
+pub(crate) const COMMAND: Command = Command::new(
+    "create",
+    "-f FILENAME [options]",
+    "Create a resource from a file or from stdin",
+    run,
+)
+.flags(&[
+    FILES,
+    PRINT,
+    DRY_RUN,
+    SAVE_CONFIG,
+    VALIDATE,
+    SELECTOR,
+    FLAGS,
+])
+.commands(&[
+    access::CLUSTER_ROLE,
+    access::CLUSTER_ROLE_BINDING,
+    config::CONFIG_MAP,
+    workload::CRON_JOB,
+    workload::DEPLOYMENT,
+    service::INGRESS,
+    workload::JOB,
+    config::NAMESPACE,
+    workload::DISRUPTION_BUDGET,
+    config::PRIORITY_CLASS,
+    config::QUOTA,
+    access::ROLE,
+    access::ROLE_BINDING,
+    config::SECRET,
+    service::SERVICE,
+    access::SERVICE_ACCOUNT,
+    Command::not_yet("token", "Request a service account token", ""),
+])
+.changing();
 
 fn run(k: &mut Kubectl) -> Result {
     if k.flags.list("filename").is_empty() {
@@ -59,8 +72,13 @@ fn run(k: &mut Kubectl) -> Result {
         return plain("no objects passed to create");
     }
     let selector = k.flags.str("selector").to_owned();
-    let selector = kubarium_objects::Selector::parse(&selector).map_err(|e| Error::Plain(e.to_string()))?;
-    for mut info in manifests.infos.into_iter().filter(|i| selector.matches(i.object.labels())) {
+    let selector =
+        kubarium_objects::Selector::parse(&selector).map_err(|e| Error::Plain(e.to_string()))?;
+    for mut info in manifests
+        .infos
+        .into_iter()
+        .filter(|i| selector.matches(i.object.labels()))
+    {
         let mut object = k.lenient(&info.resource.clone(), info.object.clone())?;
         if k.flags.bool("save-config") {
             object = apply::with_annotation(&object);
@@ -68,7 +86,12 @@ fn run(k: &mut Kubectl) -> Result {
         if dry_run == DryRun::Client {
             info.object = object;
         } else {
-            match k.create(&info.resource.clone(), &info.namespace.clone(), object, None) {
+            match k.create(
+                &info.resource.clone(),
+                &info.namespace.clone(),
+                object,
+                None,
+            ) {
                 Ok(created) => info.object = created,
                 Err(error) => {
                     errors.push(error.when("creating", &info.source));
@@ -94,7 +117,12 @@ impl Kubectl<'_> {
     /// The words behind `--`.
     fn command_words(&self) -> Vec<Value> {
         let from = self.flags.dash.unwrap_or(self.flags.args.len());
-        self.flags.args.iter().skip(from).map(|w| w.as_str().into()).collect()
+        self.flags
+            .args
+            .iter()
+            .skip(from)
+            .map(|w| w.as_str().into())
+            .collect()
     }
 
     /// Creates a generated object and says so. `failing` stands before the server's refusal; where
@@ -102,10 +130,21 @@ impl Kubectl<'_> {
     pub(crate) fn generate(&mut self, mut object: Value, failing: &str, operation: &str) -> Result {
         let format = self.format()?;
         let dry_run = self.dry_run()?;
-        let Some(resource) = self.cluster().resource_by_kind(object["apiVersion"].str(), object["kind"].str()) else {
-            return plain(format!("no matches for kind {:?} in version {:?}", object["kind"].str(), object["apiVersion"].str()));
+        let Some(resource) = self
+            .cluster()
+            .resource_by_kind(object["apiVersion"].str(), object["kind"].str())
+        else {
+            return plain(format!(
+                "no matches for kind {:?} in version {:?}",
+                object["kind"].str(),
+                object["apiVersion"].str()
+            ));
         };
-        let namespace = if resource.namespaced { self.namespace() } else { "".into() };
+        let namespace = if resource.namespaced {
+            self.namespace()
+        } else {
+            "".into()
+        };
         if resource.namespaced && self.namespace_is_given() {
             object.set(&["metadata", "namespace"], &namespace);
         }
@@ -121,7 +160,13 @@ impl Kubectl<'_> {
                 Err(error) => return plain(format!("{failing}{}", error.text())),
             };
         }
-        let info = Info { resource, namespace, name, object, source: String::new() };
+        let info = Info {
+            resource,
+            namespace,
+            name,
+            object,
+            source: String::new(),
+        };
         self.report(&format, &info, operation)
     }
 }

@@ -7,7 +7,10 @@ use crate::kubectl::command::{Command, DRY_RUN, PRINT, SAVE_CONFIG, VALIDATE};
 use crate::kubectl::error::{Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, text};
 
-const TCP: &[Flag] = &[list("tcp", "Port pairs can be specified as '<port>:<targetPort>'.")];
+const TCP: &[Flag] = &[list(
+    "tcp",
+    "Port pairs can be specified as '<port>:<targetPort>'.",
+)];
 
 pub(crate) const SERVICE: Command = Command {
     run: None,
@@ -38,16 +41,30 @@ fn port(pair: &str) -> Result<Value> {
     let (port, target) = pair.split_once(':').unwrap_or((pair, ""));
     let number: i64 = match port.parse() {
         Ok(number) => number,
-        Err(_) => return plain(format!("invalid port format: strconv.ParseInt: parsing {}: invalid syntax", kubarium_objects::go::quote(port))),
+        Err(_) => {
+            return plain(format!(
+                "invalid port format: strconv.ParseInt: parsing {}: invalid syntax",
+                kubarium_objects::go::quote(port)
+            ));
+        }
     };
     if !(1..=65535).contains(&number) {
-        return plain(format!("invalid port: {number} must be between 1 and 65535, inclusive"));
+        return plain(format!(
+            "invalid port: {number} must be between 1 and 65535, inclusive"
+        ));
     }
     Ok(object([
         ("name", pair.replace(':', "-").into()),
         ("port", number.into()),
         ("protocol", "TCP".into()),
-        ("targetPort", if target.is_empty() { number.into() } else { target_port(target) }),
+        (
+            "targetPort",
+            if target.is_empty() {
+                number.into()
+            } else {
+                target_port(target)
+            },
+        ),
     ]))
 }
 
@@ -66,7 +83,9 @@ fn service(k: &mut Kubectl, kind: &str) -> Result {
     let mut spec = object([("selector", labels.clone()), ("type", kind.into())]);
     let node_port = k.flags.int("node-port");
     if node_port != 0 {
-        ports.iter_mut().for_each(|p| p["nodePort"] = node_port.into());
+        ports
+            .iter_mut()
+            .for_each(|p| p["nodePort"] = node_port.into());
     }
     if !ports.is_empty() {
         spec["ports"] = array(ports);
@@ -80,28 +99,53 @@ fn service(k: &mut Kubectl, kind: &str) -> Result {
     let made = object([
         ("apiVersion", "v1".into()),
         ("kind", "Service".into()),
-        ("metadata", object([("labels", labels), ("name", name.as_str().into())])),
+        (
+            "metadata",
+            object([("labels", labels), ("name", name.as_str().into())]),
+        ),
         ("spec", spec),
         ("status", object([("loadBalancer", Value::new_object())])),
     ]);
-    k.generate(made, &format!("failed to create {kind} service: "), "created")
+    k.generate(
+        made,
+        &format!("failed to create {kind} service: "),
+        "created",
+    )
 }
 
-pub(crate) const INGRESS: Command = Command::new("ingress", "NAME --rule=host/path=service:port[,tls[=secret]] [options]", "Create an ingress with the specified name", ingress)
-    .flags(&[
-        PRINT,
-        DRY_RUN,
-        SAVE_CONFIG,
-        VALIDATE,
-        &[
-            flag("annotation", Kind::Texts, "", "Annotation to insert in the ingress object, in the format annotation=value"),
-            text("class", "Ingress Class to be used"),
-            text("default-backend", "Default service for backend, in format of svcname:port"),
-            flag("rule", Kind::Texts, "", "Rule in format host/path=service:port[,tls=secretname]."),
-        ],
-    ])
-    .aliases(&["ing"])
-    .changing();
+pub(crate) const INGRESS: Command = Command::new(
+    "ingress",
+    "NAME --rule=host/path=service:port[,tls[=secret]] [options]",
+    "Create an ingress with the specified name",
+    ingress,
+)
+.flags(&[
+    PRINT,
+    DRY_RUN,
+    SAVE_CONFIG,
+    VALIDATE,
+    &[
+        flag(
+            "annotation",
+            Kind::Texts,
+            "",
+            "Annotation to insert in the ingress object, in the format annotation=value",
+        ),
+        text("class", "Ingress Class to be used"),
+        text(
+            "default-backend",
+            "Default service for backend, in format of svcname:port",
+        ),
+        flag(
+            "rule",
+            Kind::Texts,
+            "",
+            "Rule in format host/path=service:port[,tls=secretname].",
+        ),
+    ],
+])
+.aliases(&["ing"])
+.changing();
 
 fn backend(text: &str) -> Value {
     let (service, port) = text.split_once(':').unwrap_or((text, ""));
@@ -109,7 +153,10 @@ fn backend(text: &str) -> Value {
         Ok(number) => object([("number", number.into())]),
         Err(_) => object([("name", port.into())]),
     };
-    object([("service", object([("name", service.into()), ("port", port)]))])
+    object([(
+        "service",
+        object([("name", service.into()), ("port", port)]),
+    )])
 }
 
 fn ingress(k: &mut Kubectl) -> Result {
@@ -131,7 +178,9 @@ fn ingress(k: &mut Kubectl) -> Result {
     let mut metadata = object([("name", name.as_str().into())]);
     for annotation in k.flags.list("annotation").to_vec() {
         let Some((key, value)) = annotation.split_once('=') else {
-            return plain(format!("annotation {annotation} is invalid and should be in format key=[value]"));
+            return plain(format!(
+                "annotation {annotation} is invalid and should be in format key=[value]"
+            ));
         };
         metadata["annotations"][key] = value.into();
     }
@@ -170,14 +219,25 @@ struct Rule {
 
 impl Rule {
     fn parse(text: &str) -> Result<Rule> {
-        let bad = || plain(format!("rule {text} is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]"));
+        let bad = || {
+            plain(format!(
+                "rule {text} is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]"
+            ))
+        };
         let (main, tls) = match text.split_once(',') {
             Some((main, tls)) => (main, Some(tls)),
             None => (text, None),
         };
-        let Some((address, service)) = main.split_once('=') else { return bad() };
-        let Some((host, path)) = address.split_once('/') else { return bad() };
-        if service.split_once(':').is_none_or(|(name, port)| name.is_empty() || port.is_empty()) {
+        let Some((address, service)) = main.split_once('=') else {
+            return bad();
+        };
+        let Some((host, path)) = address.split_once('/') else {
+            return bad();
+        };
+        if service
+            .split_once(':')
+            .is_none_or(|(name, port)| name.is_empty() || port.is_empty())
+        {
             return bad();
         }
         let tls = match tls {
@@ -190,8 +250,18 @@ impl Rule {
         };
         let path = format!("/{path}");
         let prefix = path.ends_with('*');
-        let path = if prefix { path.trim_end_matches('*').to_owned() } else { path };
-        Ok(Rule { host: host.to_owned(), path, prefix, backend: service.to_owned(), tls })
+        let path = if prefix {
+            path.trim_end_matches('*').to_owned()
+        } else {
+            path
+        };
+        Ok(Rule {
+            host: host.to_owned(),
+            path,
+            prefix,
+            backend: service.to_owned(),
+            tls,
+        })
     }
 }
 
@@ -201,7 +271,10 @@ fn rules_of(rules: &[Rule]) -> Value {
         let path = object([
             ("backend", backend(&rule.backend)),
             ("path", rule.path.as_str().into()),
-            ("pathType", if rule.prefix { "Prefix" } else { "Exact" }.into()),
+            (
+                "pathType",
+                if rule.prefix { "Prefix" } else { "Exact" }.into(),
+            ),
         ]);
         match hosts.iter_mut().find(|(host, _)| *host == rule.host) {
             Some((_, paths)) => paths.push(path),

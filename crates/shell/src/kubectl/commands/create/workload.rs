@@ -7,20 +7,36 @@ use crate::kubectl::command::{Command, DRY_RUN, PRINT, SAVE_CONFIG, VALIDATE};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Kind, flag, list, text};
 
-pub(crate) const DEPLOYMENT: Command = Command::new("deployment", "NAME --image=image -- [COMMAND] [args...] [options]", "Create a deployment with the specified name", deployment)
-    .flags(&[
-        PRINT,
-        DRY_RUN,
-        SAVE_CONFIG,
-        VALIDATE,
-        &[
-            list("image", "Image names to run.").required(),
-            flag("port", Kind::Int, "-1", "The containerPort that this deployment exposes."),
-            flag("replicas", Kind::Int, "1", "Number of replicas to create. Default is 1.").short('r'),
-        ],
-    ])
-    .aliases(&["deploy"])
-    .changing();
+pub(crate) const DEPLOYMENT: Command = Command::new(
+    "deployment",
+    "NAME --image=image -- [COMMAND] [args...] [options]",
+    "Create a deployment with the specified name",
+    deployment,
+)
+.flags(&[
+    PRINT,
+    DRY_RUN,
+    SAVE_CONFIG,
+    VALIDATE,
+    &[
+        list("image", "Image names to run.").required(),
+        flag(
+            "port",
+            Kind::Int,
+            "-1",
+            "The containerPort that this deployment exposes.",
+        ),
+        flag(
+            "replicas",
+            Kind::Int,
+            "1",
+            "Number of replicas to create. Default is 1.",
+        )
+        .short('r'),
+    ],
+])
+.aliases(&["deploy"])
+.changing();
 
 /// The container name that an image gives: `docker.io/nginx:1.27` is `nginx`.
 pub(crate) fn container_name(image: &str) -> String {
@@ -38,7 +54,11 @@ fn deployment(k: &mut Kubectl) -> Result {
     }
     let port = k.flags.int("port");
     let containers = images.iter().map(|image| {
-        let mut container = object([("image", image.as_str().into()), ("name", container_name(image).into()), ("resources", Value::new_object())]);
+        let mut container = object([
+            ("image", image.as_str().into()),
+            ("name", container_name(image).into()),
+            ("resources", Value::new_object()),
+        ]);
         if !command.is_empty() {
             container["command"] = array(command.clone());
         }
@@ -48,11 +68,17 @@ fn deployment(k: &mut Kubectl) -> Result {
         container
     });
     let labels = object([("app", name.as_str().into())]);
-    let template = object([("metadata", object([("labels", labels.clone())])), ("spec", object([("containers", array(containers))]))]);
+    let template = object([
+        ("metadata", object([("labels", labels.clone())])),
+        ("spec", object([("containers", array(containers))])),
+    ]);
     let made = object([
         ("apiVersion", "apps/v1".into()),
         ("kind", "Deployment".into()),
-        ("metadata", object([("labels", labels.clone()), ("name", name.as_str().into())])),
+        (
+            "metadata",
+            object([("labels", labels.clone()), ("name", name.as_str().into())]),
+        ),
         (
             "spec",
             object([
@@ -67,29 +93,61 @@ fn deployment(k: &mut Kubectl) -> Result {
     k.generate(made, "failed to create deployment: ", "created")
 }
 
-pub(crate) const JOB: Command = Command::new("job", "NAME --image=image [--from=cronjob/name] -- [COMMAND] [args...] [options]", "Create a job with the specified name", job)
-    .flags(&[PRINT, DRY_RUN, SAVE_CONFIG, VALIDATE, &[text("from", "The name of the resource to create a Job from (only cronjob is supported)."), text("image", "Image name to run.")]])
-    .changing();
+pub(crate) const JOB: Command = Command::new(
+    "job",
+    "NAME --image=image [--from=cronjob/name] -- [COMMAND] [args...] [options]",
+    "Create a job with the specified name",
+    job,
+)
+.flags(&[
+    PRINT,
+    DRY_RUN,
+    SAVE_CONFIG,
+    VALIDATE,
+    &[
+        text(
+            "from",
+            "The name of the resource to create a Job from (only cronjob is supported).",
+        ),
+        text("image", "Image name to run."),
+    ],
+])
+.changing();
 
 fn pod_spec(name: &str, image: &str, command: Vec<Value>, restart: &str) -> Value {
-    let mut container = object([("image", image.into()), ("name", name.into()), ("resources", Value::new_object())]);
+    let mut container = object([
+        ("image", image.into()),
+        ("name", name.into()),
+        ("resources", Value::new_object()),
+    ]);
     if !command.is_empty() {
         container["command"] = array(command);
     }
-    object([("containers", array([container])), ("restartPolicy", restart.into())])
+    object([
+        ("containers", array([container])),
+        ("restartPolicy", restart.into()),
+    ])
 }
 
 fn job(k: &mut Kubectl) -> Result {
     let name = k.name_argument()?;
-    let (image, from) = (k.flags.str("image").to_owned(), k.flags.str("from").to_owned());
+    let (image, from) = (
+        k.flags.str("image").to_owned(),
+        k.flags.str("from").to_owned(),
+    );
     let command = k.command_words();
     match (image.is_empty(), from.is_empty()) {
-        (true, true) | (false, false) => return plain("either --image or --from must be specified"),
+        (true, true) | (false, false) => {
+            return plain("either --image or --from must be specified");
+        }
         (true, false) if !command.is_empty() => return plain("cannot specify --from and command"),
         _ => {}
     }
     if from.is_empty() {
-        let template = object([("metadata", Value::new_object()), ("spec", pod_spec(&name, &image, command, "Never"))]);
+        let template = object([
+            ("metadata", Value::new_object()),
+            ("spec", pod_spec(&name, &image, command, "Never")),
+        ]);
         let made = object([
             ("apiVersion", "batch/v1".into()),
             ("kind", "Job".into()),
@@ -131,20 +189,32 @@ fn job(k: &mut Kubectl) -> Result {
     k.generate(made, "failed to create job: ", "created")
 }
 
-pub(crate) const CRON_JOB: Command = Command::new("cronjob", "NAME --image=image --schedule='0/5 * * * ?' -- [COMMAND] [args...] [flags] [options]", "Create a cron job with the specified name", cron_job)
-    .flags(&[
-        PRINT,
-        DRY_RUN,
-        SAVE_CONFIG,
-        VALIDATE,
-        &[
-            text("image", "Image name to run.").required(),
-            text("restart", "job's restart policy. supported values: OnFailure, Never"),
-            text("schedule", "A schedule in the Cron format the job should be run with.").required(),
-        ],
-    ])
-    .aliases(&["cj"])
-    .changing();
+pub(crate) const CRON_JOB: Command = Command::new(
+    "cronjob",
+    "NAME --image=image --schedule='0/5 * * * ?' -- [COMMAND] [args...] [flags] [options]",
+    "Create a cron job with the specified name",
+    cron_job,
+)
+.flags(&[
+    PRINT,
+    DRY_RUN,
+    SAVE_CONFIG,
+    VALIDATE,
+    &[
+        text("image", "Image name to run.").required(),
+        text(
+            "restart",
+            "job's restart policy. supported values: OnFailure, Never",
+        ),
+        text(
+            "schedule",
+            "A schedule in the Cron format the job should be run with.",
+        )
+        .required(),
+    ],
+])
+.aliases(&["cj"])
+.changing();
 
 fn cron_job(k: &mut Kubectl) -> Result {
     let name = k.name_argument()?;
@@ -154,12 +224,21 @@ fn cron_job(k: &mut Kubectl) -> Result {
     };
     let spec = pod_spec(&name, k.flags.str("image"), k.command_words(), &restart);
     let template = object([("metadata", Value::new_object()), ("spec", spec)]);
-    let job = object([("metadata", object([("name", name.as_str().into())])), ("spec", object([("template", template)]))]);
+    let job = object([
+        ("metadata", object([("name", name.as_str().into())])),
+        ("spec", object([("template", template)])),
+    ]);
     let made = object([
         ("apiVersion", "batch/v1".into()),
         ("kind", "CronJob".into()),
         ("metadata", object([("name", name.as_str().into())])),
-        ("spec", object([("jobTemplate", job), ("schedule", k.flags.str("schedule").into())])),
+        (
+            "spec",
+            object([
+                ("jobTemplate", job),
+                ("schedule", k.flags.str("schedule").into()),
+            ]),
+        ),
         ("status", Value::new_object()),
     ]);
     k.generate(made, "failed to create cronjob: ", "created")
@@ -187,7 +266,10 @@ pub(crate) const DISRUPTION_BUDGET: Command = Command::new(
 
 fn disruption_budget(k: &mut Kubectl) -> Result {
     let name = k.name_argument()?;
-    let (min, max) = (k.flags.str("min-available").to_owned(), k.flags.str("max-unavailable").to_owned());
+    let (min, max) = (
+        k.flags.str("min-available").to_owned(),
+        k.flags.str("max-unavailable").to_owned(),
+    );
     let selector = k.flags.str("selector").to_owned();
     if selector.is_empty() {
         return plain("a selector must be specified");
@@ -201,10 +283,17 @@ fn disruption_budget(k: &mut Kubectl) -> Result {
     let mut spec = object([("selector", label_selector(&selector)?)]);
     for (field, value) in [("minAvailable", min), ("maxUnavailable", max)] {
         if !value.is_empty() {
-            spec[field] = value.parse::<i64>().map_or(Value::from(value.as_str()), Value::from);
+            spec[field] = value
+                .parse::<i64>()
+                .map_or(Value::from(value.as_str()), Value::from);
         }
     }
-    let zero = ["currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"];
+    let zero = [
+        "currentHealthy",
+        "desiredHealthy",
+        "disruptionsAllowed",
+        "expectedPods",
+    ];
     let mut status = Value::new_object();
     zero.iter().for_each(|field| status[*field] = 0.into());
     let made = object([
