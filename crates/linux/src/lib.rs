@@ -11,6 +11,7 @@
 
 pub mod conntrack;
 mod errno;
+mod explain;
 mod link;
 mod namespace;
 mod neighbour;

@@ -180,6 +180,15 @@ impl Rule {
         }
     }
 
+    /// Its comment.
+    #[must_use]
+    pub fn comment(&self) -> Option<&str> {
+        self.matches.iter().find_map(|m| match m {
+            Match::Comment(comment) => Some(&*comment.text),
+            _ => None,
+        })
+    }
+
     pub(crate) fn needs_tracking(&self) -> bool {
         matches!(
             self.target,
