@@ -139,11 +139,7 @@ impl<'a> Decoder<'a> {
                     self.go_path.push(&field.name);
                     self.go_struct = &s.name;
                     if let Some(decoded) = self.value(field.type_id, value)
-                        && !omitted(
-                            field,
-                            matches!(self.schema.get(field.type_id), Type::Map(..)),
-                            &decoded,
-                        )
+                        && !omitted(field, self.schema.get(field.type_id), &decoded)
                     {
                         out.insert(key.clone(), decoded);
                     }
@@ -153,7 +149,7 @@ impl<'a> Decoder<'a> {
             self.path.truncate(length);
         }
         self.go_struct = outer;
-        for field in s.fields.iter().filter(|f| f.by_value) {
+        for field in s.fields.iter().filter(|f| f.by_value || f.printed) {
             if !out.contains_key(&field.name) {
                 out.insert(field.name.clone(), zero(self.schema, field.type_id));
             }
@@ -300,35 +296,37 @@ impl<'a> Decoder<'a> {
 
 /// Whether Go's `omitempty` leaves the field out when it prints the object: what is read back then
 /// is an object without it.
-fn omitted(field: &Field, is_map: bool, value: &Value) -> bool {
-    let keeps_zero = field.pointer || field.required;
+fn omitted(field: &Field, of: &Type, value: &Value) -> bool {
+    let keeps_zero =
+        field.pointer || field.required || field.printed || matches!(of, Type::IntOrString);
     match value {
-        Value::Object(m) if m.is_empty() => is_map,
+        Value::Object(m) if m.is_empty() => matches!(of, Type::Map(..)),
         Value::Array(a) => a.is_empty(),
         scalar => scalar.is_empty() && !matches!(scalar, Value::Object(_)) && !keeps_zero,
     }
 }
 
-/// The value that Go's zero struct prints as: required numbers and strings are there.
+/// Go's zero value of a type as it is printed: of a struct, the fields that are always there.
 pub fn zero(schema: &Schema, type_id: TypeId) -> Value {
-    let Some(s) = schema.get_struct(type_id) else {
-        return Value::new_object();
+    let s = match schema.get(type_id) {
+        Type::Struct(s) => s,
+        Type::Int32 | Type::Int64 => return 0_i64.into(),
+        Type::String(_) => return "".into(),
+        Type::Bool => return false.into(),
+        _ => return Value::new_object(),
     };
-    let mut out = Map::default();
-    for field in &s.fields {
-        match schema.get(field.type_id) {
-            Type::Struct(_) if field.by_value => {
-                _ = out.insert(field.name.clone(), zero(schema, field.type_id))
-            }
-            Type::Int32 | Type::Int64 if field.required => {
-                _ = out.insert(field.name.clone(), 0_i64)
-            }
-            Type::String(_) if field.required => _ = out.insert(field.name.clone(), ""),
-            Type::Bool if field.required => _ = out.insert(field.name.clone(), false),
-            _ => {}
-        }
-    }
-    out.into()
+    let scalar = |id| {
+        matches!(
+            schema.get(id),
+            Type::Int32 | Type::Int64 | Type::String(_) | Type::Bool
+        )
+    };
+    let always = |f: &&Field| f.by_value || ((f.required || f.printed) && scalar(f.type_id));
+    let fields = s.fields.iter().filter(always);
+    fields
+        .map(|f| (f.name.clone(), zero(schema, f.type_id)))
+        .collect::<Map>()
+        .into()
 }
 
 fn kind(value: &Value) -> &'static str {

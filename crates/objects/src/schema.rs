@@ -6,7 +6,7 @@
 //!   `name type flags`. Types: `s` string (`s=v1.Protocol` a named one), `b` bool, `i` int32, `l`
 //!   int64, `f` float, `o` IntOrString, `q` Quantity, `t` Time, `u` MicroTime, `y` bytes, `r` any
 //!   JSON, `[T` list, `{T` map from strings, a number: that struct. Flags: `!` required, `z` a
-//!   pointer in Go, `a` a struct by value in Go, `p=` patch
+//!   pointer in Go, `a` a struct by value in Go, `n` a zero is printed, `p=` patch
 //!   strategy, `k=` patch merge key, `t=` list or map type, `m=` list map keys, `i=` the embedded Go
 //!   struct that has the field;
 //! - `@plural singular apiVersion Kind scope verbs [s=short names] [c=categories]`: a resource;
@@ -91,6 +91,8 @@ pub struct Field {
     pub pointer: bool,
     /// Whether a struct is held by value in Go: it is there, if empty, even when not given.
     pub by_value: bool,
+    /// Whether a scalar that is not required is printed even if it is zero.
+    pub printed: bool,
     /// How strategic merge patches treat it.
     pub patch_strategy: PatchStrategy,
     /// By which key a merged list's items are told apart; none for lists of scalars.

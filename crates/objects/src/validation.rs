@@ -56,6 +56,11 @@ pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
             false
         }
         ("", "PersistentVolume" | "PersistentVolumeClaim") => {
+            // A source of data under its old name is one under the new name as well.
+            let source = o["spec"]["dataSource"].clone();
+            if !source.is_null() && o["spec"]["dataSourceRef"].is_null() {
+                o["spec"]["dataSourceRef"] = source;
+            }
             o["status"] = object([("phase", "Pending".into())]);
             false
         }
@@ -95,6 +100,12 @@ pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
         ("scheduling.k8s.io", "PriorityClass") => true,
         _ => false,
     };
+    if (&*resource.group, &*resource.kind) == ("batch", "Job") {
+        batch::generate_selector(o);
+    }
+    if !resource.namespaced {
+        o.remove(&["metadata", "namespace"]);
+    }
     if counts_generations {
         o.set(&["metadata", "generation"], 1);
     } else {
@@ -165,5 +176,77 @@ fn kind(e: &mut common::Errors, resource: &Resource, o: &Value) {
         ) => registration::webhooks(e, o),
         ("apiextensions.k8s.io", "CustomResourceDefinition") => registration::custom_resource(e, o),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refuses(api_version: &str, kind: &str, old: &str, new: &str, want: &str) {
+        let resource = Schema::builtin().by_kind(api_version, kind).unwrap();
+        let read = |text: &str| {
+            let given = crate::yaml::parse(text).unwrap().remove(0).value;
+            let mut v = decode::decode(Schema::builtin(), resource.type_id, &given).unwrap();
+            crate::defaults::apply(resource, &mut v);
+            v
+        };
+        let (old, new) = (read(old), read(new));
+        assert_eq!(update(resource, &old, &old), [], "unchanged");
+        let found: Vec<String> = update(resource, &new, &old)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(found.join("\n"), want);
+    }
+
+    #[test]
+    fn what_is_immutable_stays() {
+        let meta = "metadata: {name: a, namespace: d}";
+        let workload = |label: &str| {
+            format!(
+                "{{{}, spec: {{selector: {{matchLabels: {{app: {label}}}}}, template: {{metadata: {{labels: {{app: {label}}}}}, spec: {{containers: [{{name: c, image: i}}]}}}}}}}}",
+                meta
+            )
+        };
+        let (web, api) = (workload("web"), workload("api"));
+        refuses(
+            "apps/v1",
+            "Deployment",
+            &web,
+            &api,
+            "spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"api\"}}: field is immutable",
+        );
+        let map = |immutable: bool, data: &str| {
+            format!("{{{meta}, immutable: {immutable}, data: {{a: {data}}}}}")
+        };
+        let frozen = "field is immutable when `immutable` is set";
+        refuses(
+            "v1",
+            "ConfigMap",
+            &map(true, "b"),
+            &map(true, "c"),
+            &format!("data: Forbidden: {frozen}"),
+        );
+        refuses(
+            "v1",
+            "ConfigMap",
+            &map(true, "b"),
+            &map(false, "b"),
+            &format!("immutable: Forbidden: {frozen}"),
+        );
+        let service = |ip: &str| {
+            format!(
+                "{{{meta}, spec: {{clusterIP: {ip}, clusterIPs: [{ip}], ports: [{{port: 80}}]}}}}"
+            )
+        };
+        refuses(
+            "v1",
+            "Service",
+            &service("10.43.0.7"),
+            &service("10.43.0.8"),
+            "spec.clusterIPs[0]: Invalid value: [\"10.43.0.8\"]: may not change once set",
+        );
     }
 }

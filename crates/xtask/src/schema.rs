@@ -292,6 +292,17 @@ const BY_VALUE: &[(&str, &str)] = &[
     ("MutatingWebhook", "clientConfig"),
 ];
 
+/// Scalars that Go prints even if they are zero, though OpenAPI does not call them required.
+const PRINTED: &[(&str, &str)] = &[
+    ("StatefulSetStatus", "availableReplicas"),
+    ("StatefulSetSpec", "serviceName"),
+    ("CustomResourceDefinitionVersion", "served storage"),
+    (
+        "PodDisruptionBudgetStatus",
+        "currentHealthy desiredHealthy disruptionsAllowed expectedPods",
+    ),
+];
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Reads the two documents in `source` and writes the schema to `target`.
@@ -378,6 +389,9 @@ impl<'a> Types<'a> {
             }
             if listed(POINTERS, short, field) {
                 out.push_str(" z");
+            }
+            if listed(PRINTED, short, field) {
+                out.push_str(" n");
             }
             let of_kind = !d["x-kubernetes-group-version-kind"].is_null()
                 && matches!(field.as_str(), "metadata" | "spec" | "status");

@@ -105,11 +105,17 @@ pub fn image_tag_is_latest(image: &str) -> bool {
     if image.contains('@') {
         return false;
     }
-    let name = image.rsplit('/').next().unwrap_or("");
-    match name.rsplit_once(':') {
-        Some((_, tag)) => tag == "latest",
-        None => true,
-    }
+    let (path, name) = image.rsplit_once('/').unwrap_or(("", image));
+    // What is no reference at all has no tag. Only a registry's host may have capitals.
+    let host = path.split('/').next().unwrap_or("");
+    let below = path.strip_prefix(host).unwrap_or("");
+    let (repository, tag) = name.split_once(':').unwrap_or((name, "latest"));
+    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(c);
+    let word = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let valid = !repository.is_empty()
+        && below.chars().chain(repository.chars()).all(lower)
+        && tag.chars().all(word);
+    valid && tag == "latest"
 }
 
 /// A list of amounts: each rounded up to thousandths and printed in canonical form.

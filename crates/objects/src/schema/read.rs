@@ -83,6 +83,7 @@ impl Reader {
             required: false,
             pointer: false,
             by_value: false,
+            printed: false,
             patch_strategy: PatchStrategy::default(),
             patch_merge_key: None,
             list_type: None,
@@ -92,6 +93,7 @@ impl Reader {
         for flag in flags {
             match flag.split_once('=') {
                 None if *flag == "z" => field.pointer = true,
+                None if *flag == "n" => field.printed = true,
                 None if *flag == "a" => field.by_value = true,
                 None => field.required = true,
                 Some(("p", v)) => {

@@ -26,27 +26,24 @@ pub(super) fn job(e: &mut Errors, o: &Value) {
     if selector.is_null() {
         if manual {
             e.required("spec.selector", "");
+            let labels = &spec["template"]["metadata"]["labels"];
+            e.invalid(
+                "spec.template.metadata.labels",
+                labels,
+                "`selector` does not match template `labels`",
+            );
         }
     } else {
         e.selector("spec.selector", selector);
         let labels = &spec["template"]["metadata"]["labels"];
-        let uid = o.uid();
-        if !manual {
-            let of =
-                |m: &Value, key: &str| m.get(key).is_some_and(|v| uid.is_empty() || v.str() == uid);
-            if !of(
-                &selector["matchLabels"],
-                "batch.kubernetes.io/controller-uid",
-            ) && !uid.is_empty()
-                || selector["matchLabels"].entries().len() > 1
-                || !selector["matchExpressions"].is_empty()
-            {
-                e.push(FieldError::invalid_shown(
-                    "spec.selector",
-                    workload::shown(selector),
-                    "`selector` not auto-generated",
-                ));
-            }
+        let generated =
+            selector["matchLabels"].entries().len() == 1 && selector["matchExpressions"].is_empty();
+        if !manual && !generated {
+            e.push(FieldError::invalid_shown(
+                "spec.selector",
+                workload::shown(selector),
+                "`selector` not auto-generated",
+            ));
         }
         if let Ok(s) = crate::selector::Selector::from_label_selector(selector)
             && !s.matches(labels)
@@ -59,6 +56,40 @@ pub(super) fn job(e: &mut Errors, o: &Value) {
         }
     }
     job_spec(e, "spec", spec);
+}
+
+/// What the API server's strategy for new Jobs does once the Job has a uid: its pods get labels of
+/// their own and the Job a selector for them.
+pub(super) fn generate_selector(o: &mut Value) {
+    let (name, uid) = (o.name().to_string(), o.uid().to_string());
+    if o["spec"]["manualSelector"].as_bool() == Some(true) || uid.is_empty() {
+        return;
+    }
+    let labels = [
+        ("controller-uid", &uid),
+        ("job-name", &name),
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("batch.kubernetes.io/job-name", &name),
+    ];
+    for (key, value) in labels {
+        o.set(
+            &["spec", "template", "metadata", "labels", key],
+            value.as_str(),
+        );
+    }
+    o.set(
+        &[
+            "spec",
+            "selector",
+            "matchLabels",
+            "batch.kubernetes.io/controller-uid",
+        ],
+        uid,
+    );
+    if o.labels().is_empty() {
+        let labels = o["spec"]["template"]["metadata"]["labels"].clone();
+        o.set(&["metadata", "labels"], labels);
+    }
 }
 
 fn job_spec(e: &mut Errors, path: &str, spec: &Value) {

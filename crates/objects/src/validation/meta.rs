@@ -9,7 +9,9 @@ use crate::value::Value;
 /// How names of a kind must look.
 fn name_check(resource: &Resource) -> fn(&str) -> Complaints {
     match (&*resource.group, &*resource.kind) {
-        ("", "Namespace" | "Service") => names::dns1123_label,
+        ("", "Namespace" | "Service") | ("apps", "StatefulSet") => names::dns1123_label,
+        // Nothing checks the name of a disruption budget.
+        ("policy", "PodDisruptionBudget") => |_| Vec::new(),
         ("rbac.authorization.k8s.io", _) => names::path_segment,
         _ => names::dns1123_subdomain,
     }
@@ -34,9 +36,7 @@ pub(super) fn object(e: &mut Errors, resource: &Resource, o: &Value) {
     } else if base.is_empty() {
         e.required("metadata.name", "name or generateName is required");
     }
-    if !resource.namespaced && !o.namespace().is_empty() {
-        e.forbidden("metadata.namespace", "not allowed on this type");
-    } else if resource.namespaced {
+    if resource.namespaced {
         e.names(
             "metadata.namespace",
             o.namespace(),

@@ -223,21 +223,62 @@ pub(super) fn custom_resource(e: &mut Errors, o: &Value) {
     for (p, version) in items(&spec["versions"], "spec.versions") {
         let name = version["name"].str();
         e.names(format!("{p}.name"), name, names::dns1035_label(name));
-        if version["schema"]["openAPIV3Schema"].is_null() {
-            e.required(
-                format!("{p}.schema.openAPIV3Schema"),
-                "schemas are required",
-            );
-        } else if version["schema"]["openAPIV3Schema"]["type"].str() != "object" {
-            // The server has moved the schema of all versions to the old place by then.
-            let kind = version["schema"]["openAPIV3Schema"]["type"].text();
-            if !kind.is_empty() {
+        for field in ["specReplicasPath", "statusReplicasPath"] {
+            let path = &version["subresources"]["scale"][field];
+            if !path.is_null() && !path.str().starts_with('.') {
                 e.invalid(
-                    "spec.validation.openAPIV3Schema.type",
-                    kind,
+                    format!("spec.subresources.scale.{field}"),
+                    path,
+                    "must be a simple json path starting with .",
+                );
+            }
+        }
+        if version["schema"]["openAPIV3Schema"].is_null() {
+            e.required(format!("{p}.schema.openAPIV3Schema"), "");
+        } else {
+            // The server has moved the schema of all versions to the old place by then.
+            let schema = &version["schema"]["openAPIV3Schema"];
+            let at = "spec.validation.openAPIV3Schema";
+            if !matches!(schema["type"].str(), "" | "object") {
+                e.invalid(
+                    format!("{at}.type"),
+                    &schema["type"],
                     "must be object at the root",
                 );
             }
+            structure(e, at, schema);
+        }
+    }
+}
+
+/// A schema must say the type of every value.
+fn structure(e: &mut Errors, path: &str, schema: &Value) {
+    let types = ["array", "boolean", "integer", "number", "object", "string"];
+    let kind = &schema["type"];
+    let any = |field: &str| schema[field].as_bool() == Some(true);
+    if kind.str().is_empty() {
+        if !any("x-kubernetes-int-or-string") && !any("x-kubernetes-preserve-unknown-fields") {
+            let whose = if path.ends_with("openAPIV3Schema") {
+                "at the root"
+            } else if path.ends_with("items") {
+                "for specified array items"
+            } else {
+                "for specified object fields"
+            };
+            e.required(format!("{path}.type"), format!("must not be empty {whose}"));
+        }
+    } else {
+        e.one_of(format!("{path}.type"), kind, &types);
+    }
+    if kind.str() == "array" && schema["items"].is_null() {
+        e.required(format!("{path}.items"), "must be specified");
+    }
+    for (name, inner) in schema["properties"].entries() {
+        structure(e, &format!("{path}.properties[{name}]"), inner);
+    }
+    for field in ["items", "additionalProperties"] {
+        if schema[field].as_object().is_some_and(|m| !m.is_empty()) {
+            structure(e, &format!("{path}.{field}"), &schema[field]);
         }
     }
 }

@@ -145,7 +145,7 @@ fn pod_term(e: &mut Errors, path: &str, term: &Value) {
             names::dns1123_label(namespace.str()),
         );
     }
-    label_keys(e, path, term);
+    label_keys(e, path, term, false);
     let key = term["topologyKey"].str();
     if key.is_empty() {
         e.required(format!("{path}.topologyKey"), "can not be empty");
@@ -159,7 +159,7 @@ fn pod_term(e: &mut Errors, path: &str, term: &Value) {
 }
 
 /// `matchLabelKeys`, which may not name what the selector names.
-fn label_keys(e: &mut Errors, path: &str, term: &Value) {
+fn label_keys(e: &mut Errors, path: &str, term: &Value, spread: bool) {
     let selector = &term["labelSelector"];
     for field in ["matchLabelKeys", "mismatchLabelKeys"] {
         let keys = &term[field];
@@ -169,7 +169,13 @@ fn label_keys(e: &mut Errors, path: &str, term: &Value) {
                 "must not be specified when labelSelector is not set",
             );
         }
-        for (p, key) in items(keys, &format!("{path}.{field}")) {
+        // Spread constraints leave the field out of the path.
+        let at = if spread {
+            path.to_string()
+        } else {
+            format!("{path}.{field}")
+        };
+        for (p, key) in items(keys, &at) {
             e.names(p.clone(), key.str(), names::qualified_name(key.str()));
             let named = selector["matchLabels"].get(key.str()).is_some()
                 || selector["matchExpressions"]
@@ -292,7 +298,7 @@ fn spread(e: &mut Errors, path: &str, list: &Value) {
         for field in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
             e.one_of(format!("{p}.{field}"), &c[field], &["Honor", "Ignore"]);
         }
-        label_keys(e, &p, c);
+        label_keys(e, &p, c, true);
         e.selector(&format!("{p}.labelSelector"), &c["labelSelector"]);
     }
 }

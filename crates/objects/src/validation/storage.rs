@@ -85,12 +85,7 @@ pub(super) fn persistent_volume(e: &mut Errors, o: &Value) {
             scheduling::node_selector(e, "spec.nodeAffinity.required", required);
         }
     }
-    let kinds: Vec<&str> = spec
-        .entries()
-        .iter()
-        .map(|(k, _)| &**k)
-        .filter(|k| !VOLUME_FIELDS.contains(k))
-        .collect();
+    let kinds = volume::kinds(spec, &VOLUME_FIELDS);
     for kind in kinds.iter().skip(1) {
         e.forbidden(
             format!("spec.{kind}"),

@@ -29,16 +29,12 @@ pub(super) fn kind(e: &mut Errors, resource: &Resource, new: &Value, old: &Value
             let r = &new["roleRef"];
             let part = |f: &str| crate::go::json(&r[f]);
             let shown = format!(
-                "{{\"apiGroup\":{},\"kind\":{},\"name\":{}}}",
+                "{{\"APIGroup\":{},\"Kind\":{},\"Name\":{}}}",
                 part("apiGroup"),
                 part("kind"),
                 part("name")
             );
-            e.push(FieldError::invalid_shown(
-                "roleRef",
-                shown,
-                "cannot change roleRef",
-            ));
+            e.push(FieldError::invalid_shown("roleRef", shown, IMMUTABLE));
         }
         ("scheduling.k8s.io", "PriorityClass") => {
             if new["value"] != old["value"] {
@@ -51,7 +47,7 @@ pub(super) fn kind(e: &mut Errors, resource: &Resource, new: &Value, old: &Value
                 &old["preemptionPolicy"],
             );
         }
-        ("node.k8s.io", "RuntimeClass") => field(e, "handler", &new["handler"], &old["handler"]),
+        ("node.k8s.io", "RuntimeClass") => unnamed(e, "handler", &new["handler"], &old["handler"]),
         ("networking.k8s.io", "IngressClass") => field(
             e,
             "spec.controller",
@@ -88,35 +84,20 @@ fn selector(e: &mut Errors, new: &Value, old: &Value) {
 }
 
 fn stateful_set(e: &mut Errors, new: &Value, old: &Value) {
-    let free = [
-        "replicas",
-        "template",
-        "updateStrategy",
-        "minReadySeconds",
-        "persistentVolumeClaimRetentionPolicy",
-        "ordinals",
-        "revisionHistoryLimit",
-    ];
-    let without = |v: &Value| {
-        let mut spec = v["spec"].clone();
-        for f in free {
-            spec.remove(&[f]);
-        }
-        for claim in spec["volumeClaimTemplates"]
-            .clone()
-            .items()
-            .iter()
-            .enumerate()
-        {
-            spec["volumeClaimTemplates"][claim.0].remove(&["status"]);
-        }
-        spec
-    };
-    let (n, o) = (without(new), without(old));
-    if n != o {
-        let detail = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
-        e.forbidden("spec", detail);
+    let (n, o) = (&new["spec"], &old["spec"]);
+    for f in ["serviceName", "podManagementPolicy"] {
+        field(e, &format!("spec.{f}"), &n[f], &o[f]);
     }
+    selector(e, new, old);
+    // A claim's status is not part of what was asked for.
+    let claims = |spec: &Value| {
+        let mut list = spec["volumeClaimTemplates"].clone();
+        for i in 0..list.items().len() {
+            list[i].remove(&["status"]);
+        }
+        list
+    };
+    field(e, "spec.volumeClaimTemplates", &claims(n), &claims(o));
 }
 
 fn job(e: &mut Errors, new: &Value, old: &Value) {
@@ -319,19 +300,19 @@ fn claim(e: &mut Errors, new: &Value, old: &Value) {
 }
 
 fn storage_class(e: &mut Errors, new: &Value, old: &Value) {
-    if new["parameters"] != old["parameters"] {
-        e.forbidden("parameters", "updates to parameters are forbidden.");
-    }
-    if new["provisioner"] != old["provisioner"] {
-        e.forbidden("provisioner", "updates to provisioner are forbidden.");
-    }
-    if new["reclaimPolicy"] != old["reclaimPolicy"] {
-        e.forbidden("reclaimPolicy", "updates to reclaimPolicy are forbidden.");
-    }
-    field(
-        e,
+    for f in [
+        "provisioner",
+        "parameters",
+        "reclaimPolicy",
         "volumeBindingMode",
-        &new["volumeBindingMode"],
-        &old["volumeBindingMode"],
-    );
+    ] {
+        unnamed(e, f, &new[f], &old[f]);
+    }
+}
+
+/// A field that may not change, and whose new value the message does not tell.
+fn unnamed(e: &mut Errors, path: &str, new: &Value, old: &Value) {
+    if new != old {
+        e.invalid(path, Value::Null, IMMUTABLE);
+    }
 }

@@ -30,13 +30,55 @@ pub(super) fn volumes(e: &mut Errors, path: &str, list: &Value) -> BTreeSet<Stri
     seen
 }
 
-fn source(e: &mut Errors, path: &str, v: &Value) {
-    let kinds: Vec<&str> = v
+/// The kinds of volumes in the order in which the API server looks at them.
+const ORDER: [&str; 31] = [
+    "emptyDir",
+    "hostPath",
+    "gitRepo",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "secret",
+    "glusterfs",
+    "nfs",
+    "rbd",
+    "quobyte",
+    "cephfs",
+    "iscsi",
+    "cinder",
+    "fc",
+    "flocker",
+    "persistentVolumeClaim",
+    "downwardAPI",
+    "azureFile",
+    "configMap",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "projected",
+    "scaleIO",
+    "local",
+    "storageos",
+    "csi",
+    "ephemeral",
+    "image",
+    "flexVolume",
+];
+
+/// The kinds that a volume gives; `others` are fields that are none.
+pub(super) fn kinds<'a>(v: &'a Value, others: &[&str]) -> Vec<&'a str> {
+    let mut out: Vec<&str> = v
         .entries()
         .iter()
         .map(|(k, _)| &**k)
-        .filter(|k| *k != "name")
+        .filter(|k| !others.contains(k))
         .collect();
+    out.sort_by_key(|k| ORDER.iter().position(|o| o == k));
+    out
+}
+
+fn source(e: &mut Errors, path: &str, v: &Value) {
+    let kinds = kinds(v, &["name"]);
     for kind in kinds.iter().skip(1) {
         e.forbidden(
             format!("{path}.{kind}"),

@@ -43,7 +43,7 @@ fn selector(e: &mut Errors, spec: &Value, detail: &str) -> Option<Selector> {
     let s = &spec["selector"];
     if s.is_null() {
         e.required("spec.selector", "");
-        return None;
+        return Some(Selector::nothing());
     }
     e.selector("spec.selector", s);
     if s["matchLabels"].is_empty() && s["matchExpressions"].is_empty() {
@@ -237,8 +237,17 @@ pub(super) fn daemon_set(e: &mut Errors, o: &Value) {
             e.at_most_100_percent(&format!("{at}.maxSurge"), surge);
         }
         _ => {
+            // The internal type holds both by value.
+            let mut whole = strategy.clone();
+            for field in ["maxUnavailable", "maxSurge"] {
+                if !strategy["rollingUpdate"].is_null()
+                    && strategy["rollingUpdate"][field].is_null()
+                {
+                    whole["rollingUpdate"][field] = 0.into();
+                }
+            }
             let shown = shown_strategy(
-                strategy,
+                &whole,
                 &[
                     ("maxUnavailable", "MaxUnavailable"),
                     ("maxSurge", "MaxSurge"),

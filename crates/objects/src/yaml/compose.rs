@@ -19,6 +19,9 @@ pub(super) fn document(text: &str, lines_before: usize) -> Result<Option<Documen
     if let Some(bad) = error::control_character(text, lines_before) {
         return Err(bad);
     }
+    // libyaml takes a tab after a colon for a blank; the parser here does not.
+    let spaced = tab_after_colon(text).then(|| text.replace(":\t", ": "));
+    let text = spaced.as_deref().unwrap_or(text);
     let mut composer = Composer {
         text,
         lines_before,
@@ -36,6 +39,18 @@ pub(super) fn document(text: &str, lines_before: usize) -> Result<Option<Documen
         }
     }
     Ok(composer.finish())
+}
+
+/// Whether the parser stops at a tab after a colon.
+fn tab_after_colon(text: &str) -> bool {
+    if !text.contains(":\t") {
+        return false;
+    }
+    let mut parser = Parser::new_from_str(text);
+    let stops = |e: &saphyr_parser::ScanError| e.info().contains("valid YAML whitespace");
+    std::iter::from_fn(|| parser.next_event())
+        .find_map(Result::err)
+        .is_some_and(|e| stops(&e))
 }
 
 #[derive(Default)]

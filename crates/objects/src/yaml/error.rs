@@ -72,9 +72,30 @@ fn found(text: &str, line: usize, info: &str) -> (Found, usize) {
     let here = text.lines().nth(line.saturating_sub(1)).unwrap_or("");
     let lines = text.lines().count();
     if has("tab") || (here.trim_start_matches(' ').starts_with('\t') && has("indentation")) {
-        return (Scanner("found character that cannot start any token"), line);
+        return match in_block_scalar(text, line) {
+            true => (
+                Scanner("found a tab character where an indentation space is expected"),
+                line,
+            ),
+            false => (Scanner("found character that cannot start any token"), line),
+        };
     }
-    let what = if has("simple key expect") {
+    if has("quoted scalar") && (has("end of stream") || has("indentation")) {
+        // libyaml reads on to the closing quote, however the lines are indented.
+        return (Scanner("found unexpected end of stream"), lines + 1);
+    }
+    if has("illegal placement of ':'") {
+        match innermost_bracket(text, line) {
+            Some('[') => return (Parser("did not find expected ',' or ']'"), line),
+            Some(_) => return (Parser("did not find expected ',' or '}'"), line),
+            None => {}
+        }
+    }
+    let what = if has("misplaced bracket") {
+        Parser("did not find expected key")
+    } else if has("alphabetic or numeric") {
+        Scanner("did not find expected alphabetic or numeric character")
+    } else if has("simple key expect") {
         Scanner("could not find expected ':'")
     } else if has("mapping values are not allowed") || has("illegal placement of ':'") {
         Scanner("mapping values are not allowed in this context")
@@ -104,4 +125,43 @@ fn found(text: &str, line: usize, info: &str) -> (Found, usize) {
         Scanner("could not find expected ':'")
     };
     (what, line)
+}
+
+/// Whether a line (from 1) belongs to a `|` or `>` text above it.
+fn in_block_scalar(text: &str, line: usize) -> bool {
+    let indent = |l: &str| l.len() - l.trim_start_matches(' ').len();
+    let mut least = usize::MAX;
+    let lines: Vec<&str> = text.lines().take(line.saturating_sub(1)).collect();
+    for above in lines.into_iter().rev().filter(|l| !l.trim().is_empty()) {
+        if indent(above) < least {
+            least = indent(above);
+            let end = above
+                .trim_end()
+                .trim_end_matches(|c: char| c.is_ascii_digit() || c == '+' || c == '-');
+            if end.ends_with(" |") || end.ends_with(" >") {
+                return true;
+            }
+        }
+        if least == 0 {
+            break;
+        }
+    }
+    false
+}
+
+/// The last bracket in front of a line (from 1) that is still open there.
+fn innermost_bracket(text: &str, line: usize) -> Option<char> {
+    let mut open = Vec::new();
+    for c in text
+        .lines()
+        .take(line.saturating_sub(1))
+        .flat_map(str::chars)
+    {
+        match c {
+            '[' | '{' => open.push(c),
+            ']' | '}' => _ = open.pop(),
+            _ => {}
+        }
+    }
+    open.pop()
 }
