@@ -375,3 +375,170 @@ fn nodes_get_their_addresses_and_lose_their_pods() {
         .count();
     assert_eq!((left, world.list("pods").len()), (0, 3));
 }
+
+#[test]
+fn a_stateful_set_goes_in_order() {
+    let mut world = World::new(2);
+    let set = WEB
+        .replace("Deployment", "StatefulSet")
+        .replace("replicas: 3", "replicas: 3\n  serviceName: web");
+    world.apply(&set).run(5.0);
+    let names: Vec<&str> = world.list("pods").iter().map(|p| p.name()).collect();
+    assert_eq!(names, ["web-0", "web-1", "web-2"]);
+    let created = (0..3).map(|n| format!("create Pod web-{n} in StatefulSet web successful"));
+    assert_eq!(world.events("web"), created.collect::<Vec<_>>());
+    assert_eq!(world.get("pods", "web-1")["spec"]["subdomain"].str(), "web");
+    let old = world.get("statefulsets.apps", "web")["status"]["currentRevision"].text();
+    world
+        .change(
+            "statefulsets.apps",
+            "web",
+            &["spec", "template", "spec", "terminationGracePeriodSeconds"],
+            5,
+        )
+        .run(10.0);
+    let status = world.get("statefulsets.apps", "web")["status"].clone();
+    assert!(
+        status["currentRevision"].str() != &*old
+            && status["currentRevision"] == status["updateRevision"],
+        "{status}"
+    );
+    assert_eq!(
+        [&status["readyReplicas"], &status["updatedReplicas"]].map(|v| v.as_i64()),
+        [Some(3), Some(3)]
+    );
+    world
+        .change("statefulsets.apps", "web", &["spec", "replicas"], 1)
+        .run(5.0);
+    assert_eq!(
+        world
+            .list("pods")
+            .iter()
+            .map(|p| p.name())
+            .collect::<Vec<_>>(),
+        ["web-0"]
+    );
+}
+
+#[test]
+fn a_daemon_set_is_on_every_node() {
+    let mut world = World::new(3);
+    world.change(
+        "nodes",
+        "n3",
+        &["spec", "taints"],
+        kubarium_objects::Value::from_json(r#"[{"key":"a","effect":"NoSchedule"}]"#).expect("json"),
+    );
+    let set = WEB
+        .replace("Deployment", "DaemonSet")
+        .replace("  replicas: 3\n", "");
+    world.apply(&set).run(5.0);
+    let on = |world: &World| {
+        let mut nodes: Vec<String> = world
+            .list("pods")
+            .iter()
+            .map(|p| p["spec"]["nodeName"].str().to_owned())
+            .collect();
+        nodes.sort();
+        nodes
+    };
+    assert_eq!(on(&world), ["n1", "n2"]);
+    world
+        .change(
+            "nodes",
+            "n3",
+            &["spec", "taints"],
+            kubarium_objects::Value::Null,
+        )
+        .run(5.0);
+    assert_eq!(on(&world), ["n1", "n2", "n3"]);
+    world
+        .change(
+            "daemonsets.apps",
+            "web",
+            &["spec", "template", "spec", "terminationGracePeriodSeconds"],
+            5,
+        )
+        .run(10.0);
+    let status = &world.get("daemonsets.apps", "web")["status"];
+    assert_eq!(
+        ["updatedNumberScheduled", "numberAvailable"].map(|f| status[f].as_i64()),
+        [Some(3), Some(3)],
+        "{status}"
+    );
+}
+
+#[test]
+fn a_job_completes_or_fails() {
+    let job = "
+apiVersion: batch/v1
+kind: Job
+metadata: {name: sum}
+spec:
+  completions: 2
+  backoffLimit: 0
+  template: {spec: {restartPolicy: Never, containers: [{name: c, image: busybox}]}}
+";
+    for (phase, condition) in [("Succeeded", "Complete"), ("Failed", "Failed")] {
+        let mut world = World::new(1);
+        world.apply(job);
+        for _ in 0..3 {
+            world.run(1.0);
+            let pods: Vec<String> = world
+                .list("pods")
+                .iter()
+                .filter(|p| p["status"]["phase"].str() == "Running")
+                .map(|p| p.name().to_owned())
+                .collect();
+            pods.iter().for_each(|name| {
+                world.set_status(&key("pods", name), |s| s["phase"] = phase.into())
+            });
+        }
+        world.run(2.0);
+        assert_eq!(
+            world.condition("jobs.batch", "sum", condition).0,
+            "True",
+            "{:?}",
+            world.get("jobs.batch", "sum")["status"].to_json()
+        );
+        assert!(
+            world
+                .list("pods")
+                .iter()
+                .all(|p| p.finalizers().next().is_none())
+        );
+    }
+}
+
+#[test]
+fn a_cron_job_makes_jobs() {
+    let cron = "
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: tick}
+spec:
+  schedule: '* * * * *'
+  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: busybox}]}}}}
+";
+    let mut world = World::new(1);
+    world.apply(cron).run(150.0);
+    assert_eq!(world.list("jobs.batch").len(), 2);
+    assert!(world.events("tick")[0].starts_with("Created job tick-"));
+}
+
+#[test]
+fn a_budget_counts_what_may_go() {
+    let mut world = World::new(1);
+    world.apply(WEB).apply("{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: web}, spec: {minAvailable: 2, selector: {matchLabels: {app: web}}}}").run(5.0);
+    let status = &world.get("poddisruptionbudgets.policy", "web")["status"];
+    assert_eq!(
+        [
+            "currentHealthy",
+            "desiredHealthy",
+            "disruptionsAllowed",
+            "expectedPods"
+        ]
+        .map(|f| status[f].as_i64()),
+        [Some(3), Some(2), Some(1), Some(3)]
+    );
+}

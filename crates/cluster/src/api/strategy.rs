@@ -66,7 +66,33 @@ pub(super) fn prepare_create(cluster: &mut Cluster, resource: &Resource, object:
     if !WITHOUT_GENERATION.contains(&&*id) {
         metadata["generation"] = 1.into();
     }
+    if &*id == "jobs.batch" {
+        select_own_pods(object);
+    }
     initial_status(&id, object);
+}
+
+/// A Job without a selector of its own gets one that selects by its uid, and labels its template so
+/// (kube-apiserver v1.37, `pkg/registry/batch/job/strategy.go`).
+fn select_own_pods(job: &mut Value) {
+    if job["spec"]["manualSelector"].as_bool() == Some(true) {
+        return;
+    }
+    let (uid, name) = (
+        job["metadata"]["uid"].text(),
+        job["metadata"]["name"].text(),
+    );
+    for (key, value) in [
+        ("controller-uid", &uid),
+        ("batch.kubernetes.io/controller-uid", &uid),
+        ("job-name", &name),
+        ("batch.kubernetes.io/job-name", &name),
+    ] {
+        job["spec"]["template"]["metadata"]["labels"][key] = value.into();
+    }
+    if job["spec"]["selector"].is_null() {
+        job["spec"]["selector"]["matchLabels"]["batch.kubernetes.io/controller-uid"] = uid.into();
+    }
 }
 
 /// The status that a new object begins with.

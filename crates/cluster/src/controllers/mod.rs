@@ -4,13 +4,15 @@
 //! for one object. It reads the store as its informers would, writes through the API server, and
 //! keeps no state of its own beside what it stores.
 
-//mod daemonset;
+mod cronjob;
+mod daemonset;
 mod deployment;
-//mod disruption;
+mod disruption;
 mod endpoints;
 mod endpointslice;
 mod garbage_collector;
-//mod job;
+mod history;
+mod job;
 mod namespace;
 mod node_ipam;
 mod node_lifecycle;
@@ -21,7 +23,7 @@ mod rollout;
 mod root_ca;
 mod service_account;
 mod slices;
-//mod statefulset;
+mod statefulset;
 mod taint_eviction;
 mod template;
 
@@ -62,12 +64,13 @@ pub(crate) static CONTROLLERS: &[Controller] = &[
     taint_eviction::CONTROLLER,
     deployment::CONTROLLER,
     replicaset::CONTROLLER,
-    //statefulset::CONTROLLER,
-    //daemonset::CONTROLLER,
-    //job::CONTROLLER,
+    statefulset::CONTROLLER,
+    daemonset::CONTROLLER,
+    job::CONTROLLER,
+    cronjob::CONTROLLER,
     endpointslice::CONTROLLER,
     endpoints::CONTROLLER,
-    //disruption::CONTROLLER,
+    disruption::CONTROLLER,
     garbage_collector::CONTROLLER,
     pod_gc::CONTROLLER,
 ];

@@ -23,7 +23,7 @@ use std::time::Duration;
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
 
 pub use decision::Decision;
-pub(crate) use node::toleration_of;
+pub(crate) use node::{NodeFit, node_fit, toleration_of};
 
 use crate::api::{DeleteOptions, Subresource};
 use crate::cluster::{Change, Cluster};

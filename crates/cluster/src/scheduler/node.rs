@@ -52,10 +52,8 @@ impl NodeInfo {
         let mut images = BTreeMap::new();
         for image in node["status"]["images"].items() {
             let size = image["sizeBytes"].as_i64().unwrap_or(0);
-            image["names"]
-                .items()
-                .iter()
-                .for_each(|name| drop(images.insert(name.text(), size)));
+            let names = image["names"].items().iter();
+            images.extend(names.map(|name| (name.text(), size)));
         }
         if *self.images != images {
             self.images = Arc::new(images);
@@ -284,5 +282,35 @@ impl NodeAffinity {
         all.sort();
         all.dedup();
         Some(all)
+    }
+}
+
+/// How a node suits a pod that is meant for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodeFit {
+    /// It may be there.
+    Fits,
+    /// A new one would not be put there; one that is there may stay.
+    Stays,
+    /// It must not be there.
+    Not,
+}
+
+/// Whether a daemon's pod belongs on a node: its node affinity and the node's taints decide
+/// (kubernetes v1.37, `pkg/controller/daemon`, NodeShouldRunDaemonPod).
+pub(crate) fn node_fit(pod: &Value, node: &Value) -> NodeFit {
+    let mut info = NodeInfo::default();
+    info.set(node);
+    if !NodeAffinity::of(pod).matches(&info) {
+        return NodeFit::Not;
+    }
+    if stands_taints(pod, &info) {
+        return NodeFit::Fits;
+    }
+    info.taints.retain(|taint| &*taint.effect == "NoExecute");
+    if stands_taints(pod, &info) {
+        NodeFit::Stays
+    } else {
+        NodeFit::Not
     }
 }

@@ -69,23 +69,19 @@ impl PodQueue {
     }
 
     fn put(&mut self, key: &ObjectKey, waiting: Waiting) {
-        match waiting.place {
-            Place::Active => drop(Arc::make_mut(&mut self.active).insert((
-                Reverse(waiting.priority),
-                waiting.sequence,
-                key.clone(),
-            ))),
-            Place::Backoff(until) => drop(Arc::make_mut(&mut self.backoff).insert((
-                until,
-                waiting.sequence,
-                key.clone(),
-            ))),
-            Place::Unschedulable => {
-                drop(Arc::make_mut(&mut self.unschedulable).insert((waiting.failed, key.clone())))
+        let key = key.clone();
+        let rank = (Reverse(waiting.priority), waiting.sequence, key.clone());
+        let _new = match waiting.place {
+            Place::Active => Arc::make_mut(&mut self.active).insert(rank),
+            Place::Backoff(until) => {
+                Arc::make_mut(&mut self.backoff).insert((until, rank.1, rank.2))
             }
-            Place::Gated => {}
-        }
-        Arc::make_mut(&mut self.pods).insert(key.clone(), waiting);
+            Place::Unschedulable => {
+                Arc::make_mut(&mut self.unschedulable).insert((waiting.failed, rank.2))
+            }
+            Place::Gated => true,
+        };
+        Arc::make_mut(&mut self.pods).insert(key, waiting);
     }
 
     fn take(&mut self, key: &ObjectKey) -> Option<Waiting> {
@@ -93,22 +89,17 @@ impl PodQueue {
             return None;
         }
         let waiting = Arc::make_mut(&mut self.pods).remove(key)?;
-        match waiting.place {
-            Place::Active => drop(Arc::make_mut(&mut self.active).remove(&(
-                Reverse(waiting.priority),
-                waiting.sequence,
-                key.clone(),
-            ))),
-            Place::Backoff(until) => drop(Arc::make_mut(&mut self.backoff).remove(&(
-                until,
-                waiting.sequence,
-                key.clone(),
-            ))),
-            Place::Unschedulable => {
-                drop(Arc::make_mut(&mut self.unschedulable).remove(&(waiting.failed, key.clone())))
+        let rank = (Reverse(waiting.priority), waiting.sequence, key.clone());
+        let _was = match waiting.place {
+            Place::Active => Arc::make_mut(&mut self.active).remove(&rank),
+            Place::Backoff(until) => {
+                Arc::make_mut(&mut self.backoff).remove(&(until, rank.1, rank.2))
             }
-            Place::Gated => {}
-        }
+            Place::Unschedulable => {
+                Arc::make_mut(&mut self.unschedulable).remove(&(waiting.failed, rank.2))
+            }
+            Place::Gated => true,
+        };
         Some(waiting)
     }
 

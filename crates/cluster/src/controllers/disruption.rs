@@ -1,0 +1,159 @@
+//! disruption-controller: how many of a budget's pods may go
+//! (kubernetes v1.37, `pkg/controller/disruption`).
+
+use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
+
+use super::{Controller, Outcome, pods, small};
+use crate::cluster::{Change, Cluster};
+use crate::event::Component;
+
+const RESOURCE: &str = "poddisruptionbudgets.policy";
+
+pub(super) const CONTROLLER: Controller = Controller {
+    name: "disruption-controller",
+    observe,
+    size: small,
+    sync,
+};
+
+fn observe(cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
+    match &*change.key.resource {
+        RESOURCE if pods::spec_changed(change) => vec![change.key.clone()],
+        "pods" if pods::matters(change) => {
+            let objects = [&change.old, &change.new].into_iter().flatten();
+            let mut keys: Vec<ObjectKey> = objects
+                .flat_map(|pod| {
+                    cluster
+                        .index
+                        .selecting(RESOURCE, &change.key.namespace, pod.labels())
+                })
+                .collect();
+            keys.sort();
+            keys.dedup();
+            keys
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
+    let Some(budget) = cluster.etcd.get(key).cloned() else {
+        return Ok(());
+    };
+    let selector = pods::selector(&budget["spec"]["selector"]);
+    let found: Vec<&Value> = match selector.exact().next() {
+        Some((label, value)) => cluster
+            .index
+            .pods_labelled(&key.namespace, label, value)
+            .filter_map(|k| cluster.etcd.get(k))
+            .collect(),
+        None => cluster
+            .etcd
+            .list("pods", Some(&key.namespace))
+            .map(|(_, pod)| pod)
+            .collect(),
+    };
+    let found: Vec<&Value> = found
+        .into_iter()
+        .filter(|pod| selector.matches(pod.labels()) && !pods::is_over(pod))
+        .collect();
+    let none = found.is_empty();
+    let healthy = found
+        .iter()
+        .filter(|pod| !pod.is_deleting() && pods::is_ready(pod))
+        .count() as i64;
+    let (expected, desired) = expected(cluster, &budget, &found);
+    if none {
+        cluster.record(by, &budget, "NoPods", "No matching pods found");
+    }
+    let allowed = (healthy - desired).max(0);
+    let allowed = if expected <= 0 { 0 } else { allowed };
+    let mut updated = budget.clone();
+    let status = &mut updated["status"];
+    status["currentHealthy"] = healthy.into();
+    status["desiredHealthy"] = desired.into();
+    status["disruptionsAllowed"] = allowed.into();
+    status["expectedPods"] = expected.into();
+    status["observedGeneration"] = budget.generation().into();
+    let (value, reason) = if allowed > 0 {
+        ("True", "SufficientPods")
+    } else {
+        ("False", "InsufficientPods")
+    };
+    let old = pods::condition(&budget, "DisruptionAllowed");
+    if old.is_none_or(|c| {
+        c["status"].str() != value
+            || c["reason"].str() != reason
+            || c["observedGeneration"].as_i64() != Some(budget.generation())
+    }) {
+        let since = old
+            .filter(|c| c["status"].str() == value)
+            .map(|c| c["lastTransitionTime"].clone());
+        let condition = object([
+            (
+                "lastTransitionTime",
+                since.unwrap_or_else(|| cluster.now.rfc3339().into()),
+            ),
+            ("message", "".into()),
+            ("observedGeneration", budget.generation().into()),
+            ("reason", reason.into()),
+            ("status", value.into()),
+            ("type", "DisruptionAllowed".into()),
+        ]);
+        status["conditions"] = vec![condition].into();
+    }
+    if updated.same(&budget) {
+        Ok(())
+    } else {
+        cluster.update_status(by, updated).map(drop)
+    }
+}
+
+/// How many pods there should be, and how many of them healthy.
+fn expected(cluster: &Cluster, budget: &Value, found: &[&Value]) -> (i64, i64) {
+    let spec = &budget["spec"];
+    let count = found.len() as i64;
+    if let Some(most) = spec.get("maxUnavailable") {
+        let all = scale(cluster, found);
+        return (all, (all - pods::scaled(most, all, true)).max(0));
+    }
+    match spec.get("minAvailable") {
+        Some(least) if least.as_i64().is_some() => (count, least.as_i64().unwrap_or(0)),
+        Some(least) => {
+            let all = scale(cluster, found);
+            (all, pods::scaled(least, all, true))
+        }
+        None => (count, 1),
+    }
+}
+
+/// The sum of what the pods' controllers want.
+fn scale(cluster: &Cluster, found: &[&Value]) -> i64 {
+    let mut owners: Vec<(Text, Text)> = Vec::new();
+    let mut sum = 0;
+    for pod in found {
+        let Some(owner) = pod.controller_ref() else {
+            continue;
+        };
+        let Some(resource) = cluster.resource_by_kind(owner.api_version(), owner.kind()) else {
+            continue;
+        };
+        let mut key = ObjectKey::new(resource.id(), pod.namespace(), owner.name());
+        // A Deployment speaks for its sets.
+        let above = cluster.etcd.get(&key).and_then(ObjectMeta::controller_ref);
+        if let Some(above) = above.filter(|a| a.kind() == "Deployment") {
+            key = ObjectKey::new("deployments.apps", pod.namespace(), above.name());
+        }
+        let at = (key.resource.clone(), key.name.clone());
+        if owners.contains(&at) {
+            continue;
+        }
+        let spec = cluster
+            .etcd
+            .get(&key)
+            .map(|o| o["spec"]["replicas"].as_i64().unwrap_or(1));
+        sum += spec.unwrap_or(0);
+        owners.push(at);
+    }
+    sum
+}
