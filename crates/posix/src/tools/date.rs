@@ -112,7 +112,11 @@ pub(crate) fn strftime(format: &str, m: &Moment) -> String {
             _ => format!("{value:0width$}"),
         };
         let two = |value: u32| padded(i64::from(value), 2, '0');
-        let hour12 = if m.hour % 12 == 0 { 12 } else { m.hour % 12 };
+        let hour12 = if m.hour.is_multiple_of(12) {
+            12
+        } else {
+            m.hour % 12
+        };
         let day_name = DAYS[m.weekday as usize % 7];
         let month_name = MONTHS[(m.month as usize + 11) % 12];
         // Weeks: from the first Sunday or Monday, and ISO 8601's.

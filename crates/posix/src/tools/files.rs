@@ -198,7 +198,6 @@ pub(super) fn touch(context: &mut Context) -> Outcome {
 /// Where `cp`, `mv` and `ln` put things: each source with its target.
 fn targets(
     context: &Context,
-    name: &str,
     operands: &[String],
     alone: bool,
 ) -> Result<Vec<(String, String)>, Failure> {
@@ -211,13 +210,8 @@ fn targets(
             .metadata(&context.path(last), true)
             .is_ok_and(|m| m.kind == FileKind::Directory);
     if sources.len() > 1 && !into {
-        let what = if name == "mv" || name == "cp" {
-            "target"
-        } else {
-            "target"
-        };
         return fail(format!(
-            "{what} '{last}': {}",
+            "target '{last}': {}",
             match context.files.metadata(&context.path(last), true) {
                 Ok(_) => FileError::NotDirectory,
                 Err(error) => error,
@@ -250,7 +244,7 @@ pub(super) fn cp(context: &mut Context) -> Outcome {
     wanted(&parsed, "cp", 2)?;
     let recursive = ['r', 'R', 'a'].iter().any(|o| parsed.has(*o));
     let mut status = 0;
-    for (source, target) in targets(context, "cp", &parsed.operands, parsed.has('T'))? {
+    for (source, target) in targets(context, &parsed.operands, parsed.has('T'))? {
         let (from, to) = (context.path(&source), context.path(&target));
         match context.files.metadata(&from, true) {
             Err(error) => {
@@ -322,7 +316,7 @@ pub(super) fn mv(context: &mut Context) -> Outcome {
     )?;
     wanted(&parsed, "mv", 2)?;
     let mut status = 0;
-    for (source, target) in targets(context, "mv", &parsed.operands, parsed.has('T'))? {
+    for (source, target) in targets(context, &parsed.operands, parsed.has('T'))? {
         let (from, to) = (context.path(&source), context.path(&target));
         if parsed.has('n') && context.files.metadata(&to, false).is_ok() {
             continue;
@@ -357,7 +351,6 @@ pub(super) fn ln(context: &mut Context) -> Outcome {
     let mut status = 0;
     for (source, target) in targets(
         context,
-        "ln",
         &parsed.operands,
         parsed.has('n') || parsed.has('T'),
     )? {

@@ -299,7 +299,8 @@ impl Run<'_, '_> {
             return !matches!(second, Address::Line(_)) || self.at <= end;
         }
         let zero = matches!(first, Address::Zero);
-        if !(zero && self.at == 1) && !self.meets(first, space) {
+        let begins = (zero && self.at == 1) || self.meets(first, space);
+        if !begins {
             return false;
         }
         let end = match second {
