@@ -25,7 +25,9 @@ pub(crate) fn boot(cluster: &mut Cluster) {
         }
         for at in 0..cluster.config.nodes.len() {
             let node = cluster.config.nodes[at].clone();
-            crate::node::join(cluster, &node);
+            if let Err(why) = crate::node::join(cluster, &node) {
+                cluster.log(&Component::Network, Action::Refuse, None, why);
+            }
         }
         for object in add_ons(cluster) {
             make(cluster, object);

@@ -17,7 +17,7 @@ use crate::etcd::Etcd;
 use crate::event::{Action, Component, Event, EventId, EventLog};
 use crate::index::Indexes;
 use crate::kube_proxy::Proxies;
-use crate::machine::Machine;
+use crate::machine::{Ground, Machine};
 use crate::queue::Queue;
 use crate::recorder::Recorder;
 use crate::rng::Rng;
@@ -47,6 +47,8 @@ pub struct Cluster {
     pub net: Network,
     /// The machines by name, with what runs on them.
     pub machines: BTreeMap<Text, Arc<Machine>>,
+    /// What the machines share.
+    pub ground: Ground,
     /// The scheduler's queue.
     pub scheduler: Scheduler,
     /// What the kube-proxies of all nodes know.
@@ -111,6 +113,7 @@ impl Cluster {
             index: Indexes::default(),
             net: Network::default(),
             machines: BTreeMap::new(),
+            ground: Ground::default(),
             scheduler: Scheduler::default(),
             proxies,
             stopped: BTreeSet::new(),
@@ -277,7 +280,8 @@ impl Cluster {
             Task::Scheduler => Component::Scheduler,
             Task::Kubelet(node, _) => Component::Kubelet(node.clone()),
             Task::KubeProxy(node) => Component::KubeProxy(node.clone()),
-            Task::KubeProxies => return false,
+            // What runs goes on without its kubelet.
+            Task::KubeProxies | Task::Process(..) => return false,
         };
         self.stopped.contains(&component)
     }

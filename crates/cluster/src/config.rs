@@ -151,6 +151,30 @@ pub struct ImagesConfig {
     pub unknown: UnknownImage,
     /// The registry's whole content, where it is to be given.
     pub known: Option<Vec<Text>>,
+    /// What runs under the usual servers' names; by default the real ones where unknown images run
+    /// too, and otherwise, as in a test registry, a small one that tells who asks.
+    pub servers: Option<Servers>,
+}
+
+/// What runs under the usual servers' names (nginx, httpd, redis).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Servers {
+    /// Themselves: nginx welcomes.
+    #[default]
+    Real,
+    /// A small server on BusyBox that answers `HOSTNAME client=IP:PORT local=IP:PORT`.
+    Echo,
+}
+
+impl ImagesConfig {
+    /// What runs under the usual servers' names.
+    pub fn servers(&self) -> Servers {
+        self.servers.unwrap_or(match self.unknown {
+            UnknownImage::Run => Servers::Real,
+            UnknownImage::Fail => Servers::Echo,
+        })
+    }
 }
 
 /// What becomes of an image that the catalogue does not know.

@@ -1,8 +1,12 @@
 //! A machine of the cluster: what runs on it beside its network.
 
-use kubarium_linux::NamespaceId;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use kubarium_linux::{LinkId, NamespaceId, SegmentId};
 use kubarium_objects::Text;
 
+use crate::config::NodeConfig;
 use crate::kube_proxy::KubeProxy;
 use crate::kubelet::Kubelet;
 use crate::runtime::Runtime;
@@ -12,12 +16,74 @@ use crate::runtime::Runtime;
 pub struct Machine {
     /// The node's name.
     pub name: Text,
+    /// Its number: the place in which it joined. Never used twice.
+    pub number: u32,
+    /// As it was configured.
+    pub config: NodeConfig,
     /// Its own network namespace.
     pub netns: NamespaceId,
+    /// Its network card.
+    pub eth0: LinkId,
+    /// Its address on the machines' segment.
+    pub address: Ipv4Addr,
+    /// Its pods' network, once the controller manager has given it one and flannel has set it up.
+    pub pod_net: Option<Ipv4Net>,
+    /// The overlay's device, `flannel.1`, where the overlay has one.
+    pub overlay: Option<LinkId>,
+    /// The pods' bridge, `cbr0`, once a pod has needed it.
+    pub bridge: Option<LinkId>,
     /// What the kubelet knows.
     pub kubelet: Kubelet,
     /// What the container runtime holds: images, sandboxes, containers.
     pub runtime: Runtime,
     /// What kube-proxy has synced.
     pub kube_proxy: KubeProxy,
+}
+
+/// What the machines share.
+#[derive(Clone, Debug, Default)]
+pub struct Ground {
+    /// The segment that all are plugged into.
+    pub segment: Option<SegmentId>,
+    /// The host outside the cluster.
+    pub outside: Option<NamespaceId>,
+    /// The machines' names by their number, with those that are gone.
+    pub machines: Vec<Text>,
+}
+
+/// Servers that belong to a machine rather than to a pod, by their sockets' tokens. Containers'
+/// tokens are larger, see [`Token`].
+pub(crate) mod daemon {
+    /// The registry on the host outside.
+    pub const REGISTRY: u64 = 1;
+    /// The API server.
+    pub const API_SERVER: u64 = 2;
+    /// The kubelet.
+    pub const KUBELET: u64 = 3;
+}
+
+/// What a container's listening socket is called by: the machine's number and the container's
+/// number on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    /// [`Machine::number`]
+    pub machine: u32,
+    /// The container's number in its runtime.
+    pub container: u32,
+}
+
+impl Token {
+    /// As a number.
+    pub fn number(self) -> u64 {
+        u64::from(self.machine + 1) << 32 | u64::from(self.container)
+    }
+
+    /// From the number; `None` for a daemon's.
+    pub fn of(number: u64) -> Option<Token> {
+        let machine = u32::try_from(number >> 32).ok()?.checked_sub(1)?;
+        Some(Token {
+            machine,
+            container: number as u32,
+        })
+    }
 }

@@ -4,7 +4,7 @@ use kubarium_objects::{ObjectKey, Text};
 
 use crate::cluster::Cluster;
 use crate::controllers;
-use crate::{kube_proxy, kubelet, scheduler};
+use crate::{kube_proxy, kubelet, runtime, scheduler};
 
 /// Something to do at a moment of simulated time. Tasks are plain data, so that the queue is part
 /// of a snapshot, and equal tasks are one task.
@@ -20,6 +20,8 @@ pub enum Task {
     KubeProxies,
     /// What one node's kube-proxy has to do by itself.
     KubeProxy(Text),
+    /// A container's process goes on: node, the pod's uid, the container's place.
+    Process(Text, Text, u8),
 }
 
 impl Task {
@@ -41,5 +43,8 @@ pub(crate) fn run(cluster: &mut Cluster, task: Task) {
         Task::Kubelet(node, work) => kubelet::run(cluster, &node, work),
         Task::KubeProxies => kube_proxy::run_all(cluster),
         Task::KubeProxy(node) => kube_proxy::run(cluster, &node),
+        Task::Process(node, uid, place) => {
+            runtime::process::run(cluster, &node, &uid, usize::from(place));
+        }
     }
 }

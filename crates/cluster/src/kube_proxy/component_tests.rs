@@ -9,9 +9,6 @@ use super::{bring_up_to_date, rules_changed};
 use crate::cluster::Cluster;
 use crate::config::{Config, NodeConfig, Role};
 use crate::event::Component;
-use crate::kubelet::Kubelet;
-use crate::machine::Machine;
-use crate::runtime::Runtime;
 
 const NODE: &str = "worker-1";
 
@@ -22,19 +19,7 @@ fn cluster() -> Cluster {
         dns: false,
         ..Config::default()
     };
-    let mut cluster = Cluster::new(config);
-    if cluster.machines.is_empty() {
-        let netns = cluster.net.add_namespace(NODE);
-        let machine = Machine {
-            name: NODE.into(),
-            netns,
-            kubelet: Kubelet::default(),
-            runtime: Runtime::default(),
-            kube_proxy: super::KubeProxy::default(),
-        };
-        cluster.machines.insert(NODE.into(), machine.into());
-    }
-    cluster
+    Cluster::new(config)
 }
 
 fn service(cluster: &mut Cluster, name: &str) {

@@ -1,29 +1,122 @@
 //! The kubelet of each node: makes pods run, and tells the API server how they do.
+//!
+//! Each pod has a [`Worker`]. It is woken when its pod changes, when something that it began is
+//! over (a sandbox, a pull, a start), when a container has ended and the next relist sees it, and
+//! when a back-off is over; each time it does what comes next and says when to wake it again.
 
-use kubarium_objects::Text;
+mod admission;
+pub(crate) mod node_status;
+mod probe;
+mod start;
+mod status;
+mod terminate;
+mod worker;
+
+pub use worker::Worker;
+pub(crate) use worker::containers;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kubarium_objects::{ObjectKey, Text};
 
 use crate::cluster::{Change, Cluster};
+use crate::task::Task;
+use crate::time::Time;
 
 /// What a kubelet knows.
 #[derive(Clone, Debug, Default)]
-pub struct Kubelet {}
+pub struct Kubelet {
+    /// Its pods' workers by uid.
+    pub pods: BTreeMap<Text, Arc<Worker>>,
+}
 
 /// What a kubelet has to do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
     /// Renew the node's lease.
     Lease,
+    /// Take note of the pods' network that the node was given.
+    Network,
+    /// Do what comes next for a pod: its key and uid.
+    Pod(ObjectKey, Text),
+    /// Run the probes of a pod that are due.
+    Probe(ObjectKey, Text),
 }
 
 impl Work {
     /// Whether this goes on for ever, even where nothing changes.
     pub fn is_heartbeat(&self) -> bool {
-        matches!(self, Work::Lease)
+        matches!(self, Work::Lease | Work::Probe(..))
     }
 }
 
 /// Takes a change into account.
-pub(crate) fn observe(_cluster: &mut Cluster, _change: &Change) {}
+pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
+    let delay = Duration::from_millis(cluster.config.timing.watch_ms);
+    match &*change.key.resource {
+        "pods" => {
+            let pod = change.object();
+            let node = &pod["spec"]["nodeName"];
+            let concerns = change.new.is_none()
+                || change.differs(&["spec"])
+                || change.differs(&["metadata"]) && {
+                    let differs = |field| change.differs(&["metadata", field]);
+                    differs("deletionTimestamp") || differs("deletionGracePeriodSeconds")
+                };
+            if !concerns || !cluster.machines.contains_key(node.str()) {
+                return;
+            }
+            let work = Work::Pod(change.key.clone(), pod["metadata"]["uid"].text());
+            cluster.enqueue(Task::Kubelet(node.text(), work), delay);
+        }
+        "nodes" if change.new.is_some() && change.differs(&["spec", "podCIDR"]) => {
+            let waits = cluster
+                .machines
+                .get(&change.key.name)
+                .is_some_and(|m| m.pod_net.is_none());
+            if waits && !change.object()["spec"]["podCIDR"].is_empty() {
+                cluster.enqueue(Task::Kubelet(change.key.name.clone(), Work::Network), delay);
+            }
+        }
+        _ => {}
+    }
+}
 
 /// Does a piece of work.
-pub(crate) fn run(_cluster: &mut Cluster, _node: &Text, _work: Work) {}
+pub(crate) fn run(cluster: &mut Cluster, node: &Text, work: Work) {
+    match work {
+        Work::Lease => node_status::renew(cluster, node),
+        Work::Network => node_status::network(cluster, node),
+        Work::Pod(key, uid) => worker::sync(cluster, node, &key, &uid),
+        Work::Probe(key, uid) => probe::run(cluster, node, &key, &uid),
+    }
+}
+
+/// A container has ended: the next relist (PLEG) sees it; at once while the kubelet waits for it.
+pub(crate) fn container_changed(cluster: &mut Cluster, node: &Text, uid: &Text) {
+    let Some(worker) = cluster
+        .machines
+        .get(node)
+        .and_then(|m| m.kubelet.pods.get(uid))
+    else {
+        return;
+    };
+    let at = if worker.is_killing() {
+        cluster.now
+    } else {
+        next_relist(cluster)
+    };
+    let work = Work::Pod(worker.key.clone(), uid.clone());
+    let cause = cluster.cause();
+    cluster
+        .queue
+        .add(at, Task::Kubelet(node.clone(), work), cause);
+}
+
+/// When the kubelets look at their containers next.
+pub(crate) fn next_relist(cluster: &Cluster) -> Time {
+    let period = cluster.config.timing.relist_ms.max(1) * 1_000_000;
+    Time((cluster.now.0 / period + 1) * period)
+}

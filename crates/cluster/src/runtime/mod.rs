@@ -1,5 +1,460 @@
 //! The container runtime of each node (containerd): images, sandboxes, containers.
 
+pub(crate) mod environment;
+pub(crate) mod files;
+pub(crate) mod logs;
+pub(crate) mod process;
+
+pub use logs::Logs;
+pub use process::Process;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kubarium_linux::NamespaceId;
+use kubarium_objects::{ObjectKey, Text};
+
+use crate::cluster::Cluster;
+use crate::cni::HostLocal;
+use crate::event::{Action, Component};
+use crate::images::{self, Found, Image, Reference};
+use crate::machine::Token;
+use crate::time::Time;
+
 /// What a node's runtime holds.
 #[derive(Clone, Debug, Default)]
-pub struct Runtime {}
+pub struct Runtime {
+    /// The images on the node, by reference.
+    pub images: BTreeMap<Text, Pulled>,
+    /// The pods' sandboxes, by the pod's uid.
+    pub sandboxes: BTreeMap<Text, Arc<Sandbox>>,
+    /// The addresses that the host-local plugin has given.
+    pub ipam: HostLocal,
+    /// Which container has which number: its sandbox and its place there.
+    pub(crate) numbers: BTreeMap<u32, (Text, u8)>,
+    next_number: u32,
+}
+
+/// An image on a node.
+#[derive(Clone, Debug)]
+pub struct Pulled {
+    /// The reference in full.
+    pub reference: Reference,
+    /// `docker.io/library/nginx@sha256:…`
+    pub id: Text,
+    /// Bytes.
+    pub size: u32,
+    /// The catalogue's row; `None` for an image that nothing is known of.
+    pub image: Option<&'static Image>,
+}
+
+/// A pod's sandbox: its namespaces, held by a pause container, and the containers in it.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    /// Its id, 64 hexadecimal digits.
+    pub id: Text,
+    /// Its pod.
+    pub pod: ObjectKey,
+    /// Its pod's uid.
+    pub uid: Text,
+    /// Its network namespace; the node's for a pod on the host's network.
+    pub netns: NamespaceId,
+    /// Whether it has the node's network.
+    pub host_network: bool,
+    /// Its address.
+    pub ip: Ipv4Addr,
+    /// The node's end of its cable; empty on the host's network.
+    pub veth: Text,
+    /// Its containers, in the pod's order: init containers first.
+    pub containers: Vec<Container>,
+    /// What volumes have in them, by name; those that somebody has written to.
+    pub(crate) volumes: files::Volumes,
+    /// When it was made.
+    pub created: Time,
+}
+
+/// A container: what was made last under its name, and the one before.
+#[derive(Clone, Debug)]
+pub struct Container {
+    /// Its name in the pod.
+    pub name: Text,
+    /// Its id, 64 hexadecimal digits.
+    pub id: Text,
+    /// The image's reference in full.
+    pub image: Text,
+    /// How often it was started again.
+    pub attempt: u32,
+    /// Where it stands.
+    pub state: State,
+    /// What runs in it.
+    pub(crate) process: Option<Process>,
+    /// What it has written.
+    pub logs: Logs,
+    /// The one before it.
+    pub previous: Option<Arc<Previous>>,
+    /// Its number on the node: what its sockets are called by.
+    pub(crate) number: u32,
+    /// Its own files, where somebody has looked at or changed them.
+    pub(crate) files: Option<Arc<kubarium_posix::MemoryFiles>>,
+}
+
+/// What is left of a container that was started again.
+#[derive(Clone, Debug)]
+pub struct Previous {
+    /// Its id.
+    pub id: Text,
+    /// How it ended.
+    pub end: End,
+    /// What it had written.
+    pub logs: Logs,
+}
+
+/// Where a container stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Made, not started.
+    Created,
+    /// Running since then.
+    Running(Time),
+    /// Ended.
+    Exited(End),
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Its exit code.
+    pub code: i32,
+    /// `Completed`, `Error`, `OOMKilled`, `StartError`, …
+    pub reason: Text,
+    /// More words, for a start that failed.
+    pub message: Text,
+    /// When it was started.
+    pub started: Time,
+    /// When it ended.
+    pub finished: Time,
+}
+
+impl Container {
+    /// Whether it runs.
+    pub fn is_running(&self) -> bool {
+        matches!(self.state, State::Running(_))
+    }
+
+    /// How it ended, if it has.
+    pub fn end(&self) -> Option<&End> {
+        match &self.state {
+            State::Exited(end) => Some(end),
+            _ => None,
+        }
+    }
+}
+
+impl Sandbox {
+    /// The container of a name.
+    pub fn container(&self, name: &str) -> Option<&Container> {
+        self.containers.iter().find(|c| *c.name == *name)
+    }
+}
+
+impl Runtime {
+    /// A number for a container's sockets.
+    fn number(&mut self, uid: &Text, place: usize) -> u32 {
+        self.next_number += 1;
+        self.numbers.insert(
+            self.next_number,
+            (uid.clone(), u8::try_from(place).unwrap_or(u8::MAX)),
+        );
+        self.next_number
+    }
+}
+
+/// A pull's end.
+pub(crate) struct Pull {
+    pub result: Result<Pulled, String>,
+    pub takes: Duration,
+}
+
+/// CRI PullImage: how it will end, and how long it takes.
+pub(crate) fn pull(cluster: &mut Cluster, node: &Text, image: &str) -> Pull {
+    let milliseconds = |ms| Duration::from_millis(ms);
+    let here = cluster
+        .machines
+        .get(node)
+        .is_some_and(|m| m.runtime.images.contains_key(image));
+    let timing = &cluster.config.timing;
+    let Some(reference) = Reference::parse(image) else {
+        let result = Err(format!(
+            "failed to parse image reference {image:?}: invalid reference format"
+        ));
+        return Pull {
+            result,
+            takes: milliseconds(1),
+        };
+    };
+    match images::find(&cluster.config, &reference) {
+        Found::None => {
+            let name = reference.to_string();
+            let result = Err(format!(
+                "rpc error: code = NotFound desc = failed to pull and unpack image \"{name}\": failed to resolve reference \"{name}\": {name}: not found"
+            ));
+            Pull {
+                result,
+                takes: milliseconds(timing.pull_ms / 3),
+            }
+        }
+        found => {
+            let known = match found {
+                Found::Known(image) => Some(image),
+                _ => None,
+            };
+            let size = known.map_or(25_000_000, |image| image.size);
+            let id = format!("{}@{}", reference.repository, images::digest(&reference));
+            let takes = milliseconds(if here {
+                timing.pull_ms / 15
+            } else {
+                timing.pull_ms
+            });
+            Pull {
+                result: Ok(Pulled {
+                    reference,
+                    id: id.into(),
+                    size,
+                    image: known,
+                }),
+                takes,
+            }
+        }
+    }
+}
+
+/// CRI RunPodSandbox, with the CNI's ADD.
+///
+/// # Errors
+/// What the kubelet says in its event.
+pub(crate) fn run_sandbox(
+    cluster: &mut Cluster,
+    node: &Text,
+    pod: &ObjectKey,
+    uid: &Text,
+    host_network: bool,
+    names: &[Text],
+) -> Result<(), String> {
+    let id = cluster.rng.hex(64);
+    let Some(machine) = cluster.machines.get(node) else {
+        return Err("no such machine".to_owned());
+    };
+    let (netns, ip, veth) = if host_network {
+        (machine.netns, machine.address, Text::from(""))
+    } else {
+        let attached = crate::cni::add(cluster, node, pod, &id).map_err(|e| {
+            format!(
+                "rpc error: code = Unknown desc = failed to setup network for sandbox \"{id}\": {e}"
+            )
+        })?;
+        (attached.netns, attached.ip, attached.veth)
+    };
+    let now = cluster.now;
+    let Some(machine) = cluster.machine_mut(node) else {
+        return Ok(());
+    };
+    let sandbox = Sandbox {
+        id: id.into(),
+        pod: pod.clone(),
+        uid: uid.clone(),
+        netns,
+        host_network,
+        ip,
+        veth,
+        containers: names
+            .iter()
+            .map(|name| Container::none(name.clone()))
+            .collect(),
+        volumes: Default::default(),
+        created: now,
+    };
+    machine
+        .runtime
+        .sandboxes
+        .insert(uid.clone(), Arc::new(sandbox));
+    Ok(())
+}
+
+impl Container {
+    /// A place for a container that was not made yet.
+    fn none(name: Text) -> Container {
+        Container {
+            name,
+            id: Text::from(""),
+            image: Text::from(""),
+            attempt: 0,
+            state: State::Created,
+            process: None,
+            logs: Logs::default(),
+            previous: None,
+            number: 0,
+            files: None,
+        }
+    }
+
+    /// Whether it was ever made.
+    pub(crate) fn exists(&self) -> bool {
+        !self.id.is_empty()
+    }
+}
+
+/// CRI StopPodSandbox and RemovePodSandbox.
+pub(crate) fn remove_sandbox(cluster: &mut Cluster, node: &Text, uid: &Text) {
+    let Some(machine) = cluster.machine_mut(node) else {
+        return;
+    };
+    let Some(sandbox) = machine.runtime.sandboxes.remove(uid) else {
+        return;
+    };
+    for container in &sandbox.containers {
+        machine.runtime.numbers.remove(&container.number);
+    }
+    release_network(cluster, node, &sandbox);
+}
+
+/// CRI StopPodSandbox: the network goes, the record of the containers stays.
+pub(crate) fn stop_sandbox(cluster: &mut Cluster, node: &Text, uid: &Text) {
+    let Some(sandbox) = cluster
+        .machines
+        .get(node)
+        .and_then(|m| m.runtime.sandboxes.get(uid))
+        .cloned()
+    else {
+        return;
+    };
+    release_network(cluster, node, &sandbox);
+}
+
+fn release_network(cluster: &mut Cluster, node: &Text, sandbox: &Sandbox) {
+    if !sandbox.host_network && cluster.net.namespace(sandbox.netns).is_some() {
+        crate::cni::del(cluster, node, &sandbox.pod, sandbox.netns, sandbox.ip);
+    }
+}
+
+/// CRI CreateContainer: the next container under that name; the one before is remembered.
+pub(crate) fn create(cluster: &mut Cluster, node: &Text, uid: &Text, place: usize, image: &str) {
+    let id = cluster.rng.hex(64);
+    let Some(machine) = cluster.machine_mut(node) else {
+        return;
+    };
+    let number = machine.runtime.number(uid, place);
+    let Some(sandbox) = machine.runtime.sandboxes.get_mut(uid).map(Arc::make_mut) else {
+        return;
+    };
+    let Some(container) = sandbox.containers.get_mut(place) else {
+        return;
+    };
+    let mut next = Container::none(container.name.clone());
+    let mut old = 0;
+    if container.exists() {
+        old = container.number;
+        next.attempt = container.attempt + 1;
+        if let State::Exited(end) = &container.state {
+            next.previous = Some(Arc::new(Previous {
+                id: container.id.clone(),
+                end: end.clone(),
+                logs: std::mem::take(&mut container.logs),
+            }));
+        }
+    }
+    next.id = id.into();
+    next.image = image.into();
+    next.number = number;
+    *container = next;
+    machine.runtime.numbers.remove(&old);
+}
+
+impl Cluster {
+    /// A pod's sandbox on a node, to be changed.
+    pub(crate) fn sandbox_mut(&mut self, node: &str, uid: &str) -> Option<&mut Sandbox> {
+        self.machine_mut(node)?
+            .runtime
+            .sandboxes
+            .get_mut(uid)
+            .map(Arc::make_mut)
+    }
+
+    /// A pod's sandbox on a node.
+    pub fn sandbox(&self, node: &str, uid: &str) -> Option<&Arc<Sandbox>> {
+        self.machines.get(node)?.runtime.sandboxes.get(uid)
+    }
+
+    /// The pod's sandbox, wherever it is.
+    pub fn sandbox_of(&self, pod: &ObjectKey) -> Option<(&Text, &Arc<Sandbox>)> {
+        let object = self.etcd.get(pod)?;
+        let (node, _) = self
+            .machines
+            .get_key_value(object["spec"]["nodeName"].str())?;
+        let sandbox = self.sandbox(node, object["metadata"]["uid"].str())?;
+        Some((node, sandbox))
+    }
+
+    /// The container that a listening socket's token belongs to.
+    pub(crate) fn container_of(&self, token: u64) -> Option<(&Text, &Arc<Sandbox>, usize)> {
+        let token = Token::of(token)?;
+        let node = self.ground.machines.get(token.machine as usize)?;
+        let machine = self.machines.get(node)?;
+        let (uid, place) = machine.runtime.numbers.get(&token.container)?;
+        Some((
+            node,
+            machine.runtime.sandboxes.get(uid)?,
+            usize::from(*place),
+        ))
+    }
+}
+
+/// A container has ended: its sockets are closed, the log has it.
+pub(crate) fn exited(
+    cluster: &mut Cluster,
+    node: &Text,
+    uid: &Text,
+    place: usize,
+    code: i32,
+    reason: Option<&str>,
+) {
+    let now = cluster.now;
+    let Some(machine) = cluster.machines.get(node) else {
+        return;
+    };
+    let number = machine.number;
+    let Some(sandbox) = cluster.sandbox_mut(node, uid) else {
+        return;
+    };
+    let (netns, pod) = (sandbox.netns, sandbox.pod.clone());
+    let Some(container) = sandbox.containers.get_mut(place) else {
+        return;
+    };
+    let State::Running(started) = container.state else {
+        return;
+    };
+    let reason = reason.unwrap_or(if code == 0 { "Completed" } else { "Error" });
+    container.state = State::Exited(End {
+        code,
+        reason: reason.into(),
+        message: Text::from(""),
+        started,
+        finished: now,
+    });
+    container.process = None;
+    let text = format!("{} exited with {code} ({reason})", container.name);
+    let token = Token {
+        machine: number,
+        container: container.number,
+    }
+    .number();
+    cluster.net.close(netns, token);
+    cluster.log(
+        &Component::Runtime(node.clone()),
+        Action::Process,
+        Some(&pod),
+        text,
+    );
+    crate::kubelet::container_changed(cluster, node, uid);
+}

@@ -329,7 +329,11 @@ impl IcmpMatch {
                 let _ = write!(out, " {name}");
             }
             _ => {
-                let _ = write!(out, "type {kind}");
+                let _ = if invert {
+                    write!(out, "type {kind}")
+                } else {
+                    write!(out, "type {kind}")
+                };
                 if let Some(code) = code {
                     let _ = write!(out, " code {code}");
                 }

@@ -43,13 +43,7 @@ pub(super) fn source(
         ));
     };
     depth(machine, process)?;
-    let path = process.path(file);
-    let text = if path == "/dev/null" {
-        Ok([].into())
-    } else {
-        host.files().read(&path)
-    };
-    match text {
+    match host.files().read(&process.path(file)) {
         Ok(bytes) => {
             process.status = 0;
             machine.call_text(process, &String::from_utf8_lossy(&bytes), CallKind::Source);
@@ -87,7 +81,6 @@ pub(crate) fn child(
         Ok(pid) => {
             if let Some(child) = machine.processes.get_mut(&pid) {
                 Arc::make_mut(&mut child.variables).retain(|name, v| v.exported || name == "IFS");
-                child.shell = pid;
                 child.set("OPTIND", "1".to_owned());
                 child.functions = Arc::default();
                 child.quiet = false;

@@ -11,7 +11,6 @@ pub(super) fn stream(_: Tool, argv: &[String]) -> Option<Task> {
         files: Vec::new(),
         lines: None,
         bytes: None,
-        status: 0,
     })
 }
 

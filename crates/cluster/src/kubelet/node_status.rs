@@ -1,0 +1,275 @@
+//! The kubelet's own object: the Node, its conditions, its lease (kubelet v1.37, `pkg/kubelet/nodestatus`).
+
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+use kubarium_objects::{ObjectKey, Text, Value, array, object};
+
+use super::Work;
+use crate::api::Subresource;
+use crate::cluster::Cluster;
+use crate::event::Component;
+use crate::machine::Machine;
+use crate::task::Task;
+
+/// The kubelet's version.
+pub(crate) const VERSION: &str = "v1.37.2";
+/// Seconds after which a lease that was not renewed is over.
+const LEASE_SECONDS: i64 = 40;
+
+const NO_NETWORK: &str = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized";
+
+/// The kubelet starts and registers its node.
+pub(crate) fn register(cluster: &mut Cluster, name: &Text) {
+    let Some(machine) = cluster.machines.get(name).cloned() else {
+        return;
+    };
+    let by = Component::Kubelet(name.clone());
+    let mut node = crate::node::registered(&machine);
+    node["status"] = status(cluster, &machine);
+    // A refusal is in the log.
+    let Ok(node) = cluster.create(&by, node) else {
+        return;
+    };
+    cluster.record(&by, &node, "Starting", "Starting kubelet.");
+    for (reason, state) in [
+        ("NodeHasSufficientMemory", "NodeHasSufficientMemory"),
+        ("NodeHasNoDiskPressure", "NodeHasNoDiskPressure"),
+        ("NodeHasSufficientPID", "NodeHasSufficientPID"),
+    ] {
+        cluster.record(
+            &by,
+            &node,
+            reason,
+            &format!("Node {name} status is now: {state}"),
+        );
+    }
+    cluster.record(
+        &by,
+        &node,
+        "NodeAllocatableEnforced",
+        "Updated Node Allocatable limit across pods",
+    );
+    let csi = object([
+        ("apiVersion", "storage.k8s.io/v1".into()),
+        ("kind", "CSINode".into()),
+        (
+            "metadata",
+            object([("name", name.into()), ("ownerReferences", owner(&node))]),
+        ),
+        ("spec", object([("drivers", Value::Null)])),
+    ]);
+    let _ = cluster.create(&by, csi);
+    let mut lease = object([
+        ("apiVersion", "coordination.k8s.io/v1".into()),
+        ("kind", "Lease".into()),
+        (
+            "metadata",
+            object([
+                ("name", name.into()),
+                ("namespace", "kube-node-lease".into()),
+                ("ownerReferences", owner(&node)),
+            ]),
+        ),
+    ]);
+    lease["spec"] = object([
+        ("holderIdentity", name.into()),
+        ("leaseDurationSeconds", LEASE_SECONDS.into()),
+        ("renewTime", cluster.now.rfc3339_micro().into()),
+    ]);
+    let _ = cluster.create(&by, lease);
+    let period = Duration::from_millis(cluster.config.timing.lease_ms);
+    cluster.enqueue(Task::Kubelet(name.clone(), Work::Lease), period);
+}
+
+fn owner(node: &Value) -> Value {
+    array([object([
+        ("apiVersion", "v1".into()),
+        ("kind", "Node".into()),
+        ("name", node["metadata"]["name"].clone()),
+        ("uid", node["metadata"]["uid"].clone()),
+    ])])
+}
+
+/// Renews the lease: all that the API server hears of a node at rest.
+pub(super) fn renew(cluster: &mut Cluster, name: &Text) {
+    let period = Duration::from_millis(cluster.config.timing.lease_ms);
+    let key = ObjectKey::new(
+        "leases.coordination.k8s.io",
+        "kube-node-lease",
+        name.clone(),
+    );
+    let now = cluster.now.rfc3339_micro();
+    let by = Component::Kubelet(name.clone());
+    let _ = cluster.modify(&by, &key, Subresource::None, |lease| {
+        lease.set(&["spec", "renewTime"], now)
+    });
+    if cluster.machines.contains_key(name) {
+        cluster.enqueue(Task::Kubelet(name.clone(), Work::Lease), period);
+    }
+}
+
+/// The node has been given its pods' network: flannel sets it up, the node is ready.
+pub(super) fn network(cluster: &mut Cluster, name: &Text) {
+    let key = ObjectKey::new("nodes", "", name.clone());
+    let Some(machine) = cluster.machines.get(name) else {
+        return;
+    };
+    let range: Option<Ipv4Net> = cluster
+        .etcd
+        .get(&key)
+        .and_then(|node| node["spec"]["podCIDR"].str().parse().ok());
+    let (Some(range), None) = (range, machine.pod_net) else {
+        return;
+    };
+    crate::cni::overlay::join(cluster, name, range);
+    report(cluster, name);
+    let by = Component::Kubelet(name.clone());
+    if let Some(node) = cluster.etcd.get(&key).cloned() {
+        cluster.record(
+            &by,
+            &node,
+            "NodeReady",
+            &format!("Node {name} status is now: NodeReady"),
+        );
+    }
+}
+
+/// Writes the node's status.
+pub(super) fn report(cluster: &mut Cluster, name: &Text) {
+    let Some(machine) = cluster.machines.get(name).cloned() else {
+        return;
+    };
+    let key = ObjectKey::new("nodes", "", name.clone());
+    let new = status(cluster, &machine);
+    let by = Component::Kubelet(name.clone());
+    let _ = cluster.modify(&by, &key, Subresource::Status, |node| {
+        let old = node["status"]["conditions"].clone();
+        let mut new = new;
+        for at in 0..new["conditions"].items().len() {
+            let condition = &mut new["conditions"][at];
+            let before = old.items().iter().find(|c| c["type"] == condition["type"]);
+            if let Some(before) = before.filter(|b| b["status"] == condition["status"]) {
+                condition["lastTransitionTime"] = before["lastTransitionTime"].clone();
+            }
+        }
+        // Conditions of others (NetworkUnavailable, a person's own) stay.
+        let own: Vec<Value> = new["conditions"].items().to_vec();
+        let others = old
+            .items()
+            .iter()
+            .filter(|c| own.iter().all(|o| o["type"] != c["type"]));
+        new["conditions"] = array(
+            others
+                .cloned()
+                .chain(own.iter().cloned())
+                .collect::<Vec<_>>(),
+        );
+        node["status"] = new;
+    });
+}
+
+fn status(cluster: &Cluster, machine: &Machine) -> Value {
+    let capacity = object([
+        ("cpu", (&machine.config.cpu).into()),
+        ("ephemeral-storage", "102350Mi".into()),
+        ("hugepages-1Gi", "0".into()),
+        ("hugepages-2Mi", "0".into()),
+        ("memory", (&machine.config.memory).into()),
+        ("pods", machine.config.pods.to_string().into()),
+    ]);
+    let now: Value = cluster.now.rfc3339().into();
+    let condition = |kind: &str, status: bool, reason: &str, message: &str| {
+        object([
+            ("lastHeartbeatTime", now.clone()),
+            ("lastTransitionTime", now.clone()),
+            ("message", message.into()),
+            ("reason", reason.into()),
+            ("status", if status { "True" } else { "False" }.into()),
+            ("type", kind.into()),
+        ])
+    };
+    let ready = match machine.pod_net {
+        Some(_) => condition(
+            "Ready",
+            true,
+            "KubeletReady",
+            "kubelet is posting ready status",
+        ),
+        None => condition("Ready", false, "KubeletNotReady", NO_NETWORK),
+    };
+    let conditions = array([
+        condition(
+            "MemoryPressure",
+            false,
+            "KubeletHasSufficientMemory",
+            "kubelet has sufficient memory available",
+        ),
+        condition(
+            "DiskPressure",
+            false,
+            "KubeletHasNoDiskPressure",
+            "kubelet has no disk pressure",
+        ),
+        condition(
+            "PIDPressure",
+            false,
+            "KubeletHasSufficientPID",
+            "kubelet has sufficient PID available",
+        ),
+        ready,
+    ]);
+    let address =
+        |kind: &str, address: &str| object([("address", address.into()), ("type", kind.into())]);
+    // The machine's ids are its own for as long as it is there: made from its number.
+    let id = |salt: u64| {
+        let mut rng =
+            crate::rng::Rng::new(cluster.config.seed ^ u64::from(machine.number) << 8 ^ salt);
+        rng.uuid()
+    };
+    object([
+        (
+            "addresses",
+            array([
+                address("InternalIP", &machine.address.to_string()),
+                address("Hostname", &machine.name),
+            ]),
+        ),
+        ("allocatable", capacity.clone()),
+        ("capacity", capacity),
+        ("conditions", conditions),
+        (
+            "daemonEndpoints",
+            object([("kubeletEndpoint", object([("Port", 10250.into())]))]),
+        ),
+        (
+            "nodeInfo",
+            object([
+                ("architecture", "amd64".into()),
+                ("bootID", id(1).into()),
+                ("containerRuntimeVersion", "containerd://2.2.0".into()),
+                ("kernelVersion", "6.18.0-amd64".into()),
+                ("kubeProxyVersion", "".into()),
+                ("kubeletVersion", VERSION.into()),
+                ("machineID", id(2).replace('-', "").into()),
+                ("operatingSystem", "linux".into()),
+                ("osImage", "Debian GNU/Linux 13 (trixie)".into()),
+                ("swap", object([("capacity", 0.into())])),
+                ("systemUUID", id(3).into()),
+            ]),
+        ),
+        (
+            "runtimeHandlers",
+            array([object([
+                (
+                    "features",
+                    object([
+                        ("recursiveReadOnlyMounts", true.into()),
+                        ("userNamespaces", true.into()),
+                    ]),
+                ),
+                ("name", "".into()),
+            ])]),
+        ),
+    ])
+}

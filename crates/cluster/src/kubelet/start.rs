@@ -1,0 +1,582 @@
+//! Starting: the sandbox, images, containers, their hooks (kubelet v1.37,
+//! `pkg/kubelet/kuberuntime/kuberuntime_container.go`, `pkg/kubelet/images/image_manager.go`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kubarium_objects::Text;
+
+use super::worker::{
+    Backoff, Next, Operation, Role, Stage, Waiting, Worker, container, containers, role,
+};
+use super::{next_relist, probe, status, terminate};
+use crate::cluster::Cluster;
+use crate::event::{Action, Component};
+use crate::images::Reference;
+use crate::recorder::Recorded;
+use crate::runtime::{self, End, State, environment, files, process};
+use crate::time::Time;
+
+/// After an error a worker is woken again after this.
+const RETRY: Duration = Duration::from_secs(10);
+/// When a failed pull is looked at again, which then shows its back-off.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+fn by(node: &Text) -> Component {
+    Component::Kubelet(node.clone())
+}
+
+/// The pod needs its sandbox: it is begun, or the volumes are waited for.
+pub(super) fn sandbox(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Next {
+    let pod = worker.pod.clone();
+    if let Err((volume, why)) = files::check_volumes(cluster, &pod) {
+        let message = format!("MountVolume.SetUp failed for volume \"{volume}\" : {why}");
+        cluster.warn(&by(node), &pod, "FailedMount", &message);
+        let entry = Backoff::next(worker.pulls.get(&u8::MAX), cluster.now);
+        // The volume manager begins with half a second and doubles up to about two minutes.
+        let delay = (entry.delay / 20).min(Duration::from_secs(122));
+        worker.pulls.insert(u8::MAX, entry);
+        return Next::At(cluster.now + delay.max(Duration::from_millis(500)));
+    }
+    worker.log(cluster, &by(node), Action::Cri, "RunPodSandbox".to_owned());
+    let host_network = pod["spec"]["hostNetwork"].as_bool() == Some(true);
+    let timing = &cluster.config.timing;
+    let takes = timing.sandbox_ms + if host_network { 0 } else { timing.cni_ms };
+    let at = cluster.now + Duration::from_millis(takes);
+    worker.busy = Some((at, Operation::Sandbox));
+    Next::At(at)
+}
+
+/// Something that was begun is over.
+pub(super) fn complete(
+    cluster: &mut Cluster,
+    node: &Text,
+    worker: &mut Worker,
+    operation: Operation,
+) {
+    match operation {
+        Operation::Sandbox => sandbox_made(cluster, node, worker),
+        Operation::Pull {
+            place,
+            result,
+            takes,
+        } => pulled(cluster, node, worker, place, result, takes),
+        Operation::Start { place } => started(cluster, node, worker, place),
+        Operation::Hook { place, worked } => hook_ended(cluster, node, worker, place, worked),
+    }
+}
+
+fn sandbox_made(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
+    let pod = worker.pod.clone();
+    let names: Vec<Text> = containers(&pod).map(|c| c["name"].text()).collect();
+    let host_network = pod["spec"]["hostNetwork"].as_bool() == Some(true);
+    let cause = worker.last.or(cluster.cause());
+    let made = cluster.caused_by(cause, |c| {
+        runtime::run_sandbox(c, node, &worker.key, &worker.uid, host_network, &names)
+    });
+    match made {
+        Ok(()) => {
+            worker.last = cluster
+                .log
+                .iter()
+                .next_back()
+                .map(|e| e.id)
+                .filter(|_| !host_network)
+                .or(worker.last);
+            crate::cni::portmap::add(cluster, node, &worker.key, &worker.uid, &pod);
+            worker.stage = Stage::Running;
+            status::report(cluster, node, worker);
+        }
+        Err(error) => {
+            let message = format!("Failed to create pod sandbox: {error}");
+            cluster.warn(&by(node), &pod, "FailedCreatePodSandBox", &message);
+            worker.busy = Some((cluster.now + RETRY, Operation::Sandbox));
+        }
+    }
+}
+
+/// A container whose image, by the pod, is another than the one that it runs.
+pub(super) fn definition_changed(
+    cluster: &Cluster,
+    node: &str,
+    worker: &Worker,
+    place: usize,
+) -> bool {
+    let Some(container) = container(cluster, node, &worker.uid, place) else {
+        return false;
+    };
+    let wanted = Reference::parse(worker.spec(place)["image"].str()).map(|r| r.to_string());
+    let has = Reference::parse(&container.image).map(|r| r.to_string());
+    wanted != has
+}
+
+/// An event about a container of the pod.
+pub(super) fn container_event(
+    cluster: &mut Cluster,
+    node: &Text,
+    worker: &Worker,
+    place: usize,
+    kind: &'static str,
+    reason: &str,
+    message: &str,
+) {
+    let list = match role(&worker.pod, place) {
+        Role::Main => "containers",
+        _ => "initContainers",
+    };
+    let field_path = format!("spec.{list}{{{}}}", worker.spec(place)["name"].str());
+    let event = Recorded {
+        kind,
+        reason,
+        message,
+        field_path: &field_path,
+    };
+    let cause = worker.last.or(cluster.cause());
+    cluster.caused_by(cause, |c| c.record_event(&by(node), &worker.pod, &event));
+}
+
+/// A container that has ended and is to run again: now, or when its back-off is over.
+pub(super) fn restart(
+    cluster: &mut Cluster,
+    node: &Text,
+    worker: &mut Worker,
+    place: usize,
+    end: &End,
+) -> Option<Time> {
+    let slot = place as u8;
+    let now = cluster.now;
+    if worker.pulls_failed(slot, now) {
+        return begin(cluster, node, worker, place);
+    }
+    if let Some(until) = Backoff::waits(worker.restarts.get(&slot), end.finished, now) {
+        let spec = worker.spec(place);
+        let named = format!(
+            "{}_{}({})",
+            worker.key.name, worker.key.namespace, worker.uid
+        );
+        let delay = worker.restarts.get(&slot).map_or(0, |b| b.delay.as_secs());
+        let name = spec["name"].str().to_owned();
+        let message = format!(
+            "back-off {} restarting failed container={name} pod={named}",
+            go_duration(delay)
+        );
+        let waiting = Waiting {
+            reason: "CrashLoopBackOff",
+            message: message.into(),
+            until,
+        };
+        let first = worker.waiting.get(&slot) != Some(&waiting);
+        if first {
+            worker.report_at.get_or_insert(now);
+        }
+        worker.waiting.insert(slot, waiting);
+        let event = format!("Back-off restarting failed container {name} in pod {named}");
+        container_event(cluster, node, worker, place, "Warning", "BackOff", &event);
+        // The removal of the old container wakes the worker once more soon afterwards.
+        return Some(if first {
+            until.min(now + LOOK_AGAIN / 2)
+        } else {
+            until
+        });
+    }
+    let before = worker.restarts.get(&slot);
+    let entry = Backoff::next(before, end.finished);
+    worker.restarts.insert(slot, entry);
+    worker.waiting.remove(&slot);
+    begin(cluster, node, worker, place)
+}
+
+/// Go prints seconds like this: `10s`, `1m20s`, `5m0s`.
+fn go_duration(seconds: u64) -> String {
+    match seconds / 60 {
+        0 => format!("{seconds}s"),
+        minutes => format!("{minutes}m{}s", seconds % 60),
+    }
+}
+
+impl Worker {
+    /// Whether the container waits because of its image or its configuration, not its crashes.
+    fn pulls_failed(&self, slot: u8, _: Time) -> bool {
+        self.waiting
+            .get(&slot)
+            .is_some_and(|w| w.reason != "CrashLoopBackOff")
+    }
+
+    fn wait(
+        &mut self,
+        slot: u8,
+        reason: &'static str,
+        message: impl Into<Text>,
+        until: Time,
+        now: Time,
+    ) {
+        self.waiting.insert(
+            slot,
+            Waiting {
+                reason,
+                message: message.into(),
+                until,
+            },
+        );
+        self.report_at.get_or_insert(now);
+    }
+}
+
+/// Begins to start a container: its image first. Gives back when to look again, `None` when
+/// something was begun.
+pub(super) fn begin(
+    cluster: &mut Cluster,
+    node: &Text,
+    worker: &mut Worker,
+    place: usize,
+) -> Option<Time> {
+    let slot = place as u8;
+    let now = cluster.now;
+    if let Some(waiting) = worker
+        .waiting
+        .get(&slot)
+        .filter(|w| w.until > now && w.reason != "CrashLoopBackOff")
+    {
+        return Some(waiting.until);
+    }
+    let spec = worker.spec(place).clone();
+    let image = spec["image"].str();
+    let full = Reference::parse(image).map(|r| r.to_string());
+    let here = full.as_ref().is_some_and(|full| {
+        cluster
+            .machines
+            .get(node)
+            .is_some_and(|m| m.runtime.images.contains_key(full.as_str()))
+    });
+    let Some(full) = full else {
+        let message = format!(
+            "Failed to apply default image tag {image:?}: couldn't parse image name {image:?}: invalid reference format"
+        );
+        container_event(
+            cluster,
+            node,
+            worker,
+            place,
+            "Warning",
+            "InspectFailed",
+            &message,
+        );
+        container_event(
+            cluster,
+            node,
+            worker,
+            place,
+            "Warning",
+            "Failed",
+            "Error: InvalidImageName",
+        );
+        worker.wait(slot, "InvalidImageName", message, now + RETRY, now);
+        return Some(now + RETRY);
+    };
+    match (spec["imagePullPolicy"].str(), here) {
+        ("Never", false) => {
+            let message =
+                format!("Container image \"{image}\" is not present with pull policy of Never");
+            container_event(
+                cluster,
+                node,
+                worker,
+                place,
+                "Warning",
+                "ErrImageNeverPull",
+                &message,
+            );
+            container_event(
+                cluster,
+                node,
+                worker,
+                place,
+                "Warning",
+                "Failed",
+                "Error: ErrImageNeverPull",
+            );
+            worker.wait(slot, "ErrImageNeverPull", message, now + RETRY, now);
+            Some(now + RETRY)
+        }
+        ("Always", _) | (_, false) => pull(cluster, node, worker, place, image, &full),
+        _ => {
+            let message = format!(
+                "Container image \"{image}\" already present on machine and can be accessed by the pod"
+            );
+            container_event(cluster, node, worker, place, "Normal", "Pulled", &message);
+            create(cluster, node, worker, place, &full)
+        }
+    }
+}
+
+fn pull(
+    cluster: &mut Cluster,
+    node: &Text,
+    worker: &mut Worker,
+    place: usize,
+    image: &str,
+    full: &str,
+) -> Option<Time> {
+    let slot = place as u8;
+    let now = cluster.now;
+    if let Some(entry) = worker.pulls.get(&slot)
+        && let Some(until) = Backoff::waits(Some(entry), entry.updated, now)
+    {
+        let before = worker
+            .waiting
+            .get(&slot)
+            .map_or_else(String::new, |w| match w.reason {
+                "ErrImagePull" => format!(": ErrImagePull: {}", w.message),
+                _ => w
+                    .message
+                    .split_once(": ")
+                    .map_or_else(String::new, |(_, rest)| format!(": {rest}")),
+            });
+        let message = format!("Back-off pulling image \"{image}\"");
+        container_event(cluster, node, worker, place, "Normal", "BackOff", &message);
+        container_event(
+            cluster,
+            node,
+            worker,
+            place,
+            "Warning",
+            "Failed",
+            "Error: ImagePullBackOff",
+        );
+        worker.wait(
+            slot,
+            "ImagePullBackOff",
+            format!("{message}{before}"),
+            until,
+            now,
+        );
+        return Some(until);
+    }
+    container_event(
+        cluster,
+        node,
+        worker,
+        place,
+        "Normal",
+        "Pulling",
+        &format!("Pulling image \"{image}\""),
+    );
+    worker.log(
+        cluster,
+        &by(node),
+        Action::Cri,
+        format!("PullImage {image}"),
+    );
+    let pull = runtime::pull(cluster, node, full);
+    let at = now + pull.takes;
+    let result = pull.result.map(Box::new).map_err(Text::from);
+    worker.busy = Some((
+        at,
+        Operation::Pull {
+            place: slot,
+            result,
+            takes: pull.takes,
+        },
+    ));
+    None
+}
+
+fn pulled(
+    cluster: &mut Cluster,
+    node: &Text,
+    worker: &mut Worker,
+    slot: u8,
+    result: Result<Box<runtime::Pulled>, Text>,
+    takes: Duration,
+) {
+    let place = usize::from(slot);
+    let now = cluster.now;
+    let image = worker.spec(place)["image"].str().to_owned();
+    match result {
+        Ok(pulled) => {
+            let took = go_milliseconds(takes);
+            let message = format!(
+                "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: {} bytes.",
+                pulled.size
+            );
+            container_event(cluster, node, worker, place, "Normal", "Pulled", &message);
+            let full = pulled.reference.to_string();
+            if let Some(machine) = cluster.machine_mut(node) {
+                machine.runtime.images.insert(full.as_str().into(), *pulled);
+            }
+            worker.pulls.remove(&slot);
+            worker.waiting.remove(&slot);
+            create(cluster, node, worker, place, &full);
+        }
+        Err(error) => {
+            let entry = Backoff::next(worker.pulls.get(&slot), now);
+            worker.pulls.insert(slot, entry);
+            container_event(
+                cluster,
+                node,
+                worker,
+                place,
+                "Warning",
+                "Failed",
+                &format!("Failed to pull image \"{image}\": {error}"),
+            );
+            container_event(
+                cluster,
+                node,
+                worker,
+                place,
+                "Warning",
+                "Failed",
+                "Error: ErrImagePull",
+            );
+            worker.wait(slot, "ErrImagePull", error, now + LOOK_AGAIN, now);
+        }
+    }
+}
+
+/// `1.234s`, `311ms`
+fn go_milliseconds(d: Duration) -> String {
+    let ms = d.as_millis();
+    if ms < 1000 {
+        return format!("{ms}ms");
+    }
+    let text = format!("{}.{:03}", ms / 1000, ms % 1000);
+    format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// CreateContainer and StartContainer.
+fn create(
+    cluster: &mut Cluster,
+    node: &Text,
+    worker: &mut Worker,
+    place: usize,
+    image: &str,
+) -> Option<Time> {
+    let slot = place as u8;
+    let now = cluster.now;
+    if let Err(error) = environment::of(cluster, node, &worker.uid, &worker.pod, place) {
+        container_event(
+            cluster,
+            node,
+            worker,
+            place,
+            "Warning",
+            "Failed",
+            &format!("Error: {error}"),
+        );
+        worker.wait(slot, "CreateContainerConfigError", error, now + RETRY, now);
+        return Some(now + RETRY);
+    }
+    let name = worker.spec(place)["name"].text();
+    runtime::create(cluster, node, &worker.uid, place, image);
+    probe::forget(worker, place);
+    worker.waiting.remove(&slot);
+    worker.log(
+        cluster,
+        &by(node),
+        Action::Cri,
+        format!("CreateContainer {name}"),
+    );
+    container_event(
+        cluster,
+        node,
+        worker,
+        place,
+        "Normal",
+        "Created",
+        "Container created",
+    );
+    worker.log(
+        cluster,
+        &by(node),
+        Action::Cri,
+        format!("StartContainer {name}"),
+    );
+    let at = now + Duration::from_millis(cluster.config.timing.container_ms);
+    worker.busy = Some((at, Operation::Start { place: slot }));
+    None
+}
+
+fn started(cluster: &mut Cluster, node: &Text, worker: &mut Worker, slot: u8) {
+    let place = usize::from(slot);
+    let now = cluster.now;
+    let relist = next_relist(cluster);
+    worker.report_at = Some(worker.report_at.map_or(relist, |at| at.min(relist)));
+    let cause = worker.last.or(cluster.cause());
+    let result = cluster.caused_by(cause, |c| {
+        process::start(c, node, &worker.pod, &worker.uid, place)
+    });
+    if let Err(error) = result {
+        container_event(
+            cluster,
+            node,
+            worker,
+            place,
+            "Warning",
+            "Failed",
+            &format!("Error: {error}"),
+        );
+        let end = End {
+            code: 128,
+            reason: "StartError".into(),
+            message: error.into(),
+            started: Time::default(),
+            finished: now,
+        };
+        if let Some(container) = cluster
+            .sandbox_mut(node, &worker.uid)
+            .and_then(|s| s.containers.get_mut(place))
+        {
+            container.state = State::Exited(end);
+        }
+        return;
+    }
+    container_event(
+        cluster,
+        node,
+        worker,
+        place,
+        "Normal",
+        "Started",
+        "Container started",
+    );
+    probe::begin(cluster, worker, place);
+    let hook = worker.spec(place)["lifecycle"]["postStart"].clone();
+    if !hook.is_null() {
+        let (takes, worked) = process::hook(cluster, node, worker.uid.clone(), place, &hook);
+        worker.busy = Some((
+            cluster.now + takes,
+            Operation::Hook {
+                place: slot,
+                worked,
+            },
+        ));
+    }
+}
+
+fn hook_ended(cluster: &mut Cluster, node: &Text, worker: &mut Worker, slot: u8, worked: bool) {
+    if worked {
+        return;
+    }
+    let place = usize::from(slot);
+    container_event(
+        cluster,
+        node,
+        worker,
+        place,
+        "Warning",
+        "FailedPostStartHook",
+        "PostStartHook failed",
+    );
+    terminate::kill(cluster, node, worker, place, "FailedPostStartHook");
+}
+
+/// The image that a container of the pod runs, as the runtime has it.
+pub(super) fn image_of<'a>(
+    cluster: &'a Cluster,
+    node: &str,
+    image: &str,
+) -> Option<&'a runtime::Pulled> {
+    let machine: &Arc<crate::machine::Machine> = cluster.machines.get(node)?;
+    machine.runtime.images.get(image)
+}

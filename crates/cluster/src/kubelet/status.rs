@@ -1,0 +1,535 @@
+//! The status of a pod, as its kubelet tells it (kubelet v1.37, `pkg/kubelet/status/generate.go`,
+//! `pkg/kubelet/kubelet_pods.go`).
+
+use kubarium_objects::{Text, Value, array, object};
+
+use super::start;
+use super::worker::{Role, Stage, Worker, container, containers, restarts, role, sandbox};
+use crate::api::Subresource;
+use crate::cluster::Cluster;
+use crate::event::Component;
+use crate::runtime::{Container, End, State};
+
+impl Worker {
+    /// Whether the pod has ended for good, or never begun.
+    pub(super) fn is_over(&self) -> bool {
+        self.stage == Stage::Ended || self.verdict.is_some() && self.stage != Stage::Terminating
+    }
+}
+
+/// Whether all containers have ended and none will be started again.
+pub(super) fn is_over(cluster: &Cluster, node: &str, worker: &Worker) -> bool {
+    let states: Vec<Option<State>> = containers(&worker.pod)
+        .enumerate()
+        .map(|(place, _)| container(cluster, node, &worker.uid, place).map(|c| c.state.clone()))
+        .collect();
+    if worker.verdict.is_some() {
+        return states
+            .iter()
+            .flatten()
+            .all(|s| !matches!(s, State::Running(_)));
+    }
+    let mut main_over = true;
+    for (place, state) in states.iter().enumerate() {
+        let role = role(&worker.pod, place);
+        let over =
+            matches!(state, Some(State::Exited(end)) if !restarts(&worker.pod, place, end.code));
+        match role {
+            Role::Init => {
+                if matches!(state, Some(State::Exited(end)) if end.code != 0) && over {
+                    // An init container that may not be repeated ends the pod.
+                    return !worker.is_killing();
+                }
+                main_over &= over;
+            }
+            Role::Main => main_over &= over,
+            Role::Sidecar => {}
+        }
+    }
+    main_over
+}
+
+/// Writes the pod's status, if it differs.
+pub(super) fn report(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
+    let by = Component::Kubelet(node.clone());
+    let new = status(cluster, node, worker);
+    let uid = worker.uid.clone();
+    let cause = worker.last.or(cluster.cause());
+    let written = cluster.caused_by(cause, |cluster| {
+        let same = cluster
+            .etcd
+            .get(&worker.key)
+            .is_some_and(|pod| *pod["metadata"]["uid"].str() == *uid && !pod["status"].same(&new));
+        same.then(|| {
+            cluster.modify(&by, &worker.key, Subresource::Status, |pod| {
+                pod["status"] = new
+            })
+        })
+    });
+    if let Some(Ok(pod)) = written {
+        worker.pod = pod;
+    }
+}
+
+/// Writes the status of a pod that was turned away.
+pub(super) fn reject(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
+    let by = Component::Kubelet(node.clone());
+    let Some((reason, message)) = worker.verdict.clone() else {
+        return;
+    };
+    let now = cluster.now.rfc3339();
+    let written = cluster.modify(&by, &worker.key, Subresource::Status, |pod| {
+        let generation = pod["metadata"]["generation"].clone();
+        let status = &mut pod["status"];
+        status["phase"] = "Failed".into();
+        status["reason"] = reason.into();
+        status["message"] = message.into();
+        status["startTime"] = now.into();
+        status["observedGeneration"] = generation;
+    });
+    if let Ok(pod) = written {
+        worker.pod = pod;
+    }
+}
+
+fn status(cluster: &Cluster, node: &Text, worker: &Worker) -> Value {
+    let old = &worker.pod["status"];
+    let spec = &worker.pod["spec"];
+    let init_count = spec["initContainers"].items().len();
+    let statuses: Vec<Value> = containers(&worker.pod)
+        .enumerate()
+        .map(|(place, c)| container_status(cluster, node, worker, place, c))
+        .collect();
+    let phase = phase(worker, &statuses, init_count);
+    let mut new = old.clone();
+    let generation = worker.pod["metadata"]["generation"].clone();
+    let ready_sandbox = worker.stage != Stage::Ended
+        && sandbox(cluster, node, &worker.uid)
+            .is_some_and(|s| cluster.net.namespace(s.netns).is_some());
+    let generated = conditions(worker, &statuses, phase, ready_sandbox);
+    new["conditions"] = merge_conditions(cluster, &old["conditions"], generated, &generation);
+    let (init, main) = statuses.split_at(init_count.min(statuses.len()));
+    if !init.is_empty() {
+        new["initContainerStatuses"] = array(init.to_vec());
+    }
+    new["containerStatuses"] = array(main.to_vec());
+    if let Some(machine) = cluster.machines.get(node) {
+        let address = machine.address.to_string();
+        new["hostIPs"] = array([object([("ip", address.as_str().into())])]);
+        new["hostIP"] = address.into();
+    }
+    // The address is told with the first container that was looked at, as the relist finds it.
+    let told = !old["podIP"].is_empty()
+        || worker.report_at.is_none() && statuses.iter().any(|s| !s["containerID"].is_empty());
+    if let Some(sandbox) = sandbox(cluster, node, &worker.uid).filter(|_| told) {
+        let address = sandbox.ip.to_string();
+        new["podIPs"] = array([object([("ip", address.as_str().into())])]);
+        new["podIP"] = address.into();
+    }
+    new["observedGeneration"] = generation;
+    new["phase"] = phase.into();
+    if old["startTime"].is_null() {
+        new["startTime"] = cluster.now.rfc3339().into();
+    }
+    if let Some((reason, message)) = &worker.verdict {
+        new["reason"] = reason.into();
+        new["message"] = message.into();
+        new["phase"] = "Failed".into();
+    }
+    new
+}
+
+fn container_status(
+    cluster: &Cluster,
+    node: &Text,
+    worker: &Worker,
+    place: usize,
+    spec: &Value,
+) -> Value {
+    let initialising = !worker.pod["spec"]["initContainers"].items().is_empty();
+    let list = if role(&worker.pod, place) == Role::Main {
+        "containerStatuses"
+    } else {
+        "initContainerStatuses"
+    };
+    let within = if list == "containerStatuses" {
+        place - worker.pod["spec"]["initContainers"].items().len()
+    } else {
+        place
+    };
+    let old = &worker.pod["status"][list][within];
+    let mut status = object([
+        ("image", spec["image"].clone()),
+        ("imageID", "".into()),
+        ("lastState", Value::new_object()),
+        ("name", spec["name"].clone()),
+        ("ready", false.into()),
+        ("restartCount", 0.into()),
+        ("started", false.into()),
+        ("state", Value::new_object()),
+    ]);
+    let mounts = spec["volumeMounts"].items();
+    if !mounts.is_empty() {
+        // They never change: the ones of the last status are shared.
+        status["volumeMounts"] = match old.get("volumeMounts") {
+            Some(mounts) => mounts.clone(),
+            None => array(mounts.iter().map(volume_mount).collect::<Vec<_>>()),
+        };
+    }
+    let Some(container) = container(cluster, node, &worker.uid, place) else {
+        let default = if initialising {
+            "PodInitializing"
+        } else {
+            "ContainerCreating"
+        };
+        status["state"] = waiting(worker, place)
+            .unwrap_or_else(|| object([("waiting", object([("reason", default.into())]))]));
+        return status;
+    };
+    let pulled = start::image_of(cluster, node, &container.image);
+    status["image"] = (&container.image).into();
+    status["imageID"] = pulled.map(|p| p.id.clone()).into();
+    status["containerID"] = id(&container.id);
+    status["restartCount"] = container.attempt.into();
+    let resources = &spec["resources"];
+    if !resources["requests"].is_empty() {
+        status["allocatedResources"] = resources["requests"].clone();
+    }
+    status["resources"] = if resources.is_null() {
+        Value::new_object()
+    } else {
+        resources.clone()
+    };
+    let user = user(&worker.pod, spec);
+    status["user"] = match old.get("user") {
+        Some(old) if *old == user => old.clone(),
+        _ => user,
+    };
+    if let Some(previous) = &container.previous {
+        status["lastState"] = object([("terminated", terminated(&previous.id, &previous.end))]);
+    }
+    let is_ready = worker.is_ready(place, container);
+    status["ready"] = is_ready.into();
+    status["started"] = (container.is_running() && worker.has_started(place)).into();
+    status["state"] = match &container.state {
+        State::Created => object([(
+            "waiting",
+            object([(
+                "reason",
+                if initialising {
+                    "PodInitializing"
+                } else {
+                    "ContainerCreating"
+                }
+                .into(),
+            )]),
+        )]),
+        State::Running(since) => {
+            object([("running", object([("startedAt", since.rfc3339().into())]))])
+        }
+        State::Exited(end) => {
+            let terminated = terminated(&container.id, end);
+            match waiting(worker, place) {
+                Some(waiting) => {
+                    status["lastState"] = object([("terminated", terminated)]);
+                    waiting
+                }
+                None => object([("terminated", terminated)]),
+            }
+        }
+    };
+    status
+}
+
+fn waiting(worker: &Worker, place: usize) -> Option<Value> {
+    let waiting = worker.waiting.get(&(place as u8))?;
+    let mut state = object([("reason", waiting.reason.into())]);
+    if !waiting.message.is_empty() {
+        state["message"] = (&waiting.message).into();
+    }
+    Some(object([("waiting", state)]))
+}
+
+fn id(id: &str) -> Value {
+    format!("containerd://{id}").into()
+}
+
+fn terminated(container: &str, end: &End) -> Value {
+    let mut state = object([
+        ("containerID", id(container)),
+        ("exitCode", i64::from(end.code).into()),
+        ("finishedAt", end.finished.rfc3339().into()),
+        ("reason", (&end.reason).into()),
+        (
+            "startedAt",
+            if &*end.reason == "StartError" {
+                "1970-01-01T00:00:00Z".into()
+            } else {
+                end.started.rfc3339().into()
+            },
+        ),
+    ]);
+    if !end.message.is_empty() {
+        state["message"] = (&end.message).into();
+    }
+    state
+}
+
+fn volume_mount(mount: &Value) -> Value {
+    let mut status = object([
+        ("mountPath", mount["mountPath"].clone()),
+        ("name", mount["name"].clone()),
+    ]);
+    if mount["readOnly"].as_bool() == Some(true) {
+        status["readOnly"] = true.into();
+        status["recursiveReadOnly"] = "Disabled".into();
+    }
+    status
+}
+
+fn user(pod: &Value, spec: &Value) -> Value {
+    let field = |name: &str| -> i64 {
+        let own = spec["securityContext"][name].as_i64();
+        own.or(pod["spec"]["securityContext"][name].as_i64())
+            .unwrap_or(0)
+    };
+    let (uid, gid) = (field("runAsUser"), field("runAsGroup"));
+    object([(
+        "linux",
+        object([
+            ("gid", gid.into()),
+            ("supplementalGroups", array([gid])),
+            ("uid", uid.into()),
+        ]),
+    )])
+}
+
+fn phase(worker: &Worker, statuses: &[Value], init_count: usize) -> &'static str {
+    if worker.verdict.is_some() {
+        return "Failed";
+    }
+    if worker.stage == Stage::New || worker.stage == Stage::Sandbox {
+        return "Pending";
+    }
+    let code = |state: &Value| state["terminated"]["exitCode"].as_i64();
+    let is_terminal =
+        worker.stage == Stage::Ended || worker.stage == Stage::Terminating && !worker.is_killing();
+    let mut pending_init = false;
+    for (place, status) in statuses.iter().enumerate().take(init_count) {
+        if role(&worker.pod, place) == Role::Sidecar {
+            pending_init |=
+                status["started"].as_bool() != Some(true) && code(&status["state"]).is_none();
+            continue;
+        }
+        match (code(&status["state"]), code(&status["lastState"])) {
+            (Some(0), _) => {}
+            (Some(failed), _) => {
+                if is_terminal || !restarts(&worker.pod, place, failed as i32) {
+                    return "Failed";
+                }
+                pending_init = true;
+            }
+            _ => pending_init = true,
+        }
+    }
+    let main = &statuses[init_count.min(statuses.len())..];
+    let has = |state: &str| main.iter().any(|s| !s["state"][state].is_null());
+    let was_run = |s: &Value| !s["lastState"]["terminated"].is_null();
+    let any_run = has("running") || has("terminated") || main.iter().any(was_run);
+    if pending_init && !any_run {
+        return "Pending";
+    }
+    let never_run = main
+        .iter()
+        .any(|s| !s["state"]["waiting"].is_null() && !was_run(s));
+    if never_run {
+        return "Pending";
+    }
+    if has("running") {
+        return "Running";
+    }
+    let codes: Vec<i64> = main.iter().filter_map(|s| code(&s["state"])).collect();
+    if codes.len() == main.len() {
+        let ended = |s: &Value| code(&s["state"]).is_some();
+        let first = init_count;
+        let again = main.iter().enumerate().any(|(at, s)| {
+            ended(s)
+                && restarts(
+                    &worker.pod,
+                    first + at,
+                    code(&s["state"]).unwrap_or(0) as i32,
+                )
+        });
+        if !is_terminal && again {
+            return "Running";
+        }
+        return if codes.iter().all(|c| *c == 0) {
+            "Succeeded"
+        } else {
+            "Failed"
+        };
+    }
+    "Running"
+}
+
+/// type, status, reason, message
+type Condition = (&'static str, bool, &'static str, String);
+
+fn conditions(
+    worker: &Worker,
+    statuses: &[Value],
+    phase: &str,
+    ready_sandbox: bool,
+) -> Vec<Condition> {
+    let pod = &worker.pod;
+    let mut incomplete = Vec::new();
+    let mut unready = Vec::new();
+    let mut any_main_started = false;
+    for (place, (spec, status)) in containers(pod).zip(statuses).enumerate() {
+        let name = spec["name"].str();
+        let is_ready = status["ready"].as_bool() == Some(true);
+        let is_started = status["started"].as_bool() == Some(true);
+        match role(pod, place) {
+            Role::Init if !is_ready => incomplete.push(name),
+            Role::Init => {}
+            Role::Sidecar => {
+                if !is_started {
+                    incomplete.push(name);
+                }
+                if !is_ready {
+                    unready.push(name);
+                }
+            }
+            Role::Main => {
+                any_main_started |= !status["containerID"].is_empty();
+                if !is_ready {
+                    unready.push(name);
+                }
+            }
+        }
+    }
+    let initialized = match (phase, any_main_started, incomplete.is_empty()) {
+        ("Succeeded", ..) => ("Initialized", true, "PodCompleted", String::new()),
+        (_, true, _) | (_, _, true) => ("Initialized", true, "", String::new()),
+        _ => (
+            "Initialized",
+            false,
+            "ContainersNotInitialized",
+            format!(
+                "containers with incomplete status: [{}]",
+                incomplete.join(" ")
+            ),
+        ),
+    };
+    let (are_ready, reason, message) = match phase {
+        "Succeeded" => (false, "PodCompleted", String::new()),
+        "Failed" => (false, "PodFailed", String::new()),
+        _ if unready.is_empty() => (true, "", String::new()),
+        _ => (
+            false,
+            "ContainersNotReady",
+            format!("containers with unready status: [{}]", unready.join(" ")),
+        ),
+    };
+    let containers_ready = ("ContainersReady", are_ready, reason, message.clone());
+    let ready = match (are_ready, gates(pod)) {
+        (true, Some(message)) => ("Ready", false, "ReadinessGatesNotReady", message),
+        _ => ("Ready", are_ready, reason, message),
+    };
+    let sandbox = match ready_sandbox {
+        true => ("PodReadyToStartContainers", true, "", String::new()),
+        false => (
+            "PodReadyToStartContainers",
+            false,
+            "PodSandboxNotReady",
+            "No sandbox for pod can be found. Need to start a new one.".to_owned(),
+        ),
+    };
+    vec![
+        sandbox,
+        initialized,
+        ready,
+        containers_ready,
+        ("PodScheduled", true, "", String::new()),
+    ]
+}
+
+/// What readiness gates say that is not fulfilled.
+fn gates(pod: &Value) -> Option<String> {
+    let mut messages = Vec::new();
+    for gate in pod["spec"]["readinessGates"].items() {
+        let kind = gate["conditionType"].str();
+        let found = pod["status"]["conditions"]
+            .items()
+            .iter()
+            .find(|c| c["type"].str() == kind);
+        match found.map(|c| c["status"].str()) {
+            None => messages.push(format!(
+                "corresponding condition of pod readiness gate {kind:?} does not exist."
+            )),
+            Some("True") => {}
+            Some(status) => messages.push(format!(
+                "the status of pod readiness gate {kind:?} is not \"True\", but {status}"
+            )),
+        }
+    }
+    (!messages.is_empty()).then(|| messages.join(", "))
+}
+
+/// The conditions as they are to be stored: those of others stay, a time changes with its status.
+fn merge_conditions(
+    cluster: &Cluster,
+    old: &Value,
+    new: Vec<Condition>,
+    generation: &Value,
+) -> Value {
+    let mut all: Vec<Value> = Vec::new();
+    for (kind, status, reason, message) in &new {
+        let before = old.items().iter().find(|c| c["type"].str() == *kind);
+        let word = if *status { "True" } else { "False" };
+        if let Some(before) = before
+            && before["status"].str() == word
+            && before["reason"].str() == *reason
+            && before["message"].str() == message
+            && before["observedGeneration"] == *generation
+        {
+            all.push(before.clone());
+            continue;
+        }
+        let since = match before.filter(|b| b["status"].str() == word) {
+            Some(before) => before["lastTransitionTime"].clone(),
+            None => cluster.now.rfc3339().into(),
+        };
+        let mut condition = object([
+            ("lastProbeTime", Value::Null),
+            ("lastTransitionTime", since),
+            ("observedGeneration", generation.clone()),
+            ("status", word.into()),
+            ("type", (*kind).into()),
+        ]);
+        if !reason.is_empty() {
+            condition["reason"] = (*reason).into();
+        }
+        if !message.is_empty() {
+            condition["message"] = message.as_str().into();
+        }
+        all.push(condition);
+    }
+    let others = old
+        .items()
+        .iter()
+        .filter(|c| new.iter().all(|n| n.0 != c["type"].str()));
+    all.extend(others.cloned());
+    array(all)
+}
+
+impl Worker {
+    /// Whether a running container counts as ready.
+    fn is_ready(&self, place: usize, container: &Container) -> bool {
+        match (&container.state, role(&self.pod, place)) {
+            (State::Exited(end), Role::Init) => end.code == 0,
+            (State::Running(_), Role::Main | Role::Sidecar) => self.is_probed_ready(place),
+            _ => false,
+        }
+    }
+}

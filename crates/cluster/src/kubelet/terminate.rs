@@ -1,0 +1,268 @@
+//! Stopping: preStop hooks, SIGTERM, the grace period, SIGKILL, and the end of a pod (kubelet v1.37,
+//! `pkg/kubelet/kuberuntime/kuberuntime_container.go`, killContainer).
+
+use std::time::Duration;
+
+use kubarium_objects::{Text, Value};
+
+use super::start::container_event;
+use super::status;
+use super::worker::{Next, Role, Stage, Worker, container, containers, role};
+use crate::api::DeleteOptions;
+use crate::cluster::Cluster;
+use crate::event::{Action, Component};
+use crate::runtime::{self, Container, process};
+use crate::time::Time;
+
+/// Even when the grace is used up, a container has this long (`minimumGracePeriodInSeconds`).
+const GRACE_MIN: Duration = Duration::from_secs(2);
+
+const SIGTERM: i32 = 15;
+
+/// A container that is being stopped.
+#[derive(Clone, Debug)]
+pub(super) struct Kill {
+    place: u8,
+    /// When SIGTERM is sent: after the preStop hook.
+    term: Time,
+    /// When SIGKILL is sent.
+    deadline: Time,
+    sent: bool,
+    /// A sidecar is stopped when all containers after it have ended.
+    after: bool,
+    grace: Duration,
+}
+
+fn grace(worker: &Worker, gone: bool) -> Duration {
+    let metadata = &worker.pod["metadata"];
+    let seconds = metadata["deletionGracePeriodSeconds"]
+        .as_i64()
+        .filter(|_| !metadata["deletionTimestamp"].is_null());
+    let seconds = seconds.filter(|_| !gone || !metadata["deletionTimestamp"].is_null());
+    let seconds = seconds
+        .or(worker.pod["spec"]["terminationGracePeriodSeconds"].as_i64())
+        .unwrap_or(30);
+    // One second is the least that a pod's end takes.
+    Duration::from_secs(seconds.max(1).unsigned_abs())
+}
+
+/// Stops a container of a pod that goes on.
+pub(super) fn kill(
+    cluster: &mut Cluster,
+    node: &Text,
+    worker: &mut Worker,
+    place: usize,
+    message: &str,
+) {
+    let slot = place as u8;
+    if worker.kills.iter().any(|k| k.place == slot) {
+        return;
+    }
+    let grace = grace(worker, false);
+    begin_kill(cluster, node, worker, place, grace, message, false);
+}
+
+fn begin_kill(
+    cluster: &mut Cluster,
+    node: &Text,
+    worker: &mut Worker,
+    place: usize,
+    grace: Duration,
+    message: &str,
+    after: bool,
+) {
+    let now = cluster.now;
+    container_event(cluster, node, worker, place, "Normal", "Killing", message);
+    let kill = Kill {
+        place: place as u8,
+        term: now,
+        deadline: now + grace,
+        sent: false,
+        after,
+        grace,
+    };
+    worker.kills.push(kill);
+    if !after {
+        let last = worker.kills.len() - 1;
+        pre_stop(cluster, node, worker, last);
+    }
+}
+
+/// Runs the preStop hook; SIGTERM follows when it is over.
+fn pre_stop(cluster: &mut Cluster, node: &Text, worker: &mut Worker, at: usize) {
+    let now = cluster.now;
+    let place = usize::from(worker.kills[at].place);
+    let grace = worker.kills[at].grace;
+    let hook: Value = worker.spec(place)["lifecycle"]["preStop"].clone();
+    let mut term = now;
+    if !hook.is_null() {
+        let (takes, worked) = process::hook(cluster, node, worker.uid.clone(), place, &hook);
+        term = now + takes.min(grace);
+        if !worked {
+            container_event(
+                cluster,
+                node,
+                worker,
+                place,
+                "Warning",
+                "FailedPreStopHook",
+                "PreStopHook failed",
+            );
+        }
+    }
+    let kill = &mut worker.kills[at];
+    kill.term = term;
+    kill.deadline = (now + grace).max(
+        term + if term > now {
+            GRACE_MIN
+        } else {
+            Duration::ZERO
+        },
+    );
+}
+
+/// Goes on with what is being stopped. `None`: nothing is. `Some(None)`: something has ended.
+/// `Some(Some(t))`: wake then.
+pub(super) fn kills(
+    cluster: &mut Cluster,
+    node: &Text,
+    worker: &mut Worker,
+) -> Option<Option<Time>> {
+    if worker.kills.is_empty() {
+        return None;
+    }
+    let runs = |cluster: &Cluster, worker: &Worker, place: u8| {
+        container(cluster, node, &worker.uid, usize::from(place)).is_some_and(Container::is_running)
+    };
+    // Sidecars wait for the containers after them.
+    for at in 0..worker.kills.len() {
+        let place = worker.kills[at].place;
+        let waits = worker.kills[at].after
+            && worker
+                .kills
+                .iter()
+                .any(|k| k.place > place && runs(cluster, worker, k.place));
+        if worker.kills[at].after && !waits {
+            worker.kills[at].after = false;
+            pre_stop(cluster, node, worker, at);
+        }
+    }
+    for at in 0..worker.kills.len() {
+        let kill = worker.kills[at].clone();
+        let place = usize::from(kill.place);
+        if kill.after && cluster.now < kill.deadline || !runs(cluster, worker, kill.place) {
+            continue;
+        }
+        if cluster.now >= kill.deadline {
+            process::kill(cluster, node, &worker.uid, place);
+        } else if !kill.sent && cluster.now >= kill.term {
+            worker.kills[at].sent = true;
+            let name = worker.spec(place)["name"].str().to_owned();
+            worker.log(
+                cluster,
+                &Component::Kubelet(node.clone()),
+                Action::Cri,
+                format!("StopContainer {name}"),
+            );
+            let cause = worker.last;
+            cluster.caused_by(cause, |c| {
+                process::signal(c, node, &worker.uid, place, SIGTERM)
+            });
+        }
+    }
+    let before = worker.kills.len();
+    let kills = std::mem::take(&mut worker.kills);
+    worker.kills = kills
+        .into_iter()
+        .filter(|k| runs(cluster, worker, k.place))
+        .collect();
+    if worker.kills.is_empty() {
+        worker.report_at.get_or_insert(cluster.now);
+        return if before > 0 { Some(None) } else { None };
+    }
+    let wake = worker
+        .kills
+        .iter()
+        .filter(|k| !k.after)
+        .map(|k| {
+            if k.sent {
+                k.deadline
+            } else {
+                k.term.min(k.deadline)
+            }
+        })
+        .min();
+    Some(Some(wake.unwrap_or(cluster.now + GRACE_MIN)))
+}
+
+/// A pod was deleted: its containers are told to stop.
+pub(super) fn begin(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gone: bool) {
+    let ended = worker.stage == Stage::Ended;
+    worker.stage = Stage::Terminating;
+    worker.busy = None;
+    worker.waiting.clear();
+    worker.kills.clear();
+    if ended {
+        return;
+    }
+    let grace = grace(worker, gone);
+    let pod = worker.pod.clone();
+    for (place, spec) in containers(&pod).enumerate() {
+        if container(cluster, node, &worker.uid, place).is_some_and(Container::is_running) {
+            let message = format!("Stopping container {}", spec["name"].str());
+            let after = role(&pod, place) == Role::Sidecar;
+            begin_kill(cluster, node, worker, place, grace, &message, after);
+        }
+    }
+}
+
+/// Goes on stopping a pod; at last its sandbox goes, and the API server is told.
+pub(super) fn step(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gone: bool) -> Next {
+    shorten(cluster, worker, gone);
+    while let Some(wake) = kills(cluster, node, worker) {
+        if let Some(at) = wake {
+            super::probe::plan(cluster, node, worker);
+            return Next::At(at);
+        }
+    }
+    worker.log(
+        cluster,
+        &Component::Kubelet(node.clone()),
+        Action::Cri,
+        "StopPodSandbox".to_owned(),
+    );
+    let cause = worker.last;
+    crate::cni::portmap::del(cluster, node, &worker.uid);
+    cluster.caused_by(cause, |c| runtime::stop_sandbox(c, node, &worker.uid));
+    if !gone {
+        worker.report_at = None;
+        status::report(cluster, node, worker);
+    }
+    cluster.caused_by(worker.last, |c| {
+        runtime::remove_sandbox(c, node, &worker.uid);
+        if !gone {
+            let options = DeleteOptions {
+                uid: Some(worker.uid.clone()),
+                ..DeleteOptions::now()
+            };
+            // It may be gone by now.
+            let _ = c.delete(&Component::Kubelet(node.clone()), &worker.key, &options);
+        }
+    });
+    Next::Gone
+}
+
+/// A second deletion can only shorten the grace.
+fn shorten(cluster: &Cluster, worker: &mut Worker, gone: bool) {
+    let grace = if gone {
+        Duration::from_secs(1)
+    } else {
+        grace(worker, gone)
+    };
+    for kill in &mut worker.kills {
+        if grace < kill.grace {
+            kill.deadline = kill.deadline.min(cluster.now + grace);
+            kill.grace = grace;
+        }
+    }
+}

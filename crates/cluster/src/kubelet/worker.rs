@@ -1,0 +1,456 @@
+//! A pod's worker: what comes next for it (kubelet v1.37, `pkg/kubelet/pod_workers.go`,
+//! `pkg/kubelet/kuberuntime/kuberuntime_manager.go`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kubarium_objects::{ObjectKey, Text, Value};
+
+use super::probe::Probe;
+use super::terminate::Kill;
+use super::{Work, admission, probe, start, status, terminate};
+use crate::cluster::Cluster;
+use crate::event::{Action, Component, EventId};
+use crate::runtime::{self, Container, Pulled, Sandbox, State};
+use crate::task::Task;
+use crate::time::Time;
+
+/// What the kubelet knows of one pod.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// The pod's key.
+    pub key: ObjectKey,
+    /// Its uid.
+    pub uid: Text,
+    /// The pod as last seen.
+    pub(super) pod: Value,
+    pub(super) stage: Stage,
+    /// What was begun, and when it will be over.
+    pub(super) busy: Option<(Time, Operation)>,
+    /// Why containers wait, by place.
+    pub(super) waiting: BTreeMap<u8, Waiting>,
+    /// How long to wait before starting a container again, and before pulling its image again.
+    pub(super) restarts: BTreeMap<u8, Backoff>,
+    pub(super) pulls: BTreeMap<u8, Backoff>,
+    /// Containers that are being stopped.
+    pub(super) kills: Vec<Kill>,
+    pub(super) probes: Vec<Probe>,
+    /// When the pod's status is to be looked at: after a relist.
+    pub(super) report_at: Option<Time>,
+    /// The status with which the pod was turned away or ended from outside: reason and message.
+    pub(super) verdict: Option<(Text, Text)>,
+    /// The event that began what is being done for the pod.
+    pub(super) last: Option<EventId>,
+    pub(super) started: Time,
+}
+
+/// How far a pod has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Not looked at yet.
+    New,
+    /// Its sandbox is being made, or could not be made.
+    Sandbox,
+    /// Its containers are being started or run.
+    Running,
+    /// All of its containers have ended for good.
+    Ended,
+    /// It is being stopped because it was deleted.
+    Terminating,
+}
+
+/// Something that takes time.
+#[derive(Clone, Debug)]
+pub(super) enum Operation {
+    Sandbox,
+    /// The image for the container at that place.
+    Pull {
+        place: u8,
+        result: Result<Box<Pulled>, Text>,
+        takes: Duration,
+    },
+    Start {
+        place: u8,
+    },
+    /// A postStart hook, and whether it will have worked.
+    Hook {
+        place: u8,
+        worked: bool,
+    },
+}
+
+/// Why a container waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub reason: &'static str,
+    pub message: Text,
+    /// Not before then.
+    pub until: Time,
+}
+
+/// client-go's `flowcontrol.Backoff` for one key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Backoff {
+    pub delay: Duration,
+    pub updated: Time,
+}
+
+const BACKOFF_FIRST: Duration = Duration::from_secs(10);
+const BACKOFF_MAX: Duration = Duration::from_secs(300);
+
+impl Backoff {
+    /// Whether, `since` the thing happened, the back-off is not over yet; when it will be.
+    pub fn waits(entry: Option<&Backoff>, since: Time, now: Time) -> Option<Time> {
+        let entry = entry.filter(|e| now.since(e.updated) <= 2 * BACKOFF_MAX)?;
+        let end = since + entry.delay;
+        (now < end).then_some(end)
+    }
+
+    /// The next entry: twice as long as before.
+    pub fn next(entry: Option<&Backoff>, now: Time) -> Backoff {
+        let delay = match entry.filter(|e| now.since(e.updated) <= 2 * BACKOFF_MAX) {
+            Some(entry) => (entry.delay * 2).min(BACKOFF_MAX),
+            None => BACKOFF_FIRST,
+        };
+        Backoff {
+            delay,
+            updated: now,
+        }
+    }
+}
+
+/// The containers of a pod in the order of their places: init containers first.
+pub(crate) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
+    pod["spec"]["initContainers"]
+        .items()
+        .iter()
+        .chain(pod["spec"]["containers"].items())
+}
+
+/// What a container is in its pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Init,
+    Sidecar,
+    Main,
+}
+
+pub(crate) fn role(pod: &Value, place: usize) -> Role {
+    match pod["spec"]["initContainers"].items().get(place) {
+        Some(container) if container["restartPolicy"].str() == "Always" => Role::Sidecar,
+        Some(_) => Role::Init,
+        None => Role::Main,
+    }
+}
+
+/// Whether a container that has ended is started again.
+pub(super) fn restarts(pod: &Value, place: usize, code: i32) -> bool {
+    match (role(pod, place), pod["spec"]["restartPolicy"].str()) {
+        (Role::Sidecar, _) => true,
+        (Role::Init, "Never") => false,
+        (Role::Init, _) => code != 0,
+        (Role::Main, "Never") => false,
+        (Role::Main, "OnFailure") => code != 0,
+        (Role::Main, _) => true,
+    }
+}
+
+impl Worker {
+    fn new(key: ObjectKey, uid: Text, pod: Value, now: Time) -> Worker {
+        Worker {
+            key,
+            uid,
+            pod,
+            stage: Stage::New,
+            busy: None,
+            waiting: BTreeMap::new(),
+            restarts: BTreeMap::new(),
+            pulls: BTreeMap::new(),
+            kills: Vec::new(),
+            probes: Vec::new(),
+            report_at: None,
+            verdict: None,
+            last: None,
+            started: now,
+        }
+    }
+
+    /// Whether the kubelet waits for containers to end.
+    pub(super) fn is_killing(&self) -> bool {
+        !self.kills.is_empty()
+    }
+
+    pub(super) fn spec(&self, place: usize) -> &Value {
+        static NULL: Value = Value::Null;
+        containers(&self.pod).nth(place).unwrap_or(&NULL)
+    }
+
+    /// Logs a call and makes it the cause of what follows.
+    pub(super) fn log(
+        &mut self,
+        cluster: &mut Cluster,
+        by: &Component,
+        action: Action,
+        text: String,
+    ) {
+        let cause = self.last.or(cluster.cause());
+        let key = self.key.clone();
+        let event = cluster.caused_by(cause, |c| c.log(by, action, Some(&key), text));
+        self.last = Some(event);
+    }
+}
+
+/// The sandbox of a worker's pod.
+pub(super) fn sandbox<'a>(cluster: &'a Cluster, node: &str, uid: &str) -> Option<&'a Sandbox> {
+    cluster.sandbox(node, uid).map(|s| &**s)
+}
+
+pub(super) fn container<'a>(
+    cluster: &'a Cluster,
+    node: &str,
+    uid: &str,
+    place: usize,
+) -> Option<&'a Container> {
+    sandbox(cluster, node, uid)?
+        .containers
+        .get(place)
+        .filter(|c| c.exists())
+}
+
+/// Wakes the worker of a pod.
+pub(super) fn sync(cluster: &mut Cluster, node: &Text, key: &ObjectKey, uid: &Text) {
+    let stored = cluster
+        .etcd
+        .get(key)
+        .filter(|pod| *pod["metadata"]["uid"].str() == **uid)
+        .cloned();
+    let now = cluster.now;
+    let Some(machine) = cluster.machine_mut(node) else {
+        return;
+    };
+    let mut worker = match (machine.kubelet.pods.remove(uid), &stored) {
+        (Some(worker), _) => Arc::unwrap_or_clone(worker),
+        (None, Some(pod)) if pod["spec"]["nodeName"].str() == &**node => {
+            Worker::new(key.clone(), uid.clone(), pod.clone(), now)
+        }
+        _ => return,
+    };
+    worker.last = None;
+    let gone = stored.is_none();
+    if let Some(pod) = stored {
+        worker.pod = pod;
+    }
+    let next = step(cluster, node, &mut worker, gone);
+    let cause = worker.last.or(cluster.cause());
+    if let Next::Gone = next {
+        return;
+    }
+    if let Some(machine) = cluster.machine_mut(node) {
+        machine.kubelet.pods.insert(uid.clone(), Arc::new(worker));
+    }
+    if let Next::At(at) = next {
+        let work = Work::Pod(key.clone(), uid.clone());
+        cluster.queue.add(
+            at.max(cluster.now),
+            Task::Kubelet(node.clone(), work),
+            cause,
+        );
+    }
+}
+
+/// What a step comes to.
+pub(super) enum Next {
+    /// Wake again then.
+    At(Time),
+    /// Wake when something happens.
+    Wait,
+    /// The worker is over.
+    Gone,
+}
+
+fn step(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gone: bool) -> Next {
+    // Every round ends in waiting or in one thing more that is done: bounded by the containers.
+    for _ in 0..1000 {
+        if let Some((at, operation)) = worker.busy.take() {
+            if at > cluster.now {
+                worker.busy = Some((at, operation));
+                return Next::At(at);
+            }
+            start::complete(cluster, node, worker, operation);
+            continue;
+        }
+        let deleted = gone || !worker.pod["metadata"]["deletionTimestamp"].is_null();
+        if deleted && worker.stage != Stage::Terminating {
+            terminate::begin(cluster, node, worker, gone);
+        }
+        if worker.stage == Stage::Terminating {
+            return terminate::step(cluster, node, worker, gone);
+        }
+        match worker.stage {
+            Stage::New => {
+                if matches!(worker.pod["status"]["phase"].str(), "Failed" | "Succeeded") {
+                    worker.stage = Stage::Ended;
+                    return Next::Wait;
+                }
+                if let Some(refusal) = admission::check(cluster, node, worker) {
+                    admission::reject(cluster, node, worker, refusal);
+                    worker.stage = Stage::Ended;
+                    return Next::Wait;
+                }
+                worker.stage = Stage::Sandbox;
+                status::report(cluster, node, worker);
+            }
+            Stage::Sandbox => return start::sandbox(cluster, node, worker),
+            Stage::Ended => return Next::Wait,
+            Stage::Running => match next(cluster, node, worker) {
+                Decision::Continue => {}
+                Decision::Rest(wake) => {
+                    let wake = report(cluster, node, worker, wake);
+                    if worker.stage != Stage::Ended {
+                        probe::plan(cluster, node, worker);
+                    }
+                    return wake.map_or(Next::Wait, Next::At);
+                }
+            },
+            Stage::Terminating => return Next::Wait,
+        }
+    }
+    Next::Wait
+}
+
+/// Writes the status when its time has come, and ends a pod that is over.
+fn report(
+    cluster: &mut Cluster,
+    node: &Text,
+    worker: &mut Worker,
+    wake: Option<Time>,
+) -> Option<Time> {
+    let now = cluster.now;
+    match worker.report_at {
+        Some(at) if at > now => return Some(wake.map_or(at, |w| w.min(at))),
+        _ => worker.report_at = None,
+    }
+    if status::is_over(cluster, node, worker) {
+        runtime::stop_sandbox(cluster, node, &worker.uid);
+        worker.stage = Stage::Ended;
+        worker.probes.clear();
+        status::report(cluster, node, worker);
+        return None;
+    }
+    status::report(cluster, node, worker);
+    wake
+}
+
+/// What the worker does in the running stage.
+enum Decision {
+    /// Something was begun or changed: look again.
+    Continue,
+    /// Nothing to do until then.
+    Rest(Option<Time>),
+}
+
+fn sooner(a: Option<Time>, b: Option<Time>) -> Option<Time> {
+    a.into_iter().chain(b).min()
+}
+
+/// What comes next for a pod whose sandbox is there (`computePodActions`).
+fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
+    if let Some(wake) = terminate::kills(cluster, node, worker) {
+        return match wake {
+            Some(at) => Decision::Rest(Some(at)),
+            None => Decision::Continue,
+        };
+    }
+    let mut wake = match deadline(cluster, node, worker) {
+        Some(at) if at <= cluster.now => return Decision::Continue,
+        at => at,
+    };
+    if worker.verdict.is_some() {
+        return Decision::Rest(None);
+    }
+    let count = containers(&worker.pod).count();
+    let init = worker.pod["spec"]["initContainers"].items().len();
+    for place in 0..count {
+        let role = role(&worker.pod, place);
+        let state = container(cluster, node, &worker.uid, place).map(|c| c.state.clone());
+        match (role, state) {
+            (Role::Init, Some(State::Exited(end))) if end.code == 0 => continue,
+            (Role::Init, Some(State::Running(_))) => return Decision::Rest(wake),
+            (Role::Sidecar, Some(State::Running(_))) => {
+                if worker.has_started(place) || main_made(cluster, node, worker, init) {
+                    continue;
+                }
+                return Decision::Rest(wake);
+            }
+            (Role::Main, Some(State::Running(_))) => {
+                if start::definition_changed(cluster, node, worker, place) {
+                    let name = worker.spec(place)["name"].str().to_owned();
+                    let message = format!("Container {name} definition changed, will be restarted");
+                    terminate::kill(cluster, node, worker, place, &message);
+                    return Decision::Continue;
+                }
+                continue;
+            }
+            (_, Some(State::Exited(end))) if !restarts(&worker.pod, place, end.code) => {
+                if role == Role::Init {
+                    // The pod has failed.
+                    return Decision::Rest(None);
+                }
+                continue;
+            }
+            (_, Some(State::Exited(end))) => {
+                match start::restart(cluster, node, worker, place, &end) {
+                    Some(at) => wake = sooner(wake, Some(at)),
+                    None => return Decision::Continue,
+                }
+            }
+            (_, _) => match start::begin(cluster, node, worker, place) {
+                Some(at) => wake = sooner(wake, Some(at)),
+                None => return Decision::Continue,
+            },
+        }
+        if role != Role::Main {
+            // An init container that waits keeps all others waiting.
+            return Decision::Rest(wake);
+        }
+    }
+    Decision::Rest(wake)
+}
+
+/// Whether a main container was ever made: the pod has been initialised.
+fn main_made(cluster: &Cluster, node: &str, worker: &Worker, init: usize) -> bool {
+    sandbox(cluster, node, &worker.uid)
+        .is_some_and(|s| s.containers.iter().skip(init).any(Container::exists))
+}
+
+/// `activeDeadlineSeconds`: when it is over; the pod is stopped when it is.
+fn deadline(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Option<Time> {
+    let seconds = worker.pod["spec"]["activeDeadlineSeconds"].as_i64()?;
+    let end = worker.started + Duration::from_secs(seconds.unsigned_abs());
+    if cluster.now >= end && worker.verdict.is_none() {
+        let message = "Pod was active on the node longer than the specified deadline";
+        let pod = worker.pod.clone();
+        cluster.record(
+            &Component::Kubelet(node.clone()),
+            &pod,
+            "DeadlineExceeded",
+            message,
+        );
+        worker.verdict = Some(("DeadlineExceeded".into(), message.into()));
+        for place in 0..containers(&pod).count() {
+            if container(cluster, node, &worker.uid, place).is_some_and(Container::is_running) {
+                let name = worker.spec(place)["name"].str().to_owned();
+                terminate::kill(
+                    cluster,
+                    node,
+                    worker,
+                    place,
+                    &format!("Stopping container {name}"),
+                );
+            }
+        }
+        return Some(cluster.now);
+    }
+    worker.verdict.is_none().then_some(end)
+}

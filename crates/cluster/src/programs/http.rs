@@ -1,0 +1,334 @@
+//! HTTP between a client and whoever listens: the server's answer by what it is.
+
+use std::net::SocketAddrV4;
+
+use kubarium_linux::{Connection, NamespaceId};
+use kubarium_objects::{Value, object};
+
+use crate::cluster::Cluster;
+use crate::images::{Page, Server};
+use crate::kubelet::node_status::VERSION;
+use crate::machine::daemon;
+use crate::programs::{Program, Serve};
+use crate::runtime::{Process, environment};
+
+/// A request.
+pub(crate) struct Request<'a> {
+    pub method: &'a str,
+    pub path: &'a str,
+    /// The Host header.
+    pub host: &'a str,
+    pub tls: bool,
+    pub agent: &'a str,
+    pub headers: &'a [(String, String)],
+    pub body: &'a [u8],
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Response {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+}
+
+/// What came back on a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Response(Response),
+    /// The other side closed without a word.
+    Nothing,
+    /// Not HTTP.
+    Garbage,
+    /// TLS was wanted, and the server speaks plain HTTP.
+    NotTls,
+}
+
+impl Response {
+    fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Response {
+        let body = body.into();
+        let headers = vec![
+            ("Content-Type", kind.to_owned()),
+            ("Content-Length", body.len().to_string()),
+        ];
+        Response {
+            status,
+            headers,
+            body,
+        }
+    }
+
+    fn text(body: impl Into<Vec<u8>>) -> Reply {
+        Reply::Response(Response::new(200, "text/plain; charset=utf-8", body))
+    }
+
+    /// `OK`
+    pub fn reason(&self) -> &'static str {
+        match self.status {
+            200 => "OK",
+            201 => "Created",
+            301 => "Moved Permanently",
+            302 => "Found",
+            400 => "Bad Request",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            500 => "Internal Server Error",
+            502 => "Bad Gateway",
+            503 => "Service Unavailable",
+            _ => "",
+        }
+    }
+}
+
+/// Sends a request over a connection that was made.
+pub(crate) fn ask(cluster: &mut Cluster, connection: &Connection, request: &Request<'_>) -> Reply {
+    let Some((netns, token)) = connection.server else {
+        return Reply::Nothing;
+    };
+    let nobody = SocketAddrV4::new(std::net::Ipv4Addr::UNSPECIFIED, 0);
+    let client = connection.seen_source.unwrap_or(nobody);
+    let local = connection.server_address.unwrap_or(nobody);
+    if let Some(reply) = machine_answers(cluster, netns, token, request) {
+        return reply;
+    }
+    let Some((serve, hostname)) = listening(cluster, token, local.port()) else {
+        return Reply::Nothing;
+    };
+    if request.tls {
+        return match serve.answers {
+            Server::Opaque => Reply::Garbage,
+            _ => Reply::NotTls,
+        };
+    }
+    let reply = answer(cluster, &serve, &hostname, client, local, request);
+    log_access(cluster, token, &serve, client, request, &reply);
+    reply
+}
+
+/// The server that listens on a socket, and the host's name.
+pub(crate) fn listening(cluster: &Cluster, token: u64, port: u16) -> Option<(Serve, String)> {
+    let (_, sandbox, at) = cluster.container_of(token)?;
+    let hostname = cluster
+        .etcd
+        .get(&sandbox.pod)
+        .map_or_else(|| sandbox.pod.name.to_string(), environment::hostname);
+    let serve = match sandbox.containers.get(at)?.process.as_ref()? {
+        Process::Serve(serve) => serve.clone(),
+        Process::Shell(shell) => shell.jobs.running.values().find_map(|p| match p {
+            Program::Serve(serve) if serve.has(port) => Some(serve.clone()),
+            _ => None,
+        })?,
+    };
+    Some((serve, hostname))
+}
+
+fn answer(
+    cluster: &Cluster,
+    serve: &Serve,
+    hostname: &str,
+    client: SocketAddrV4,
+    local: SocketAddrV4,
+    request: &Request<'_>,
+) -> Reply {
+    match serve.answers {
+        Server::Echo => Response::text(format!("{hostname} client={client} local={local}\n")),
+        Server::Text(text) => Response::text(text),
+        Server::HttpEcho => Response::text(format!("{}\n", serve.text)),
+        Server::Whoami => Response::text(whoami(hostname, client, local, request)),
+        Server::Opaque => Reply::Garbage,
+        Server::Dns => dns_answers(cluster, local.port(), request),
+        Server::Page { server, page } => page_answers(server, page, serve, request),
+    }
+}
+
+fn dns_answers(_: &Cluster, port: u16, request: &Request<'_>) -> Reply {
+    match (port, request.path) {
+        (8080, "/health") | (8181, "/ready") => Response::text("OK"),
+        (9153, _) => Response::text("# metrics are not simulated yet\n"),
+        (53, _) => Reply::Nothing,
+        _ => Reply::Response(Response::new(
+            404,
+            "text/plain; charset=utf-8",
+            "404 page not found\n",
+        )),
+    }
+}
+
+fn whoami(
+    hostname: &str,
+    client: SocketAddrV4,
+    local: SocketAddrV4,
+    request: &Request<'_>,
+) -> String {
+    let mut text = format!(
+        "Hostname: {hostname}\nIP: 127.0.0.1\nIP: {}\nRemoteAddr: {client}\n{} {} HTTP/1.1\nHost: {}\nUser-Agent: {}\n",
+        local.ip(),
+        request.method,
+        request.path,
+        request.host,
+        request.agent
+    );
+    let accepts = request
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("accept"));
+    if !accepts {
+        text.push_str("Accept: */*\n");
+    }
+    for (name, value) in request.headers {
+        text.push_str(&format!("{name}: {value}\n"));
+    }
+    if !request.body.is_empty() {
+        text.push_str(&format!("Content-Length: {}\n", request.body.len()));
+    }
+    text.push('\n');
+    text
+}
+
+const NGINX: &str = "<!DOCTYPE html>
+<html>
+<head>
+<title>Welcome to nginx!</title>
+<style>
+html { color-scheme: light dark; }
+body { width: 35em; margin: 0 auto;
+font-family: Tahoma, Verdana, Arial, sans-serif; }
+</style>
+</head>
+<body>
+<h1>Welcome to nginx!</h1>
+<p>If you see this page, the nginx web server is successfully installed and
+working. Further configuration is required.</p>
+
+<p>For online documentation and support please refer to
+<a href=\"http://nginx.org/\">nginx.org</a>.<br/>
+Commercial support is available at
+<a href=\"http://nginx.com/\">nginx.com</a>.</p>
+
+<p><em>Thank you for using nginx.</em></p>
+</body>
+</html>
+";
+
+fn page_answers(server: &str, page: Page, serve: &Serve, request: &Request<'_>) -> Reply {
+    let path = request.path.split('?').next().unwrap_or("/");
+    let (index, missing) = match page {
+        Page::Nginx => (NGINX.to_owned(), format!("<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\r\n<hr><center>{}</center>\r\n</body>\r\n</html>\r\n", serve.software(server))),
+        Page::Apache => (
+            "<html><body><h1>It works!</h1></body></html>\n".to_owned(),
+            "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>404 Not Found</title>\n</head><body>\n<h1>Not Found</h1>\n<p>The requested URL was not found on this server.</p>\n</body></html>\n".to_owned(),
+        ),
+        Page::Listing => (
+            "<!DOCTYPE HTML>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Directory listing for /</title>\n</head>\n<body>\n<h1>Directory listing for /</h1>\n<hr>\n<ul>\n</ul>\n<hr>\n</body>\n</html>\n".to_owned(),
+            "<!DOCTYPE HTML>\n<html lang=\"en\">\n    <head>\n        <meta charset=\"utf-8\">\n        <title>Error response</title>\n    </head>\n    <body>\n        <h1>Error response</h1>\n        <p>Error code: 404</p>\n        <p>Message: File not found.</p>\n    </body>\n</html>\n".to_owned(),
+        ),
+    };
+    let mut response = match path {
+        "/" | "/index.html" => Response::new(200, "text/html", index),
+        _ => Response::new(404, "text/html", missing),
+    };
+    response
+        .headers
+        .insert(0, ("Server", serve.software(server)));
+    Reply::Response(response)
+}
+
+/// nginx and Apache write a line for each request.
+fn log_access(
+    cluster: &mut Cluster,
+    token: u64,
+    serve: &Serve,
+    client: SocketAddrV4,
+    request: &Request<'_>,
+    reply: &Reply,
+) {
+    let (Server::Page { .. }, Reply::Response(response)) = (serve.answers, reply) else {
+        return;
+    };
+    let Some((node, sandbox, at)) = cluster.container_of(token) else {
+        return;
+    };
+    let (node, uid, now) = (node.clone(), sandbox.uid.clone(), cluster.now);
+    let line = format!(
+        "{} - - [{}] \"{} {} HTTP/1.1\" {} {} \"-\" \"{}\" \"-\"\n",
+        client.ip(),
+        now.rfc3339(),
+        request.method,
+        request.path,
+        response.status,
+        response.body.len(),
+        request.agent
+    );
+    if let Some(container) = cluster
+        .sandbox_mut(&node, &uid)
+        .and_then(|s| s.containers.get_mut(at))
+    {
+        container.logs.write(now, false, line.as_bytes());
+    }
+}
+
+/// What a machine's own server answers; `None` for a container's.
+fn machine_answers(
+    cluster: &Cluster,
+    _: NamespaceId,
+    token: u64,
+    request: &Request<'_>,
+) -> Option<Reply> {
+    let path = request.path.split('?').next().unwrap_or("/");
+    let plain = |status, text: &str| {
+        Reply::Response(Response::new(status, "text/plain; charset=utf-8", text))
+    };
+    let https_only = || plain(400, "Client sent an HTTP request to an HTTPS server.\n");
+    Some(match token {
+        daemon::REGISTRY if request.tls => Reply::NotTls,
+        daemon::REGISTRY => match path {
+            "/v2/" => Reply::Response(Response::new(200, "application/json", "{}")),
+            "/" => plain(200, ""),
+            _ => plain(404, "404 page not found\n"),
+        },
+        daemon::API_SERVER if !request.tls => https_only(),
+        daemon::API_SERVER => api_server(cluster, path),
+        daemon::KUBELET if !request.tls => https_only(),
+        daemon::KUBELET => match path {
+            "/healthz" => plain(200, "ok"),
+            _ => plain(401, "Unauthorized"),
+        },
+        _ => return None,
+    })
+}
+
+/// What the API server answers to whoever shows no credentials.
+fn api_server(cluster: &Cluster, path: &str) -> Reply {
+    let plain = |text: &str| Reply::Response(Response::new(200, "text/plain; charset=utf-8", text));
+    match path {
+        "/healthz" | "/livez" | "/readyz" => plain("ok"),
+        "/version" | "/version/" => {
+            Reply::Response(Response::new(200, "application/json", version()))
+        }
+        _ => {
+            let _ = cluster;
+            let message =
+                format!("forbidden: User \"system:anonymous\" cannot get path \"{path}\"");
+            let status = object([
+                ("apiVersion", "v1".into()),
+                ("code", 403.into()),
+                ("details", Value::new_object()),
+                ("kind", "Status".into()),
+                ("message", message.into()),
+                ("metadata", Value::new_object()),
+                ("reason", "Forbidden".into()),
+                ("status", "Failure".into()),
+            ]);
+            let text = serde_json::to_string_pretty(&status).unwrap_or_default();
+            Reply::Response(Response::new(403, "application/json", text))
+        }
+    }
+}
+
+fn version() -> String {
+    format!(
+        "{{\n  \"major\": \"1\",\n  \"minor\": \"37\",\n  \"emulationMajor\": \"1\",\n  \"emulationMinor\": \"37\",\n  \"minCompatibilityMajor\": \"1\",\n  \"minCompatibilityMinor\": \"36\",\n  \"gitVersion\": \"{VERSION}\",\n  \"gitCommit\": \"0000000000000000000000000000000000000000\",\n  \"gitTreeState\": \"clean\",\n  \"buildDate\": \"1970-01-01T00:00:00Z\",\n  \"goVersion\": \"go1.26.8\",\n  \"compiler\": \"gc\",\n  \"platform\": \"linux/amd64\"\n}}"
+    )
+}

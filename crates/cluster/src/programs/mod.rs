@@ -1,0 +1,356 @@
+//! The programs that containers and nodes run beside the shell's own: clients, servers, tools of the
+//! network. Each is a small state machine that goes on when its time has come.
+
+pub(crate) mod curl;
+pub(crate) mod dial;
+pub(crate) mod http;
+mod lookup;
+mod nc;
+mod ping;
+pub(crate) mod resolve;
+mod serve;
+mod wget;
+
+pub use serve::Serve;
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use kubarium_linux::NamespaceId;
+use kubarium_objects::{Text, Value};
+use kubarium_posix::{Command, Found, Stream};
+
+use crate::cluster::Cluster;
+use crate::images::{Image, Tools};
+use crate::kube_proxy;
+use crate::runtime::environment::Environment;
+use crate::runtime::files::View;
+use crate::runtime::process::{base_name, is_shell};
+use crate::time::Time;
+
+/// Where a program runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The node; `outside` for the host outside.
+    pub node: Text,
+    /// The pod's uid and the container's place in it; `None` on a machine itself.
+    pub pod: Option<(Text, usize)>,
+    pub netns: NamespaceId,
+    pub hostname: String,
+    pub tools: Tools,
+    pub image: Option<&'static Image>,
+    /// What its listening sockets are called by.
+    pub token: u64,
+}
+
+/// What a program works with.
+pub(crate) struct Io<'a> {
+    pub cluster: &'a mut Cluster,
+    pub place: &'a Place,
+    pub files: &'a mut View,
+    pub now: Time,
+    pub output: &'a mut Vec<(Stream, Vec<u8>)>,
+}
+
+impl Io<'_> {
+    pub fn out(&mut self, text: impl AsRef<[u8]>) {
+        self.output.push((Stream::Out, text.as_ref().to_vec()));
+    }
+
+    pub fn err(&mut self, text: impl AsRef<[u8]>) {
+        self.output.push((Stream::Err, text.as_ref().to_vec()));
+    }
+}
+
+/// How far a program has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Exit(i32),
+    /// Nothing before then; `None`: for ever.
+    Wait(Option<Time>),
+}
+
+/// A program that was begun.
+#[derive(Clone, Debug)]
+pub(crate) enum Program {
+    Curl(Box<curl::Curl>),
+    Wget(Box<wget::Wget>),
+    Lookup(Box<lookup::Lookup>),
+    Ping(Box<ping::Ping>),
+    Traceroute(Box<ping::Traceroute>),
+    Nc(Box<nc::Nc>),
+    Serve(Serve),
+    /// A tool of iproute2 and its like, run at once on the machine's network.
+    Net(Vec<String>),
+    /// Says something and ends.
+    Say {
+        out: String,
+        err: String,
+        status: i32,
+    },
+}
+
+impl Program {
+    pub fn step(&mut self, io: &mut Io<'_>) -> Step {
+        match self {
+            Program::Curl(curl) => curl.step(io),
+            Program::Wget(wget) => wget.step(io),
+            Program::Lookup(lookup) => lookup.step(io),
+            Program::Ping(ping) => ping.step(io),
+            Program::Traceroute(trace) => trace.step(io),
+            Program::Nc(nc) => nc.step(io),
+            Program::Serve(serve) => serve.step(io),
+            Program::Net(argv) => net(io, argv),
+            Program::Say { out, err, status } => {
+                io.out(&*out);
+                io.err(&*err);
+                Step::Exit(*status)
+            }
+        }
+    }
+}
+
+/// Tools of the network that work on the namespace itself.
+const NET_TOOLS: &[&str] = &[
+    "ip",
+    "ss",
+    "bridge",
+    "sysctl",
+    "conntrack",
+    "iptables",
+    "iptables-save",
+    "iptables-restore",
+    "iptables-legacy",
+    "iptables-nft",
+    "ip6tables",
+    "ip6tables-save",
+    "nft",
+    "ipset",
+    "ipvsadm",
+    "ipvsadm-save",
+    "arp",
+    "route",
+    "ifconfig",
+    "netstat",
+    "arping",
+    "ethtool",
+    "tc",
+];
+
+fn net(io: &mut Io<'_>, argv: &[String]) -> Step {
+    let now = kubarium_linux::Time(io.now.0);
+    let on_node = io.place.pod.is_none();
+    if on_node {
+        kube_proxy::bring_up_to_date(io.cluster, &io.place.node);
+    }
+    let output = kubarium_linux::tools::run(&mut io.cluster.net, io.place.netns, argv, now);
+    if on_node && argv.first().is_some_and(|name| name.starts_with("ip")) {
+        kube_proxy::rules_changed(io.cluster, &io.place.node);
+    }
+    io.out(output.stdout);
+    io.err(output.stderr);
+    Step::Exit(output.status)
+}
+
+/// Where a command comes from.
+pub(crate) fn find(place: &Place, view: &View, argv: &[String]) -> Found {
+    let Some(word) = argv.first() else {
+        return Found::Missing;
+    };
+    let name = base_name(word);
+    let tools = place.tools;
+    let has = |wanted: Tools| tools.has(wanted);
+    let host = |reads_stdin| Found::Host { reads_stdin };
+    if place
+        .image
+        .and_then(|i| i.server)
+        .is_some_and(|s| s.programs.contains(&name))
+    {
+        return host(false);
+    }
+    let on_node = place.pod.is_none();
+    let found = match name {
+        "curl" if has(Tools::CURL) => Some(host(argv.iter().any(|a| a == "@-"))),
+        "wget" if has(Tools::BUSYBOX) || has(Tools::WGET) => Some(host(false)),
+        "nslookup" if has(Tools::BUSYBOX) || has(Tools::BIND) => Some(host(false)),
+        "dig" | "host" if has(Tools::BIND) => Some(host(false)),
+        "ping" | "traceroute" if has(Tools::BUSYBOX) => Some(host(false)),
+        "nc" | "telnet" if has(Tools::BUSYBOX) || has(Tools::NETCAT) => Some(host(
+            !argv.iter().any(|a| a.starts_with('-') && a.contains('z')),
+        )),
+        "getent" if has(Tools::GETENT) => Some(host(false)),
+        "httpd" if has(Tools::BUSYBOX) => Some(host(false)),
+        "ip" if has(Tools::IP) || has(Tools::BUSYBOX) => Some(host(false)),
+        "sysctl" | "arp" | "route" | "ifconfig" | "netstat" if has(Tools::BUSYBOX) => {
+            Some(host(false))
+        }
+        name if NET_TOOLS.contains(&name) && (has(Tools::NET) || on_node) => {
+            Some(host(name == "iptables-restore"))
+        }
+        _ => None,
+    };
+    if let Some(found) = found {
+        return found;
+    }
+    if has(Tools::SHELL)
+        && (is_shell(name)
+            || kubarium_posix::tools::is_tool(name)
+            || kubarium_posix::builtins().any(|b| b == name))
+    {
+        return Found::Tool;
+    }
+    // An image that nothing is known of has the programs that its pods name.
+    if place.pod.is_some() && place.image.is_none() {
+        return host(false);
+    }
+    let _ = view;
+    Found::Missing
+}
+
+/// Begins a command that [`find`] called a host's.
+pub(crate) fn start(
+    cluster: &mut Cluster,
+    place: &Place,
+    view: &View,
+    command: Command,
+    now: Time,
+) -> Program {
+    let argv = &command.argv;
+    let name = base_name(argv.first().map_or("", String::as_str)).to_owned();
+    let _ = (view, now);
+    match name.as_str() {
+        "curl" => curl::start(argv, &command.stdin),
+        "wget" => wget::start(argv, place),
+        "nslookup" | "dig" | "host" | "getent" => lookup::start(&name, argv, place),
+        "ping" => ping::start(argv),
+        "traceroute" => ping::start_traceroute(argv),
+        "nc" | "telnet" => nc::start(argv, &command.stdin, place),
+        name if NET_TOOLS.contains(&name) => Program::Net(
+            std::iter::once(name.to_owned())
+                .chain(argv.iter().skip(1).cloned())
+                .collect(),
+        ),
+        _ => {
+            let pod = place
+                .pod
+                .as_ref()
+                .and_then(|(uid, at)| Some((cluster.sandbox(&place.node, uid)?.pod.clone(), *at)));
+            let (pod, at) = match pod {
+                Some((key, at)) => (cluster.etcd.get(&key).cloned().unwrap_or_default(), at),
+                None => (Value::Null, 0),
+            };
+            match server(place, &pod, at, argv, &command.env) {
+                Some(mut serve) => {
+                    serve.replaced_shell = command.replaces_shell;
+                    Program::Serve(serve)
+                }
+                None => Program::Say {
+                    out: String::new(),
+                    err: format!("{name}: not simulated yet\n"),
+                    status: 127,
+                },
+            }
+        }
+    }
+}
+
+/// The server that a command line is, if it is one.
+pub(crate) fn server(
+    place: &Place,
+    pod: &Value,
+    at: usize,
+    argv: &[String],
+    env: &Environment,
+) -> Option<Serve> {
+    serve::of(place, pod, at, argv, env)
+}
+
+/// An HTTP probe from a node (kubelet v1.37, `pkg/probe/http`).
+pub(crate) fn probe_http(
+    cluster: &mut Cluster,
+    node: &str,
+    scheme: &str,
+    host: &str,
+    port: u16,
+    path: &str,
+    timeout: Duration,
+) -> Result<(), String> {
+    let url = match (scheme, port) {
+        ("http", 80) | ("https", 443) => format!("{scheme}://{host}{path}"),
+        _ => format!("{scheme}://{host}:{port}{path}"),
+    };
+    let failed = |why: String| {
+        format!(
+            "Get \"{}\": {why}",
+            if url.contains(':') && !url[6..].contains(':') {
+                format!("{scheme}://{host}:{port}{path}")
+            } else {
+                url.clone()
+            }
+        )
+    };
+    let address: Ipv4Addr = host
+        .parse()
+        .map_err(|_| failed(format!("dial tcp: lookup {host}: no such host")))?;
+    let target = SocketAddrV4::new(address, port);
+    match dial::once(cluster, node, target, timeout) {
+        Ok(connection) => {
+            let request = http::Request {
+                method: "GET",
+                path,
+                host,
+                tls: scheme == "https",
+                agent: "kube-probe/1.37",
+                headers: &[],
+                body: &[],
+            };
+            match http::ask(cluster, &connection, &request) {
+                http::Reply::Response(response) if (200..400).contains(&response.status) => Ok(()),
+                http::Reply::Response(response) => Err(format!(
+                    "HTTP probe failed with statuscode: {}",
+                    response.status
+                )),
+                http::Reply::Nothing => Err(failed("EOF".to_owned())),
+                http::Reply::NotTls => Err(failed(
+                    "http: server gave HTTP response to HTTPS client".to_owned(),
+                )),
+                http::Reply::Garbage => Err(failed(format!(
+                    "net/http: HTTP/1.x transport connection broken: malformed HTTP response \"\\x00\""
+                ))),
+            }
+        }
+        Err(dial::Failure::Refused) => Err(failed(format!(
+            "dial tcp {target}: connect: connection refused"
+        ))),
+        Err(dial::Failure::Unreachable) => Err(failed(format!(
+            "dial tcp {target}: connect: no route to host"
+        ))),
+        Err(dial::Failure::Timeout) => Err(failed(
+            "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned(),
+        )),
+    }
+}
+
+/// A TCP probe from a node (kubelet v1.37, `pkg/probe/tcp`).
+pub(crate) fn probe_tcp(
+    cluster: &mut Cluster,
+    node: &str,
+    host: &str,
+    port: u16,
+    timeout: Duration,
+) -> Result<(), String> {
+    let address: Ipv4Addr = host
+        .parse()
+        .map_err(|_| format!("dial tcp: lookup {host}: no such host"))?;
+    let target = SocketAddrV4::new(address, port);
+    match dial::once(cluster, node, target, timeout) {
+        Ok(_) => Ok(()),
+        Err(dial::Failure::Refused) => {
+            Err(format!("dial tcp {target}: connect: connection refused"))
+        }
+        Err(dial::Failure::Unreachable) => {
+            Err(format!("dial tcp {target}: connect: no route to host"))
+        }
+        Err(dial::Failure::Timeout) => Err(format!("dial tcp {target}: i/o timeout")),
+    }
+}

@@ -1,0 +1,326 @@
+//! Servers: which command lines are one, where they listen, when they end.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use kubarium_linux::Protocol;
+use kubarium_objects::{Text, Value};
+
+use super::{Io, Place, Step};
+use crate::cluster::Cluster;
+use crate::images::{Server, ServerProgram};
+use crate::kubelet::containers;
+use crate::runtime::environment::Environment;
+use crate::runtime::process::{base_name, is_shell};
+
+/// A server that runs.
+#[derive(Clone, Debug)]
+pub struct Serve {
+    /// What it answers.
+    pub answers: Server,
+    /// Where it listens.
+    pub tcp: Vec<u16>,
+    /// Where it listens.
+    pub udp: Vec<u16>,
+    /// Whether it ends at SIGTERM.
+    pub ends_at_sigterm: bool,
+    /// Its exit code then.
+    pub exit_code: i32,
+    /// Milliseconds until it listens.
+    pub start_ms: u16,
+    /// What it says where its answer is given on its command line.
+    pub text: Text,
+    /// The version in its `Server` header.
+    pub version: Text,
+    /// It took the place of the shell that started it.
+    pub replaced_shell: bool,
+    /// What a CoreDNS keeps.
+    pub(crate) dns: Option<std::sync::Arc<crate::dns::State>>,
+    listens: bool,
+    /// Why it cannot begin, as it writes it before it exits.
+    refusal: Option<Text>,
+}
+
+/// The server that a command line is, if it is one.
+pub(super) fn of(
+    place: &Place,
+    pod: &Value,
+    at: usize,
+    argv: &[String],
+    env: &Environment,
+) -> Option<Serve> {
+    let name = base_name(argv.first()?);
+    let args = &argv[1..];
+    let spec = containers(pod).nth(at);
+    let version = spec
+        .map_or("", |s| s["image"].str())
+        .rsplit_once(':')
+        .map_or("", |(_, tag)| tag);
+    if let Some(image) = place.image {
+        if name == "httpd" && image.server.is_none() {
+            return busybox_httpd(args);
+        }
+        let program = image.server.filter(|s| s.programs.contains(&name))?;
+        let mut serve = Serve::new(&program, image.start_ms, version);
+        configure(&mut serve, name, args, env)?;
+        return Some(serve);
+    }
+    if place.pod.is_none() || is_shell(name) {
+        return None;
+    }
+    // Nothing is known of the image: unless it is a tool, it is a server on the declared ports.
+    if !name.is_empty()
+        && (kubarium_posix::tools::is_tool(name)
+            || matches!(
+                name,
+                "curl" | "wget" | "ping" | "nslookup" | "nc" | "traceroute"
+            ))
+    {
+        return None;
+    }
+    let ports = |protocol: &str| -> Vec<u16> {
+        let ports = spec.into_iter().flat_map(|s| s["ports"].items());
+        ports
+            .filter(|p| p["protocol"].as_str().unwrap_or("TCP") == protocol)
+            .filter_map(|p| u16::try_from(p["containerPort"].as_i64()?).ok())
+            .collect()
+    };
+    let program = ServerProgram {
+        programs: &[],
+        answers: Server::Echo,
+        tcp: &[],
+        udp: &[],
+        ends_at_sigterm: true,
+        exit_code: 0,
+    };
+    let mut serve = Serve::new(&program, 50, "");
+    serve.tcp = ports("TCP");
+    serve.udp = ports("UDP");
+    Some(serve)
+}
+
+fn busybox_httpd(args: &[String]) -> Option<Serve> {
+    let program = ServerProgram {
+        programs: &[],
+        answers: Server::Text(""),
+        tcp: &[80],
+        udp: &[],
+        ends_at_sigterm: true,
+        exit_code: 0,
+    };
+    let mut serve = Serve::new(&program, 0, "");
+    if let Some(port) = option(args, &["-p"]) {
+        serve.tcp = vec![port.rsplit(':').next()?.parse().ok()?];
+    }
+    Some(serve)
+}
+
+/// The value of an option: `--port 80`, `--port=80`, `-p80`.
+fn option<'a>(args: &'a [String], names: &[&str]) -> Option<&'a str> {
+    args.iter().enumerate().find_map(|(at, arg)| {
+        names.iter().find_map(|name| {
+            if arg == name {
+                return args.get(at + 1).map(String::as_str);
+            }
+            let rest = arg.strip_prefix(name)?;
+            if name.starts_with("--") || name.len() > 2 {
+                rest.strip_prefix('=')
+            } else {
+                Some(rest)
+            }
+        })
+    })
+}
+
+/// Reads what the command line says of ports and answers. `None`: this is no server after all.
+fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) -> Option<()> {
+    let port = |text: &str| text.rsplit(':').next().and_then(|p| p.parse::<u16>().ok());
+    let mut only = |port: Option<u16>| {
+        if let Some(port) = port {
+            serve.tcp = vec![port];
+        }
+    };
+    match name {
+        "web" => {
+            // Every number among its arguments and in $PORTS; 80 where there is none.
+            let words = env
+                .get("PORTS")
+                .map(String::as_str)
+                .unwrap_or("")
+                .split_whitespace();
+            let numbers = args
+                .iter()
+                .map(String::as_str)
+                .filter(|a| a.starts_with(|c: char| c.is_ascii_digit()));
+            let mut ports: Vec<u16> = words
+                .chain(numbers)
+                .filter_map(|p| p.parse().ok())
+                .collect();
+            ports.dedup();
+            if ports.is_empty() {
+                ports.push(80);
+            }
+            serve.udp.clone_from(&ports);
+            serve.tcp = ports;
+        }
+        "http-echo" => {
+            only(option(args, &["-listen", "--listen"]).and_then(port));
+            let text = option(args, &["-text", "--text"])
+                .map(str::to_owned)
+                .or_else(|| env.get("ECHO_TEXT").cloned());
+            serve.text = text.unwrap_or_default().into();
+        }
+        "whoami" => only(
+            option(args, &["--port", "-port"])
+                .and_then(port)
+                .or_else(|| env.get("WHOAMI_PORT_NUMBER")?.parse().ok()),
+        ),
+        "redis-server" | "docker-entrypoint.sh" => only(option(args, &["--port"]).and_then(port)),
+        "python" | "python3" => match args {
+            [m, module, rest @ ..] if m == "-m" && module == "http.server" => {
+                only(rest.iter().find_map(|a| a.parse().ok()).or(Some(8000)))
+            }
+            _ => return None,
+        },
+        "node" | "npm" | "npx" | "yarn" => match (args.is_empty(), env.get("PORT")) {
+            (true, _) => return None,
+            (false, Some(given)) => only(given.parse().ok()),
+            (false, None) => {}
+        },
+        "agnhost" => match args.first().map(String::as_str) {
+            Some("netexec") => {
+                only(option(args, &["--http-port"]).and_then(port).or(Some(8080)));
+                serve.udp = vec![option(args, &["--udp-port"]).and_then(port).unwrap_or(8081)];
+            }
+            Some("serve-hostname") => only(option(args, &["--port"]).and_then(port).or(Some(9376))),
+            Some("pause") | None => serve.tcp.clear(),
+            _ => return None,
+        },
+        "hello-app" | "echo-server" | "podinfo" => only(
+            env.get("PORT")
+                .and_then(|p| p.parse().ok())
+                .or(option(args, &["--port"]).and_then(port)),
+        ),
+        _ => {}
+    }
+    Some(())
+}
+
+impl Serve {
+    fn new(program: &ServerProgram, start_ms: u16, version: &str) -> Serve {
+        Serve {
+            answers: program.answers,
+            tcp: program.tcp.to_vec(),
+            udp: program.udp.to_vec(),
+            ends_at_sigterm: program.ends_at_sigterm,
+            exit_code: program.exit_code,
+            start_ms,
+            text: Text::from(""),
+            version: version.into(),
+            replaced_shell: false,
+            dns: None,
+            listens: false,
+            refusal: None,
+        }
+    }
+
+    /// A CoreDNS reads its Corefile before anything else.
+    pub(crate) fn read_corefile(&mut self, cluster: &Cluster, pod: &Value) {
+        if self.answers != Server::Dns {
+            return;
+        }
+        match crate::dns::begin(cluster, pod) {
+            Ok(state) => self.dns = Some(std::sync::Arc::new(state)),
+            Err(why) => self.refusal = Some(why.into()),
+        }
+    }
+
+    /// Whether it listens on a port.
+    pub(crate) fn has(&self, port: u16) -> bool {
+        self.tcp.contains(&port) || self.udp.contains(&port)
+    }
+
+    /// How long it takes until it listens.
+    pub(crate) fn delay(&self) -> Duration {
+        Duration::from_millis(self.start_ms.into())
+    }
+
+    /// The `Server` header: `nginx/1.27.5`.
+    pub(crate) fn software(&self, name: &str) -> String {
+        let number: String = self
+            .version
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || *c == '.')
+            .collect();
+        match (name.contains('/'), number.is_empty()) {
+            (true, _) => name.to_owned(),
+            (false, true) => format!("{name}/1.29.3"),
+            (false, false) if number.matches('.').count() >= 2 => format!("{name}/{number}"),
+            (false, false) => format!("{name}/{number}.5"),
+        }
+    }
+
+    /// Opens its sockets: what it complains of, and its exit code where it cannot.
+    pub(crate) fn listen(&self, cluster: &mut Cluster, place: &Place) -> (String, Option<i32>) {
+        if let Some(refusal) = &self.refusal {
+            return (refusal.to_string(), Some(1));
+        }
+        for (protocol, ports) in [(Protocol::TCP, &self.tcp), (Protocol::UDP, &self.udp)] {
+            for port in ports {
+                let opened = cluster.net.listen(
+                    place.netns,
+                    protocol,
+                    Ipv4Addr::UNSPECIFIED,
+                    *port,
+                    place.token,
+                );
+                // A second server on UDP only goes without.
+                if opened.is_err() && protocol == Protocol::TCP {
+                    let taken = cluster.net.namespace(place.netns).is_some_and(|ns| {
+                        ns.listeners()
+                            .iter()
+                            .any(|l| l.token == place.token && l.port == *port)
+                    });
+                    if taken {
+                        continue;
+                    }
+                    return (self.complaint(*port), Some(1));
+                }
+            }
+        }
+        (String::new(), None)
+    }
+
+    fn complaint(&self, port: u16) -> String {
+        match self.answers {
+            Server::Page {
+                server: "nginx", ..
+            } => format!(
+                "nginx: [emerg] bind() to 0.0.0.0:{port} failed (98: Address already in use)\n"
+            ),
+            Server::Page { .. } => format!(
+                "(98)Address already in use: AH00072: make_sock: could not bind to address 0.0.0.0:{port}\n"
+            ),
+            _ => format!("listen tcp :{port}: bind: address already in use\n"),
+        }
+    }
+
+    /// Closes its sockets.
+    pub(crate) fn close(&self, cluster: &mut Cluster, place: &Place) {
+        if place.token != 0 {
+            cluster.net.close(place.netns, place.token);
+        }
+    }
+
+    pub(super) fn step(&mut self, io: &mut Io<'_>) -> Step {
+        if !self.listens {
+            self.listens = true;
+            let (complaint, failed) = self.listen(io.cluster, io.place);
+            io.err(complaint);
+            if let Some(code) = failed {
+                return Step::Exit(code);
+            }
+        }
+        Step::Wait(None)
+    }
+}

@@ -1,0 +1,508 @@
+//! The files that a container's processes see: its image's few, what the kubelet writes, and its
+//! volumes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kubarium_objects::{Text, Value};
+use kubarium_posix::{FileError, FileKind, Files, MemoryFiles, Metadata};
+
+use super::Sandbox;
+use super::environment;
+use crate::cluster::Cluster;
+use crate::kubelet::containers;
+
+/// Volumes by name: those that hold what containers have written.
+pub(crate) type Volumes = BTreeMap<Text, MemoryFiles>;
+
+/// Whether everything is there that the pod's volumes are made from: the volume and why not.
+pub(crate) fn check_volumes(cluster: &Cluster, pod: &Value) -> Result<(), (Text, String)> {
+    for volume in pod["spec"]["volumes"].items() {
+        let name = volume["name"].text();
+        for (resource, source) in sources(volume) {
+            if let Err(error) = environment::data(cluster, pod, resource, source) {
+                return Err((name, error));
+            }
+        }
+        if let Some(claim) = volume.get("persistentVolumeClaim") {
+            let claim = claim["claimName"].str();
+            let namespace = pod["metadata"]["namespace"].str();
+            if cluster
+                .find("persistentvolumeclaims", namespace, claim)
+                .is_none()
+            {
+                return Err((name, format!("persistentvolumeclaim {claim:?} not found")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The ConfigMaps and Secrets that a volume is made from.
+fn sources(volume: &Value) -> Vec<(&'static str, &Value)> {
+    let mut found = Vec::new();
+    let projected = volume["projected"]["sources"].items().iter();
+    for source in std::iter::once(volume).chain(projected) {
+        for (field, resource) in [("configMap", "configmaps"), ("secret", "secrets")] {
+            if let Some(source) = source.get(field) {
+                found.push((resource, source));
+            }
+        }
+    }
+    found
+}
+
+#[derive(Clone, Debug)]
+struct Mount {
+    path: String,
+    volume: Text,
+    /// Within the volume.
+    sub: String,
+    is_read_only: bool,
+}
+
+/// A container's files with its volumes mounted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    pub root: MemoryFiles,
+    mounts: Vec<Mount>,
+    pub volumes: Volumes,
+}
+
+/// Directories and files that every image has.
+const DIRECTORIES: &[&str] = &[
+    "/bin",
+    "/dev",
+    "/etc",
+    "/home",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/tmp",
+    "/usr/bin",
+    "/usr/sbin",
+    "/var/log",
+    "/var/run",
+];
+
+/// The files of a container of a pod.
+pub(crate) fn view(
+    cluster: &Cluster,
+    node: &Text,
+    sandbox: &Sandbox,
+    pod: &Value,
+    place: usize,
+) -> View {
+    static NULL: Value = Value::Null;
+    let spec = containers(pod).nth(place).unwrap_or(&NULL);
+    let mut view = View {
+        volumes: sandbox.volumes.clone(),
+        ..View::default()
+    };
+    view.root = match sandbox.containers.get(place).and_then(|c| c.files.as_ref()) {
+        Some(files) => (**files).clone(),
+        None => base(cluster, node, sandbox, pod),
+    };
+    view.root.time = unix_nanos(cluster);
+    for mount in spec["volumeMounts"].items() {
+        let name = mount["name"].text();
+        let Some(volume) = pod["spec"]["volumes"]
+            .items()
+            .iter()
+            .find(|v| v["name"].str() == &*name)
+        else {
+            continue;
+        };
+        let (made, is_read_only) = make(cluster, node, sandbox, pod, spec, volume);
+        match made {
+            Some(files) => drop(view.volumes.insert(name.clone(), files)),
+            None => drop(view.volumes.entry(name.clone()).or_default()),
+        }
+        let path = normal(mount["mountPath"].str());
+        let sub = match mount["subPath"].str() {
+            "" => String::new(),
+            sub => normal(sub),
+        };
+        let _ = view.root.make_directories(&path);
+        view.mounts.push(Mount {
+            path,
+            volume: name,
+            sub,
+            is_read_only: is_read_only || mount["readOnly"].as_bool() == Some(true),
+        });
+    }
+    // The longest path first: a mount within a mount.
+    view.mounts.sort_by_key(|m| std::cmp::Reverse(m.path.len()));
+    view
+}
+
+/// The files of a node, or of the host outside.
+pub(crate) fn node_view(cluster: &Cluster, name: &str) -> View {
+    let mut view = View::default();
+    view.root.time = unix_nanos(cluster);
+    for directory in DIRECTORIES {
+        let _ = view.root.make_directories(directory);
+    }
+    let own = cluster
+        .machines
+        .get(name)
+        .map(|m| format!("{}\t{name}\n", m.address))
+        .unwrap_or_default();
+    let _ = view.root.put(
+        "/etc/hosts",
+        format!("127.0.0.1\tlocalhost\n{own}").as_bytes(),
+    );
+    let _ = view.root.put("/etc/resolv.conf", b"nameserver 127.0.0.1\n");
+    let _ = view
+        .root
+        .put("/etc/hostname", format!("{name}\n").as_bytes());
+    view
+}
+
+fn unix_nanos(cluster: &Cluster) -> u64 {
+    super::process::unix(cluster.now)
+}
+
+fn normal(path: &str) -> String {
+    let parts: Vec<&str> = path
+        .split('/')
+        .filter(|p| !matches!(*p, "" | "." | ".."))
+        .collect();
+    format!("/{}", parts.join("/"))
+}
+
+fn base(cluster: &Cluster, node: &Text, sandbox: &Sandbox, pod: &Value) -> MemoryFiles {
+    let mut files = MemoryFiles::default();
+    files.time = super::process::unix(sandbox.created);
+    for directory in DIRECTORIES {
+        let _ = files.make_directories(directory);
+    }
+    let hostname = environment::hostname(pod);
+    let passwd = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n";
+    for (path, content) in [
+        ("/etc/hostname", format!("{hostname}\n")),
+        ("/etc/hosts", hosts(cluster, node, sandbox, pod, &hostname)),
+        ("/etc/passwd", passwd.to_owned()),
+        ("/etc/group", "root:x:0:\nnobody:x:65534:\n".to_owned()),
+        ("/etc/resolv.conf", resolv_conf(cluster, pod)),
+        ("/dev/termination-log", String::new()),
+    ] {
+        let _ = files.put(path, content.as_bytes());
+    }
+    for link in cluster.net.links_of(sandbox.netns) {
+        let directory = format!("/sys/class/net/{}", link.name);
+        let _ = files.put(
+            &format!("{directory}/mtu"),
+            format!("{}\n", link.mtu).as_bytes(),
+        );
+        let _ = files.put(
+            &format!("{directory}/address"),
+            format!("{}\n", link.mac).as_bytes(),
+        );
+    }
+    files
+}
+
+/// `/etc/hosts` (kubelet v1.37, `managedHostsFileContent`).
+fn hosts(cluster: &Cluster, node: &Text, sandbox: &Sandbox, pod: &Value, hostname: &str) -> String {
+    let mut text = if sandbox.host_network {
+        let address = cluster
+            .machines
+            .get(node)
+            .map(|m| format!("{}\t{node}\n", m.address))
+            .unwrap_or_default();
+        format!("# Kubernetes-managed hosts file (host network).\n127.0.0.1\tlocalhost\n{address}")
+    } else {
+        let own = match fqdn(cluster, pod, hostname) {
+            Some(full) => format!("{}\t{full}\t{hostname}\n", sandbox.ip),
+            None => format!("{}\t{hostname}\n", sandbox.ip),
+        };
+        format!(
+            "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n{own}"
+        )
+    };
+    let aliases = pod["spec"]["hostAliases"].items();
+    if !aliases.is_empty() {
+        text.push_str("\n# Entries added by HostAliases.\n");
+    }
+    for alias in aliases {
+        let names: Vec<&str> = alias["hostnames"].items().iter().map(Value::str).collect();
+        text.push_str(&format!("{}\t{}\n", alias["ip"].str(), names.join("\t")));
+    }
+    text
+}
+
+/// A pod's full name, where it has a subdomain.
+fn fqdn(cluster: &Cluster, pod: &Value, hostname: &str) -> Option<String> {
+    let subdomain = pod["spec"]["subdomain"]
+        .as_str()
+        .filter(|s| !s.is_empty())?;
+    Some(format!(
+        "{hostname}.{subdomain}.{}.svc.{}",
+        pod["metadata"]["namespace"].str(),
+        cluster.config.network.domain
+    ))
+}
+
+/// `/etc/resolv.conf` (kubelet v1.37, `pkg/kubelet/network/dns`).
+fn resolv_conf(cluster: &Cluster, pod: &Value) -> String {
+    let namespace = pod["metadata"]["namespace"].str();
+    let domain = &cluster.config.network.domain;
+    let host_network = pod["spec"]["hostNetwork"].as_bool() == Some(true);
+    let policy = match pod["spec"]["dnsPolicy"].str() {
+        "ClusterFirst" if host_network => "Default",
+        "" => "ClusterFirst",
+        policy => policy,
+    };
+    let mut servers: Vec<String> = Vec::new();
+    let mut searches: Vec<String> = Vec::new();
+    let mut options: Vec<(String, Option<String>)> = Vec::new();
+    match policy {
+        "ClusterFirst" | "ClusterFirstWithHostNet" => {
+            servers.extend(cluster_dns(cluster));
+            searches.extend([
+                format!("{namespace}.svc.{domain}"),
+                format!("svc.{domain}"),
+                domain.to_string(),
+            ]);
+            options.push(("ndots".into(), Some("5".into())));
+        }
+        "Default" => servers.push("127.0.0.1".into()),
+        _ => {}
+    }
+    let config = &pod["spec"]["dnsConfig"];
+    let add = |list: &mut Vec<String>, more: &Value| {
+        for item in more.items() {
+            if !list.iter().any(|l| l == item.str()) {
+                list.push(item.str().to_owned());
+            }
+        }
+    };
+    add(&mut servers, &config["nameservers"]);
+    add(&mut searches, &config["searches"]);
+    for option in config["options"].items() {
+        let name = option["name"].str().to_owned();
+        let value = option["value"].as_str().map(str::to_owned);
+        match options.iter_mut().find(|(n, _)| *n == name) {
+            Some(old) => old.1 = value,
+            None => options.push((name, value)),
+        }
+    }
+    let mut text = String::new();
+    if !searches.is_empty() {
+        text.push_str(&format!("search {}\n", searches.join(" ")));
+    }
+    for server in servers {
+        text.push_str(&format!("nameserver {server}\n"));
+    }
+    let options: Vec<String> = options
+        .into_iter()
+        .map(|(name, value)| match value {
+            Some(value) => format!("{name}:{value}"),
+            None => name,
+        })
+        .collect();
+    if !options.is_empty() {
+        text.push_str(&format!("options {}\n", options.join(" ")));
+    }
+    text
+}
+
+/// The address that kubelets are configured with (`clusterDNS`): the tenth of the Services' range.
+fn cluster_dns(cluster: &Cluster) -> Option<String> {
+    let base = u32::from(cluster.config.network.service_cidr.network());
+    Some(std::net::Ipv4Addr::from(base.checked_add(10)?).to_string())
+}
+
+/// The content of a volume that is made from something else; `None` for one that containers fill.
+fn make(
+    cluster: &Cluster,
+    node: &Text,
+    sandbox: &Sandbox,
+    pod: &Value,
+    spec: &Value,
+    volume: &Value,
+) -> (Option<MemoryFiles>, bool) {
+    let projected = volume["projected"]["sources"].items();
+    let single = ["configMap", "secret", "downwardAPI"]
+        .iter()
+        .any(|f| !volume[*f].is_null());
+    if !single && volume.get("projected").is_none() {
+        return (None, false);
+    }
+    let mut files = MemoryFiles::default();
+    files.time = super::process::unix(sandbox.created);
+    let parts: Vec<&Value> = if single {
+        vec![volume]
+    } else {
+        projected.iter().collect()
+    };
+    for part in parts {
+        for (path, content) in part_files(cluster, node, sandbox, pod, spec, part) {
+            let _ = files.put(&normal(&path), &content);
+        }
+    }
+    (Some(files), true)
+}
+
+fn part_files(
+    cluster: &Cluster,
+    node: &Text,
+    sandbox: &Sandbox,
+    pod: &Value,
+    spec: &Value,
+    part: &Value,
+) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for (field, resource) in [("configMap", "configmaps"), ("secret", "secrets")] {
+        let Some(source) = part.get(field) else {
+            continue;
+        };
+        let Ok(Some(data)) = environment::data(cluster, pod, resource, source) else {
+            continue;
+        };
+        let items = source["items"].items();
+        if items.is_empty() {
+            found.extend(data.into_iter().map(|(k, v)| (k.to_string(), v)));
+            continue;
+        }
+        for item in items {
+            if let Some(content) = data.get(item["key"].str()) {
+                found.push((item["path"].str().to_owned(), content.clone()));
+            }
+        }
+    }
+    for item in part["downwardAPI"]["items"].items() {
+        let content = match item.get("fieldRef") {
+            Some(field) => {
+                environment::field(cluster, node, &sandbox.uid, pod, field["fieldPath"].str())
+            }
+            None => {
+                let reference = &item["resourceFieldRef"];
+                let named = containers(pod)
+                    .find(|c| c["name"] == reference["containerName"])
+                    .unwrap_or(spec);
+                environment::resource_field(cluster, node, named, reference)
+            }
+        };
+        found.push((item["path"].str().to_owned(), content.into_bytes()));
+    }
+    if let Some(token) = part.get("serviceAccountToken") {
+        let account = pod["spec"]["serviceAccountName"].str();
+        let text = format!(
+            "token-of-{}-{account}-{}",
+            pod["metadata"]["namespace"].str(),
+            sandbox.uid
+        );
+        found.push((token["path"].str().to_owned(), text.into_bytes()));
+    }
+    found
+}
+
+impl View {
+    /// Where a path leads: the mount and the path in it.
+    fn find(&self, path: &str) -> Option<(&Mount, String)> {
+        let mount = self.mounts.iter().find(|m| {
+            path.strip_prefix(m.path.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })?;
+        let rest = &path[mount.path.len()..];
+        let within = format!("{}{rest}", mount.sub);
+        Some((
+            mount,
+            if within.is_empty() {
+                "/".to_owned()
+            } else {
+                within
+            },
+        ))
+    }
+
+    fn at(&self, path: &str) -> (&dyn Files, String) {
+        static EMPTY: std::sync::LazyLock<MemoryFiles> =
+            std::sync::LazyLock::new(MemoryFiles::default);
+        match self.find(path) {
+            Some((mount, within)) => (self.volumes.get(&mount.volume).unwrap_or(&EMPTY), within),
+            None => (&self.root, path.to_owned()),
+        }
+    }
+
+    fn at_mut(&mut self, path: &str) -> Result<(&mut MemoryFiles, String), FileError> {
+        match self.find(path).map(|(m, within)| (m.clone(), within)) {
+            Some((mount, _)) if mount.is_read_only => Err(FileError::ReadOnly),
+            Some((mount, within)) => Ok((self.volumes.entry(mount.volume).or_default(), within)),
+            None => Ok((&mut self.root, path.to_owned())),
+        }
+    }
+
+    /// A file's text, empty where there is none.
+    pub fn text(&self, path: &str) -> String {
+        self.read(path)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+}
+
+impl Files for View {
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, FileError> {
+        let (files, path) = self.at(path);
+        files.read(&path)
+    }
+
+    fn write(&mut self, path: &str, bytes: &[u8], append: bool) -> Result<(), FileError> {
+        let (files, path) = self.at_mut(path)?;
+        files.write(&path, bytes, append)
+    }
+
+    fn metadata(&self, path: &str, follow: bool) -> Result<Metadata, FileError> {
+        let (files, path) = self.at(path);
+        files.metadata(&path, follow)
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
+        let (files, path) = self.at(path);
+        files.list(&path)
+    }
+
+    fn make_directory(&mut self, path: &str) -> Result<(), FileError> {
+        let (files, path) = self.at_mut(path)?;
+        files.make_directory(&path)
+    }
+
+    fn remove(&mut self, path: &str) -> Result<(), FileError> {
+        if self.mounts.iter().any(|m| m.path == path) {
+            return Err(FileError::Busy);
+        }
+        let (files, path) = self.at_mut(path)?;
+        files.remove(&path)
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), FileError> {
+        let same = self.find(from).map(|(m, _)| m.path.clone())
+            == self.find(to).map(|(m, _)| m.path.clone());
+        let target = self.at_mut(to)?.1;
+        if same {
+            let (files, from) = self.at_mut(from)?;
+            return files.rename(&from, &target);
+        }
+        // Between two file systems mv copies.
+        if self.metadata(from, true)?.kind != FileKind::File {
+            return Err(FileError::Invalid);
+        }
+        let bytes = self.read(from)?;
+        self.write(to, &bytes, false)?;
+        self.remove(from)
+    }
+
+    fn link(&mut self, target: &str, path: &str) -> Result<(), FileError> {
+        let (files, path) = self.at_mut(path)?;
+        files.link(target, &path)
+    }
+
+    fn set_mode(&mut self, path: &str, mode: u32) -> Result<(), FileError> {
+        let (files, path) = self.at_mut(path)?;
+        files.set_mode(&path, mode)
+    }
+}

@@ -1,0 +1,842 @@
+//! What runs in a container: a server that waits for connections, or a command line that the shell
+//! machine carries out step by step; and the commands that are run in it from outside.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kubarium_linux::NamespaceId;
+use kubarium_objects::quantity::Quantity;
+use kubarium_objects::{ObjectKey, Text, Value};
+use kubarium_posix::{
+    Command, Files, Found, Host, Job, JobState, Machine, Options, Progress, Reply, Stream,
+};
+
+use super::environment::{self, Environment};
+use super::files::{self, View};
+use super::{Container, State, exited};
+use crate::cluster::Cluster;
+use crate::event::{Action, Component};
+use crate::images::Tools;
+use crate::kubelet::containers;
+use crate::machine::Token;
+use crate::programs::{self, Io, Place, Program, Serve, Step};
+use crate::task::Task;
+use crate::time::{EPOCH_SECONDS, Time};
+
+/// Steps of the shell's machine at one moment of simulated time, and how much time they take: a
+/// loop without waiting goes on in the next slice.
+const STEPS: u64 = 20_000;
+const SLICE: Duration = Duration::from_millis(100);
+/// How long a command from outside may run in simulated time.
+const EXEC_MAX: Duration = Duration::from_secs(3600);
+/// What a command from outside may print.
+const OUTPUT_MAX: usize = 4 << 20;
+
+const SIGKILL: i32 = 9;
+
+/// A container's process 1 with its children.
+#[derive(Clone, Debug)]
+pub enum Process {
+    /// A server that does nothing by itself.
+    Serve(Serve),
+    /// A command line.
+    Shell(Arc<Shell>),
+}
+
+/// A command line that runs.
+#[derive(Clone, Debug)]
+pub struct Shell {
+    machine: Machine,
+    pub(crate) jobs: Jobs,
+}
+
+/// Programs that a shell has started and that are not the shell's own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Jobs {
+    next: u64,
+    pub running: BTreeMap<u64, Program>,
+}
+
+/// What a command has printed, and its exit status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+    /// The exit status.
+    pub status: i32,
+    /// Both outputs in the order in which they were written.
+    pub merged: Vec<u8>,
+}
+
+/// Nanoseconds since 1970, as the shell counts time.
+pub(crate) fn unix(at: Time) -> u64 {
+    (EPOCH_SECONDS.unsigned_abs() * 1_000_000_000).saturating_add(at.0)
+}
+
+fn simulated(at: u64) -> Time {
+    Time(at.saturating_sub(EPOCH_SECONDS.unsigned_abs() * 1_000_000_000))
+}
+
+/// The shell's host: a container, a node, or the host outside.
+struct Session<'a> {
+    cluster: &'a mut Cluster,
+    place: &'a Place,
+    view: View,
+    jobs: &'a mut Jobs,
+    /// Later than the cluster's own time while a hook is tried out.
+    now: Time,
+    output: Vec<(Stream, Vec<u8>)>,
+}
+
+impl Session<'_> {
+    fn step_job(&mut self, job: Job) -> Reply {
+        let Some(mut program) = self.jobs.running.remove(&job) else {
+            return Reply::exited(127, "", "");
+        };
+        let mut output = Vec::new();
+        let mut io = Io {
+            cluster: self.cluster,
+            place: self.place,
+            files: &mut self.view,
+            now: self.now,
+            output: &mut output,
+        };
+        let state = match program.step(&mut io) {
+            Step::Exit(status) => JobState::Exited(status),
+            Step::Wait(until) => {
+                self.jobs.running.insert(job, program);
+                JobState::Running {
+                    job,
+                    until: until.map(unix),
+                }
+            }
+        };
+        Reply { output, state }
+    }
+}
+
+impl Host for Session<'_> {
+    fn now(&self) -> u64 {
+        unix(self.now)
+    }
+
+    fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        self.output.push((stream, bytes.to_vec()));
+    }
+
+    fn find(&self, argv: &[String]) -> Found {
+        programs::find(self.place, &self.view, argv)
+    }
+
+    fn start(&mut self, command: Command) -> Reply {
+        let job = self.jobs.next;
+        self.jobs.next += 1;
+        let program = programs::start(self.cluster, self.place, &self.view, command, self.now);
+        self.jobs.running.insert(job, program);
+        self.step_job(job)
+    }
+
+    fn poll(&mut self, job: Job) -> Reply {
+        self.step_job(job)
+    }
+
+    fn kill(&mut self, job: Job, _: i32) {
+        if let Some(Program::Serve(serve)) = self.jobs.running.remove(&job) {
+            serve.close(self.cluster, self.place);
+        }
+    }
+
+    fn files(&self) -> &dyn Files {
+        &self.view
+    }
+
+    fn files_mut(&mut self) -> &mut dyn Files {
+        &mut self.view
+    }
+
+    fn hostname(&self) -> String {
+        self.place.hostname.clone()
+    }
+}
+
+/// Begins a command line: the shell's own words in, the words as a script out.
+fn shell(
+    argv: &[String],
+    env: Environment,
+    cwd: &str,
+    stdin: Vec<u8>,
+    memory: Option<u64>,
+    seed: u64,
+) -> Shell {
+    let mut options = Options {
+        env,
+        cwd: cwd.to_owned(),
+        stdin,
+        seed,
+        ..Options::default()
+    };
+    if let Some(bytes) = memory {
+        options.limits.memory_bytes_max = bytes;
+    }
+    let machine = match script_of(argv) {
+        Some((script, name, arguments)) => {
+            options.name = name;
+            options.arguments = arguments;
+            Machine::run(&script, options)
+        }
+        None => {
+            let words: Vec<String> = argv
+                .iter()
+                .map(|w| format!("'{}'", w.replace('\'', "'\\''")))
+                .collect();
+            Machine::run(&format!("exec {}", words.join(" ")), options)
+        }
+    };
+    Shell {
+        machine,
+        jobs: Jobs::default(),
+    }
+}
+
+/// `sh -c SCRIPT NAME ARGUMENT…`: the script, `$0` and the parameters.
+fn script_of(argv: &[String]) -> Option<(String, String, Vec<String>)> {
+    let name = base_name(argv.first()?);
+    if !is_shell(name) {
+        return None;
+    }
+    let mut letters = String::new();
+    let mut rest = argv.get(1..)?.iter();
+    let mut script = None;
+    for word in rest.by_ref() {
+        match word
+            .strip_prefix('-')
+            .filter(|l| !l.is_empty() && !l.starts_with('-'))
+        {
+            Some(flags) if flags.contains('c') => {
+                letters.push_str(&flags.replace(['c', 'l', 'i'], ""));
+                script = rest.next();
+                break;
+            }
+            Some(flags) => letters.push_str(flags),
+            None => return None,
+        }
+    }
+    let script = script?;
+    let prefix = if letters.is_empty() {
+        String::new()
+    } else {
+        format!("set -{letters}\n")
+    };
+    let zero = rest.next().cloned().unwrap_or_else(|| name.to_owned());
+    Some((format!("{prefix}{script}"), zero, rest.cloned().collect()))
+}
+
+pub(crate) fn is_shell(name: &str) -> bool {
+    matches!(name, "sh" | "ash" | "bash" | "dash" | "zsh" | "ksh")
+}
+
+pub(crate) fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Where a container's processes are.
+pub(crate) fn place(cluster: &Cluster, node: &Text, uid: &Text, at: usize) -> Option<Place> {
+    let machine = cluster.machines.get(node)?;
+    let sandbox = machine.runtime.sandboxes.get(uid)?;
+    let container = sandbox.containers.get(at)?;
+    let pulled = machine.runtime.images.get(&container.image);
+    let pod = cluster.etcd.get(&sandbox.pod);
+    let hostname = pod.map_or_else(|| sandbox.pod.name.to_string(), environment::hostname);
+    Some(Place {
+        node: node.clone(),
+        pod: Some((uid.clone(), at)),
+        netns: sandbox.netns,
+        hostname,
+        // What nothing is known of has the usual tools.
+        tools: pulled
+            .and_then(|p| p.image)
+            .map_or(Tools::BUSYBOX.and(Tools::CURL), |i| i.tools),
+        image: pulled.and_then(|p| p.image),
+        token: Token {
+            machine: machine.number,
+            container: container.number,
+        }
+        .number(),
+    })
+}
+
+/// StartContainer: the process begins.
+///
+/// # Errors
+/// What containerd says when there is no such program.
+pub(crate) fn start(
+    cluster: &mut Cluster,
+    node: &Text,
+    pod: &Value,
+    uid: &Text,
+    at: usize,
+) -> Result<(), String> {
+    let missing = || "no such container".to_owned();
+    let place = place(cluster, node, uid, at).ok_or_else(missing)?;
+    let env = environment::of(cluster, node, uid, pod, at)?;
+    let argv = environment::argv(pod, at, place.image, &env);
+    let name = argv.first().cloned().unwrap_or_default();
+    let refused = |why: &str| {
+        format!(
+            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: {why}"
+        )
+    };
+    let process = match programs::server(&place, pod, at, &argv, &env) {
+        Some(mut serve) => {
+            serve.read_corefile(cluster, pod);
+            Process::Serve(serve)
+        }
+        None => {
+            let view = cluster
+                .sandbox(node, uid)
+                .map(|s| files::view(cluster, node, s, pod, at))
+                .ok_or_else(missing)?;
+            if name.is_empty() {
+                return Err(format!(
+                    "failed to create containerd container: no command specified"
+                ));
+            }
+            if !is_shell(base_name(&name)) || !place.tools.has(Tools::SHELL) {
+                check_found(&place, &view, &argv).map_err(|why| refused(&why))?;
+            }
+            let spec = containers(pod).nth(at).cloned().unwrap_or_default();
+            let limit = spec["resources"]["limits"]["memory"]
+                .as_str()
+                .and_then(|q| q.parse::<Quantity>().ok());
+            let memory = limit.map(|q| q.value().unsigned_abs());
+            let cwd = match spec["workingDir"].str() {
+                "" => place.image.map_or("/", |i| i.workdir),
+                given => given,
+            };
+            let seed = cluster.rng.next_u64();
+            Process::Shell(Arc::new(shell(&argv, env, cwd, Vec::new(), memory, seed)))
+        }
+    };
+    let now = cluster.now;
+    let Some(container) = cluster
+        .sandbox_mut(node, uid)
+        .and_then(|s| s.containers.get_mut(at))
+    else {
+        return Err(missing());
+    };
+    container.state = State::Running(now);
+    let listens = match &process {
+        Process::Serve(serve) => Some(serve.delay()),
+        Process::Shell(_) => None,
+    };
+    container.process = Some(process);
+    match listens {
+        Some(delay) if delay > Duration::ZERO => {
+            cluster.enqueue(Task::Process(node.clone(), uid.clone(), at as u8), delay);
+        }
+        _ => run(cluster, node, uid, at),
+    }
+    Ok(())
+}
+
+/// Whether there is such a program; otherwise what runc says.
+fn check_found(place: &Place, view: &View, argv: &[String]) -> Result<(), String> {
+    let name = argv.first().map_or("", String::as_str);
+    match programs::find(place, view, argv) {
+        Found::Missing if name.contains('/') => Err(format!(
+            "exec: {name:?}: stat {name}: no such file or directory"
+        )),
+        Found::Missing => Err(format!(
+            "exec: {name:?}: executable file not found in $PATH"
+        )),
+        Found::NotExecutable => Err(format!("exec: {name:?}: permission denied")),
+        _ => Ok(()),
+    }
+}
+
+/// Lets a container's process go on.
+pub(crate) fn run(cluster: &mut Cluster, node: &Text, uid: &Text, at: usize) {
+    let Some(place) = place(cluster, node, uid, at) else {
+        return;
+    };
+    let Some(container) = cluster
+        .sandbox_mut(node, uid)
+        .and_then(|s| s.containers.get_mut(at))
+    else {
+        return;
+    };
+    if !container.is_running() {
+        return;
+    }
+    match container.process.take() {
+        Some(Process::Serve(serve)) => {
+            let (errors, failed) = serve.listen(cluster, &place);
+            let now = cluster.now;
+            if let Some(container) = cluster
+                .sandbox_mut(node, uid)
+                .and_then(|s| s.containers.get_mut(at))
+            {
+                container.logs.write(now, true, errors.as_bytes());
+                container.process = Some(Process::Serve(serve));
+            }
+            if let Some(code) = failed {
+                exited(cluster, node, uid, at, code, None);
+            }
+        }
+        Some(Process::Shell(shell)) => {
+            let mut shell = Arc::unwrap_or_clone(shell);
+            let pod = cluster.sandbox(node, uid).map(|s| s.pod.clone());
+            let pod = pod
+                .and_then(|key| cluster.etcd.get(&key).cloned())
+                .unwrap_or_default();
+            let (progress, output) = turn(cluster, &place, &pod, &mut shell, cluster.now);
+            let now = cluster.now;
+            if let Some(container) = cluster
+                .sandbox_mut(node, uid)
+                .and_then(|s| s.containers.get_mut(at))
+            {
+                for (stream, bytes) in &output {
+                    container.logs.write(now, *stream == Stream::Err, bytes);
+                }
+                container.process = Some(Process::Shell(Arc::new(shell)));
+            }
+            let wake = Task::Process(node.clone(), uid.clone(), at as u8);
+            match progress {
+                Progress::Finished(status) => exited(cluster, node, uid, at, status, None),
+                Progress::OutOfMemory => {
+                    exited(cluster, node, uid, at, 128 + SIGKILL, Some("OOMKilled"))
+                }
+                Progress::Ran => cluster.queue.add(now + SLICE, wake, None),
+                Progress::Blocked(Some(until)) if until < u64::MAX => {
+                    cluster.queue.add(simulated(until).max(now), wake, None)
+                }
+                Progress::Blocked(_) => {}
+            }
+        }
+        None => {}
+    }
+}
+
+/// One turn of a shell's machine.
+fn turn(
+    cluster: &mut Cluster,
+    place: &Place,
+    pod: &Value,
+    shell: &mut Shell,
+    now: Time,
+) -> (Progress, Vec<(Stream, Vec<u8>)>) {
+    let view = match &place.pod {
+        Some((uid, at)) => match cluster.sandbox(&place.node, uid).cloned() {
+            Some(sandbox) => files::view(cluster, &place.node, &sandbox, pod, *at),
+            None => View::default(),
+        },
+        None => files::node_view(cluster, &place.node),
+    };
+    let before = view.root.clone();
+    let mut session = Session {
+        cluster,
+        place,
+        view,
+        jobs: &mut shell.jobs,
+        now,
+        output: Vec::new(),
+    };
+    let progress = shell.machine.step(&mut session, STEPS);
+    let Session { view, output, .. } = session;
+    if let Some((uid, at)) = &place.pod
+        && let Some(sandbox) = cluster.sandbox_mut(&place.node, uid)
+    {
+        // Only volumes that containers fill are kept; the others are made anew.
+        let mut volumes = view.volumes;
+        volumes.retain(|name, files| {
+            sandbox.volumes.contains_key(name)
+                || files.paths().nth(1).is_some() && is_filled(pod, name)
+        });
+        sandbox.volumes = volumes;
+        if before != view.root
+            && let Some(container) = sandbox.containers.get_mut(*at)
+        {
+            container.files = Some(Arc::new(view.root));
+        }
+    }
+    (progress, output)
+}
+
+/// Whether a volume's content comes from the containers.
+fn is_filled(pod: &Value, name: &str) -> bool {
+    let volume = pod["spec"]["volumes"]
+        .items()
+        .iter()
+        .find(|v| v["name"].str() == name);
+    volume.is_some_and(|v| {
+        ["configMap", "secret", "downwardAPI", "projected"]
+            .iter()
+            .all(|f| v[*f].is_null())
+    })
+}
+
+/// Sends a signal to a container's process 1.
+pub(crate) fn signal(cluster: &mut Cluster, node: &Text, uid: &Text, at: usize, signal: i32) {
+    let Some(container) = cluster
+        .sandbox_mut(node, uid)
+        .and_then(|s| s.containers.get_mut(at))
+    else {
+        return;
+    };
+    match &mut container.process {
+        Some(Process::Serve(serve)) => {
+            if serve.ends_at_sigterm {
+                let code = serve.exit_code;
+                exited(cluster, node, uid, at, code, None);
+            }
+        }
+        Some(Process::Shell(shell)) => {
+            let shell = Arc::make_mut(shell);
+            // A server that took the shell's place (`exec nginx`) is process 1 itself.
+            let server = shell.jobs.running.values().find_map(|p| match p {
+                Program::Serve(serve) if serve.replaced_shell => {
+                    Some((serve.ends_at_sigterm, serve.exit_code))
+                }
+                _ => None,
+            });
+            if let Some((ends, code)) = server {
+                if ends {
+                    exited(cluster, node, uid, at, code, None);
+                }
+                return;
+            }
+            if shell.machine.signal(signal) == kubarium_posix::Disposition::Trapped {
+                run(cluster, node, uid, at);
+            }
+        }
+        None => {}
+    }
+}
+
+/// SIGKILL.
+pub(crate) fn kill(cluster: &mut Cluster, node: &Text, uid: &Text, at: usize) {
+    exited(cluster, node, uid, at, 128 + SIGKILL, None);
+}
+
+/// Runs a command in a container without letting the cluster's time go on: how long it takes, its
+/// status, what it printed.
+fn try_out(
+    cluster: &mut Cluster,
+    node: &Text,
+    uid: &Text,
+    at: usize,
+    argv: &[String],
+    limit: Duration,
+) -> (Duration, Option<i32>, String) {
+    let nothing = (Duration::ZERO, None, String::new());
+    let (Some(place), Some(sandbox)) = (
+        place(cluster, node, uid, at),
+        cluster.sandbox(node, uid).cloned(),
+    ) else {
+        return nothing;
+    };
+    let pod = cluster.etcd.get(&sandbox.pod).cloned().unwrap_or_default();
+    let view = files::view(cluster, node, &sandbox, &pod, at);
+    if let Err(why) = check_command(&place, &view, argv) {
+        return (Duration::ZERO, None, why);
+    }
+    let env = environment::of(cluster, node, uid, &pod, at).unwrap_or_default();
+    let mut shell = shell(argv, env, "/", Vec::new(), None, 1);
+    let start = cluster.now;
+    let mut now = start;
+    let mut text = Vec::new();
+    loop {
+        let (progress, output) = turn(cluster, &place, &pod, &mut shell, now);
+        output.into_iter().for_each(|(_, bytes)| text.extend(bytes));
+        text.truncate(10 << 10);
+        let printed = || String::from_utf8_lossy(&text).into_owned();
+        now = match progress {
+            Progress::Finished(status) => return (now - start, Some(status), printed()),
+            Progress::OutOfMemory => return (now - start, Some(128 + SIGKILL), printed()),
+            Progress::Ran => now + SLICE,
+            Progress::Blocked(until) => until
+                .map_or(start + limit, simulated)
+                .max(now + Duration::from_nanos(1)),
+        };
+        if now.since(start) >= limit {
+            return (limit, None, printed());
+        }
+    }
+}
+
+fn check_command(place: &Place, view: &View, argv: &[String]) -> Result<(), String> {
+    let name = argv.first().map_or("", String::as_str);
+    if is_shell(base_name(name)) && place.tools.has(Tools::SHELL) {
+        return Ok(());
+    }
+    check_found(place, view, argv)
+}
+
+/// A lifecycle hook: how long it takes, and whether it works.
+pub(crate) fn hook(
+    cluster: &mut Cluster,
+    node: &Text,
+    uid: Text,
+    at: usize,
+    hook: &Value,
+) -> (Duration, bool) {
+    if let Some(action) = hook.get("exec") {
+        let argv: Vec<String> = action["command"]
+            .items()
+            .iter()
+            .map(|w| w.str().to_owned())
+            .collect();
+        let (takes, status, _) = try_out(cluster, node, &uid, at, &argv, EXEC_MAX);
+        return (takes, status == Some(0));
+    }
+    if let Some(action) = hook.get("sleep") {
+        return (
+            Duration::from_secs(action["seconds"].as_i64().unwrap_or(0).unsigned_abs()),
+            true,
+        );
+    }
+    if let Some(action) = hook.get("httpGet") {
+        let Some(sandbox) = cluster.sandbox(node, &uid) else {
+            return (Duration::ZERO, false);
+        };
+        let host = action["host"]
+            .as_str()
+            .map_or_else(|| sandbox.ip.to_string(), str::to_owned);
+        let port = action["port"]
+            .as_i64()
+            .and_then(|p| u16::try_from(p).ok())
+            .unwrap_or(80);
+        let path = action["path"].as_str().unwrap_or("/").to_owned();
+        let done = programs::probe_http(
+            cluster,
+            node,
+            "http",
+            &host,
+            port,
+            &path,
+            Duration::from_secs(30),
+        );
+        return (Duration::from_millis(5), done.is_ok());
+    }
+    (Duration::ZERO, true)
+}
+
+/// An exec probe.
+pub(crate) fn exec_probe(
+    cluster: &mut Cluster,
+    node: &Text,
+    uid: &Text,
+    at: usize,
+    argv: &[String],
+    timeout: Duration,
+) -> Result<(), String> {
+    let (takes, status, text) = try_out(cluster, node, uid, at, argv, timeout);
+    match status {
+        Some(0) => Ok(()),
+        None if takes >= timeout => Err(format!(
+            "command timed out: {argv:?} timed out after {}s",
+            timeout.as_secs()
+        )),
+        _ => Err(text),
+    }
+}
+
+/// Why a command could not be run in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExecError {
+    /// There is no such pod, or its node is gone.
+    NoPod,
+    /// The pod is not bound to a node yet: `pod x does not have a host assigned`.
+    NoHost,
+    /// The pod has ended; its phase.
+    Completed(Text),
+    /// The pod has no container of that name; the names that it has.
+    NoSuchContainer(Text),
+    /// The container does not run.
+    NotRunning(Text),
+    /// The runtime could not start the program: the whole message.
+    Refused(String),
+}
+
+impl Cluster {
+    /// Runs a command in a container of a pod, as `kubectl exec` does; simulated time goes on while
+    /// it waits. Without a container's name the pod's first one (or its default one) is meant.
+    ///
+    /// # Errors
+    /// Why it could not be begun.
+    pub fn exec(
+        &mut self,
+        pod: &ObjectKey,
+        container: Option<&str>,
+        argv: &[String],
+        stdin: &[u8],
+    ) -> Result<Output, ExecError> {
+        let object = self.etcd.get(pod).cloned().ok_or(ExecError::NoPod)?;
+        let phase = object["status"]["phase"].text();
+        if matches!(&*phase, "Succeeded" | "Failed") {
+            return Err(ExecError::Completed(phase));
+        }
+        let node = object["spec"]["nodeName"].text();
+        if node.is_empty() {
+            return Err(ExecError::NoHost);
+        }
+        let default =
+            object["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"].as_str();
+        let wanted = container
+            .or(default)
+            .unwrap_or(object["spec"]["containers"][0]["name"].str());
+        let at = containers(&object).position(|c| c["name"].str() == wanted);
+        let at = at.ok_or_else(|| ExecError::NoSuchContainer(wanted.into()))?;
+        let uid = object["metadata"]["uid"].text();
+        let runs = self
+            .sandbox(&node, &uid)
+            .and_then(|s| s.containers.get(at))
+            .is_some_and(Container::is_running);
+        let place = place(self, &node, &uid, at).filter(|_| runs);
+        let place = place.ok_or_else(|| ExecError::NotRunning(wanted.into()))?;
+        let sandbox = self.sandbox(&node, &uid).cloned().ok_or(ExecError::NoPod)?;
+        let view = files::view(self, &node, &sandbox, &object, at);
+        if let Err(why) = check_command(&place, &view, argv) {
+            let id = self.rng.hex(64);
+            return Err(ExecError::Refused(format!(
+                "error executing command in container: failed to exec in container: failed to start exec \"{id}\": OCI runtime exec failed: exec failed: unable to start container process: {why}"
+            )));
+        }
+        let env = environment::of(self, &node, &uid, &object, at).unwrap_or_default();
+        let spec = containers(&object).nth(at).cloned().unwrap_or_default();
+        let cwd = match spec["workingDir"].str() {
+            "" => place.image.map_or("/", |i| i.workdir),
+            given => given,
+        };
+        let text = format!("exec {} in {wanted}", argv.join(" "));
+        let event = self.log(
+            &Component::Process(format!("{}/{}", pod.namespace, pod.name).into()),
+            Action::Process,
+            Some(pod),
+            text,
+        );
+        let seed = self.rng.next_u64();
+        let shell = shell(argv, env, cwd, stdin.to_vec(), None, seed);
+        Ok(self.caused_by(Some(event), |cluster| {
+            cluster.run_shell(&place, &object, shell)
+        }))
+    }
+
+    /// Runs a command on a node, or on the host `outside`; simulated time goes on while it waits.
+    ///
+    /// # Errors
+    /// A sentence: there is no such machine.
+    pub fn run_on_node(
+        &mut self,
+        node: &str,
+        argv: &[String],
+        stdin: &[u8],
+    ) -> Result<Output, String> {
+        let netns = self
+            .node_netns(node)
+            .ok_or_else(|| format!("there is no machine {node:?}"))?;
+        let place = node_place(node, netns);
+        let seed = self.rng.next_u64();
+        let name = argv.first().map_or("", String::as_str);
+        if !is_shell(base_name(name))
+            && matches!(
+                programs::find(&place, &files::node_view(self, node), argv),
+                Found::Missing
+            )
+        {
+            let stderr = format!("bash: line 1: {name}: command not found\n").into_bytes();
+            return Ok(Output {
+                merged: stderr.clone(),
+                stderr,
+                status: 127,
+                ..Output::default()
+            });
+        }
+        let mut env = Environment::new();
+        env.insert("HOME".into(), "/root".into());
+        env.insert("HOSTNAME".into(), node.to_owned());
+        let shell = shell(argv, env, "/root", stdin.to_vec(), None, seed);
+        Ok(self.run_shell(&place, &Value::Null, shell))
+    }
+
+    fn run_shell(&mut self, place: &Place, pod: &Value, mut shell: Shell) -> Output {
+        let mut result = Output::default();
+        let start = self.now;
+        loop {
+            let (progress, output) = turn(self, place, pod, &mut shell, self.now);
+            for (stream, bytes) in output {
+                let target = if stream == Stream::Out {
+                    &mut result.stdout
+                } else {
+                    &mut result.stderr
+                };
+                target.extend_from_slice(&bytes);
+                result.merged.extend_from_slice(&bytes);
+            }
+            let next = match progress {
+                Progress::Finished(status) => {
+                    result.status = status;
+                    break;
+                }
+                Progress::OutOfMemory => {
+                    result.status = 128 + SIGKILL;
+                    break;
+                }
+                Progress::Ran => self.now + SLICE,
+                Progress::Blocked(Some(until)) => {
+                    simulated(until).max(self.now + Duration::from_nanos(1))
+                }
+                // Nothing but the world outside could wake it.
+                Progress::Blocked(None) => self.now + Duration::from_secs(1),
+            };
+            if next.since(start) > EXEC_MAX || result.merged.len() > OUTPUT_MAX {
+                let text = b"kubarium: stopped: the command went on for an hour of simulated time, or printed too much\n";
+                result.stderr.extend_from_slice(text);
+                result.merged.extend_from_slice(text);
+                result.status = 124;
+                break;
+            }
+            self.run_until(next);
+            let alive = match &place.pod {
+                Some((uid, at)) => self
+                    .sandbox(&place.node, uid)
+                    .and_then(|s| s.containers.get(*at))
+                    .is_some_and(Container::is_running),
+                None => true,
+            };
+            if !alive {
+                result.status = 128 + SIGKILL;
+                break;
+            }
+        }
+        for program in shell.jobs.running.values() {
+            if let Program::Serve(serve) = program {
+                serve.close(self, place);
+            }
+        }
+        result
+    }
+}
+
+/// Where a node's own processes are.
+pub(crate) fn node_place(node: &str, netns: NamespaceId) -> Place {
+    let all = Tools::BUSYBOX
+        .and(Tools::CURL)
+        .and(Tools::BIND)
+        .and(Tools::NET)
+        .and(Tools::IP)
+        .and(Tools::NETCAT)
+        .and(Tools::GETENT);
+    Place {
+        node: node.into(),
+        pod: None,
+        netns,
+        hostname: node.to_owned(),
+        tools: all,
+        image: None,
+        token: 0,
+    }
+}
