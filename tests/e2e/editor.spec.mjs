@@ -11,6 +11,14 @@ test("what is typed is kept over a reload", async ({ page }) => {
   await expect(page.locator(".cm-content")).toContainText("# mine");
 });
 
+test("what is typed right before the page is left is kept too", async ({ page }) => {
+  await open(page);
+  await page.locator(".cm-content").click();
+  await page.keyboard.type("# last words");
+  await page.reload();
+  await expect(page.locator(".cm-content")).toContainText("# last words");
+});
+
 test("Tab leaves the editor", async ({ page }) => {
   await open(page);
   await page.locator(".cm-content").focus();

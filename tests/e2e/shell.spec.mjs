@@ -61,7 +61,7 @@ for (const size of [WIDE, PHONE]) {
     const met = new Set();
     for (let i = 0; i < 60; i++) {
       await page.keyboard.press("Tab");
-      const at = await page.evaluate(() => {
+      const look = () => page.evaluate(() => {
         let element = document.activeElement;
         while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
         if (!element || element === document.body) return null;
@@ -76,6 +76,12 @@ for (const size of [WIDE, PHONE]) {
         const name = element.getAttribute("aria-label") ?? label?.title ?? element.textContent.trim();
         return { name, seen: seen(element) || (editor && seen(editor)) || (label && seen(label)) };
       });
+      let at = await look();
+      // The editor marks its focus a moment after it has it.
+      for (let wait = 0; at && !at.seen && wait < 10; wait++) {
+        await page.waitForTimeout(100);
+        at = await look();
+      }
       if (!at) break;
       met.add(at.name);
       if (!at.seen) unseen.push(at.name);

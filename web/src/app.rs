@@ -214,6 +214,12 @@ fn remembered(key: &'static str, first: &str, notices: Notices) -> RwSignal<Stri
     after_pause(text, REMEMBER_AFTER, move |text| {
         notices.note_storage(storage::set(key, &text));
     });
+    // A page that is left within the pause loses nothing.
+    let left = window_event_listener(leptos::ev::pagehide, move |_| {
+        // There is nobody to tell any more.
+        let _ = storage::set(key, &text.get_untracked());
+    });
+    on_cleanup(move || left.remove());
     text
 }
 

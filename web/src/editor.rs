@@ -256,7 +256,10 @@ fn problem(d: Diagnostic, go_to: impl Fn(u32, u32) + 'static) -> impl IntoView {
                     <span class="unseen">{d.severity.label()} ": "</span>
                     {d.message}
                 </span>
-                <span class="place">{place}</span>
+                <span class="place" aria-hidden="true">
+                    {format!("{}:{}", d.line, d.column)}
+                </span>
+                <span class="unseen">{place}</span>
                 {d.hint.map(|hint| view! { <span class="hint">{hint}</span> })}
             </button>
         </li>

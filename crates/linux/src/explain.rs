@@ -300,7 +300,11 @@ fn words(net: &Network, raw: &RawHop) -> Words {
 /// Routes, neighbours, bridges and tunnels.
 fn lower_words(net: &Network, raw: &RawHop, event: &Event) -> Words {
     use Layer::{Bridge, Neighbour, Route, Tunnel};
-    let packet = &raw.packet;
+    // Routes, devices and bridges deal with the outer packet, a tunnel's device with the inner one.
+    let packet = match event {
+        Event::Encapsulated { .. } => &raw.packet,
+        _ => raw.outer.as_deref().unwrap_or(&raw.packet),
+    };
     match event {
         Event::Routed {
             route,
@@ -442,10 +446,15 @@ fn routed(
         route.destination.to_string()
     };
     if route.kind == RouteKind::Local {
+        let how = if forwarded {
+            "it is delivered here"
+        } else {
+            "it goes over lo"
+        };
         return say(
             Layer::Route,
             "local",
-            format!("{dst} is one of this namespace's own addresses: over lo."),
+            format!("{dst} is one of this namespace's own addresses: {how}."),
         );
     }
     let by = route.via.map_or_else(

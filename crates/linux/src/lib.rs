@@ -9,6 +9,7 @@
 //! - `Network::fates` explores every random choice on the way.
 //! - `tools::run` is `ip`, `bridge`, `conntrack`, `iptables`, `ss` and `sysctl`.
 
+mod configure;
 pub mod conntrack;
 mod errno;
 mod explain;

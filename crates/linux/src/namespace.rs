@@ -36,8 +36,8 @@ pub struct Namespace {
     pub(crate) next_ifindex: u32,
     pub(crate) local: RouteTable,
     pub(crate) main: RouteTable,
-    pub(crate) tables: Option<Box<BTreeMap<u32, RouteTable>>>,
-    pub(crate) rules: Option<Box<Vec<IpRule>>>,
+    pub(crate) tables: Option<BTreeMap<u32, RouteTable>>,
+    pub(crate) rules: Option<Vec<IpRule>>,
     pub(crate) neighbours: BTreeMap<(LinkId, Ipv4Addr), Neighbour>,
     pub(crate) sysctls: Sysctls,
     pub(crate) bridge_nf: bool,
@@ -111,15 +111,12 @@ impl Namespace {
     /// The routing policy, by priority.
     #[must_use]
     pub fn rules(&self) -> Vec<IpRule> {
-        self.rules
-            .as_ref()
-            .map_or_else(IpRule::defaults, |rules| rules.to_vec())
+        self.rules.clone().unwrap_or_else(IpRule::defaults)
     }
 
     /// The routing policy to change; keep it sorted by priority.
     pub fn rules_mut(&mut self) -> &mut Vec<IpRule> {
-        self.rules
-            .get_or_insert_with(|| Box::new(IpRule::defaults()))
+        self.rules.get_or_insert_with(IpRule::defaults)
     }
 
     /// The route of a packet and the table that has it.

@@ -173,6 +173,28 @@ pub(crate) fn compile(node: &Node) -> Code {
     compiler.ops.into()
 }
 
+/// `$(< file)`: the file's content.
+fn lone_input(body: &Node) -> Option<&Redirection> {
+    match body {
+        Node::Simple(Simple {
+            assignments,
+            words,
+            redirections,
+            ..
+        }) => match redirections.as_slice() {
+            [one]
+                if one.kind == RedirectionKind::Read
+                    && assignments.is_empty()
+                    && words.is_empty() =>
+            {
+                Some(one)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Code that runs one command line as it is.
 pub(crate) fn argv(words: Vec<String>) -> Code {
     Arc::new([Op::Argv(words.into()), Op::Run { line: 0 }])
@@ -526,7 +548,16 @@ impl Compiler {
                     self.push(Op::Tilde(user.as_str().into()));
                 }
                 Part::Command { body, quoted } => {
-                    let code = compile(body);
+                    let code = match lone_input(body) {
+                        Some(redirection) => {
+                            let mut compiler = Compiler::default();
+                            compiler.push(Op::Argv(Arc::new(["cat".to_owned()])));
+                            compiler.redirection(redirection);
+                            compiler.push(Op::Run { line: 0 });
+                            compiler.ops.into()
+                        }
+                        None => compile(body),
+                    };
                     self.push(Op::Substitute {
                         code,
                         quoted: *quoted,

@@ -67,11 +67,12 @@ impl Machine {
 
     /// `exit`: the EXIT trap first, once.
     pub(crate) fn exit(&mut self, process: &mut Process, status: Status) {
-        process.status = status;
         process.running_ended();
         while let Some(control) = process.control.pop() {
             process.leave(control);
         }
+        // A trap's own `exit` counts, not the status from before the trap.
+        process.status = status;
         let trap = process.traps.get(&0).filter(|c| !c.is_empty()).cloned();
         match trap {
             Some(command) if !process.exiting => {

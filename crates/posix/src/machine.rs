@@ -169,6 +169,7 @@ impl Machine {
         let main = Process {
             pid: MAIN,
             parent: 0,
+            shell: MAIN,
             code: Arc::new([]),
             pc: 0,
             control: Vec::new(),

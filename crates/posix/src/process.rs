@@ -134,7 +134,10 @@ pub(crate) enum Task {
         files: Vec<String>,
         lines: Option<u64>,
         bytes: Option<u64>,
+        status: Status,
     },
+    /// `tee`: opens its files, then copies.
+    Tee(Vec<String>),
     /// Runs a text tool on every whole line as it comes.
     Lines {
         tool: Tool,
@@ -142,7 +145,11 @@ pub(crate) enum Task {
         rest: Vec<u8>,
         matched: bool,
     },
-    /// `tail -f`
+    /// `tail -f`: the file's end first.
+    Tail {
+        argv: Vec<String>,
+        path: String,
+    },
     Follow {
         path: String,
         at: usize,
@@ -223,6 +230,8 @@ pub(crate) type OpenWord = Vec<Piece>;
 pub(crate) struct Process {
     pub pid: Pid,
     pub parent: Pid,
+    /// `$$`: the shell that this is, or is a part of.
+    pub shell: Pid,
     pub code: Code,
     pub pc: usize,
     pub control: Vec<Control>,
@@ -349,6 +358,7 @@ impl Process {
         Process {
             pid,
             parent: self.pid,
+            shell: self.shell,
             code,
             pc: 0,
             control: Vec::new(),
@@ -467,7 +477,7 @@ impl Process {
             .arguments
             .iter()
             .chain(self.parameters.iter())
-            .map(String::len)
+            .map(|a| a.len() + 32)
             .sum();
         let held: usize = self.held.iter().map(|(_, bytes)| bytes.len()).sum();
         let task = match self.running.as_deref().map(|r| &r.task) {

@@ -7,7 +7,20 @@ pub(crate) mod regex;
 pub(crate) mod xargs;
 
 mod cat;
+mod columns;
+mod compare;
+mod count;
+pub(crate) mod date;
+mod encode;
+mod ends;
+pub(crate) mod files;
+mod grep;
+mod listing;
+mod names;
 mod options;
+mod sed;
+mod sort;
+mod system;
 
 use crate::host::{Files, Host, Status, Time};
 use crate::process::{Process, Task};
@@ -161,11 +174,71 @@ pub(crate) fn whole(_: Tool, _: &[String]) -> Option<Task> {
 }
 
 /// Every tool, by name.
-static TABLE: &[Entry] = &[Entry {
-    name: "cat",
-    run: cat::cat,
-    stream: cat::stream,
-}];
+static TABLE: &[Entry] = &[
+    entry("arch", system::arch, whole),
+    entry("base64", encode::base64, whole),
+    entry("basename", names::basename, whole),
+    entry("cat", cat::cat, cat::stream),
+    entry("chmod", files::chmod, whole),
+    entry("cmp", compare::cmp, whole),
+    entry("column", columns::column, whole),
+    entry("comm", compare::comm, whole),
+    entry("cp", files::cp, whole),
+    entry("cut", columns::cut, columns::cut_stream),
+    entry("date", date::date, whole),
+    entry("diff", compare::diff, whole),
+    entry("dirname", names::dirname, whole),
+    entry("du", listing::du, whole),
+    entry("egrep", grep::egrep, grep::stream),
+    entry("expr", compare::expr, whole),
+    entry("fgrep", grep::fgrep, grep::stream),
+    entry("find", listing::find, whole),
+    entry("fold", columns::fold, whole),
+    entry("grep", grep::grep, grep::stream),
+    entry("head", ends::head, ends::head_stream),
+    entry("hostname", system::hostname, whole),
+    entry("id", system::id, whole),
+    entry("ln", files::ln, whole),
+    entry("ls", listing::ls, whole),
+    entry("md5sum", encode::md5sum, whole),
+    entry("mkdir", files::mkdir, whole),
+    entry("mktemp", files::mktemp, whole),
+    entry("mv", files::mv, whole),
+    entry("nl", columns::nl, whole),
+    entry("nproc", system::nproc, whole),
+    entry("paste", columns::paste, whole),
+    entry("printenv", system::printenv, whole),
+    entry("readlink", names::readlink, whole),
+    entry("realpath", names::realpath, whole),
+    entry("rev", columns::rev, whole),
+    entry("rm", files::rm, whole),
+    entry("rmdir", files::rmdir, whole),
+    entry("sed", sed::sed, whole),
+    entry("seq", names::seq, whole),
+    entry("sha256sum", encode::sha256sum, whole),
+    entry("sort", sort::sort, whole),
+    entry("stat", listing::stat, whole),
+    entry("sync", system::nothing, whole),
+    entry("tac", columns::tac, whole),
+    entry("tail", ends::tail, ends::tail_stream),
+    entry("tee", files::tee, files::tee_stream),
+    entry("touch", files::touch, whole),
+    entry("tr", columns::tr, columns::tr_stream),
+    entry("tty", system::tty, whole),
+    entry("uname", system::uname, whole),
+    entry("uniq", count::uniq, whole),
+    entry("wc", count::wc, whole),
+    entry("whoami", system::whoami, whole),
+    entry("yes", system::nothing, system::yes_stream),
+];
+
+const fn entry(
+    name: &'static str,
+    run: fn(&mut Context) -> Outcome,
+    stream: fn(Tool, &[String]) -> Option<Task>,
+) -> Entry {
+    Entry { name, run, stream }
+}
 
 /// The tool of this name.
 pub(crate) fn find(name: &str) -> Option<Tool> {

@@ -41,7 +41,7 @@ fn parameters() {
         "X=abcabc; echo ${#X} ${X%c} ${X%b*} ${X%%b*} ${X#a} ${X#*b} ${X##*b}",
         "6 abcab abca a bcabc cabc c",
     );
-    check("X='*.c'; echo ${X%\".c\"} \"${X#'*'}\"", "* .c");
+    check("X='*.c'; echo \"${X%'.c'}\" \"${X#'*'}\"", "* .c");
     check("f() { echo $# $1 \"$@\" ; }; f a 'b c'", "2 a a b c");
     check(
         "f() { for i in \"$@\"; do echo \"<$i>\"; done; }; f a 'b c' ''",

@@ -292,10 +292,12 @@ impl PartialEq for Chain {
 
 const SHARDS: usize = 32;
 
+type Shard = BTreeMap<ChainName, Arc<Chain>>;
+
 /// The chains of one table by name. Its clone is cheap, and a change copies a thirty-second of it.
 #[derive(Clone, Debug)]
 pub struct Table {
-    shards: Arc<[Arc<BTreeMap<ChainName, Arc<Chain>>>; SHARDS]>,
+    shards: Arc<[Arc<Shard>; SHARDS]>,
     builtin: [Option<Arc<Chain>>; 5],
 }
 

@@ -329,11 +329,7 @@ impl IcmpMatch {
                 let _ = write!(out, " {name}");
             }
             _ => {
-                let _ = if invert {
-                    write!(out, "type {kind}")
-                } else {
-                    write!(out, "type {kind}")
-                };
+                let _ = write!(out, "type {kind}");
                 if let Some(code) = code {
                     let _ = write!(out, " code {code}");
                 }

@@ -11,12 +11,12 @@ use crate::packet::Mac;
 use crate::time::Time;
 
 pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], now: Time) -> Output {
+    let details = args.iter().any(|a| matches!(a.as_str(), "-d" | "-details"));
     let args: Vec<String> = args
         .iter()
         .filter(|a| !matches!(a.as_str(), "-d" | "-details" | "-o"))
         .cloned()
         .collect();
-    let details = args.len() < args.capacity();
     let mut words = Words::new(&args);
     let done = match (words.next(), words.next()) {
         (Some("fdb"), verb) => fdb(net, namespace, verb.unwrap_or("show"), &mut words, now),

@@ -1,13 +1,11 @@
-//! `ip link`, `ip addr` and `ip neigh` (iproute2 6.1).
+//! `ip` (iproute2 6.1): its options, `ip addr`, and what `ip addr` and `ip link` print of a device.
 
 use std::fmt::Write;
-use std::net::Ipv4Addr;
 
 use super::Output;
 use super::words::{Words, short};
 use crate::errno::Errno;
 use crate::link::{Address, Link, LinkId, LinkKind, NamespaceId, Scope};
-use crate::neighbour::{Neighbour, NeighbourState};
 use crate::network::Network;
 use crate::packet::Mac;
 use crate::time::Time;
@@ -15,9 +13,9 @@ use crate::time::Time;
 /// How to print.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Format {
-    brief: bool,
-    one_line: bool,
-    details: bool,
+    pub brief: bool,
+    pub one_line: bool,
+    pub details: bool,
     only4: bool,
     only6: bool,
 }
@@ -58,12 +56,12 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
     let done = if short(object, "address") {
         address(net, namespace, verb.unwrap_or("show"), &mut words, format)
     } else if short(object, "link") {
-        link(net, namespace, verb.unwrap_or("show"), &mut words, format)
+        super::ip_link::link(net, namespace, verb.unwrap_or("show"), &mut words, format)
     } else if object.len() > 1 && short(object, "neighbour")
         || object == "neighbor"
         || object == "n"
     {
-        neigh(net, namespace, verb.unwrap_or("show"), &mut words, now)
+        super::ip_neigh::neigh(net, namespace, verb.unwrap_or("show"), &mut words, now)
     } else if short(object, "route") {
         super::ip_route::route(net, namespace, verb.unwrap_or("show"), &mut words)
     } else if short(object, "rule") {
@@ -117,7 +115,7 @@ pub(super) fn flags(net: &Network, link: &Link) -> String {
     flags.join(",")
 }
 
-fn state(net: &Network, link: &Link) -> &'static str {
+pub(super) fn state(net: &Network, link: &Link) -> &'static str {
     match (&link.kind, link.up, net.carrier(link)) {
         (_, false, _) => "DOWN",
         (LinkKind::Loopback | LinkKind::Vxlan(_) | LinkKind::Dummy, true, _) => "UNKNOWN",
@@ -146,7 +144,7 @@ fn netns_id(net: &Network, link: &Link) -> Option<usize> {
     seen.iter().position(|n| *n == own)
 }
 
-fn heading(net: &Network, link: &Link, mode: bool, details: bool) -> (String, String) {
+pub(super) fn heading(net: &Network, link: &Link, mode: bool, details: bool) -> (String, String) {
     let qdisc = match (link.up, &link.kind) {
         (false, _) => "noop",
         (true, LinkKind::Physical { .. }) => "fq_codel",
@@ -263,7 +261,7 @@ fn ipv6(net: &Network, link: &Link) -> Option<(String, &'static str)> {
 }
 
 /// The devices that the words after `show` name.
-fn chosen<'a>(
+pub(super) fn chosen<'a>(
     net: &'a Network,
     namespace: NamespaceId,
     words: &mut Words,
@@ -465,280 +463,4 @@ fn change_address(
     }
     .map_err(answers)?;
     Ok(Output::default())
-}
-
-fn link(
-    net: &mut Network,
-    namespace: NamespaceId,
-    verb: &str,
-    words: &mut Words,
-    format: Format,
-) -> Result<Output, Output> {
-    match verb {
-        "set" => return link_set(net, namespace, words),
-        "add" => return link_add(net, namespace, words),
-        "del" | "delete" => {
-            let mut name = words.value()?;
-            if name == "dev" {
-                name = words.value()?;
-            }
-            let id = device(net, namespace, name)?;
-            net.remove_link(id).map_err(answers)?;
-            return Ok(Output::default());
-        }
-        verb if short(verb, "show") || matches!(verb, "list" | "ls") => {}
-        verb => {
-            return Err(Output::failed(
-                255,
-                format!("Command \"{verb}\" is unknown, try \"ip link help\".\n"),
-            ));
-        }
-    }
-    let mut out = String::new();
-    for link in chosen(net, namespace, words)? {
-        if format.brief {
-            let _ = writeln!(
-                out,
-                "{:<16} {:<14} {} <{}> ",
-                shown_name(net, link),
-                state(net, link),
-                link.mac,
-                flags(net, link)
-            );
-            continue;
-        }
-        let (first, second) = heading(net, link, true, format.details);
-        let _ = writeln!(
-            out,
-            "{first}{}{second}",
-            if format.one_line { "\\" } else { "\n" }
-        );
-    }
-    Ok(Output::ok(out))
-}
-
-fn link_set(
-    net: &mut Network,
-    namespace: NamespaceId,
-    words: &mut Words,
-) -> Result<Output, Output> {
-    let mut name = words.value()?;
-    if name == "dev" {
-        name = words.value()?;
-    }
-    let id = device(net, namespace, name)?;
-    while let Some(word) = words.next() {
-        let number = |text: &str| {
-            text.parse::<u32>().map_err(|_| {
-                Output::failed(
-                    255,
-                    format!("Error: argument \"{text}\" is wrong: Invalid \"mtu\" value\n\n"),
-                )
-            })
-        };
-        match word {
-            "up" => net.set_up(id, true),
-            "down" => net.set_up(id, false),
-            "mtu" => net.set_mtu(id, number(words.value()?)?),
-            "address" => net.set_mac(
-                id,
-                words
-                    .value()?
-                    .parse()
-                    .map_err(|e| Output::failed(255, format!("{e}\n")))?,
-            ),
-            "alias" => net.set_alias(id, Some(words.value()?)),
-            "nomaster" => net.set_master(id, None),
-            "master" => {
-                let bridge = device(net, namespace, words.value()?)?;
-                net.set_master(id, Some(bridge))
-            }
-            other => return Err(Output::unknown(&format!("ip link set {other}"))),
-        }
-        .map_err(answers)?;
-    }
-    Ok(Output::default())
-}
-
-fn link_add(
-    net: &mut Network,
-    namespace: NamespaceId,
-    words: &mut Words,
-) -> Result<Output, Output> {
-    let mut name = None;
-    let mut kind = None;
-    let mut peer = None;
-    while let Some(word) = words.next() {
-        match word {
-            "type" => kind = Some(words.value()?),
-            "name" | "dev" if kind.is_none() => name = Some(words.value()?),
-            "peer" => {
-                let word = words.value()?;
-                peer = Some(if word == "name" { words.value()? } else { word });
-            }
-            word if name.is_none() => name = Some(word),
-            other => return Err(Output::unknown(&format!("ip link add {other}"))),
-        }
-    }
-    let name = name.ok_or_else(|| {
-        Output::failed(
-            255,
-            "Not enough information: \"dev\" argument is required.\n",
-        )
-    })?;
-    match kind {
-        Some("dummy") => net.add_dummy(namespace, name).map(|_| ()),
-        Some("bridge") => net.add_bridge(namespace, name).map(|_| ()),
-        Some("veth") => net
-            .add_veth((namespace, name), (namespace, peer.unwrap_or("veth0")))
-            .map(|_| ()),
-        Some(other) => return Err(Output::unknown(&format!("ip link add type {other}"))),
-        None => {
-            return Err(Output::failed(
-                255,
-                "Not enough information: \"type\" argument is required\n",
-            ));
-        }
-    }
-    .map_err(answers)?;
-    Ok(Output::default())
-}
-
-fn neigh(
-    net: &mut Network,
-    namespace: NamespaceId,
-    verb: &str,
-    words: &mut Words,
-    now: Time,
-) -> Result<Output, Output> {
-    let (mut address, mut dev, mut mac, mut state) = (None, None, None, NeighbourState::Permanent);
-    while let Some(word) = words.next() {
-        match word {
-            "dev" => dev = Some(device(net, namespace, words.value()?)?),
-            "lladdr" => {
-                mac = Some(
-                    words
-                        .value()?
-                        .parse::<Mac>()
-                        .map_err(|e| Output::failed(255, format!("{e}\n")))?,
-                )
-            }
-            "nud" => {
-                let text = words.value()?;
-                let all = [
-                    NeighbourState::Permanent,
-                    NeighbourState::Noarp,
-                    NeighbourState::Reachable,
-                    NeighbourState::Stale,
-                    NeighbourState::Delay,
-                    NeighbourState::Incomplete,
-                    NeighbourState::Failed,
-                ];
-                state = all
-                    .into_iter()
-                    .find(|s| s.name().eq_ignore_ascii_case(text))
-                    .ok_or_else(|| {
-                        Output::failed(
-                            255,
-                            format!("Error: argument \"{text}\" is wrong: nud state is bad\n\n"),
-                        )
-                    })?;
-            }
-            "permanent" => state = NeighbourState::Permanent,
-            "to" => {}
-            text => {
-                address = Some(text.parse::<Ipv4Addr>().map_err(|_| {
-                    Output::failed(
-                        1,
-                        format!("Error: inet prefix is expected rather than \"{text}\".\n"),
-                    )
-                })?)
-            }
-        }
-    }
-    if matches!(
-        verb,
-        "add" | "replace" | "change" | "chg" | "del" | "delete"
-    ) {
-        let (Some(address), Some(dev)) = (address, dev) else {
-            return Err(Output::failed(
-                255,
-                "Device and destination are required arguments.\n",
-            ));
-        };
-        let Some(ns) = net.namespace_mut(namespace) else {
-            return Ok(Output::default());
-        };
-        let known = ns.neighbours.contains_key(&(dev, address));
-        match verb {
-            "del" | "delete" => {
-                if !ns.remove_neighbour(dev, address) {
-                    return Err(answers(Errno::ENOENT));
-                }
-            }
-            "add" if known => return Err(answers(Errno::EEXIST)),
-            _ => {
-                if mac.is_none()
-                    && !matches!(
-                        state,
-                        NeighbourState::Failed | NeighbourState::Incomplete | NeighbourState::Noarp
-                    )
-                {
-                    return Err(answers(Errno::EINVAL));
-                }
-                ns.set_neighbour(
-                    dev,
-                    address,
-                    Neighbour {
-                        mac,
-                        state,
-                        since: now,
-                    },
-                );
-            }
-        }
-        return Ok(Output::default());
-    }
-    if verb == "flush" {
-        let Some(ns) = net.namespace_mut(namespace) else {
-            return Ok(Output::default());
-        };
-        if address.is_none() && dev.is_none() {
-            return Err(Output::failed(255, "Flush requires arguments.\n"));
-        }
-        ns.neighbours.retain(|(d, a), n| {
-            n.state == NeighbourState::Permanent
-                || dev.is_some_and(|dev| dev != *d)
-                || address.is_some_and(|x| x != *a)
-        });
-        return Ok(Output::default());
-    }
-    if !short(verb, "show") && !matches!(verb, "list" | "ls") {
-        return Err(Output::failed(
-            255,
-            format!("Command \"{verb}\" is unknown, try \"ip neigh help\".\n"),
-        ));
-    }
-    let mut out = String::new();
-    let Some(ns) = net.namespace(namespace) else {
-        return Ok(Output::default());
-    };
-    for (link, at, n) in ns.neighbours() {
-        let state = n.state_at(now);
-        if dev.is_some_and(|d| d != link)
-            || address.is_some_and(|a| a != at)
-            || state == NeighbourState::Noarp
-        {
-            continue;
-        }
-        let _ = write!(out, "{at} ");
-        if dev.is_none() {
-            let _ = write!(out, "dev {} ", net.link(link).map_or("?", |l| &l.name));
-        }
-        if let Some(mac) = n.mac {
-            let _ = write!(out, "lladdr {mac} ");
-        }
-        let _ = writeln!(out, "{} ", state.name());
-    }
-    Ok(Output::ok(out))
 }

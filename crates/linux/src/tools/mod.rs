@@ -7,6 +7,8 @@ use crate::time::Time;
 mod bridge;
 mod conntrack;
 mod ip;
+mod ip_link;
+mod ip_neigh;
 mod ip_route;
 mod ss;
 mod sysctl;

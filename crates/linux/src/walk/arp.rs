@@ -15,7 +15,7 @@ pub(crate) const SECOND: Time = Time::from_millis(1024);
 impl Walk<'_> {
     /// Sends a packet to a neighbour on a device, asking for its address first where that is not known. A `bridged`
     /// packet goes on inside the bridge.
-    pub fn to_neighbour(
+    pub fn send_to_neighbour(
         &mut self,
         namespace: NamespaceId,
         link: LinkId,

@@ -48,9 +48,9 @@ impl Walk<'_> {
             },
             Frame::Ip(mut skb) => {
                 skb.in_link = Some(port);
-                let seen = self.namespace(namespace).is_some_and(|n| {
-                    n.bridge_nf && !(n.netfilter.is_empty() && !n.netfilter.tracks())
-                });
+                let seen = self
+                    .namespace(namespace)
+                    .is_some_and(|n| n.bridge_nf && !n.netfilter.is_empty());
                 if !seen {
                     self.bridge_finish(namespace, bridge, port, skb);
                     return;
@@ -94,7 +94,7 @@ impl Walk<'_> {
         match self.route_input(namespace, bridge, &skb) {
             Decision::Forward { link, next_hop } if link == bridge => {
                 skb.in_link = Some(port);
-                self.to_neighbour(namespace, bridge, next_hop, skb, true);
+                self.send_to_neighbour(namespace, bridge, next_hop, skb, true);
             }
             Decision::Drop(event) => self.note(namespace, Some(bridge), &skb, event),
             _ => {

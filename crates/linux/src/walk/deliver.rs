@@ -91,11 +91,11 @@ impl Walk<'_> {
                 );
             }
             Transport::Icmp { .. } => {}
-            _ => self.to_listener(namespace, link, &skb),
+            _ => self.hand_to_listener(namespace, link, &skb),
         }
     }
 
-    fn to_listener(&mut self, namespace: NamespaceId, link: LinkId, skb: &Skb) {
+    fn hand_to_listener(&mut self, namespace: NamespaceId, link: LinkId, skb: &Skb) {
         let headers = *skb.headers();
         let (_, dport) = headers.l4.ports();
         let listener = self

@@ -211,7 +211,7 @@ impl Walk<'_> {
         {
             return;
         }
-        self.to_neighbour(namespace, link, next_hop, skb, false);
+        self.send_to_neighbour(namespace, link, next_hop, skb, false);
     }
 
     /// The route of a packet made here.

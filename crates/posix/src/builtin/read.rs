@@ -30,8 +30,8 @@ pub(super) fn read(
             read.names.push(word.clone());
             continue;
         };
-        let mut options = options.char_indices();
-        while let Some((at, option)) = options.next() {
+        let options = options.char_indices();
+        for (at, option) in options {
             if matches!(option, 'r' | 's' | 'e') {
                 read.raw |= option == 'r';
                 continue;
@@ -99,10 +99,7 @@ pub(crate) fn split(line: &str, ifs: &str, count: usize, raw: bool) -> Vec<Strin
         fields.push(chars[at..end].iter().map(|x| x.0).collect());
         at = end;
         at += chars[at..].iter().take_while(|x| blank(x)).count();
-        if chars.get(at).is_some_and(|x| separator(x))
-            && chars.get(end).is_some()
-            && !blank(&chars[at])
-        {
+        if chars.get(at).is_some_and(&separator) && chars.get(end).is_some() && !blank(&chars[at]) {
             at += 1;
             at += chars[at..].iter().take_while(|x| blank(x)).count();
         }

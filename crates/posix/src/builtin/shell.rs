@@ -43,7 +43,13 @@ pub(super) fn source(
         ));
     };
     depth(machine, process)?;
-    match host.files().read(&process.path(file)) {
+    let path = process.path(file);
+    let text = if path == "/dev/null" {
+        Ok([].into())
+    } else {
+        host.files().read(&path)
+    };
+    match text {
         Ok(bytes) => {
             process.status = 0;
             machine.call_text(process, &String::from_utf8_lossy(&bytes), CallKind::Source);
@@ -81,6 +87,7 @@ pub(crate) fn child(
         Ok(pid) => {
             if let Some(child) = machine.processes.get_mut(&pid) {
                 Arc::make_mut(&mut child.variables).retain(|name, v| v.exported || name == "IFS");
+                child.shell = pid;
                 child.set("OPTIND", "1".to_owned());
                 child.functions = Arc::default();
                 child.quiet = false;

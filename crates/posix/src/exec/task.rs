@@ -144,6 +144,30 @@ impl Machine {
                     Err(task) => Step::Again(task),
                 }
             }
+            Task::Tee(argv) => {
+                let status = match tools::find("tee") {
+                    Some(tool) => self.run_tool(process, host, tool, &argv, None).unwrap_or(1),
+                    None => 1,
+                };
+                if status > 1 {
+                    return Step::Done(status);
+                }
+                let files = tools::files::tee_files(&argv);
+                Step::Again(Task::Copy {
+                    files,
+                    lines: None,
+                    bytes: None,
+                    status,
+                })
+            }
+            Task::Tail { argv, path } => {
+                let path = process.path(&path);
+                let at = host.files().read(&path).map_or(0, |bytes| bytes.len());
+                if let Some(tool) = tools::find("tail") {
+                    self.run_tool(process, host, tool, &argv, None);
+                }
+                Step::Again(Task::Follow { path, at })
+            }
             Task::Follow { path, at } => self.follow(process, host, path, at),
             Task::Repeat(line) => {
                 self.put(
@@ -165,7 +189,8 @@ impl Machine {
                 files,
                 lines,
                 bytes,
-            } => self.copy(process, host, files, lines, bytes),
+                status,
+            } => self.copy(process, host, files, (lines, bytes), status),
             Task::Lines {
                 tool,
                 argv,
@@ -382,21 +407,22 @@ impl Machine {
         process: &mut Process,
         host: &mut dyn Host,
         files: Vec<String>,
-        mut lines: Option<u64>,
-        mut bytes: Option<u64>,
+        (mut lines, mut bytes): (Option<u64>, Option<u64>),
+        status: i32,
     ) -> Step {
         if lines == Some(0) || bytes == Some(0) {
-            return Step::Done(0);
+            return Step::Done(status);
         }
         let most = if lines.is_some() { 512 } else { PIPE_BYTES };
         let most = bytes.map_or(most, |b| most.min(usize::try_from(b).unwrap_or(most)));
         match self.read_some(process, 0, most) {
-            Available::End => Step::Done(0),
+            Available::End => Step::Done(status),
             Available::NotYet => Step::Wait(
                 Task::Copy {
                     files,
                     lines,
                     bytes,
+                    status,
                 },
                 None,
             ),
@@ -415,14 +441,23 @@ impl Machine {
                     *left = left.saturating_sub(piece.len() as u64);
                 }
                 self.put(process, host, 1, &piece);
-                for path in &files {
-                    // tee has opened it: an error now was one then, and was told.
-                    let _ = host.files_mut().write(path, &piece, true);
+                for file in &files {
+                    match file.as_str() {
+                        "/dev/null" => {}
+                        "/dev/stdout" => self.put(process, host, 1, &piece),
+                        "/dev/stderr" => self.put(process, host, 2, &piece),
+                        file => {
+                            let path = process.path(file);
+                            // tee has opened it: an error now was one then, and was told.
+                            let _ = host.files_mut().write(&path, &piece, true);
+                        }
+                    }
                 }
                 Step::Again(Task::Copy {
                     files,
                     lines,
                     bytes,
+                    status,
                 })
             }
         }

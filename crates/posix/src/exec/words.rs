@@ -168,6 +168,7 @@ impl Machine {
             }
             Op::Fields => {
                 let word = process.words.pop().unwrap_or_default();
+                self.spend(word.len() as u64 / 4);
                 for field in fields(&word, process.value("IFS")) {
                     if process.arguments.len() >= FIELDS_MAX {
                         return Err(Abort::new("Argument list too long"));
@@ -232,7 +233,12 @@ impl Machine {
         host: &dyn Host,
         name: &str,
     ) -> Option<String> {
-        if let Some(value) = process.value(name) {
+        // An assignment sees those before it on its line.
+        let pending = process.assignments.iter().rev().find(|(n, _)| n == name);
+        if let Some(value) = pending
+            .map(|(_, v)| v.as_str())
+            .or_else(|| process.value(name))
+        {
             return Some(value.to_owned());
         }
         Some(match name {
@@ -247,12 +253,7 @@ impl Machine {
                     .map_or(" ".to_owned(), |ifs| ifs.chars().take(1).collect());
                 process.parameters.join(&separator)
             }
-            "$" => if process.subshell && self.processes.contains_key(&1) {
-                1
-            } else {
-                process.pid
-            }
-            .to_string(),
+            "$" => process.shell.to_string(),
             "!" => process.background?.to_string(),
             "-" => flags(process.flags, self.interactive),
             "0" => process.name.clone(),

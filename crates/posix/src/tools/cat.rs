@@ -11,6 +11,7 @@ pub(super) fn stream(_: Tool, argv: &[String]) -> Option<Task> {
         files: Vec::new(),
         lines: None,
         bytes: None,
+        status: 0,
     })
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn pieces(format: &str) -> Vec<Piece> {
         }
         let star_width = chars.get(at) == Some(&'*');
         at += usize::from(star_width);
-        let mut number = |at: &mut usize| {
+        let number = |at: &mut usize| {
             let mut n = 0_usize;
             while let Some(d) = chars.get(*at).and_then(|c| c.to_digit(10)) {
                 n = (n * 10 + d as usize).min(WIDTH_MAX);

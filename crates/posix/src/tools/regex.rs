@@ -11,8 +11,6 @@ use regex_lite::{Regex, RegexBuilder};
 pub(crate) enum Kind {
     Basic,
     Extended,
-    /// grep -P: as it stands.
-    Perl,
 }
 
 /// How much memory a compiled expression may take, in bytes.
@@ -23,11 +21,7 @@ const SIZE_MAX: usize = 1 << 20;
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn compile(pattern: &str, kind: Kind, ignore_case: bool) -> Result<Regex, String> {
-    let translated = match kind {
-        Kind::Perl => pattern.to_owned(),
-        kind => translate(pattern, kind == Kind::Extended)?,
-    };
-    build(&translated, ignore_case)
+    build(&translate(pattern, kind == Kind::Extended)?, ignore_case)
 }
 
 /// Builds what is already in regex-lite's words.

@@ -1,4 +1,5 @@
 //! One helper for all tests: runs a script against a host in memory.
+#![allow(dead_code)] // Each test file uses its own part.
 
 use kubarium_posix::{Dialect, Machine, MemoryHost, Options, Progress};
 
@@ -56,7 +57,6 @@ pub fn run(script: &str) -> Ran {
 }
 
 /// What a script writes to standard output, and after it `? N` where its status is not 0.
-#[allow(dead_code)]
 pub fn shown(script: &str) -> String {
     show(&run(script))
 }

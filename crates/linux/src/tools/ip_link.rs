@@ -1,0 +1,146 @@
+//! `ip link` (iproute2 6.1).
+
+use std::fmt::Write;
+
+use super::Output;
+use super::ip::{Format, answers, chosen, device, flags, heading, shown_name, state};
+use super::words::{Words, short};
+use crate::link::NamespaceId;
+use crate::network::Network;
+
+pub(super) fn link(
+    net: &mut Network,
+    namespace: NamespaceId,
+    verb: &str,
+    words: &mut Words,
+    format: Format,
+) -> Result<Output, Output> {
+    match verb {
+        "set" => return link_set(net, namespace, words),
+        "add" => return link_add(net, namespace, words),
+        "del" | "delete" => {
+            let mut name = words.value()?;
+            if name == "dev" {
+                name = words.value()?;
+            }
+            let id = device(net, namespace, name)?;
+            net.remove_link(id).map_err(answers)?;
+            return Ok(Output::default());
+        }
+        verb if short(verb, "show") || matches!(verb, "list" | "ls") => {}
+        verb => {
+            return Err(Output::failed(
+                255,
+                format!("Command \"{verb}\" is unknown, try \"ip link help\".\n"),
+            ));
+        }
+    }
+    let mut out = String::new();
+    for link in chosen(net, namespace, words)? {
+        if format.brief {
+            let _ = writeln!(
+                out,
+                "{:<16} {:<14} {} <{}> ",
+                shown_name(net, link),
+                state(net, link),
+                link.mac,
+                flags(net, link)
+            );
+            continue;
+        }
+        let (first, second) = heading(net, link, true, format.details);
+        let _ = writeln!(
+            out,
+            "{first}{}{second}",
+            if format.one_line { "\\" } else { "\n" }
+        );
+    }
+    Ok(Output::ok(out))
+}
+
+fn link_set(
+    net: &mut Network,
+    namespace: NamespaceId,
+    words: &mut Words,
+) -> Result<Output, Output> {
+    let mut name = words.value()?;
+    if name == "dev" {
+        name = words.value()?;
+    }
+    let id = device(net, namespace, name)?;
+    while let Some(word) = words.next() {
+        let number = |text: &str| {
+            text.parse::<u32>().map_err(|_| {
+                Output::failed(
+                    255,
+                    format!("Error: argument \"{text}\" is wrong: Invalid \"mtu\" value\n\n"),
+                )
+            })
+        };
+        match word {
+            "up" => net.set_up(id, true),
+            "down" => net.set_up(id, false),
+            "mtu" => net.set_mtu(id, number(words.value()?)?),
+            "address" => net.set_mac(
+                id,
+                words
+                    .value()?
+                    .parse()
+                    .map_err(|e| Output::failed(255, format!("{e}\n")))?,
+            ),
+            "alias" => net.set_alias(id, Some(words.value()?)),
+            "nomaster" => net.set_master(id, None),
+            "master" => {
+                let bridge = device(net, namespace, words.value()?)?;
+                net.set_master(id, Some(bridge))
+            }
+            other => return Err(Output::unknown(&format!("ip link set {other}"))),
+        }
+        .map_err(answers)?;
+    }
+    Ok(Output::default())
+}
+
+fn link_add(
+    net: &mut Network,
+    namespace: NamespaceId,
+    words: &mut Words,
+) -> Result<Output, Output> {
+    let mut name = None;
+    let mut kind = None;
+    let mut peer = None;
+    while let Some(word) = words.next() {
+        match word {
+            "type" => kind = Some(words.value()?),
+            "name" | "dev" if kind.is_none() => name = Some(words.value()?),
+            "peer" => {
+                let word = words.value()?;
+                peer = Some(if word == "name" { words.value()? } else { word });
+            }
+            word if name.is_none() => name = Some(word),
+            other => return Err(Output::unknown(&format!("ip link add {other}"))),
+        }
+    }
+    let name = name.ok_or_else(|| {
+        Output::failed(
+            255,
+            "Not enough information: \"dev\" argument is required.\n",
+        )
+    })?;
+    match kind {
+        Some("dummy") => net.add_dummy(namespace, name).map(|_| ()),
+        Some("bridge") => net.add_bridge(namespace, name).map(|_| ()),
+        Some("veth") => net
+            .add_veth((namespace, name), (namespace, peer.unwrap_or("veth0")))
+            .map(|_| ()),
+        Some(other) => return Err(Output::unknown(&format!("ip link add type {other}"))),
+        None => {
+            return Err(Output::failed(
+                255,
+                "Not enough information: \"type\" argument is required\n",
+            ));
+        }
+    }
+    .map_err(answers)?;
+    Ok(Output::default())
+}

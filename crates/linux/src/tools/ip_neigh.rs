@@ -1,0 +1,153 @@
+//! `ip neigh` (iproute2 6.1).
+
+use std::fmt::Write;
+use std::net::Ipv4Addr;
+
+use super::Output;
+use super::ip::{answers, device};
+use super::words::{Words, short};
+use crate::errno::Errno;
+use crate::link::NamespaceId;
+use crate::neighbour::{Neighbour, NeighbourState};
+use crate::network::Network;
+use crate::packet::Mac;
+use crate::time::Time;
+
+pub(super) fn neigh(
+    net: &mut Network,
+    namespace: NamespaceId,
+    verb: &str,
+    words: &mut Words,
+    now: Time,
+) -> Result<Output, Output> {
+    let (mut address, mut dev, mut mac, mut state) = (None, None, None, NeighbourState::Permanent);
+    while let Some(word) = words.next() {
+        match word {
+            "dev" => dev = Some(device(net, namespace, words.value()?)?),
+            "lladdr" => {
+                mac = Some(
+                    words
+                        .value()?
+                        .parse::<Mac>()
+                        .map_err(|e| Output::failed(255, format!("{e}\n")))?,
+                )
+            }
+            "nud" => {
+                let text = words.value()?;
+                let all = [
+                    NeighbourState::Permanent,
+                    NeighbourState::Noarp,
+                    NeighbourState::Reachable,
+                    NeighbourState::Stale,
+                    NeighbourState::Delay,
+                    NeighbourState::Incomplete,
+                    NeighbourState::Failed,
+                ];
+                state = all
+                    .into_iter()
+                    .find(|s| s.name().eq_ignore_ascii_case(text))
+                    .ok_or_else(|| {
+                        Output::failed(
+                            255,
+                            format!("Error: argument \"{text}\" is wrong: nud state is bad\n\n"),
+                        )
+                    })?;
+            }
+            "permanent" => state = NeighbourState::Permanent,
+            "to" => {}
+            text => {
+                address = Some(text.parse::<Ipv4Addr>().map_err(|_| {
+                    Output::failed(
+                        1,
+                        format!("Error: inet prefix is expected rather than \"{text}\".\n"),
+                    )
+                })?)
+            }
+        }
+    }
+    if matches!(
+        verb,
+        "add" | "replace" | "change" | "chg" | "del" | "delete"
+    ) {
+        let (Some(address), Some(dev)) = (address, dev) else {
+            return Err(Output::failed(
+                255,
+                "Device and destination are required arguments.\n",
+            ));
+        };
+        let Some(ns) = net.namespace_mut(namespace) else {
+            return Ok(Output::default());
+        };
+        let known = ns.neighbours.contains_key(&(dev, address));
+        match verb {
+            "del" | "delete" => {
+                if !ns.remove_neighbour(dev, address) {
+                    return Err(answers(Errno::ENOENT));
+                }
+            }
+            "add" if known => return Err(answers(Errno::EEXIST)),
+            _ => {
+                if mac.is_none()
+                    && !matches!(
+                        state,
+                        NeighbourState::Failed | NeighbourState::Incomplete | NeighbourState::Noarp
+                    )
+                {
+                    return Err(answers(Errno::EINVAL));
+                }
+                ns.set_neighbour(
+                    dev,
+                    address,
+                    Neighbour {
+                        mac,
+                        state,
+                        since: now,
+                    },
+                );
+            }
+        }
+        return Ok(Output::default());
+    }
+    if verb == "flush" {
+        let Some(ns) = net.namespace_mut(namespace) else {
+            return Ok(Output::default());
+        };
+        if address.is_none() && dev.is_none() {
+            return Err(Output::failed(255, "Flush requires arguments.\n"));
+        }
+        ns.neighbours.retain(|(d, a), n| {
+            n.state == NeighbourState::Permanent
+                || dev.is_some_and(|dev| dev != *d)
+                || address.is_some_and(|x| x != *a)
+        });
+        return Ok(Output::default());
+    }
+    if !short(verb, "show") && !matches!(verb, "list" | "ls") {
+        return Err(Output::failed(
+            255,
+            format!("Command \"{verb}\" is unknown, try \"ip neigh help\".\n"),
+        ));
+    }
+    let mut out = String::new();
+    let Some(ns) = net.namespace(namespace) else {
+        return Ok(Output::default());
+    };
+    for (link, at, n) in ns.neighbours() {
+        let state = n.state_at(now);
+        if dev.is_some_and(|d| d != link)
+            || address.is_some_and(|a| a != at)
+            || state == NeighbourState::Noarp
+        {
+            continue;
+        }
+        let _ = write!(out, "{at} ");
+        if dev.is_none() {
+            let _ = write!(out, "dev {} ", net.link(link).map_or("?", |l| &l.name));
+        }
+        if let Some(mac) = n.mac {
+            let _ = write!(out, "lladdr {mac} ");
+        }
+        let _ = writeln!(out, "{} ", state.name());
+    }
+    Ok(Output::ok(out))
+}
