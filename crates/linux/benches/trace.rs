@@ -87,6 +87,25 @@ fn explained_connection(bencher: divan::Bencher, services: u32) {
     });
 }
 
+/// The part that is explained: SYN, SYN-ACK (and the ACK that ends the handshake).
+#[divan::bench(args = [10, 1_000, 10_000])]
+fn explained_handshake(bencher: divan::Bencher, services: u32) {
+    let (mut net, request) = cluster(services);
+    let request = Connect {
+        handshake: true,
+        ..request
+    };
+    let mut dice = SeededDice(7);
+    let mut now = Time::from_secs(101);
+    bencher.bench_local(|| {
+        now = now + Time::from_millis(1);
+        let mut trace = Trace::new();
+        let connection = net.connect(&request, now, &mut dice, Some(&mut trace));
+        assert!(connection.server.is_some());
+        trace.len()
+    });
+}
+
 #[divan::bench(args = [10, 1_000, 10_000])]
 fn connection_without_a_trace(bencher: divan::Bencher, services: u32) {
     let (mut net, request) = cluster(services);

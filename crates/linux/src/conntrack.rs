@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use serde::Serialize;
 
 use crate::packet::{Headers, Protocol, TcpFlags, Transport};
+use crate::slab::Slab;
 use crate::time::Time;
 
 /// Addresses and ports of one direction. For ICMP echoes `sport` is the identifier and `dport` holds type and code.
@@ -340,72 +341,72 @@ impl Entry {
     }
 }
 
+/// A connection's number as the slab counts; nothing has the largest.
+fn number(id: u64) -> u32 {
+    u32::try_from(id).unwrap_or(u32::MAX)
+}
+
 /// A namespace's connections, by number and by the tuples of both directions.
 #[derive(Clone, Debug, Default)]
 pub struct Conntrack {
-    entries: BTreeMap<u64, Entry>,
-    tuples: BTreeMap<u128, (u64, Direction)>,
-    next: u64,
+    entries: Slab<Entry>,
+    tuples: BTreeMap<u128, (u32, Direction)>,
     swept: usize,
 }
 
 impl Conntrack {
     /// The living connections, oldest first, with their numbers.
     pub fn iter(&self, now: Time) -> impl Iterator<Item = (u64, &Entry)> {
-        self.entries
-            .iter()
-            .filter(move |(_, e)| e.expires > now)
-            .map(|(id, e)| (*id, e))
+        let living = self.entries.iter().filter(move |(_, e)| e.expires > now);
+        living.map(|(id, e)| (u64::from(id), e))
     }
 
     /// How many entries there are, those expired but not yet swept included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.tuples.len() / 2
     }
 
     /// No entry at all?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.tuples.is_empty()
     }
 
     /// One connection.
     #[must_use]
     pub fn get(&self, id: u64) -> Option<&Entry> {
-        self.entries.get(&id)
+        self.entries.get(number(id))
     }
 
     pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut Entry> {
-        self.entries.get_mut(&id)
+        self.entries.get_mut(number(id))
     }
 
     /// The living connection that a tuple belongs to, and which way it goes.
     #[must_use]
     pub fn find(&self, tuple: Tuple, now: Time) -> Option<(u64, Direction)> {
         let (id, direction) = self.tuples.get(&tuple.key())?;
-        self.entries.get(id).filter(|e| e.expires > now)?;
-        Some((*id, *direction))
+        self.entries.get(*id).filter(|e| e.expires > now)?;
+        Some((u64::from(*id), *direction))
     }
 
-    /// Enters a connection.
+    /// Enters a connection, in place of any that has expired and not been swept.
     pub(crate) fn insert(&mut self, entry: Entry, now: Time) -> u64 {
-        if self.entries.len() >= 64.max(self.swept * 2) {
+        if self.len() >= 64.max(self.swept * 2) {
             self.sweep(now);
         }
-        let id = self.next;
-        self.next += 1;
-        for (tuple, direction) in [
-            (entry.original, Direction::Original),
-            (entry.reply, Direction::Reply),
-        ] {
-            if let Some((old, _)) = self.tuples.insert(tuple.key(), (id, direction)) {
-                self.remove(old);
-                self.tuples.insert(tuple.key(), (id, direction));
+        for tuple in [entry.original, entry.reply] {
+            if let Some((old, _)) = self.tuples.get(&tuple.key()) {
+                self.remove(u64::from(*old));
             }
         }
-        self.entries.insert(id, entry);
-        id
+        let id = self.entries.push(entry);
+        self.tuples
+            .insert(entry.original.key(), (id, Direction::Original));
+        self.tuples
+            .insert(entry.reply.key(), (id, Direction::Reply));
+        u64::from(id)
     }
 
     /// Forgets what has expired.
@@ -414,19 +415,23 @@ impl Conntrack {
             .entries
             .iter()
             .filter(|(_, e)| e.expires <= now)
-            .map(|(id, _)| *id)
+            .map(|(id, _)| u64::from(id))
             .collect();
         for id in dead {
             self.remove(id);
         }
-        self.swept = self.entries.len();
+        self.swept = self.len();
     }
 
     /// Forgets one connection.
     pub fn remove(&mut self, id: u64) -> Option<Entry> {
-        let entry = self.entries.remove(&id)?;
+        let entry = *self.entries.remove(number(id))?;
         for tuple in [entry.original, entry.reply] {
-            if self.tuples.get(&tuple.key()).is_some_and(|t| t.0 == id) {
+            if self
+                .tuples
+                .get(&tuple.key())
+                .is_some_and(|t| u64::from(t.0) == id)
+            {
                 self.tuples.remove(&tuple.key());
             }
         }

@@ -55,16 +55,49 @@ impl<T: Clone> Slab<T> {
 
     pub fn remove(&mut self, id: u32) -> Option<Arc<T>> {
         let id = id as usize;
+        let last = self.chunks.len().checked_sub(1)?;
         let chunk = self.chunks.get_mut(id / CHUNK)?;
         chunk.get(id % CHUNK)?.as_ref()?;
-        Arc::make_mut(chunk).get_mut(id % CHUNK)?.take()
+        let items = Arc::make_mut(chunk);
+        let item = items.get_mut(id % CHUNK)?.take();
+        // A chunk that nothing is left of gives its room back; the last one is still being filled.
+        if id / CHUNK != last && items.iter().all(Option::is_none) {
+            *chunk = Arc::default();
+        }
+        item
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.chunks
-            .iter()
-            .flat_map(|chunk| chunk.iter())
-            .enumerate()
-            .filter_map(|(id, item)| item.as_deref().map(|item| (id as u32, item)))
+        self.chunks.iter().enumerate().flat_map(|(n, chunk)| {
+            let items = chunk.iter().enumerate();
+            items.filter_map(move |(at, item)| {
+                item.as_deref().map(|item| ((n * CHUNK + at) as u32, item))
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHUNK, Slab};
+
+    #[test]
+    fn numbers_are_never_used_twice_and_empty_chunks_are_freed() {
+        let mut slab = Slab::default();
+        for n in 0..3 * CHUNK as u32 {
+            assert_eq!(slab.push(n), n);
+        }
+        let before = slab.clone();
+        for n in 0..2 * CHUNK as u32 + 1 {
+            assert_eq!(slab.remove(n).as_deref(), Some(&n));
+            assert_eq!(slab.remove(n), None);
+        }
+        assert_eq!(slab.push(7), 3 * CHUNK as u32);
+        assert_eq!(
+            slab.iter().next(),
+            Some((2 * CHUNK as u32 + 1, &(2 * CHUNK as u32 + 1)))
+        );
+        assert_eq!(slab.chunks[0].capacity(), 0);
+        assert_eq!(before.iter().count(), 3 * CHUNK);
     }
 }

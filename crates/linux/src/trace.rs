@@ -174,7 +174,10 @@ impl Trace {
     /// An empty trace that takes the first request packet and its answer.
     #[must_use]
     pub fn new() -> Trace {
-        Trace::default()
+        Trace {
+            raw: Vec::with_capacity(256),
+            everything: false,
+        }
     }
 
     /// How many hops were noted.

@@ -141,3 +141,88 @@ impl Iterator for Candidates<'_> {
         Some(*at as usize)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rule::Match;
+    use super::super::{Chain, Rule};
+    use crate::packet::{Ethernet, Headers, Ipv4, Protocol, Transport};
+
+    fn rule(text: &str) -> Rule {
+        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        Rule::parse(&words).unwrap_or_else(|e| panic!("{text}: {e}"))
+    }
+
+    fn headers(protocol: Protocol, dst: [u8; 4], dport: u16) -> Headers {
+        let l4 = match protocol {
+            Protocol::UDP => Transport::Udp { sport: 1, dport },
+            _ => Transport::Tcp {
+                sport: 1,
+                dport,
+                flags: Default::default(),
+                seq: 0,
+                ack: 0,
+            },
+        };
+        let ip = Ipv4 {
+            src: [10, 0, 0, 9].into(),
+            dst: dst.into(),
+            ttl: 64,
+            protocol,
+            id: 0,
+            df: true,
+        };
+        Headers {
+            eth: Ethernet::default(),
+            ip,
+            l4,
+        }
+    }
+
+    /// What the walk would find out by asking: address, protocol and port only.
+    fn possible(rule: &Rule, headers: &Headers) -> bool {
+        rule.destination.is_none_or(|d| d.matches(headers.ip.dst))
+            && rule
+                .protocol
+                .is_none_or(|(p, invert)| (p == headers.ip.protocol) != invert)
+            && rule.matches.iter().all(|m| match m {
+                Match::Ports(ports) => ports.matches(headers),
+                _ => true,
+            })
+    }
+
+    #[test]
+    fn the_index_passes_over_no_rule_that_could_match() {
+        let forms = [
+            "-d 10.0.0.1/32 -p tcp -m tcp --dport 80 -j ACCEPT",
+            "-d 10.0.0.1/32 -p udp -m udp --dport 80 -j ACCEPT",
+            "-d 10.0.0.2/32 -p tcp -m tcp --dport 80 -j ACCEPT",
+            "! -d 10.0.0.1/32 -p tcp -m tcp --dport 80 -j ACCEPT",
+            "-d 10.0.0.0/24 -p tcp -m tcp --dport 81 -j ACCEPT",
+            "-d 10.0.0.1/32 -j ACCEPT",
+            "-d 10.0.0.1/32 ! -p tcp -j ACCEPT",
+            "-p tcp -m tcp --dport 80:90 -j ACCEPT",
+            "-p tcp -m tcp ! --dport 80 -j ACCEPT",
+            "-p tcp -m statistic --mode nth --every 2 -m tcp --dport 80 -j ACCEPT",
+            "-p tcp -m multiport --dports 80,81 -j ACCEPT",
+            "-j ACCEPT",
+        ];
+        let rules: Vec<Rule> = (0..60).map(|n| rule(forms[n * 7 % forms.len()])).collect();
+        let chain = Chain::new("TEST".into(), None, rules);
+        for protocol in [Protocol::TCP, Protocol::UDP] {
+            for dst in [[10, 0, 0, 1], [10, 0, 0, 2], [10, 0, 1, 1]] {
+                for dport in [80, 81, 90, 443] {
+                    let headers = headers(protocol, dst, dport);
+                    let got: Vec<usize> = chain
+                        .candidates(&headers, 0)
+                        .filter(|n| possible(&chain.rules[*n], &headers))
+                        .collect();
+                    let want: Vec<usize> = (0..60)
+                        .filter(|n| possible(&chain.rules[*n], &headers))
+                        .collect();
+                    assert_eq!(got, want, "{protocol} {dst:?}:{dport}");
+                }
+            }
+        }
+    }
+}

@@ -339,6 +339,10 @@ impl Walk<'_> {
                 self.cancel_timers(|t| matches!(t, Timer::Resend(_)));
                 self.set_timer(Time::from_millis(200), Timer::Resend(1));
                 let _ = self.client_send(TcpFlags::ACK, 0, false);
+                if self.client.as_ref().is_some_and(|c| c.request.handshake) {
+                    self.finish(Verdict::Connected);
+                    return;
+                }
                 self.client_again();
                 self.close_if_answered();
             }

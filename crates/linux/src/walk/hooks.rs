@@ -53,10 +53,6 @@ struct Traversal<'a> {
 }
 
 impl Traversal<'_> {
-    fn name(&self, id: Option<LinkId>) -> Option<&str> {
-        id.and_then(|id| self.links.get(id.0)).map(|l| &*l.name)
-    }
-
     /// None: the end was reached without a decision.
     fn chain(&mut self, chain: &Arc<Chain>, depth: u32) -> Option<Decided> {
         let mut passed = 0usize;
@@ -184,14 +180,13 @@ impl Traversal<'_> {
 
     fn count(&mut self, chain: &Chain, index: Option<usize>, bytes: u32) {
         let counters = &mut self.namespace.netfilter.state_mut().counters[self.table as usize];
-        if !counters.contains_key(&chain.name) {
-            counters.insert(chain.name.clone(), Default::default());
-        }
-        if let Some(counters) = counters.get_mut(&chain.name) {
-            match index {
-                Some(index) => counters.rule_mut(index).count(bytes),
-                None => counters.policy.count(bytes),
-            }
+        let counters = match counters.get_mut(&chain.name) {
+            Some(counters) => counters,
+            None => counters.entry(chain.name.clone()).or_default(),
+        };
+        match index {
+            Some(index) => counters.rule_mut(index).count(bytes),
+            None => counters.policy.count(bytes),
         }
     }
 
@@ -210,7 +205,6 @@ impl Traversal<'_> {
         let policy = chain.policy.unwrap_or_default();
         if self.skb.traced {
             let device = self.output.or(self.input);
-            let _ = self.name(device);
             if let Some(trace) = self.trace.as_deref_mut() {
                 let event = Event::Policy {
                     table: self.table,

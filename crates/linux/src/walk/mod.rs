@@ -46,6 +46,8 @@ pub struct Connect {
     pub timeout: Time,
     /// UDP and ICMP: after how long to send again; None: only once.
     pub resend: Option<Time>,
+    /// TCP: only connect; neither ask nor hang up.
+    pub handshake: bool,
     /// TTL of what is sent; 0: the namespace's default.
     pub ttl: u8,
 }
@@ -65,6 +67,7 @@ impl Connect {
             data: None,
             timeout: Time::from_secs(10),
             resend: None,
+            handshake: false,
             ttl: 0,
         }
     }
