@@ -21,7 +21,6 @@ pub mod kubelet;
 pub mod kubelet_iptables;
 pub mod machine;
 pub mod node;
-mod pending;
 mod programs;
 pub mod queue;
 pub mod recorder;

@@ -16,6 +16,7 @@ pub(super) fn create(
     namespace_lifecycle(cluster, resource, object)?;
     if &*resource.id() == "pods" {
         service_account(cluster, object)?;
+        runtime_class(cluster, object)?;
         priority(cluster, object)?;
         default_tolerations(object);
     }
@@ -162,6 +163,34 @@ fn token_sources() -> Value {
         object([("downwardAPI", downward)]),
     ]);
     object([("defaultMode", 420.into()), ("sources", sources)])
+}
+
+/// RuntimeClass: what the class costs and where it runs goes into the pod.
+fn runtime_class(cluster: &Cluster, pod: &mut Value) -> Result<(), Status> {
+    let name = pod["spec"]["runtimeClassName"].text();
+    if name.is_empty() {
+        return Ok(());
+    }
+    let Some(class) = cluster.find("runtimeclasses.node.k8s.io", "", &name) else {
+        let detail = format!("pod rejected: RuntimeClass {name:?} not found");
+        return Err(Status::forbidden(
+            "pods",
+            pod["metadata"]["name"].str(),
+            &detail,
+        ));
+    };
+    if let Some(overhead) = class["overhead"].get("podFixed") {
+        pod["spec"]["overhead"] = overhead.clone();
+    }
+    for (key, value) in class["scheduling"]["nodeSelector"].entries() {
+        pod["spec"]["nodeSelector"][&**key] = value.clone();
+    }
+    for toleration in class["scheduling"]["tolerations"].items() {
+        if !pod["spec"]["tolerations"].items().contains(toleration) {
+            pod["spec"]["tolerations"].push(toleration);
+        }
+    }
+    Ok(())
 }
 
 /// Priority: the class's number goes into the pod.

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::pending::validation;
 use kubarium_objects::decode::{self, DecodeError};
 use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
-use kubarium_objects::{ObjectKey, Schema, Text, Value, defaults, patch};
+use kubarium_objects::{ObjectKey, Schema, Text, Value, defaults, patch, validation};
 
 use super::{admission, key_in, strategy};
 use crate::cluster::Cluster;
