@@ -158,7 +158,7 @@ fn pod_term(e: &mut Errors, path: &str, term: &Value) {
     }
 }
 
-/// `matchLabelKeys`, which may not name what the selector names.
+/// `matchLabelKeys`, which in a spread constraint may not name what the selector names.
 fn label_keys(e: &mut Errors, path: &str, term: &Value, spread: bool) {
     let selector = &term["labelSelector"];
     for field in ["matchLabelKeys", "mismatchLabelKeys"] {
@@ -177,11 +177,13 @@ fn label_keys(e: &mut Errors, path: &str, term: &Value, spread: bool) {
         };
         for (p, key) in items(keys, &at) {
             e.names(p.clone(), key.str(), names::qualified_name(key.str()));
-            let named = selector["matchLabels"].get(key.str()).is_some()
-                || selector["matchExpressions"]
-                    .items()
-                    .iter()
-                    .any(|r| r["key"] == *key);
+            // The keys of an affinity term are merged into its selector before this is asked.
+            let named = spread
+                && (selector["matchLabels"].get(key.str()).is_some()
+                    || selector["matchExpressions"]
+                        .items()
+                        .iter()
+                        .any(|r| r["key"] == *key));
             if named {
                 e.invalid(p, key, format!("exists in both {field} and labelSelector"));
             }
