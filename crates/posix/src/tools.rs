@@ -6,6 +6,7 @@ pub(crate) mod format;
 pub(crate) mod regex;
 pub(crate) mod xargs;
 
+mod awk;
 mod cat;
 mod columns;
 mod compare;
@@ -150,6 +151,43 @@ impl<'a> Context<'a> {
         Ok((all, status))
     }
 
+    /// Runs another tool on an input: what it writes, and its status.
+    pub(crate) fn nested(
+        &mut self,
+        tool: Tool,
+        argv: &[String],
+        input: &[u8],
+    ) -> (Vec<u8>, Vec<u8>, Status) {
+        let mut context = Context {
+            args: argv.get(1..).unwrap_or_default(),
+            stdin: Some(input),
+            files: &mut *self.files,
+            env: self.env.clone(),
+            cwd: self.cwd.clone(),
+            now: self.now,
+            hostname: self.hostname.clone(),
+            user: self.user.clone(),
+            uname: self.uname.clone(),
+            dialect: self.dialect,
+            out: Vec::new(),
+            err: Vec::new(),
+            steps: 0,
+        };
+        let status = match (tool.run)(&mut context) {
+            Ok(status) => status,
+            Err(Failure::Message(status, message)) => {
+                context.complain(tool.name, &message);
+                status
+            }
+            Err(Failure::Starved) => 1,
+        };
+        let Context {
+            out, err, steps, ..
+        } = context;
+        self.steps += steps;
+        (out, err, status)
+    }
+
     pub(crate) fn say(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
     }
@@ -176,6 +214,7 @@ pub(crate) fn whole(_: Tool, _: &[String]) -> Option<Task> {
 /// Every tool, by name.
 static TABLE: &[Entry] = &[
     entry("arch", system::arch, whole),
+    entry("awk", awk::awk, whole),
     entry("base64", encode::base64, whole),
     entry("basename", names::basename, whole),
     entry("cat", cat::cat, cat::stream),
@@ -194,12 +233,14 @@ static TABLE: &[Entry] = &[
     entry("fgrep", grep::fgrep, grep::stream),
     entry("find", listing::find, whole),
     entry("fold", columns::fold, whole),
+    entry("gawk", awk::awk, whole),
     entry("grep", grep::grep, grep::stream),
     entry("head", ends::head, ends::head_stream),
     entry("hostname", system::hostname, whole),
     entry("id", system::id, whole),
     entry("ln", files::ln, whole),
     entry("ls", listing::ls, whole),
+    entry("mawk", awk::awk, whole),
     entry("md5sum", encode::md5sum, whole),
     entry("mkdir", files::mkdir, whole),
     entry("mktemp", files::mktemp, whole),

@@ -30,12 +30,13 @@ fn real(shell: &str, script: &str, directory: &std::path::Path) -> Option<(Strin
     ))
 }
 
-fn compare(shell: &str, dialect: Dialect, scripts: &[String]) {
+fn compare(shell: &str, dialect: Dialect, name: &str) {
+    let scripts = section(name);
     let directory =
-        std::env::temp_dir().join(format!("kubarium-posix-{}-{shell}", std::process::id()));
+        std::env::temp_dir().join(format!("kubarium-posix-{}-{name}", std::process::id()));
     let mut different = Vec::new();
     let mut compared = 0;
-    for script in scripts {
+    for script in &scripts {
         let _ = std::fs::remove_dir_all(&directory);
         if std::fs::create_dir_all(&directory).is_err() {
             println!("skipped: no temporary directory");
@@ -99,25 +100,25 @@ fn section(name: &str) -> Vec<String> {
 
 #[test]
 fn the_language_is_dash_s() {
-    compare("dash", Dialect::Dash, &section("language"));
+    compare("dash", Dialect::Dash, "language");
 }
 
 #[test]
 fn bash_s_additions_are_bash_s() {
-    compare("bash", Dialect::Bash, &section("bash"));
+    compare("bash", Dialect::Bash, "bash");
 }
 
 #[test]
 fn the_tools_are_gnu_s() {
-    compare("bash", Dialect::Bash, &section("tools"));
+    compare("bash", Dialect::Bash, "tools");
 }
 
 #[test]
 fn awk_is_awk() {
-    compare("bash", Dialect::Bash, &section("awk"));
+    compare("bash", Dialect::Bash, "awk");
 }
 
 #[test]
 fn jq_is_jq() {
-    compare("bash", Dialect::Bash, &section("jq"));
+    compare("bash", Dialect::Bash, "jq");
 }
