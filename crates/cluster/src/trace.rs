@@ -1,6 +1,11 @@
 //! One connection and its whole way, as plain data: what `sim trace -o json` prints, and what the
 //! packet lane draws. The shape is a contract: fields may be added, none may change or go.
 
+mod names;
+mod run;
+
+pub use run::TraceRequest;
+
 use serde::Serialize;
 
 /// One connection.

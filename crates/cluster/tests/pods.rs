@@ -115,3 +115,403 @@ fn a_pod_runs_has_an_address_and_answers() {
         assert_eq!(sh(&mut cluster, "client", script), expected, "{script}");
     }
 }
+
+/// What a pod's status says at a path of names and numbers: `status.phase`.
+fn at(cluster: &Cluster, name: &str, path: &str) -> String {
+    let found = cluster.find("pods", "default", name);
+    let value = path
+        .split('.')
+        .fold(found.cloned().unwrap_or_default(), |v, part| {
+            match part.parse::<usize>() {
+                Ok(index) => v[index].clone(),
+                Err(_) => v[part].clone(),
+            }
+        });
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None => value.to_json(),
+    }
+}
+
+/// The reasons and messages of the Events about a pod, in order.
+fn events(cluster: &Cluster, name: &str) -> Vec<String> {
+    let about = cluster
+        .etcd
+        .list("events", Some("default"))
+        .map(|(_, e)| e)
+        .filter(|e| e["involvedObject"]["name"].str() == name);
+    let mut all: Vec<_> = about
+        .map(|e| {
+            (
+                e["metadata"]["resourceVersion"]
+                    .str()
+                    .parse::<u64>()
+                    .unwrap(),
+                format!("{} {}", e["reason"].str(), e["message"].str()),
+            )
+        })
+        .collect();
+    all.sort();
+    all.into_iter().map(|(_, text)| text).collect()
+}
+
+fn printed(cluster: &Cluster, name: &str, container: &str, previous: bool) -> String {
+    let key = ObjectKey::new("pods", "default", name);
+    let logs = cluster.logs(&key, container, previous);
+    logs.map_or_else(String::new, |l| {
+        l.lines().map(|l| format!("{}\n", l.text)).collect()
+    })
+}
+
+#[test]
+fn containers_end_and_are_started_again_as_the_pod_says() {
+    let mut cluster = cluster();
+    apply(
+        &mut cluster,
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: moody}
+spec: {nodeName: worker-1, containers: [{name: c, image: busybox, args: [sh, -c, 'echo giving up; exit 3']}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: once}
+spec: {nodeName: worker-1, restartPolicy: Never, containers: [{name: c, image: busybox, command: [sh, -c, 'echo done; sleep 1']}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: absent}
+spec: {nodeName: worker-1, containers: [{name: c, image: 'nginx:1.99'}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: nocmd}
+spec: {nodeName: worker-1, restartPolicy: Never, containers: [{name: c, image: busybox, command: [nosuch]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: staged}
+spec:
+  nodeName: worker-1
+  initContainers:
+  - {name: first, image: busybox, command: [sh, -c, 'echo one > /w/log'], volumeMounts: [{name: w, mountPath: /w}]}
+  containers:
+  - {name: c, image: busybox, command: [sh, -c, 'read x < /w/log; echo $x; sleep 1000'], volumeMounts: [{name: w, mountPath: /w}]}
+  volumes: [{name: w, emptyDir: {}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: config}
+spec: {nodeName: worker-1, containers: [{name: c, image: nginx, envFrom: [{configMapRef: {name: nosuch}}]}]}
+",
+    );
+    for (name, path, expected) in [
+        (
+            "moody",
+            "status.containerStatuses.0.state.waiting.reason",
+            "CrashLoopBackOff",
+        ),
+        (
+            "moody",
+            "status.containerStatuses.0.lastState.terminated.exitCode",
+            "3",
+        ),
+        ("moody", "status.containerStatuses.0.restartCount", "1"),
+        ("moody", "status.phase", "Running"),
+        ("once", "status.phase", "Succeeded"),
+        (
+            "once",
+            "status.containerStatuses.0.state.terminated.reason",
+            "Completed",
+        ),
+        ("once", "status.conditions.0.status", "False"),
+        (
+            "absent",
+            "status.containerStatuses.0.state.waiting.reason",
+            "ImagePullBackOff",
+        ),
+        ("absent", "status.phase", "Pending"),
+        (
+            "nocmd",
+            "status.containerStatuses.0.state.terminated.reason",
+            "StartError",
+        ),
+        ("nocmd", "status.phase", "Failed"),
+        (
+            "staged",
+            "status.initContainerStatuses.0.state.terminated.exitCode",
+            "0",
+        ),
+        ("staged", "status.phase", "Running"),
+        (
+            "config",
+            "status.containerStatuses.0.state.waiting.reason",
+            "CreateContainerConfigError",
+        ),
+        (
+            "config",
+            "status.containerStatuses.0.state.waiting.message",
+            "configmap \"nosuch\" not found",
+        ),
+    ] {
+        assert_eq!(at(&cluster, name, path), expected, "{name} {path}");
+    }
+    assert_eq!(printed(&cluster, "moody", "c", false), "giving up\n");
+    assert_eq!(printed(&cluster, "moody", "c", true), "giving up\n");
+    assert_eq!(printed(&cluster, "staged", "c", false), "one\n");
+    assert!(events(&cluster, "moody").iter().any(|e| {
+        e.starts_with("BackOff Back-off restarting failed container c in pod moody_default(")
+    }));
+    assert!(events(&cluster, "absent").contains(&"Failed Failed to pull image \"nginx:1.99\": rpc error: code = NotFound desc = failed to pull and unpack image \"docker.io/library/nginx:1.99\": failed to resolve reference \"docker.io/library/nginx:1.99\": docker.io/library/nginx:1.99: not found".to_owned()));
+    // The back-off grows: 10 s after the second end, then 20 s, 40 s …
+    cluster.run_until(cluster.now + Duration::from_secs(120));
+    assert_eq!(
+        at(&cluster, "moody", "status.containerStatuses.0.restartCount"),
+        "4"
+    );
+}
+
+#[test]
+fn a_deleted_pod_has_its_grace() {
+    let mut cluster = cluster();
+    apply(
+        &mut cluster,
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: polite}
+spec: {nodeName: worker-1, containers: [{name: c, image: nginx}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: stubborn}
+spec: {nodeName: worker-1, terminationGracePeriodSeconds: 5, containers: [{name: c, image: busybox, command: [sleep, '1000']}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: trapped}
+spec: {nodeName: worker-1, containers: [{name: c, image: busybox, command: [sh, -c, 'trap \"exit 0\" TERM; while true; do sleep 0.2; done']}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: hooked}
+spec: {nodeName: worker-1, containers: [{name: c, image: nginx, lifecycle: {preStop: {exec: {command: [sleep, '3']}}}}]}
+",
+    );
+    let start = cluster.now;
+    for name in ["polite", "stubborn", "trapped", "hooked"] {
+        assert_eq!(at(&cluster, name, "status.phase"), "Running", "{name}");
+        cluster
+            .delete(
+                &Component::Person,
+                &ObjectKey::new("pods", "default", name),
+                &Default::default(),
+            )
+            .unwrap();
+    }
+    for (name, seconds) in [
+        ("polite", 0),
+        ("trapped", 0),
+        ("hooked", 3),
+        ("stubborn", 5),
+    ] {
+        let there = |c: &Cluster| c.find("pods", "default", name).is_none();
+        assert!(
+            cluster.run_while(Duration::from_secs(60), there),
+            "{name} stays"
+        );
+        assert_eq!(cluster.now.since(start).as_secs(), seconds, "{name}");
+    }
+}
+
+#[test]
+fn probes_decide_on_readiness_and_restarts() {
+    let mut cluster = cluster();
+    apply(
+        &mut cluster,
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: ready}
+spec: {nodeName: worker-1, containers: [{name: c, image: nginx, readinessProbe: {httpGet: {path: /, port: 80}, periodSeconds: 1}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: unready}
+spec: {nodeName: worker-1, containers: [{name: c, image: nginx, readinessProbe: {httpGet: {path: /nosuch, port: 80}, periodSeconds: 1}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: sick}
+spec: {nodeName: worker-1, terminationGracePeriodSeconds: 1, containers: [{name: c, image: nginx, livenessProbe: {tcpSocket: {port: 81}, periodSeconds: 1, failureThreshold: 2}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: told}
+spec: {nodeName: worker-1, containers: [{name: c, image: busybox, command: [sh, -c, 'touch /tmp/ok; sleep 1000'], readinessProbe: {exec: {command: [cat, /tmp/ok]}, periodSeconds: 1}}]}
+",
+    );
+    for (name, ready) in [("ready", "true"), ("unready", "false"), ("told", "true")] {
+        assert_eq!(
+            at(&cluster, name, "status.containerStatuses.0.ready"),
+            ready,
+            "{name}"
+        );
+    }
+    let has = |name: &str, text: &str| events(&cluster, name).iter().any(|e| e == text);
+    assert!(has(
+        "unready",
+        "Unhealthy Readiness probe failed: HTTP probe failed with statuscode: 404"
+    ));
+    assert!(
+        has(
+            "sick",
+            "Unhealthy Liveness probe failed: dial tcp 10.42.1.5:81: connect: connection refused"
+        ),
+        "{:?}",
+        events(&cluster, "sick")
+    );
+    assert!(has(
+        "sick",
+        "Killing Container c failed liveness probe, will be restarted"
+    ));
+    assert_ne!(
+        at(&cluster, "sick", "status.containerStatuses.0.restartCount"),
+        "0"
+    );
+    let before = cluster.log.len();
+    let key = ObjectKey::new("pods", "default", "sick");
+    cluster
+        .delete(&Component::Person, &key, &Default::default())
+        .unwrap();
+    settle(&mut cluster);
+    let quiet = cluster.log.len();
+    cluster.run_until(cluster.now + Duration::from_secs(60));
+    assert!(cluster.log.len() > before);
+    let since: Vec<String> = cluster
+        .log
+        .iter()
+        .skip(quiet)
+        .map(ToString::to_string)
+        .filter(|e| !e.contains("unready"))
+        .collect();
+    assert_eq!(
+        since,
+        Vec::<String>::new(),
+        "probes that keep their result are silent"
+    );
+}
+
+#[test]
+fn a_trace_names_who_decides() {
+    let mut cluster = cluster();
+    apply(&mut cluster, WEB);
+    let request = kubarium_cluster::trace::TraceRequest {
+        from: "pod/client".into(),
+        to: "http://web".into(),
+        udp: false,
+    };
+    let trace = cluster.trace(&request).unwrap();
+    assert_eq!(
+        trace.server.as_ref().map(|s| (
+            s.pod.as_str(),
+            s.container.as_str(),
+            s.sees_source.as_str()
+        )),
+        Some(("default/web", "c", "10.42.2.3"))
+    );
+    let phases: Vec<_> = trace
+        .phases
+        .iter()
+        .map(|p| format!("{:?}", p.phase))
+        .collect();
+    assert_eq!(phases, ["Dns", "Request", "Reply"]);
+    let all: Vec<&str> = trace
+        .phases
+        .iter()
+        .flat_map(|p| p.hops.iter().map(|h| h.explanation.as_str()))
+        .collect();
+    assert!(all.iter().any(|e| e.contains("DNAT: for the Service default/web the destination becomes 10.42.1.3:80, pod default/web (10.42.1.3)")), "{all:#?}");
+    assert!(
+        trace
+            .conntrack
+            .iter()
+            .any(|t| t.node == "worker-2" && t.original.ends_with("-> 10.43.100.10:80")),
+        "{:?}",
+        trace.conntrack
+    );
+    for (to, verdict) in [
+        ("http://nosuch", "unresolved"),
+        ("10.42.1.3:81", "refused"),
+        ("10.43.0.99:80", "timeout"),
+        ("https://10.43.0.1", "delivered"),
+    ] {
+        let request = kubarium_cluster::trace::TraceRequest {
+            from: "pod/client".into(),
+            to: to.into(),
+            udp: false,
+        };
+        let trace = cluster.trace(&request).unwrap();
+        assert_eq!(
+            format!("{:?}", trace.verdict).to_lowercase(),
+            verdict,
+            "{to}: {}",
+            trace.reason
+        );
+    }
+}
+
+#[test]
+fn a_host_port_leads_to_its_pod() {
+    let mut cluster = cluster();
+    apply(
+        &mut cluster,
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: shop}
+spec: {nodeName: worker-1, containers: [{name: c, image: traefik/whoami, ports: [{containerPort: 80, hostPort: 8088}]}]}
+",
+    );
+    let run = |cluster: &mut Cluster, node: &str, line: &str| {
+        let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let output = cluster.run_on_node(node, &argv, b"").unwrap();
+        String::from_utf8(output.merged).unwrap()
+    };
+    for (node, url, source) in [
+        ("outside", "http://172.18.0.3:8088", "172.18.0.1"),
+        ("worker-2", "http://172.18.0.3:8088", "172.18.0.4"),
+        ("worker-1", "http://127.0.0.1:8088", "10.42.1.1"),
+    ] {
+        let printed = run(&mut cluster, node, &format!("curl -sS -m 3 {url}"));
+        assert!(
+            printed.contains(&format!("RemoteAddr: {source}:")),
+            "{node}: {printed}"
+        );
+    }
+    cluster
+        .delete(
+            &Component::Person,
+            &ObjectKey::new("pods", "default", "shop"),
+            &Default::default(),
+        )
+        .unwrap();
+    settle(&mut cluster);
+    assert!(
+        run(
+            &mut cluster,
+            "outside",
+            "curl -sS -m 3 http://172.18.0.3:8088"
+        )
+        .contains("(7)")
+    );
+    assert_eq!(
+        run(
+            &mut cluster,
+            "worker-1",
+            "iptables -t nat -S CNI-HOSTPORT-DNAT"
+        ),
+        "-N CNI-HOSTPORT-DNAT\n"
+    );
+}

@@ -166,6 +166,10 @@ fn wire(
         Address::new(Ipv4Net::new_assert(ip, net.prefix_len())).with_broadcast(),
     )?;
     cluster.net.set_up(eth0, true)?;
+    // The plugin tells the bridge where the address is (a gratuitous ARP).
+    cluster
+        .net
+        .announce(eth0, ip, kubarium_linux::Time(cluster.now.0));
     let all_pods = cluster.config.network.pod_cidr;
     let gateway = first(net);
     let namespace = cluster.net.namespace_mut(netns).ok_or(Errno::ENOENT)?;

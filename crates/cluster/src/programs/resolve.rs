@@ -225,7 +225,7 @@ impl Resolve {
 }
 
 /// What /etc/hosts says of a name.
-fn from_hosts(files: &View, name: &str) -> Option<Vec<Ipv4Addr>> {
+pub(crate) fn from_hosts(files: &View, name: &str) -> Option<Vec<Ipv4Addr>> {
     let text = files.text("/etc/hosts");
     let wanted = name.trim_end_matches('.');
     let found: Vec<Ipv4Addr> = text

@@ -396,6 +396,21 @@ impl Cluster {
         Some((node, sandbox))
     }
 
+    /// What a container of a pod has written: the one that runs or ran last, or the one before it.
+    /// `None` where there is none (yet).
+    pub fn logs(&self, pod: &ObjectKey, container: &str, previous: bool) -> Option<&Logs> {
+        let (_, sandbox) = self.sandbox_of(pod)?;
+        let container = sandbox.container(container).filter(|c| c.exists())?;
+        if previous {
+            return container.previous.as_ref().map(|p| &p.logs);
+        }
+        match (&container.state, &container.previous) {
+            // A container that is being made has nothing to say: its predecessor's output is shown.
+            (State::Created, Some(previous)) => Some(&previous.logs),
+            _ => Some(&container.logs),
+        }
+    }
+
     /// The container that a listening socket's token belongs to.
     pub(crate) fn container_of(&self, token: u64) -> Option<(&Text, &Arc<Sandbox>, usize)> {
         let token = Token::of(token)?;

@@ -1,0 +1,344 @@
+//! Which Kubernetes object an address or a rule belongs to, and what a hop says about it.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use kubarium_linux::{Headers, Transport};
+use kubarium_objects::Value;
+
+use super::{Ethernet, Hop, Ip, Layer, PacketView, Tcp, Udp};
+use crate::cluster::Cluster;
+
+/// What the addresses of one trace are.
+pub(super) struct Names(BTreeMap<Ipv4Addr, Named>);
+
+#[derive(Clone)]
+struct Named {
+    /// `pod default/web-1`
+    words: String,
+    /// `pod:default/web-1`
+    object: String,
+}
+
+fn named(kind: &str, name: &str) -> Named {
+    Named {
+        words: format!("{kind} {name}"),
+        object: format!("{kind}:{name}"),
+    }
+}
+
+impl Names {
+    /// Those of the addresses in the hops.
+    pub fn of(cluster: &Cluster, hops: &[kubarium_linux::Hop], target: Ipv4Addr) -> Names {
+        let mut names = BTreeMap::new();
+        let mut wanted: Vec<Ipv4Addr> = hops
+            .iter()
+            .flat_map(|h| [h.packet.headers.ip.src, h.packet.headers.ip.dst])
+            .collect();
+        wanted.push(target);
+        wanted.sort_unstable();
+        wanted.dedup();
+        let address = |value: &Value| {
+            value
+                .str()
+                .parse::<Ipv4Addr>()
+                .ok()
+                .filter(|a| wanted.binary_search(a).is_ok())
+        };
+        for machine in cluster.machines.values() {
+            let name = named("node", &machine.name);
+            names.insert(machine.address, name.clone());
+            for link in machine
+                .bridge
+                .into_iter()
+                .chain(machine.overlay)
+                .filter_map(|l| cluster.net.link(l))
+            {
+                for own in &link.addresses {
+                    let words = format!("node {} (its {})", machine.name, link.name);
+                    names.insert(
+                        own.net.addr(),
+                        Named {
+                            words,
+                            ..name.clone()
+                        },
+                    );
+                }
+            }
+        }
+        for (key, pod) in cluster.etcd.list("pods", None) {
+            if let Some(ip) = address(&pod["status"]["podIP"])
+                && pod["spec"]["hostNetwork"].as_bool() != Some(true)
+            {
+                names.insert(ip, named("pod", &format!("{}/{}", key.namespace, key.name)));
+            }
+        }
+        for (key, service) in cluster.etcd.list("services", None) {
+            if let Some(ip) = address(&service["spec"]["clusterIP"]) {
+                names.insert(
+                    ip,
+                    named("service", &format!("{}/{}", key.namespace, key.name)),
+                );
+            }
+        }
+        if let Some(outside) = cluster.ground.outside {
+            for link in cluster.net.links_of(outside) {
+                for own in link
+                    .addresses
+                    .iter()
+                    .filter(|a| !a.net.addr().is_loopback())
+                {
+                    names.insert(
+                        own.net.addr(),
+                        Named {
+                            words: "the host outside".to_owned(),
+                            object: "host:outside".to_owned(),
+                        },
+                    );
+                }
+            }
+        }
+        Names(names)
+    }
+
+    /// Who has an address, in words.
+    pub fn who(&self, address: Ipv4Addr) -> String {
+        match self.0.get(&address) {
+            Some(named) => format!("{} ({address})", named.words),
+            None => address.to_string(),
+        }
+    }
+
+    fn object(&self, address: Ipv4Addr) -> Option<String> {
+        self.0.get(&address).map(|n| n.object.clone())
+    }
+
+    /// A hop with the names of the objects responsible.
+    pub fn hop(&self, cluster: &Cluster, hop: &kubarium_linux::Hop, number: &mut usize) -> Hop {
+        *number += 1;
+        let netns = hop.namespace_name.to_string();
+        let (explanation, object) = self.explain(hop);
+        Hop {
+            n: *number,
+            node: node_of(cluster, &netns),
+            netns,
+            layer: layer(hop.layer),
+            device: hop.device.as_deref().unwrap_or("").to_owned(),
+            table: hop.table.map(str::to_owned),
+            chain: hop.chain.as_deref().map(str::to_owned),
+            rule: hop.rule,
+            rule_text: hop.rule_text.clone(),
+            passed: hop.passed as usize,
+            action: hop.action.clone(),
+            explanation,
+            object,
+            packet: packet(&hop.packet.headers, hop.packet.outer.as_ref()),
+        }
+    }
+
+    fn explain(&self, hop: &kubarium_linux::Hop) -> (String, Option<String>) {
+        let ip = &hop.packet.headers.ip;
+        if let Some(rule) = &hop.rule_text
+            && let Some(words) = self.rule(
+                hop.chain.as_deref().unwrap_or(""),
+                rule,
+                &hop.packet.headers,
+            )
+        {
+            return words;
+        }
+        match hop.action.as_str() {
+            "DNAT" | "SNAT" => {
+                // `The destination A:P becomes B:Q, as …`
+                let mut ends = hop.explanation.split_whitespace().filter_map(|word| {
+                    let (address, port) = word.trim_end_matches(',').rsplit_once(':')?;
+                    Some((address.parse::<Ipv4Addr>().ok()?, port.to_owned()))
+                });
+                let (Some(from), Some(to)) = (ends.next(), ends.next()) else {
+                    return (hop.explanation.clone(), None);
+                };
+                let whose = |address: Ipv4Addr| {
+                    self.0
+                        .get(&address)
+                        .map_or_else(String::new, |n| format!("{}'s ", n.words))
+                };
+                let which = if hop.action == "DNAT" {
+                    "destination"
+                } else {
+                    "source"
+                };
+                let text = format!(
+                    "{}: the {which}, {}address {}:{}, becomes {}{}:{}.",
+                    hop.action,
+                    whose(from.0),
+                    from.0,
+                    from.1,
+                    whose(to.0),
+                    to.0,
+                    to.1
+                );
+                (text, self.object(to.0).or(self.object(from.0)))
+            }
+            "deliver" | "refuse" => (hop.explanation.clone(), self.object(ip.dst)),
+            "send" => (hop.explanation.clone(), self.object(ip.src)),
+            _ => (hop.explanation.clone(), None),
+        }
+    }
+
+    /// What a rule of one of the known components does, by its comment.
+    fn rule(&self, chain: &str, rule: &str, packet: &Headers) -> Option<(String, Option<String>)> {
+        let comment =
+            rule.split_once("--comment ")
+                .map_or("", |(_, rest)| match rest.strip_prefix('"') {
+                    Some(quoted) => quoted.split('"').next().unwrap_or(""),
+                    None => rest.split(' ').next().unwrap_or(""),
+                });
+        let service = comment.split([' ', ':']).next().filter(|s| s.contains('/'));
+        let object = service.map(|s| format!("service:{s}"));
+        let jump = rule
+            .split(" -j ")
+            .nth(1)
+            .map_or("", |j| j.split(' ').next().unwrap_or(""));
+        let target = format!("{}:{}", packet.ip.dst, packet.l4.ports().1);
+        if let Some(service) = service {
+            let text = match (chain, jump) {
+                (_, "KUBE-MARK-MASQ") => format!(
+                    "The Service {service} marks the packet for masquerading: its answers have to come back this way."
+                ),
+                (_, "REJECT") => {
+                    format!("The Service {service} has no endpoint: the connection is refused.")
+                }
+                (_, "DROP") => format!(
+                    "The Service {service} lets nobody in from here: the packet is dropped."
+                ),
+                (_, "DNAT") => {
+                    let to = rule
+                        .split("--to-destination ")
+                        .nth(1)
+                        .unwrap_or("")
+                        .split(' ')
+                        .next()
+                        .unwrap_or("");
+                    let pod = to
+                        .split(':')
+                        .next()
+                        .and_then(|a| a.parse().ok())
+                        .map_or_else(|| to.to_owned(), |a| self.who(a));
+                    return Some((
+                        format!(
+                            "DNAT: for the Service {service} the destination becomes {to}, {pod}."
+                        ),
+                        to.split(':')
+                            .next()
+                            .and_then(|a| a.parse().ok())
+                            .and_then(|a| self.object(a))
+                            .or(object),
+                    ));
+                }
+                ("KUBE-SERVICES" | "KUBE-NODEPORTS", _) => {
+                    format!("{target} belongs to the Service {service}: its chain {jump} goes on.")
+                }
+                (_, sep) if sep.starts_with("KUBE-SEP-") => {
+                    let to = comment.rsplit("-> ").next().unwrap_or("");
+                    let pod = to
+                        .split(':')
+                        .next()
+                        .and_then(|a| a.parse().ok())
+                        .map_or_else(|| to.to_owned(), |a| self.who(a));
+                    format!("Of the Service {service}'s endpoints this one is taken: {pod}.")
+                }
+                _ => return None,
+            };
+            return Some((text, object));
+        }
+        let text = match (chain, comment, jump) {
+            ("KUBE-POSTROUTING", _, "MASQUERADE") => {
+                "kube-proxy: what was marked leaves under this node's own address."
+            }
+            ("FLANNEL-POSTRTG", _, "MASQUERADE") => {
+                "flannel: what leaves the pods' network does so under this node's address."
+            }
+            ("FLANNEL-POSTRTG", _, "RETURN") => {
+                "flannel: between pods the addresses stay as they are."
+            }
+            ("FLANNEL-FWD", _, "ACCEPT") => {
+                "flannel: what comes from pods or goes to pods is forwarded."
+            }
+            ("CNI-HOSTPORT-MASQ", _, "MASQUERADE") => {
+                "portmap: what was marked for a hostPort leaves under this node's own address."
+            }
+            _ => return None,
+        };
+        Some((text.to_owned(), None))
+    }
+}
+
+fn node_of(cluster: &Cluster, netns: &str) -> String {
+    let Some((namespace, name)) = netns.strip_prefix("pod ").and_then(|n| n.split_once('/')) else {
+        return netns.to_owned();
+    };
+    let pod = cluster.find("pods", namespace, name);
+    pod.map_or_else(String::new, |pod| pod["spec"]["nodeName"].str().to_owned())
+}
+
+fn layer(layer: kubarium_linux::Layer) -> Layer {
+    match layer {
+        kubarium_linux::Layer::Socket => Layer::Socket,
+        kubarium_linux::Layer::Route => Layer::Route,
+        kubarium_linux::Layer::Neighbour => Layer::Neighbour,
+        kubarium_linux::Layer::Link => Layer::Link,
+        kubarium_linux::Layer::Bridge => Layer::Bridge,
+        kubarium_linux::Layer::Netfilter => Layer::Netfilter,
+        kubarium_linux::Layer::Conntrack => Layer::Conntrack,
+        kubarium_linux::Layer::Tunnel => Layer::Tunnel,
+    }
+}
+
+fn packet(headers: &Headers, outer: Option<&Headers>) -> PacketView {
+    let known = headers.eth.src != kubarium_linux::Mac::ZERO
+        || headers.eth.dst != kubarium_linux::Mac::ZERO;
+    let mut view = PacketView {
+        eth: known.then(|| Ethernet {
+            src: headers.eth.src.to_string(),
+            dst: headers.eth.dst.to_string(),
+        }),
+        ip: Ip {
+            src: headers.ip.src.to_string(),
+            dst: headers.ip.dst.to_string(),
+            ttl: headers.ip.ttl,
+        },
+        outer: outer.map(|o| Box::new(packet(o, None))),
+        ..PacketView::default()
+    };
+    match headers.l4 {
+        Transport::Tcp {
+            sport,
+            dport,
+            flags,
+            ..
+        } => {
+            view.tcp = Some(Tcp {
+                sport,
+                dport,
+                flags: flags.to_string(),
+            })
+        }
+        Transport::Udp { sport, dport } | Transport::Sctp { sport, dport } => {
+            view.udp = Some(Udp { sport, dport })
+        }
+        Transport::Icmp { kind, code, .. } => {
+            view.icmp = Some(match (kind, code) {
+                (8, _) => "echo request".to_owned(),
+                (0, _) => "echo reply".to_owned(),
+                (3, 0) => "network unreachable".to_owned(),
+                (3, 1) => "host unreachable".to_owned(),
+                (3, 3) => "port unreachable".to_owned(),
+                (3, 4) => "fragmentation needed".to_owned(),
+                (11, _) => "time exceeded".to_owned(),
+                (kind, code) => format!("type {kind} code {code}"),
+            });
+        }
+        Transport::Other => {}
+    }
+    view
+}
