@@ -73,10 +73,10 @@ fn apply_creates_and_changes() {
     prints(
         &[
             CONFIG_MAP,
-            &CONFIG_MAP.replace("a: b", "x: y"),
+            &CONFIG_MAP.replace("a: b", "x: z"),
             "kubectl get cm c -o jsonpath='{.data}'",
         ],
-        "{\"x\":\"y\"}",
+        "{\"x\":\"z\"}",
         0,
     );
     prints(

@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 mod commands;
+mod describe;
 mod error;
 mod flags;
 mod gotemplate;

@@ -75,6 +75,7 @@ fn clean(cell: &str) -> String {
 /// Collects the lines of `kubectl describe`, which are aligned at the end: two blanks between cells.
 #[derive(Default)]
 pub(crate) struct Lines {
+    done: String,
     text: String,
 }
 
@@ -92,13 +93,19 @@ impl Lines {
     }
 
     /// The text, aligned.
-    pub fn finish(self) -> String {
-        align(&self.text, 0, 2)
+    pub fn finish(mut self) -> String {
+        self.flush();
+        self.done
     }
 
-    /// What has been written, to be aligned by itself and set in as one block.
+    /// Text as it is, to be aligned with the rest.
     pub fn raw(&mut self, text: &str) {
         self.text.push_str(text);
+    }
+
+    /// Aligns what is there by itself: what follows makes columns of its own.
+    pub fn flush(&mut self) {
+        self.done.push_str(&align(&std::mem::take(&mut self.text), 0, 2));
     }
 }
 

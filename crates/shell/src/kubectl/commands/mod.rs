@@ -1,11 +1,23 @@
 //! What the commands do, a file each.
 
+pub(crate) mod access;
 pub(crate) mod apply;
+pub(crate) mod config;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod discovery;
+pub(crate) mod events;
+mod exec;
 pub(crate) mod get;
+pub(crate) mod label;
+pub(crate) mod nodes;
+pub(crate) mod patch;
 mod raw;
+pub(crate) mod rollout;
+pub(crate) mod run;
 pub(crate) mod scale;
+pub(crate) mod set;
+pub(crate) mod wait;
 
 use super::Kubectl;
 use super::error::Result;

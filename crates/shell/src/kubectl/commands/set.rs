@@ -1,0 +1,358 @@
+//! `kubectl set image|env|resources|selector|serviceaccount`
+
+use kubarium_objects::{Quantity, Schema, Value, array, go, object, patch};
+
+use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, SELECTOR};
+use crate::kubectl::error::{Error, Result, plain};
+use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
+use crate::kubectl::output::Format;
+use crate::kubectl::request::{Patch, Subresource};
+use crate::kubectl::resource::{Info, targets};
+use crate::kubectl::{DryRun, Kubectl};
+
+const CONTAINERS: &[Flag] = &[flag("containers", Kind::Text, "*", "The names of containers in the selected pod templates to change, all containers are selected by default - may use wildcards").short('c')];
+const LOCAL: &[Flag] = &[switch("local", "If true, set will NOT contact api-server but run locally.").not_yet()];
+const ENV_FLAGS: &[Flag] = &[
+    list("env", "Specify a key-value pair for an environment variable to set into each container.").short('e'),
+    text("from", "The name of a resource from which to inject environment variables"),
+    list("keys", "Comma-separated list of keys to import from specified resource"),
+    switch("list", "If true, display the environment and any changes in the standard format."),
+    flag("overwrite", Kind::Bool, "true", "If true, allow environment to be overwritten, otherwise reject updates that overwrite existing environment."),
+    text("prefix", "Prefix to append to variable names"),
+    switch("resolve", "If true, show secret or configmap references when listing variables"),
+];
+
+pub(crate) const COMMAND: Command = Command {
+    run: None,
+    ..Command::new("set", "SUBCOMMAND [options]", "Set specific features on objects", |_| Ok(()))
+}
+.commands(&[
+    Command::new("env", "RESOURCE/NAME KEY_1=VAL_1 ... KEY_N=VAL_N [options]", "Update environment variables on a pod template", env)
+        .flags(&[FILES, PRINT, DRY_RUN, SELECTOR, ALL, LOCAL, CONTAINERS, ENV_FLAGS])
+        .changing(),
+    Command::new("image", "(-f FILENAME | TYPE NAME) CONTAINER_NAME_1=CONTAINER_IMAGE_1 ... CONTAINER_NAME_N=CONTAINER_IMAGE_N [options]", "Update the image of a pod template", image)
+        .flags(&[FILES, PRINT, DRY_RUN, SELECTOR, ALL, LOCAL])
+        .changing(),
+    Command::new("resources", "(-f FILENAME | TYPE NAME)  ([--limits=LIMITS & --requests=REQUESTS] [options]", "Update resource requests/limits on objects with pod templates", resources)
+        .flags(&[FILES, PRINT, DRY_RUN, SELECTOR, ALL, LOCAL, CONTAINERS, &[text("limits", "The resource requirement limits for this container."), text("requests", "The resource requirement requests for this container.")]])
+        .changing(),
+    Command::new("selector", "(-f FILENAME | TYPE NAME) EXPRESSIONS [--resource-version=version] [options]", "Set the selector on a resource", selector)
+        .flags(&[FILES, PRINT, DRY_RUN, ALL, LOCAL, &[text("resource-version", "If non-empty, the selectors update will only succeed if this is the current resource-version for the object.")]])
+        .changing(),
+    Command::new("serviceaccount", "(-f FILENAME | TYPE NAME) SERVICE_ACCOUNT [options]", "Update the service account of a resource", service_account)
+        .flags(&[FILES, PRINT, DRY_RUN, ALL, LOCAL])
+        .aliases(&["sa"])
+        .changing(),
+    Command::not_yet("subject", "Update the user, group, or service account in a role binding or cluster role binding", ""),
+]);
+
+/// The path to an object's pod spec; `None` for kinds without one.
+fn pod_spec_path(kind: &str) -> Option<&'static [&'static str]> {
+    match kind {
+        "Pod" => Some(&["spec"]),
+        "CronJob" => Some(&["spec", "jobTemplate", "spec", "template", "spec"]),
+        "Deployment" | "ReplicaSet" | "ReplicationController" | "DaemonSet" | "StatefulSet" | "Job" => Some(&["spec", "template", "spec"]),
+        _ => None,
+    }
+}
+
+/// Splits arguments into those that name objects and those that say what to set.
+fn split(args: &[String], is_pair: impl Fn(&str) -> bool) -> (Vec<String>, Vec<String>) {
+    args.iter().cloned().partition(|a| !is_pair(a))
+}
+
+fn infos(k: &mut Kubectl, resources: Vec<String>) -> Result<Vec<Info>> {
+    k.flags.args = resources;
+    let found = targets(&k.flags.args)?;
+    let query = super::query(k);
+    let only_type = found.tuples.is_empty() && found.names.is_empty() && !found.types.is_empty() && query.selector.is_none() && !query.all;
+    if only_type && k.flags.list("filename").is_empty() {
+        return plain("resource(s) were provided, but no name was specified");
+    }
+    super::infos(k)
+}
+
+/// Changes each object's pod spec, and says so where anything changed.
+fn change(k: &mut Kubectl, infos: Vec<Info>, what: &str, said: &str, mut edit: impl FnMut(&Info, &mut Value) -> Result) -> Result {
+    let format = k.format()?;
+    let mut errors = Vec::new();
+    for mut info in infos {
+        let Some(path) = pod_spec_path(&info.resource.kind) else {
+            errors.push(Error::Plain(format!("{} {} does not have a pod template", crate::kubectl::resource::kind_name(&info.resource), go::quote(&info.name))));
+            continue;
+        };
+        let mut wanted = info.object.clone();
+        let target = path.iter().fold(&mut wanted, |v, key| &mut v[*key]);
+        if let Err(error) = edit(&info, target) {
+            errors.push(error);
+            continue;
+        }
+        if wanted.same(&info.object) {
+            continue;
+        }
+        if let Err(error) = send(k, &mut info, wanted, &format, said) {
+            errors.push(match error {
+                error if what.is_empty() => error,
+                error => Error::Plain(format!("failed to patch {what} update to pod template: {}", error.text())),
+            });
+        }
+    }
+    Error::aggregate(errors)
+}
+
+fn send(k: &mut Kubectl, info: &mut Info, wanted: Value, format: &Format, said: &str) -> Result {
+    let change = patch::two_way_strategic(Schema::builtin(), info.resource.type_id, &info.object, &wanted);
+    info.object = if k.dry_run()? == DryRun::Client {
+        wanted
+    } else {
+        k.patch(&info.resource.clone(), &info.namespace.clone(), &info.name.clone(), &Patch::Strategic(change), Subresource::None)?
+    };
+    k.report(format, info, said)
+}
+
+fn image(k: &mut Kubectl) -> Result {
+    let (resources, pairs) = split(&k.flags.args, |a| a.contains('='));
+    let infos = infos(k, resources)?;
+    if pairs.is_empty() {
+        return plain("at least one image update is required");
+    }
+    let pairs: Vec<(String, String)> = pairs.iter().filter_map(|p| p.split_once('=')).map(|(n, i)| (n.to_owned(), i.to_owned())).collect();
+    change(k, infos, "image", "image updated", |_, spec| {
+        let mut errors = Vec::new();
+        for (name, image) in &pairs {
+            let mut found = false;
+            for list in ["initContainers", "containers"] {
+                for at in 0..spec[list].items().len() {
+                    if name == "*" || spec[list][at]["name"].str() == name {
+                        spec[list][at]["image"] = image.as_str().into();
+                        found = true;
+                    }
+                }
+            }
+            if !found {
+                errors.push(Error::Plain(format!("unable to find container named {}", go::quote(name))));
+            }
+        }
+        Error::aggregate(errors)
+    })
+}
+
+/// Whether a container's name matches `--containers`: `*`, a name, a name with `*` in it.
+fn selected(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((head, tail)) => name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail),
+    }
+}
+
+fn chosen(spec: &Value, pattern: &str) -> Vec<(&'static str, usize)> {
+    let mut found = Vec::new();
+    for list in ["containers", "initContainers"] {
+        for (at, container) in spec[list].items().iter().enumerate() {
+            if selected(pattern, container["name"].str()) {
+                found.push((list, at));
+            }
+        }
+    }
+    found
+}
+
+fn quantities(text: &str) -> Result<Value> {
+    let mut all = Value::new_object();
+    for pair in text.split(',').filter(|p| !p.is_empty()) {
+        let Some((name, value)) = pair.split_once('=') else {
+            return plain(format!("invalid argument syntax {pair}, expected <resource>=<value>"));
+        };
+        if value.parse::<Quantity>().is_err() {
+            return plain("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+        }
+        all[name] = value.into();
+    }
+    Ok(all)
+}
+
+fn resources(k: &mut Kubectl) -> Result {
+    let args = k.flags.args.clone();
+    let infos = infos(k, args)?;
+    let (limits, requests) = (k.flags.str("limits").to_owned(), k.flags.str("requests").to_owned());
+    if limits.is_empty() && requests.is_empty() {
+        return plain("you must specify an update to requests or limits (in the form of --requests/--limits)");
+    }
+    let (limits, requests) = (quantities(&limits)?, quantities(&requests)?);
+    let pattern = k.flags.str("containers").to_owned();
+    change(k, infos, "resources", "resource requirements updated", |_, spec| {
+        let chosen: Vec<_> = chosen(spec, &pattern).into_iter().filter(|(list, _)| *list == "containers" || pattern != "*").collect();
+        if chosen.is_empty() {
+            return plain(format!("unable to find container named {pattern}"));
+        }
+        for (list, at) in chosen {
+            for (field, wanted) in [("limits", &limits), ("requests", &requests)] {
+                for (name, value) in wanted.entries() {
+                    // Zero takes the entry away.
+                    if value.str() == "0" {
+                        spec[list][at].remove(&["resources", field, name]);
+                    } else {
+                        spec[list][at]["resources"][field][&**name] = value.clone();
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+fn env(k: &mut Kubectl) -> Result {
+    let is_pair = |a: &str| a.contains('=') || (a.ends_with('-') && a != "-" && !a.contains('/'));
+    let (resources, mut pairs) = split(&k.flags.args, is_pair);
+    pairs.extend(k.flags.list("env").to_vec());
+    let from = k.flags.str("from").to_owned();
+    if resources.is_empty() && k.flags.list("filename").is_empty() {
+        return plain("one or more resources must be specified as <resource> <name> or <resource>/<name>");
+    }
+    let listing = k.flags.bool("list");
+    if pairs.is_empty() && from.is_empty() && !listing {
+        return plain("at least one environment variable must be provided");
+    }
+    let infos = infos(k, resources)?;
+    let pattern = k.flags.str("containers").to_owned();
+    let mut wanted: Vec<Value> = Vec::new();
+    let mut removed: Vec<String> = Vec::new();
+    if !from.is_empty() {
+        wanted.extend(from_resource(k, &from)?);
+    }
+    for pair in &pairs {
+        match pair.split_once('=') {
+            Some((name, value)) => wanted.push(object([("name", name.into()), ("value", value.into())])),
+            None => removed.push(pair.trim_end_matches('-').to_owned()),
+        }
+    }
+    if listing {
+        for info in &infos {
+            let text = listed(info, &pattern, &wanted, &removed);
+            k.out(text);
+        }
+        return Ok(());
+    }
+    let overwrite = k.flags.bool("overwrite");
+    change(k, infos, "env", "env updated", |info, spec| {
+        let chosen = chosen(spec, &pattern);
+        if chosen.is_empty() {
+            return plain(format!("{} does not have any containers matching {}", info.shown(), go::quote(&pattern)));
+        }
+        for (list, at) in chosen {
+            if !overwrite && let Some(taken) = taken(&spec[list][at]["env"], &wanted) {
+                return plain(format!("'{}' already has a value ({}), and --overwrite is false", taken["name"].str(), taken["value"].str()));
+            }
+            let env = updated(&spec[list][at]["env"], &wanted, &removed);
+            if env.is_empty() {
+                spec[list][at].remove(&["env"]);
+            } else {
+                spec[list][at]["env"] = array(env);
+            }
+        }
+        Ok(())
+    })
+}
+
+fn taken<'a>(env: &'a Value, wanted: &[Value]) -> Option<&'a Value> {
+    env.items().iter().find(|e| wanted.iter().any(|w| w["name"] == e["name"] && w["value"] != e["value"]))
+}
+
+fn updated(env: &Value, wanted: &[Value], removed: &[String]) -> Vec<Value> {
+    let mut out: Vec<Value> = env.items().to_vec();
+    for new in wanted {
+        match out.iter_mut().find(|e| e["name"] == new["name"]) {
+            Some(old) => *old = new.clone(),
+            None => out.push(new.clone()),
+        }
+    }
+    out.retain(|e| !removed.iter().any(|r| e["name"].str() == r));
+    out
+}
+
+fn from_resource(k: &mut Kubectl, from: &str) -> Result<Vec<Value>> {
+    let Some((kind, name)) = from.split_once('/') else {
+        return plain("the resource must be specified as <resource>/<name>");
+    };
+    let resource = k.mapping(kind)?;
+    let (field, reference) = match &*resource.kind {
+        "ConfigMap" => ("configMapKeyRef", name),
+        "Secret" => ("secretKeyRef", name),
+        _ => return plain(format!("unsupported resource specified in --from: {from}")),
+    };
+    let namespace = k.namespace();
+    let object_from = k.read(&resource, &namespace, name)?;
+    let (prefix, keys) = (k.flags.str("prefix").to_owned(), k.flags.list("keys").to_vec());
+    let mut made = Vec::new();
+    for (key, _) in object_from["data"].entries().iter().filter(|(key, _)| keys.is_empty() || keys.iter().any(|k| **k == **key)) {
+        let upper: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+        let source = object([("key", key.into()), ("name", reference.into())]);
+        made.push(object([("name", format!("{prefix}{upper}").into()), ("valueFrom", object([(field, source)]))]));
+    }
+    Ok(made)
+}
+
+fn listed(info: &Info, pattern: &str, wanted: &[Value], removed: &[String]) -> String {
+    let Some(path) = pod_spec_path(&info.resource.kind) else { return String::new() };
+    let spec = info.object.at(path);
+    let mut text = String::new();
+    for (list, at) in chosen(spec, pattern) {
+        let container = &spec[list][at];
+        text.push_str(&format!("# {} {}, container {}\n", title(&info.resource.plural), info.name, container["name"].str()));
+        for env in updated(&container["env"], wanted, removed) {
+            let source = &env["valueFrom"];
+            let name = env["name"].str();
+            text.push_str(&match () {
+                _ if source.is_null() => format!("{name}={}\n", env["value"].str()),
+                _ if !source["fieldRef"].is_null() => format!("# {name} from field path {}\n", source["fieldRef"]["fieldPath"].str()),
+                _ if !source["configMapKeyRef"].is_null() => format!("# {name} from configmap {}, key {}\n", source["configMapKeyRef"]["name"].str(), source["configMapKeyRef"]["key"].str()),
+                _ if !source["secretKeyRef"].is_null() => format!("# {name} from secret {}, key {}\n", source["secretKeyRef"]["name"].str(), source["secretKeyRef"]["key"].str()),
+                _ => format!("# {name} from resource field {}\n", source["resourceFieldRef"]["resource"].str()),
+            });
+        }
+    }
+    text
+}
+
+fn title(plural: &str) -> String {
+    let mut letters = plural.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
+}
+
+fn selector(k: &mut Kubectl) -> Result {
+    let args = k.flags.args.clone();
+    // The last argument is the selector; names have no equals sign.
+    let (resources, expressions) = split(&args, |a| a.contains('=') || a.contains(" in "));
+    let [text] = &expressions[..] else {
+        return plain("one or more resources must be specified as <resource> <name> or <resource>/<name>");
+    };
+    let parsed = kubarium_objects::Selector::parse(text).map_err(|e| Error::Plain(e.to_string()))?;
+    let mut wanted = Value::new_object();
+    parsed.exact().for_each(|(key, value)| wanted[&**key] = value.into());
+    let infos = infos(k, resources)?;
+    let format = k.format()?;
+    let mut errors = Vec::new();
+    for mut info in infos {
+        if &*info.resource.kind != "Service" {
+            errors.push(Error::Plain(format!("setting a selector is only supported for Services")));
+            continue;
+        }
+        let mut changed = info.object.clone();
+        changed.set(&["spec", "selector"], wanted.clone());
+        errors.extend(send(k, &mut info, changed, &format, "selector updated").err());
+    }
+    Error::aggregate(errors)
+}
+
+fn service_account(k: &mut Kubectl) -> Result {
+    let mut args = k.flags.args.clone();
+    let Some(account) = args.pop() else {
+        return plain("serviceaccount is required");
+    };
+    let infos = infos(k, args)?;
+    change(k, infos, "", "serviceaccount updated", |_, spec| {
+        spec["serviceAccountName"] = account.as_str().into();
+        spec["serviceAccount"] = account.as_str().into();
+        Ok(())
+    })
+}
