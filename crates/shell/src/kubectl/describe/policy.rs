@@ -1,6 +1,6 @@
 //! Disruption budgets and autoscalers.
 
-use kubarium_objects::{ObjectMeta, Value};
+use kubarium_objects::Value;
 
 use super::{date, events, head, marks};
 use crate::kubectl::Kubectl;

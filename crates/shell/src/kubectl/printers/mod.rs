@@ -197,6 +197,6 @@ pub(crate) fn event_interval(event: &Value, now: i64) -> String {
     }
 }
 
-pub(crate) use cluster::{event_source, roles};
+pub(crate) use cluster::roles;
 pub(crate) use network::{host_port, load_balancer};
 pub(crate) use storage::{access_modes, class};
