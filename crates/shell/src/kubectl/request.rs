@@ -204,14 +204,32 @@ impl Kubectl<'_> {
 
 impl Kubectl<'_> {
     /// POST of an Eviction: a delete, if the pod's disruption budgets allow it.
-    pub fn evict(&mut self, key: &ObjectKey, options: &DeleteOptions) -> std::result::Result<Value, Status> {
+    pub fn evict(
+        &mut self,
+        key: &ObjectKey,
+        options: &DeleteOptions,
+    ) -> std::result::Result<Value, Status> {
         let pod = self.cluster().get(key)?.clone();
-        for (_, budget) in self.cluster().etcd.list("poddisruptionbudgets.policy", Some(&key.namespace)) {
-            let selects = kubarium_objects::Selector::from_label_selector(&budget["spec"]["selector"]);
+        for (_, budget) in self
+            .cluster()
+            .etcd
+            .list("poddisruptionbudgets.policy", Some(&key.namespace))
+        {
+            let selects =
+                kubarium_objects::Selector::from_label_selector(&budget["spec"]["selector"]);
             let selected = selects.is_ok_and(|s| s.matches(&pod["metadata"]["labels"]));
-            let settled = matches!(pod["status"]["phase"].str(), "Pending" | "Succeeded" | "Failed") || !pod["metadata"]["deletionTimestamp"].is_null();
-            if selected && !settled && budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0) <= 0 {
-                return Err(Status::too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", 0));
+            let settled = matches!(
+                pod["status"]["phase"].str(),
+                "Pending" | "Succeeded" | "Failed"
+            ) || !pod["metadata"]["deletionTimestamp"].is_null();
+            if selected
+                && !settled
+                && budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0) <= 0
+            {
+                return Err(Status::too_many_requests(
+                    "Cannot evict pod as it would violate the pod's disruption budget.",
+                    0,
+                ));
             }
         }
         self.delete(key, options)

@@ -105,7 +105,8 @@ impl Lines {
 
     /// Aligns what is there by itself: what follows makes columns of its own.
     pub fn flush(&mut self) {
-        self.done.push_str(&align(&std::mem::take(&mut self.text), 0, 2));
+        self.done
+            .push_str(&align(&std::mem::take(&mut self.text), 0, 2));
     }
 }
 

@@ -9,9 +9,19 @@ use crate::kubectl::{Kubectl, table};
 
 const CAN_I: &[Flag] = &[
     switch("list", "If true, prints all allowed actions.").not_yet(),
-    switch("no-headers", "If true, prints allowed actions without headers"),
-    switch("quiet", "If true, suppress output and just return the exit code.").short('q'),
-    text("subresource", "SubResource such as pod/log or deployment/scale"),
+    switch(
+        "no-headers",
+        "If true, prints allowed actions without headers",
+    ),
+    switch(
+        "quiet",
+        "If true, suppress output and just return the exit code.",
+    )
+    .short('q'),
+    text(
+        "subresource",
+        "SubResource such as pod/log or deployment/scale",
+    ),
 ];
 
 pub(crate) const AUTH: Command = Command {
@@ -27,14 +37,36 @@ pub(crate) const AUTH: Command = Command {
 ]);
 
 const VERBS: &[&str] = &[
-    "*", "approve", "attest", "bind", "create", "delete", "deletecollection", "escalate", "get", "impersonate", "list", "patch", "proxy", "sign", "update", "use",
-    "watch", "arbitrary-node", "associated-node", "impersonate-on",
+    "*",
+    "approve",
+    "attest",
+    "bind",
+    "create",
+    "delete",
+    "deletecollection",
+    "escalate",
+    "get",
+    "impersonate",
+    "list",
+    "patch",
+    "proxy",
+    "sign",
+    "update",
+    "use",
+    "watch",
+    "arbitrary-node",
+    "associated-node",
+    "impersonate-on",
 ];
 
 fn can_i(k: &mut Kubectl) -> Result {
     let args = k.flags.args.clone();
     let (verb, kind) = match &args[..] {
-        [verb] if verb.is_empty() => return plain("you must specify two arguments: verb resource or verb resource/resourceName."),
+        [verb] if verb.is_empty() => {
+            return plain(
+                "you must specify two arguments: verb resource or verb resource/resourceName.",
+            );
+        }
         [verb, kind] => (verb.clone(), kind.clone()),
         _ => {
             let text = "you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth can-i -h' for help and examples.";
@@ -45,9 +77,16 @@ fn can_i(k: &mut Kubectl) -> Result {
     if !kind.starts_with('/') && kind != "*" {
         let word = kind.split('/').next().unwrap_or("").to_owned();
         match k.mapping(&word) {
-            Ok(resource) if !resource.namespaced && !k.flags.bool("all-namespaces") => warning = format!("resource '{}' is not namespace scoped", resource.id()),
+            Ok(resource) if !resource.namespaced && !k.flags.bool("all-namespaces") => {
+                warning = format!("resource '{}' is not namespace scoped", resource.id())
+            }
             Ok(_) => {}
-            Err(_) => warning = format!("the server doesn't have a resource type {}", go::quote(&word).replace('"', "'")),
+            Err(_) => {
+                warning = format!(
+                    "the server doesn't have a resource type {}",
+                    go::quote(&word).replace('"', "'")
+                )
+            }
         }
     }
     if !VERBS.contains(&verb.as_str()) {
@@ -71,11 +110,37 @@ const NO_METRICS: &str = "Metrics API not available";
 
 pub(crate) const TOP: Command = Command {
     run: None,
-    ..Command::new("top", "[flags] [options]", "Display resource (CPU/memory) usage", |_| Ok(()))
+    ..Command::new(
+        "top",
+        "[flags] [options]",
+        "Display resource (CPU/memory) usage",
+        |_| Ok(()),
+    )
 }
 .commands(&[
-    Command::new("node", "[NAME | -l label] [options]", "Display resource (CPU/memory) usage of nodes", |_| plain(NO_METRICS)).aliases(&["nodes", "no"]).flags(&[TOP_FLAGS]),
-    Command::new("pod", "[NAME | -l label] [options]", "Display resource (CPU/memory) usage of pods", |_| plain(NO_METRICS)).aliases(&["pods", "po"]).flags(&[ALL_NAMESPACES, TOP_FLAGS, &[switch("containers", "If present, print usage of containers within a pod.")]]),
+    Command::new(
+        "node",
+        "[NAME | -l label] [options]",
+        "Display resource (CPU/memory) usage of nodes",
+        |_| plain(NO_METRICS),
+    )
+    .aliases(&["nodes", "no"])
+    .flags(&[TOP_FLAGS]),
+    Command::new(
+        "pod",
+        "[NAME | -l label] [options]",
+        "Display resource (CPU/memory) usage of pods",
+        |_| plain(NO_METRICS),
+    )
+    .aliases(&["pods", "po"])
+    .flags(&[
+        ALL_NAMESPACES,
+        TOP_FLAGS,
+        &[switch(
+            "containers",
+            "If present, print usage of containers within a pod.",
+        )],
+    ]),
 ])
 .partly("there is no metrics server");
 

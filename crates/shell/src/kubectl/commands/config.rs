@@ -8,7 +8,13 @@ use crate::kubectl::error::{Result, plain};
 use crate::kubectl::flags::{Flag, switch, text};
 use crate::kubectl::{Kubectl, table};
 
-const OUTPUT: &[Flag] = &[switch("no-headers", "When using the default or custom-column output format, don't print headers (default print headers)."), text("output", "Output format.").short('o')];
+const OUTPUT: &[Flag] = &[
+    switch(
+        "no-headers",
+        "When using the default or custom-column output format, don't print headers (default print headers).",
+    ),
+    text("output", "Output format.").short('o'),
+];
 
 pub(crate) const COMMAND: Command = Command {
     run: None,
@@ -48,19 +54,33 @@ fn names(k: &mut Kubectl, name: &str) -> Result {
 fn get_contexts(k: &mut Kubectl) -> Result {
     let wanted = k.flags.args.first().cloned();
     let config = &k.session.kubeconfig;
-    if let Some(name) = wanted.as_ref().filter(|n| !config.contexts.contains_key(*n)) {
+    if let Some(name) = wanted
+        .as_ref()
+        .filter(|n| !config.contexts.contains_key(*n))
+    {
         return plain(format!("context {name} not found"));
     }
-    let shown: Vec<_> = config.contexts.iter().filter(|(name, _)| wanted.as_ref().is_none_or(|w| w == *name)).collect();
+    let shown: Vec<_> = config
+        .contexts
+        .iter()
+        .filter(|(name, _)| wanted.as_ref().is_none_or(|w| w == *name))
+        .collect();
     if k.flags.str("output") == "name" {
         let text: String = shown.iter().map(|(name, _)| format!("{name}\n")).collect();
         k.out(text);
         return Ok(());
     }
-    let mut lines = if k.flags.bool("no-headers") { String::new() } else { "CURRENT\tNAME\tCLUSTER\tAUTHINFO\tNAMESPACE\n".to_owned() };
+    let mut lines = if k.flags.bool("no-headers") {
+        String::new()
+    } else {
+        "CURRENT\tNAME\tCLUSTER\tAUTHINFO\tNAMESPACE\n".to_owned()
+    };
     for (name, context) in shown {
         let mark = if *name == config.current { "*" } else { "" };
-        lines.push_str(&format!("{mark}\t{name}\t{}\t{}\t{}\n", context.cluster, context.user, context.namespace));
+        lines.push_str(&format!(
+            "{mark}\t{name}\t{}\t{}\t{}\n",
+            context.cluster, context.user, context.namespace
+        ));
     }
     k.out(table::align(&lines, 10, 3));
     Ok(())
@@ -77,13 +97,26 @@ fn set_context(k: &mut Kubectl) -> Result {
     let known = k.session.kubeconfig.contexts.contains_key(&name);
     let value = |flag: &str| k.flags.changed(flag).then(|| k.flags.str(flag).to_owned());
     let (cluster, user, namespace) = (value("cluster"), value("user"), value("namespace"));
-    let context = k.session.kubeconfig.contexts.entry(name.clone()).or_insert_with(Context::default);
-    for (field, given) in [(&mut context.cluster, cluster), (&mut context.user, user), (&mut context.namespace, namespace)] {
+    let context = k
+        .session
+        .kubeconfig
+        .contexts
+        .entry(name.clone())
+        .or_insert_with(Context::default);
+    for (field, given) in [
+        (&mut context.cluster, cluster),
+        (&mut context.user, user),
+        (&mut context.namespace, namespace),
+    ] {
         if let Some(given) = given {
             *field = given;
         }
     }
-    k.out(format!("Context {} {}.\n", go::quote(&name), if known { "modified" } else { "created" }));
+    k.out(format!(
+        "Context {} {}.\n",
+        go::quote(&name),
+        if known { "modified" } else { "created" }
+    ));
     Ok(())
 }
 
@@ -93,7 +126,10 @@ fn use_context(k: &mut Kubectl) -> Result {
     };
     let name = name.clone();
     if !k.session.kubeconfig.contexts.contains_key(&name) {
-        return plain(format!("no context exists with the name: {}", go::quote(&name)));
+        return plain(format!(
+            "no context exists with the name: {}",
+            go::quote(&name)
+        ));
     }
     k.session.kubeconfig.current = name.clone();
     k.out(format!("Switched to context {}.\n", go::quote(&name)));
@@ -123,16 +159,27 @@ fn rename_context(k: &mut Kubectl) -> Result {
     let (old, new) = (old.clone(), new.clone());
     let config = &mut k.session.kubeconfig;
     if config.contexts.contains_key(&new) {
-        return plain(format!("cannot rename the context {}, the context {} already exists in /root/.kube/config", go::quote(&old), go::quote(&new)));
+        return plain(format!(
+            "cannot rename the context {}, the context {} already exists in /root/.kube/config",
+            go::quote(&old),
+            go::quote(&new)
+        ));
     }
     let Some(context) = config.contexts.remove(&old) else {
-        return plain(format!("cannot rename the context {}, it's not in /root/.kube/config", go::quote(&old)));
+        return plain(format!(
+            "cannot rename the context {}, it's not in /root/.kube/config",
+            go::quote(&old)
+        ));
     };
     config.contexts.insert(new.clone(), context);
     if config.current == old {
         config.current = new.clone();
     }
-    k.out(format!("Context {} renamed to {}.\n", go::quote(&old), go::quote(&new)));
+    k.out(format!(
+        "Context {} renamed to {}.\n",
+        go::quote(&old),
+        go::quote(&new)
+    ));
     Ok(())
 }
 

@@ -2,7 +2,9 @@
 
 use kubarium_objects::{Value, go, names};
 
-use crate::kubectl::command::{ALL, ALL_NAMESPACES, Command, DRY_RUN, FIELD_SELECTOR, FILES, PRINT, SELECTOR};
+use crate::kubectl::command::{
+    ALL, ALL_NAMESPACES, Command, DRY_RUN, FIELD_SELECTOR, FILES, PRINT, SELECTOR,
+};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, switch, text};
 use crate::kubectl::request::{Patch, Subresource};
@@ -10,10 +12,23 @@ use crate::kubectl::resource::Info;
 use crate::kubectl::{DryRun, Kubectl};
 
 const FLAGS: &[Flag] = &[
-    switch("list", "If true, display the labels or annotations for a given resource."),
-    switch("local", "If true, label or annotation will NOT contact api-server but run locally.").not_yet(),
-    switch("overwrite", "If true, allow labels or annotations to be overwritten, otherwise reject updates that overwrite existing ones."),
-    text("resource-version", "If non-empty, the update will only succeed if this is the current resource-version for the object."),
+    switch(
+        "list",
+        "If true, display the labels or annotations for a given resource.",
+    ),
+    switch(
+        "local",
+        "If true, label or annotation will NOT contact api-server but run locally.",
+    )
+    .not_yet(),
+    switch(
+        "overwrite",
+        "If true, allow labels or annotations to be overwritten, otherwise reject updates that overwrite existing ones.",
+    ),
+    text(
+        "resource-version",
+        "If non-empty, the update will only succeed if this is the current resource-version for the object.",
+    ),
 ];
 
 pub(crate) const LABEL: Command = Command::new(
@@ -48,7 +63,9 @@ fn run(k: &mut Kubectl, what: &str) -> Result {
         return plain("cannot set --all and --selector at the same time");
     }
     if resources.is_empty() && k.flags.list("filename").is_empty() {
-        return plain("one or more resources must be specified as <resource> <name> or <resource>/<name>");
+        return plain(
+            "one or more resources must be specified as <resource> <name> or <resource>/<name>",
+        );
     }
     let list = k.flags.bool("list");
     if update.set.is_empty() && update.remove.is_empty() && !list {
@@ -75,13 +92,16 @@ fn run(k: &mut Kubectl, what: &str) -> Result {
 fn split(args: &[String], what: &str) -> Result<(Vec<String>, Vec<String>)> {
     let (mut resources, mut pairs) = (Vec::new(), Vec::new());
     for arg in args {
-        let pair = (arg.contains('=') && !arg.starts_with('=')) || (arg.ends_with('-') && arg != "-");
+        let pair =
+            (arg.contains('=') && !arg.starts_with('=')) || (arg.ends_with('-') && arg != "-");
         if pair {
             pairs.push(arg.clone());
         } else if pairs.is_empty() {
             resources.push(arg.clone());
         } else {
-            return plain(format!("all resources must be specified before {what} changes: {arg}"));
+            return plain(format!(
+                "all resources must be specified before {what} changes: {arg}"
+            ));
         }
     }
     Ok((resources, pairs))
@@ -98,7 +118,11 @@ fn parse(pairs: &[String], what: &str) -> Result<Update> {
                     }
                     let complaints = names::label_value(value);
                     if !complaints.is_empty() {
-                        return plain(format!("invalid label value: {}: {}", go::quote(pair), complaints.join(";")));
+                        return plain(format!(
+                            "invalid label value: {}: {}",
+                            go::quote(pair),
+                            complaints.join(";")
+                        ));
                     }
                 }
                 update.set.push((key.to_owned(), value.to_owned()));
@@ -106,15 +130,29 @@ fn parse(pairs: &[String], what: &str) -> Result<Update> {
             None => update.remove.push(pair.trim_end_matches('-').to_owned()),
         }
     }
-    if update.remove.iter().any(|key| update.set.iter().any(|(set, _)| set == key)) {
-        let article = if what == "label" { "a label" } else { "an annotation" };
-        return plain(format!("can not both modify and remove {article} in the same command"));
+    if update
+        .remove
+        .iter()
+        .any(|key| update.set.iter().any(|(set, _)| set == key))
+    {
+        let article = if what == "label" {
+            "a label"
+        } else {
+            "an annotation"
+        };
+        return plain(format!(
+            "can not both modify and remove {article} in the same command"
+        ));
     }
     Ok(update)
 }
 
 fn field(what: &str) -> &'static str {
-    if what == "label" { "labels" } else { "annotations" }
+    if what == "label" {
+        "labels"
+    } else {
+        "annotations"
+    }
 }
 
 fn show(k: &mut Kubectl, info: &Info, what: &str, one: bool) {
@@ -122,20 +160,38 @@ fn show(k: &mut Kubectl, info: &Info, what: &str, one: bool) {
     if !one {
         let kind = &info.resource.kind;
         let group = &info.resource.group;
-        let of = if group.is_empty() { kind.to_string() } else { format!("{kind}.{group}") };
+        let of = if group.is_empty() {
+            kind.to_string()
+        } else {
+            format!("{kind}.{group}")
+        };
         k.err(format!("Listing {plural} for {of}/{}:\n", info.name));
     }
     let indent = if one { "" } else { " " };
-    let lines: String = info.object["metadata"][plural].entries().iter().map(|(key, v)| format!("{indent}{key}={}\n", v.str())).collect();
+    let lines: String = info.object["metadata"][plural]
+        .entries()
+        .iter()
+        .map(|(key, v)| format!("{indent}{key}={}\n", v.str()))
+        .collect();
     k.out(lines);
 }
 
-fn change(k: &mut Kubectl, mut info: Info, update: &Update, what: &str, format: &crate::kubectl::output::Format) -> Result {
+fn change(
+    k: &mut Kubectl,
+    mut info: Info,
+    update: &Update,
+    what: &str,
+    format: &crate::kubectl::output::Format,
+) -> Result {
     let plural = field(what);
     let current = info.object["metadata"][plural].clone();
     let overwrite = k.flags.bool("overwrite");
     if what == "label" {
-        for key in update.remove.iter().filter(|key| current.get(key).is_none()) {
+        for key in update
+            .remove
+            .iter()
+            .filter(|key| current.get(key).is_none())
+        {
             k.out(format!("label {} not found.\n", go::quote(key)));
         }
     }
@@ -146,15 +202,29 @@ fn change(k: &mut Kubectl, mut info: Info, update: &Update, what: &str, format: 
         });
         let taken: Vec<String> = taken.collect();
         if !taken.is_empty() && what == "label" {
-            return Error::aggregate(taken.into_iter().map(|t| Error::Plain(format!("{t}, and --overwrite is false"))).collect());
+            return Error::aggregate(
+                taken
+                    .into_iter()
+                    .map(|t| Error::Plain(format!("{t}, and --overwrite is false")))
+                    .collect(),
+            );
         }
         if !taken.is_empty() {
-            return plain(format!("--overwrite is false but found the following declared annotation(s): {}", taken.join("; ")));
+            return plain(format!(
+                "--overwrite is false but found the following declared annotation(s): {}",
+                taken.join("; ")
+            ));
         }
     }
     let mut wanted = Value::new_object();
-    update.set.iter().for_each(|(key, value)| wanted[key.as_str()] = value.as_str().into());
-    update.remove.iter().for_each(|key| wanted[key.as_str()] = Value::Null);
+    update
+        .set
+        .iter()
+        .for_each(|(key, value)| wanted[key.as_str()] = value.as_str().into());
+    update
+        .remove
+        .iter()
+        .for_each(|key| wanted[key.as_str()] = Value::Null);
     let mut patch = Value::new_object();
     patch.set(&["metadata", plural], wanted);
     let version = k.flags.str("resource-version").to_owned();
@@ -163,7 +233,13 @@ fn change(k: &mut Kubectl, mut info: Info, update: &Update, what: &str, format: 
     }
     let mut after = kubarium_objects::patch::merge(&info.object, &patch);
     if k.dry_run()? != DryRun::Client {
-        after = k.patch(&info.resource.clone(), &info.namespace.clone(), &info.name.clone(), &Patch::Merge(patch), Subresource::None)?;
+        after = k.patch(
+            &info.resource.clone(),
+            &info.namespace.clone(),
+            &info.name.clone(),
+            &Patch::Merge(patch),
+            Subresource::None,
+        )?;
     }
     let (old, new) = (&current, &after["metadata"][plural]);
     let message = match what {

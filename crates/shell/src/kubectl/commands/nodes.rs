@@ -23,7 +23,12 @@ struct Taint {
 
 impl Taint {
     fn parse(text: &str) -> std::result::Result<Taint, String> {
-        let bad = |complaints: Vec<String>| Err(format!("invalid taint spec: {text}, {}", complaints.join("; ")));
+        let bad = |complaints: Vec<String>| {
+            Err(format!(
+                "invalid taint spec: {text}, {}",
+                complaints.join("; ")
+            ))
+        };
         let parts: Vec<&str> = text.split(':').collect();
         let (pair, effect) = match parts[..] {
             [key] => (key, ""),
@@ -31,7 +36,9 @@ impl Taint {
             _ => return Err(format!("invalid taint spec: {text}")),
         };
         if parts.len() == 2 && !matches!(effect, "NoSchedule" | "PreferNoSchedule" | "NoExecute") {
-            return Err(format!("invalid taint effect: {effect}, unsupported taint effect"));
+            return Err(format!(
+                "invalid taint effect: {effect}, unsupported taint effect"
+            ));
         }
         let (key, value) = match pair.split_once('=') {
             Some((key, value)) if parts.len() == 2 => (key, value),
@@ -48,15 +55,24 @@ impl Taint {
         if !complaints.is_empty() {
             return bad(complaints);
         }
-        Ok(Taint { key: key.to_owned(), value: value.to_owned(), effect: effect.to_owned() })
+        Ok(Taint {
+            key: key.to_owned(),
+            value: value.to_owned(),
+            effect: effect.to_owned(),
+        })
     }
 
     fn shown(&self) -> String {
-        if self.effect.is_empty() { self.key.clone() } else { format!("{}:{}", self.key, self.effect) }
+        if self.effect.is_empty() {
+            self.key.clone()
+        } else {
+            format!("{}:{}", self.key, self.effect)
+        }
     }
 
     fn matches(&self, taint: &Value) -> bool {
-        taint["key"].str() == self.key && (self.effect.is_empty() || taint["effect"].str() == self.effect)
+        taint["key"].str() == self.key
+            && (self.effect.is_empty() || taint["effect"].str() == self.effect)
     }
 }
 
@@ -68,7 +84,9 @@ fn taint(k: &mut Kubectl) -> Result {
         } else if specs.is_empty() {
             resources.push(arg.clone());
         } else {
-            return plain(format!("all resources must be specified before taint changes: {arg}"));
+            return plain(format!(
+                "all resources must be specified before taint changes: {arg}"
+            ));
         }
     }
     let Some(kind) = resources.first().cloned() else {
@@ -79,7 +97,8 @@ fn taint(k: &mut Kubectl) -> Result {
     }
     let (mut add, mut remove): (Vec<Taint>, Vec<Taint>) = (Vec::new(), Vec::new());
     for spec in &specs {
-        let parsed = Taint::parse(spec.strip_suffix('-').unwrap_or(spec)).map_err(|why| k.usage(why))?;
+        let parsed =
+            Taint::parse(spec.strip_suffix('-').unwrap_or(spec)).map_err(|why| k.usage(why))?;
         if spec.ends_with('-') {
             remove.push(parsed);
             continue;
@@ -87,17 +106,27 @@ fn taint(k: &mut Kubectl) -> Result {
         if parsed.effect.is_empty() {
             return Err(k.usage(format!("invalid taint spec: {spec}")));
         }
-        if add.iter().any(|t| t.key == parsed.key && t.effect == parsed.effect) {
-            return Err(k.usage(format!("duplicated taints with the same key and effect: {{{} {} {} <nil>}}", parsed.key, parsed.value, parsed.effect)));
+        if add
+            .iter()
+            .any(|t| t.key == parsed.key && t.effect == parsed.effect)
+        {
+            return Err(k.usage(format!(
+                "duplicated taints with the same key and effect: {{{} {} {} <nil>}}",
+                parsed.key, parsed.value, parsed.effect
+            )));
         }
         add.push(parsed);
     }
     if !matches!(kind.to_lowercase().as_str(), "node" | "nodes" | "no") {
-        return plain(format!("invalid resource type {kind}, only node types are supported"));
+        return plain(format!(
+            "invalid resource type {kind}, only node types are supported"
+        ));
     }
     let all = k.flags.bool("all") || k.flags.changed("selector");
     if !all && resources.len() < 2 {
-        return plain("at least one resource name must be specified since 'all' parameter is not set");
+        return plain(
+            "at least one resource name must be specified since 'all' parameter is not set",
+        );
     }
     let format = k.format()?;
     k.flags.args = resources;
@@ -105,9 +134,25 @@ fn taint(k: &mut Kubectl) -> Result {
     for mut info in super::infos(k)? {
         match tainted(&info.object, &add, &remove, k.flags.bool("overwrite")) {
             Ok((taints, operation)) => {
-                let patch = Patch::Merge(object([("spec", object([("taints", if taints.items().is_empty() { Value::Null } else { taints })]))]));
+                let patch = Patch::Merge(object([(
+                    "spec",
+                    object([(
+                        "taints",
+                        if taints.items().is_empty() {
+                            Value::Null
+                        } else {
+                            taints
+                        },
+                    )]),
+                )]));
                 if k.dry_run()? != DryRun::Client {
-                    info.object = k.patch(&info.resource.clone(), "", &info.name.clone(), &patch, Subresource::None)?;
+                    info.object = k.patch(
+                        &info.resource.clone(),
+                        "",
+                        &info.name.clone(),
+                        &patch,
+                        Subresource::None,
+                    )?;
                 }
                 k.report(&format, &info, operation)?;
             }
@@ -118,30 +163,53 @@ fn taint(k: &mut Kubectl) -> Result {
 }
 
 /// The node's taints after the change, and what was done (`reorganizeTaints`).
-fn tainted(node: &Value, add: &[Taint], remove: &[Taint], overwrite: bool) -> Result<(Value, &'static str)> {
+fn tainted(
+    node: &Value,
+    add: &[Taint],
+    remove: &[Taint],
+    overwrite: bool,
+) -> Result<(Value, &'static str)> {
     let old = node["spec"]["taints"].items();
     if !overwrite {
-        let taken: Vec<&str> = add.iter().filter(|t| old.iter().any(|o| t.matches(o))).map(|t| t.key.as_str()).collect();
+        let taken: Vec<&str> = add
+            .iter()
+            .filter(|t| old.iter().any(|o| t.matches(o)))
+            .map(|t| t.key.as_str())
+            .collect();
         if !taken.is_empty() {
-            return plain(format!("node {} already has {} taint(s) with same effect(s) and --overwrite is false", node.name(), taken.join(",")));
+            return plain(format!(
+                "node {} already has {} taint(s) with same effect(s) and --overwrite is false",
+                node.name(),
+                taken.join(",")
+            ));
         }
     }
     let mut new: Vec<Value> = Vec::new();
     for taint in add {
-        let mut made = object([("effect", taint.effect.as_str().into()), ("key", taint.key.as_str().into())]);
+        let mut made = object([
+            ("effect", taint.effect.as_str().into()),
+            ("key", taint.key.as_str().into()),
+        ]);
         if !taint.value.is_empty() {
             made["value"] = taint.value.as_str().into();
         }
         new.push(made);
     }
-    new.extend(old.iter().filter(|o| !add.iter().any(|t| t.matches(o))).cloned());
+    new.extend(
+        old.iter()
+            .filter(|o| !add.iter().any(|t| t.matches(o)))
+            .cloned(),
+    );
     let added = new.len() != old.len();
     let (mut errors, mut deleted) = (Vec::new(), false);
     for taint in remove {
         let before = new.len();
         new.retain(|o| !taint.matches(o));
         if new.len() == before {
-            errors.push(Error::Plain(format!("taint {} not found", go::quote(&taint.shown()))));
+            errors.push(Error::Plain(format!(
+                "taint {} not found",
+                go::quote(&taint.shown())
+            )));
         } else {
             deleted = true;
         }
@@ -156,14 +224,31 @@ fn tainted(node: &Value, add: &[Taint], remove: &[Taint], overwrite: bool) -> Re
     Ok((array(new), operation))
 }
 
-pub(crate) const CORDON: Command = Command::new("cordon", "NODE [options]", "Mark node as unschedulable", |k| cordon(k, true)).flags(&[DRY_RUN, SELECTOR]).changing();
+pub(crate) const CORDON: Command = Command::new(
+    "cordon",
+    "NODE [options]",
+    "Mark node as unschedulable",
+    |k| cordon(k, true),
+)
+.flags(&[DRY_RUN, SELECTOR])
+.changing();
 
-pub(crate) const UNCORDON: Command = Command::new("uncordon", "NODE [options]", "Mark node as schedulable", |k| cordon(k, false)).flags(&[DRY_RUN, SELECTOR]).changing();
+pub(crate) const UNCORDON: Command = Command::new(
+    "uncordon",
+    "NODE [options]",
+    "Mark node as schedulable",
+    |k| cordon(k, false),
+)
+.flags(&[DRY_RUN, SELECTOR])
+.changing();
 
 /// The nodes that the arguments or `-l` name.
 fn nodes(k: &mut Kubectl) -> Result<Vec<Info>> {
     let args = k.flags.args.clone();
-    let selector = k.flags.changed("selector").then(|| k.flags.str("selector").to_owned());
+    let selector = k
+        .flags
+        .changed("selector")
+        .then(|| k.flags.str("selector").to_owned());
     if args.is_empty() && selector.is_none() {
         return Err(k.usage(format!("USAGE: {} NODE [flags]", k.command.name)));
     }
@@ -171,8 +256,18 @@ fn nodes(k: &mut Kubectl) -> Result<Vec<Info>> {
         return Err(k.usage("cannot specify both a node name and a --selector option"));
     }
     let mut words = vec!["node".to_owned()];
-    words.extend(args.iter().map(|a| a.strip_prefix("node/").or(a.strip_prefix("nodes/")).unwrap_or(a).to_owned()));
-    k.select(&Query { args: words, selector, ..Query::default() })?.all()
+    words.extend(args.iter().map(|a| {
+        a.strip_prefix("node/")
+            .or(a.strip_prefix("nodes/"))
+            .unwrap_or(a)
+            .to_owned()
+    }));
+    k.select(&Query {
+        args: words,
+        selector,
+        ..Query::default()
+    })?
+    .all()
 }
 
 fn cordon(k: &mut Kubectl, wanted: bool) -> Result {
@@ -187,7 +282,11 @@ fn mark(k: &mut Kubectl, info: &Info, wanted: bool) -> Result {
     let is = info.object["spec"]["unschedulable"].as_bool() == Some(true);
     let dry_run = k.dry_run()?;
     if is == wanted {
-        k.out(format!("{} already {word}{}\n", info.shown(), dry_run.suffix()));
+        k.out(format!(
+            "{} already {word}{}\n",
+            info.shown(),
+            dry_run.suffix()
+        ));
         return Ok(());
     }
     if dry_run != DryRun::Client {
@@ -200,18 +299,54 @@ fn mark(k: &mut Kubectl, info: &Info, wanted: bool) -> Result {
 }
 
 const DRAIN_FLAGS: &[Flag] = &[
-    flag("chunk-size", Kind::Int, "500", "Return large lists in chunks rather than all at once."),
-    switch("delete-emptydir-data", "Continue even if there are pods using emptyDir (local data that will be deleted when the node is drained)."),
-    switch("disable-eviction", "Force drain to use delete, even if eviction is supported. This will bypass checking PodDisruptionBudgets, use with caution."),
-    switch("force", "Continue even if there are pods that do not declare a controller."),
-    flag("grace-period", Kind::Int, "-1", "Period of time in seconds given to each pod to terminate gracefully."),
+    flag(
+        "chunk-size",
+        Kind::Int,
+        "500",
+        "Return large lists in chunks rather than all at once.",
+    ),
+    switch(
+        "delete-emptydir-data",
+        "Continue even if there are pods using emptyDir (local data that will be deleted when the node is drained).",
+    ),
+    switch(
+        "disable-eviction",
+        "Force drain to use delete, even if eviction is supported. This will bypass checking PodDisruptionBudgets, use with caution.",
+    ),
+    switch(
+        "force",
+        "Continue even if there are pods that do not declare a controller.",
+    ),
+    flag(
+        "grace-period",
+        Kind::Int,
+        "-1",
+        "Period of time in seconds given to each pod to terminate gracefully.",
+    ),
     switch("ignore-daemonsets", "Ignore DaemonSet-managed pods."),
     text("pod-selector", "Label selector to filter pods on the node"),
-    flag("skip-wait-for-delete-timeout", Kind::Int, "0", "If pod DeletionTimestamp older than N seconds, skip waiting for the pod."),
-    flag("timeout", Kind::Duration, "0s", "The length of time to wait before giving up, zero means infinite"),
+    flag(
+        "skip-wait-for-delete-timeout",
+        Kind::Int,
+        "0",
+        "If pod DeletionTimestamp older than N seconds, skip waiting for the pod.",
+    ),
+    flag(
+        "timeout",
+        Kind::Duration,
+        "0s",
+        "The length of time to wait before giving up, zero means infinite",
+    ),
 ];
 
-pub(crate) const DRAIN: Command = Command::new("drain", "NODE [options]", "Drain node in preparation for maintenance", drain).flags(&[DRY_RUN, SELECTOR, DRAIN_FLAGS]).changing();
+pub(crate) const DRAIN: Command = Command::new(
+    "drain",
+    "NODE [options]",
+    "Drain node in preparation for maintenance",
+    drain,
+)
+.flags(&[DRY_RUN, SELECTOR, DRAIN_FLAGS])
+.changing();
 
 fn drain(k: &mut Kubectl) -> Result {
     let nodes = nodes(k)?;
@@ -226,7 +361,11 @@ fn drain(k: &mut Kubectl) -> Result {
                 k.out(format!("{} drained{suffix}\n", node.shown()));
             }
             Err(error) => {
-                k.err(format!("error: unable to drain node {} due to error: {}, continuing command...\n", go::quote(&node.name), error.text()));
+                k.err(format!(
+                    "error: unable to drain node {} due to error: {}, continuing command...\n",
+                    go::quote(&node.name),
+                    error.text()
+                ));
                 failed.push((node.name.to_string(), error));
             }
         }
@@ -234,12 +373,18 @@ fn drain(k: &mut Kubectl) -> Result {
     if failed.is_empty() {
         return Ok(());
     }
-    let names: String = failed.iter().map(|(name, _)| format!(" {name}\n")).collect();
+    let names: String = failed
+        .iter()
+        .map(|(name, _)| format!(" {name}\n"))
+        .collect();
     k.err(format!("There are pending nodes to be drained:\n{names}"));
-    let errors: Vec<Error> = failed.into_iter().flat_map(|(_, error)| match error {
-        Error::Many(all) => all,
-        one => vec![one],
-    }).collect();
+    let errors: Vec<Error> = failed
+        .into_iter()
+        .flat_map(|(_, error)| match error {
+            Error::Many(all) => all,
+            one => vec![one],
+        })
+        .collect();
     // The last words come without `error: `.
     let lines: Vec<String> = errors.iter().map(Error::text).collect();
     Err(Error::Verbatim(lines.join("\n")))
@@ -255,7 +400,8 @@ fn drain_one(k: &mut Kubectl, node: &Info) -> Result {
         ..Query::default()
     };
     let all = k.list(&pods, &query)?;
-    let (mut evict, mut errors, mut warnings) = (Vec::new(), Refusals::default(), Refusals::default());
+    let (mut evict, mut errors, mut warnings) =
+        (Vec::new(), Refusals::default(), Refusals::default());
     for pod in all {
         if judge(k, &pod, &mut errors, &mut warnings) {
             evict.push(pod);
@@ -271,7 +417,12 @@ fn drain_one(k: &mut Kubectl, node: &Info) -> Result {
     }
     let dry_run = k.dry_run()?;
     for pod in &evict {
-        k.out(format!("evicting pod {}/{}{}\n", pod.namespace, pod.name, dry_run.suffix()));
+        k.out(format!(
+            "evicting pod {}/{}{}\n",
+            pod.namespace,
+            pod.name,
+            dry_run.suffix()
+        ));
     }
     if dry_run != DryRun::None {
         return Ok(());
@@ -294,19 +445,30 @@ impl Refusals {
 
     fn texts(mut self) -> Vec<String> {
         self.0.sort();
-        self.0.into_iter().map(|(reason, pods)| format!("{reason}: {}", pods.join(", "))).collect()
+        self.0
+            .into_iter()
+            .map(|(reason, pods)| format!("{reason}: {}", pods.join(", ")))
+            .collect()
     }
 }
 
 /// Whether a pod is to be evicted (`kubectl/pkg/drain/filters.go`).
 fn judge(k: &Kubectl, pod: &Info, errors: &mut Refusals, warnings: &mut Refusals) -> bool {
     let finished = matches!(pod.object["status"]["phase"].str(), "Succeeded" | "Failed");
-    if pod.object.annotation("kubernetes.io/config.mirror").is_some() {
+    if pod
+        .object
+        .annotation("kubernetes.io/config.mirror")
+        .is_some()
+    {
         return false;
     }
     let controller = pod.object.controller_ref();
     if controller.is_some_and(|c| c.kind() == "DaemonSet") && !finished {
-        let there = controller.is_some_and(|c| k.cluster().find("daemonsets.apps", &pod.namespace, c.name()).is_some());
+        let there = controller.is_some_and(|c| {
+            k.cluster()
+                .find("daemonsets.apps", &pod.namespace, c.name())
+                .is_some()
+        });
         if !there {
             if k.flags.bool("force") {
                 return true;
@@ -315,23 +477,35 @@ fn judge(k: &Kubectl, pod: &Info, errors: &mut Refusals, warnings: &mut Refusals
             warnings.add("ignoring DaemonSet-managed Pods", pod);
             return false;
         }
-        errors.add("cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)", pod);
+        errors.add(
+            "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore)",
+            pod,
+        );
         return false;
     }
     if pod.object.is_deleting() {
         return true;
     }
-    let local = pod.object["spec"]["volumes"].items().iter().any(|v| !v["emptyDir"].is_null());
+    let local = pod.object["spec"]["volumes"]
+        .items()
+        .iter()
+        .any(|v| !v["emptyDir"].is_null());
     if local && !finished {
         if !k.flags.bool("delete-emptydir-data") {
-            errors.add("cannot delete Pods with local storage (use --delete-emptydir-data to override)", pod);
+            errors.add(
+                "cannot delete Pods with local storage (use --delete-emptydir-data to override)",
+                pod,
+            );
             return false;
         }
         warnings.add("deleting Pods with local storage", pod);
     }
     if controller.is_none() && !finished {
         if !k.flags.bool("force") {
-            errors.add("cannot delete Pods that declare no controller (use --force to override)", pod);
+            errors.add(
+                "cannot delete Pods that declare no controller (use --force to override)",
+                pod,
+            );
             return false;
         }
         warnings.add("deleting Pods that declare no controller", pod);
@@ -351,27 +525,68 @@ fn evict_all(k: &mut Kubectl, pods: Vec<Info>) -> Result {
     loop {
         let mut left = Vec::new();
         for pod in waiting {
-            let options = DeleteOptions { grace_seconds: (grace >= 0).then_some(grace), ..DeleteOptions::default() };
-            let answer = if k.flags.bool("disable-eviction") { k.delete(&pod.key(), &options) } else { k.evict(&pod.key(), &options) };
+            let options = DeleteOptions {
+                grace_seconds: (grace >= 0).then_some(grace),
+                ..DeleteOptions::default()
+            };
+            let answer = if k.flags.bool("disable-eviction") {
+                k.delete(&pod.key(), &options)
+            } else {
+                k.evict(&pod.key(), &options)
+            };
             match answer {
                 Ok(_) => going.push(pod),
                 Err(status) if status.is("NotFound") => going.push(pod),
                 Err(status) if status.is("TooManyRequests") => {
-                    k.err(format!("error when evicting pods/{} -n {} (will retry after 5s): {}\n", go::quote(&pod.name), go::quote(&pod.namespace), status.message));
+                    k.err(format!(
+                        "error when evicting pods/{} -n {} (will retry after 5s): {}\n",
+                        go::quote(&pod.name),
+                        go::quote(&pod.namespace),
+                        status.message
+                    ));
                     left.push(pod);
                 }
-                Err(status) => return plain(format!("error when evicting pods/{} -n {}: {}", go::quote(&pod.name), go::quote(&pod.namespace), status.message)),
+                Err(status) => {
+                    return plain(format!(
+                        "error when evicting pods/{} -n {}: {}",
+                        go::quote(&pod.name),
+                        go::quote(&pod.namespace),
+                        status.message
+                    ));
+                }
             }
         }
         let rest = end.since(k.cluster().now);
-        let until = if left.is_empty() { rest } else { RETRY.min(rest) };
-        let keys: Vec<_> = going.iter().map(|p| (p.key(), p.object["metadata"]["uid"].text())).collect();
+        let until = if left.is_empty() {
+            rest
+        } else {
+            RETRY.min(rest)
+        };
+        let keys: Vec<_> = going
+            .iter()
+            .map(|p| (p.key(), p.object["metadata"]["uid"].text()))
+            .collect();
         let none_left = left.is_empty();
-        k.wait(until, |cluster| none_left && keys.iter().all(|(key, uid)| cluster.etcd.get(key).is_none_or(|o| o["metadata"]["uid"].str() != &**uid)));
-        let gone = |k: &Kubectl, pod: &Info| k.current(&pod.key()).is_none_or(|o| o["metadata"]["uid"] != pod.object["metadata"]["uid"]);
+        k.wait(until, |cluster| {
+            none_left
+                && keys.iter().all(|(key, uid)| {
+                    cluster
+                        .etcd
+                        .get(key)
+                        .is_none_or(|o| o["metadata"]["uid"].str() != &**uid)
+                })
+        });
+        let gone = |k: &Kubectl, pod: &Info| {
+            k.current(&pod.key())
+                .is_none_or(|o| o["metadata"]["uid"] != pod.object["metadata"]["uid"])
+        };
         let (done, still): (Vec<Info>, Vec<Info>) = going.into_iter().partition(|p| gone(k, p));
         for pod in done {
-            let word = if k.flags.bool("disable-eviction") { "deleted" } else { "evicted" };
+            let word = if k.flags.bool("disable-eviction") {
+                "deleted"
+            } else {
+                "evicted"
+            };
             k.out(format!("{} {word}\n", pod.shown()));
         }
         (going, waiting) = (still, left);

@@ -9,16 +9,40 @@ use crate::kubectl::request::{DeleteOptions, Patch, Subresource};
 use crate::kubectl::{DryRun, Kubectl};
 
 const FLAGS: &[Flag] = &[
-    switch("local", "If true, patch will operate on the content of the file, not the server-side resource.").not_yet(),
-    text("patch", "The patch to be applied to the resource JSON file.").short('p'),
-    text("patch-file", "A file containing a patch to be applied to the resource."),
-    text("subresource", "If specified, patch will operate on the subresource of the requested object."),
-    flag("type", Kind::Text, "strategic", "The type of patch being provided; one of [json merge strategic]"),
+    switch(
+        "local",
+        "If true, patch will operate on the content of the file, not the server-side resource.",
+    )
+    .not_yet(),
+    text(
+        "patch",
+        "The patch to be applied to the resource JSON file.",
+    )
+    .short('p'),
+    text(
+        "patch-file",
+        "A file containing a patch to be applied to the resource.",
+    ),
+    text(
+        "subresource",
+        "If specified, patch will operate on the subresource of the requested object.",
+    ),
+    flag(
+        "type",
+        Kind::Text,
+        "strategic",
+        "The type of patch being provided; one of [json merge strategic]",
+    ),
 ];
 
-pub(crate) const PATCH: Command = Command::new("patch", "(-f FILENAME | TYPE NAME) [-p PATCH|--patch-file FILE] [options]", "Update fields of a resource", patch)
-    .flags(&[FILES, PRINT, DRY_RUN, FLAGS])
-    .changing();
+pub(crate) const PATCH: Command = Command::new(
+    "patch",
+    "(-f FILENAME | TYPE NAME) [-p PATCH|--patch-file FILE] [options]",
+    "Update fields of a resource",
+    patch,
+)
+.flags(&[FILES, PRINT, DRY_RUN, FLAGS])
+.changing();
 
 fn subresource(k: &Kubectl) -> Result<Subresource> {
     match k.flags.str("subresource") {
@@ -26,36 +50,60 @@ fn subresource(k: &Kubectl) -> Result<Subresource> {
         "status" => Ok(Subresource::Status),
         // A scale's fields are the object's own.
         "scale" => Ok(Subresource::None),
-        other => plain(format!("invalid subresource value: {}. Must be one of [status scale resize]", go::quote(other))),
+        other => plain(format!(
+            "invalid subresource value: {}. Must be one of [status scale resize]",
+            go::quote(other)
+        )),
     }
 }
 
 fn patch(k: &mut Kubectl) -> Result {
-    let (given, file) = (k.flags.str("patch").to_owned(), k.flags.str("patch-file").to_owned());
+    let (given, file) = (
+        k.flags.str("patch").to_owned(),
+        k.flags.str("patch-file").to_owned(),
+    );
     if !given.is_empty() && !file.is_empty() {
         return plain("cannot specify --patch and --patch-file together");
     }
     let text = match (given.is_empty(), file.is_empty()) {
-        (true, true) => return plain("must specify --patch or --patch-file containing the contents of the patch"),
+        (true, true) => {
+            return plain(
+                "must specify --patch or --patch-file containing the contents of the patch",
+            );
+        }
         (false, _) => given,
         _ if file == "-" => String::from_utf8_lossy(&std::mem::take(&mut k.stdin)).into_owned(),
         _ => {
             let path = k.session.absolute(&k.cwd, &file);
             match k.session.read_file(&path) {
                 Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-                None => return plain(format!("unable to read patch file: open {file}: no such file or directory")),
+                None => {
+                    return plain(format!(
+                        "unable to read patch file: open {file}: no such file or directory"
+                    ));
+                }
             }
         }
     };
     let kind = k.flags.str("type").to_owned();
     if !matches!(kind.as_str(), "json" | "merge" | "strategic") {
-        return plain(format!("--type must be one of [json merge strategic], not {}", go::quote(&kind)));
+        return plain(format!(
+            "--type must be one of [json merge strategic], not {}",
+            go::quote(&kind)
+        ));
     }
     let part = subresource(k)?;
     let change = match yaml::parse(&text) {
         Ok(mut documents) if !documents.is_empty() => documents.remove(0).value,
         Ok(_) => Value::Null,
-        Err(e) => return plain(format!("unable to parse {}: {}", go::quote(&text), e.message.trim_start_matches("error converting YAML to JSON: "))),
+        Err(e) => {
+            return plain(format!(
+                "unable to parse {}: {}",
+                go::quote(&text),
+                e.message
+                    .trim_start_matches("error converting YAML to JSON: ")
+            ));
+        }
     };
     let format = k.format()?;
     let dry_run = k.dry_run()?;
@@ -74,13 +122,27 @@ fn patch(k: &mut Kubectl) -> Result {
         let after = if dry_run == DryRun::Client {
             locally(&info.resource, &before, &sent)
         } else {
-            k.patch(&info.resource.clone(), &info.namespace.clone(), &info.name.clone(), &sent, part)
+            k.patch(
+                &info.resource.clone(),
+                &info.namespace.clone(),
+                &info.name.clone(),
+                &sent,
+                part,
+            )
         };
         match after {
             Ok(object) => {
                 let same = object.same(&before);
                 info.object = object;
-                k.report(&format, &info, if same { "patched (no change)" } else { "patched" })?;
+                k.report(
+                    &format,
+                    &info,
+                    if same {
+                        "patched (no change)"
+                    } else {
+                        "patched"
+                    },
+                )?;
             }
             Err(error) => errors.push(error),
         }
@@ -93,24 +155,55 @@ fn locally(resource: &kubarium_objects::Resource, before: &Value, patch: &Patch)
     let patched = match patch {
         Patch::Json(operations) => json_patch(before, operations),
         Patch::Merge(change) => Ok(merge(before, change)),
-        Patch::Strategic(change) => strategic_merge(Schema::builtin(), resource.type_id, before, change),
+        Patch::Strategic(change) => {
+            strategic_merge(Schema::builtin(), resource.type_id, before, change)
+        }
     };
     patched.map_err(|e| Error::Plain(e.to_string()))
 }
 
 const REPLACE_FLAGS: &[Flag] = &[
-    flag("cascade", Kind::Optional("background"), "background", "Must be \"background\", \"orphan\", or \"foreground\"."),
-    switch("force", "If true, immediately remove resources from API and bypass graceful deletion."),
-    flag("grace-period", Kind::Int, "-1", "Period of time in seconds given to the resource to terminate gracefully."),
+    flag(
+        "cascade",
+        Kind::Optional("background"),
+        "background",
+        "Must be \"background\", \"orphan\", or \"foreground\".",
+    ),
+    switch(
+        "force",
+        "If true, immediately remove resources from API and bypass graceful deletion.",
+    ),
+    flag(
+        "grace-period",
+        Kind::Int,
+        "-1",
+        "Period of time in seconds given to the resource to terminate gracefully.",
+    ),
     text("raw", "Raw URI to PUT to the server.").not_yet(),
-    text("subresource", "If specified, replace will operate on the subresource of the requested object."),
-    flag("timeout", Kind::Duration, "0s", "The length of time to wait before giving up on a delete"),
-    switch("wait", "If true, wait for resources to be gone before returning."),
+    text(
+        "subresource",
+        "If specified, replace will operate on the subresource of the requested object.",
+    ),
+    flag(
+        "timeout",
+        Kind::Duration,
+        "0s",
+        "The length of time to wait before giving up on a delete",
+    ),
+    switch(
+        "wait",
+        "If true, wait for resources to be gone before returning.",
+    ),
 ];
 
-pub(crate) const REPLACE: Command = Command::new("replace", "-f FILENAME [options]", "Replace a resource by file name or stdin", replace)
-    .flags(&[FILES, PRINT, DRY_RUN, SAVE_CONFIG, VALIDATE, REPLACE_FLAGS])
-    .changing();
+pub(crate) const REPLACE: Command = Command::new(
+    "replace",
+    "-f FILENAME [options]",
+    "Replace a resource by file name or stdin",
+    replace,
+)
+.flags(&[FILES, PRINT, DRY_RUN, SAVE_CONFIG, VALIDATE, REPLACE_FLAGS])
+.changing();
 
 fn replace(k: &mut Kubectl) -> Result {
     let force = k.flags.bool("force");
@@ -134,7 +227,9 @@ fn replace(k: &mut Kubectl) -> Result {
     }
     for mut info in manifests.infos {
         let mut object = k.lenient(&info.resource.clone(), info.object.clone())?;
-        let had = k.current(&info.key()).is_some_and(|o| !o["metadata"]["annotations"][super::apply::LAST_APPLIED].is_null());
+        let had = k
+            .current(&info.key())
+            .is_some_and(|o| !o["metadata"]["annotations"][super::apply::LAST_APPLIED].is_null());
         if k.flags.bool("save-config") || had {
             object = super::apply::with_annotation(&object);
         }
@@ -144,11 +239,22 @@ fn replace(k: &mut Kubectl) -> Result {
             continue;
         }
         let sent = if force {
-            let options = DeleteOptions { grace_seconds: Some(grace.max(0)), ..DeleteOptions::default() };
+            let options = DeleteOptions {
+                grace_seconds: Some(grace.max(0)),
+                ..DeleteOptions::default()
+            };
             match k.delete(&info.key(), &options) {
                 Ok(_) => {
-                    let place = if info.namespace.is_empty() { String::new() } else { format!(" from {} namespace", info.namespace) };
-                    k.out(format!("{} {} deleted{place}\n", crate::kubectl::resource::kind_name(&info.resource), go::quote(&info.name)));
+                    let place = if info.namespace.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" from {} namespace", info.namespace)
+                    };
+                    k.out(format!(
+                        "{} {} deleted{place}\n",
+                        crate::kubectl::resource::kind_name(&info.resource),
+                        go::quote(&info.name)
+                    ));
                 }
                 Err(status) if status.is("NotFound") => {}
                 Err(status) => {
@@ -157,8 +263,15 @@ fn replace(k: &mut Kubectl) -> Result {
                 }
             }
             let key = info.key();
-            k.wait(Kubectl::patience(k.flags.duration("timeout")), |cluster| cluster.etcd.get(&key).is_none());
-            k.create(&info.resource.clone(), &info.namespace.clone(), object, None)
+            k.wait(Kubectl::patience(k.flags.duration("timeout")), |cluster| {
+                cluster.etcd.get(&key).is_none()
+            });
+            k.create(
+                &info.resource.clone(),
+                &info.namespace.clone(),
+                object,
+                None,
+            )
         } else {
             k.replace(&info, object, part)
         };

@@ -14,21 +14,104 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 
 pub(crate) const COMMAND: Command = Command {
     run: None,
-    ..Command::new("rollout", "SUBCOMMAND [options]", "Manage the rollout of a resource", |_| Ok(()))
+    ..Command::new(
+        "rollout",
+        "SUBCOMMAND [options]",
+        "Manage the rollout of a resource",
+        |_| Ok(()),
+    )
 }
 .commands(&[
-    Command::new("history", "(TYPE NAME | TYPE/NAME) [flags] [options]", "View rollout history", history).flags(&[FILES, PRINT, SELECTOR, &[flag("revision", Kind::Int, "0", "See the details, including podTemplate of the revision specified")]]),
-    Command::new("pause", "RESOURCE [options]", "Mark the provided resource as paused", |k| pause(k, true)).flags(&[FILES, PRINT, SELECTOR, DRY_RUN]).changing(),
-    Command::new("restart", "RESOURCE [options]", "Restart a resource", restart).flags(&[FILES, PRINT, SELECTOR, DRY_RUN]).changing(),
-    Command::new("resume", "RESOURCE [options]", "Resume a paused resource", |k| pause(k, false)).flags(&[FILES, PRINT, SELECTOR, DRY_RUN]).changing(),
-    Command::new("status", "(TYPE NAME | TYPE/NAME) [flags] [options]", "Show the status of the rollout", status).flags(&[FILES, SELECTOR, STATUS_FLAGS]).changing(),
-    Command::new("undo", "(TYPE NAME | TYPE/NAME) [flags] [options]", "Undo a previous rollout", undo).flags(&[FILES, PRINT, SELECTOR, DRY_RUN, &[flag("to-revision", Kind::Int, "0", "The revision to rollback to. Default to 0 (last revision).")]]).changing(),
+    Command::new(
+        "history",
+        "(TYPE NAME | TYPE/NAME) [flags] [options]",
+        "View rollout history",
+        history,
+    )
+    .flags(&[
+        FILES,
+        PRINT,
+        SELECTOR,
+        &[flag(
+            "revision",
+            Kind::Int,
+            "0",
+            "See the details, including podTemplate of the revision specified",
+        )],
+    ]),
+    Command::new(
+        "pause",
+        "RESOURCE [options]",
+        "Mark the provided resource as paused",
+        |k| pause(k, true),
+    )
+    .flags(&[FILES, PRINT, SELECTOR, DRY_RUN])
+    .changing(),
+    Command::new(
+        "restart",
+        "RESOURCE [options]",
+        "Restart a resource",
+        restart,
+    )
+    .flags(&[FILES, PRINT, SELECTOR, DRY_RUN])
+    .changing(),
+    Command::new(
+        "resume",
+        "RESOURCE [options]",
+        "Resume a paused resource",
+        |k| pause(k, false),
+    )
+    .flags(&[FILES, PRINT, SELECTOR, DRY_RUN])
+    .changing(),
+    Command::new(
+        "status",
+        "(TYPE NAME | TYPE/NAME) [flags] [options]",
+        "Show the status of the rollout",
+        status,
+    )
+    .flags(&[FILES, SELECTOR, STATUS_FLAGS])
+    .changing(),
+    Command::new(
+        "undo",
+        "(TYPE NAME | TYPE/NAME) [flags] [options]",
+        "Undo a previous rollout",
+        undo,
+    )
+    .flags(&[
+        FILES,
+        PRINT,
+        SELECTOR,
+        DRY_RUN,
+        &[flag(
+            "to-revision",
+            Kind::Int,
+            "0",
+            "The revision to rollback to. Default to 0 (last revision).",
+        )],
+    ])
+    .changing(),
 ]);
 
 const STATUS_FLAGS: &[Flag] = &[
-    flag("revision", Kind::Int, "0", "Pin to a specific revision for showing its status. Defaults to 0 (last revision)."),
-    flag("timeout", Kind::Duration, "0s", "The length of time to wait before ending watch, zero means never."),
-    flag("watch", Kind::Bool, "true", "Watch the status of the rollout until it's done.").short('w'),
+    flag(
+        "revision",
+        Kind::Int,
+        "0",
+        "Pin to a specific revision for showing its status. Defaults to 0 (last revision).",
+    ),
+    flag(
+        "timeout",
+        Kind::Duration,
+        "0s",
+        "The length of time to wait before ending watch, zero means never.",
+    ),
+    flag(
+        "watch",
+        Kind::Bool,
+        "true",
+        "Watch the status of the rollout until it's done.",
+    )
+    .short('w'),
 ];
 
 fn infos(k: &mut Kubectl) -> Result<Vec<Info>> {
@@ -38,7 +121,11 @@ fn infos(k: &mut Kubectl) -> Result<Vec<Info>> {
     let only_type = k.flags.args.len() == 1 && !k.flags.args[0].contains('/');
     let mut query = super::query(k);
     query.all |= only_type && k.flags.list("filename").is_empty();
-    if k.flags.list("filename").is_empty() { k.select(&query)?.all() } else { super::infos(k) }
+    if k.flags.list("filename").is_empty() {
+        k.select(&query)?.all()
+    } else {
+        super::infos(k)
+    }
 }
 
 // --- status -----------------------------------------------------------------------------------
@@ -66,7 +153,11 @@ fn status_of(k: &mut Kubectl, info: &Info, revision: i64) -> Result {
     let mut said = String::new();
     let mut failed = None;
     let mut seen = String::new();
-    let limit = if watch { Kubectl::patience(k.flags.duration("timeout")) } else { std::time::Duration::ZERO };
+    let limit = if watch {
+        Kubectl::patience(k.flags.duration("timeout"))
+    } else {
+        std::time::Duration::ZERO
+    };
     let done = k.wait(limit, |cluster: &Cluster| {
         let Some(object) = cluster.etcd.get(&key) else {
             failed = Some("object has been deleted".to_owned());
@@ -110,28 +201,46 @@ fn progress(kind: &str, o: &Value, revision: i64) -> std::result::Result<(String
     match kind {
         "Deployment" => {
             if revision > 0 {
-                let has = o.annotation(REVISION).and_then(|r| r.parse::<i64>().ok()).unwrap_or(0);
+                let has = o
+                    .annotation(REVISION)
+                    .and_then(|r| r.parse::<i64>().ok())
+                    .unwrap_or(0);
                 if has != revision {
-                    return Err(format!("desired revision ({revision}) is different from the running revision ({has})"));
+                    return Err(format!(
+                        "desired revision ({revision}) is different from the running revision ({has})"
+                    ));
                 }
             }
             if !observed {
                 return waiting("Waiting for deployment spec update to be observed...".to_owned());
             }
             let conditions = o["status"]["conditions"].items();
-            if conditions.iter().any(|c| c["type"].str() == "Progressing" && c["reason"].str() == "ProgressDeadlineExceeded") {
+            if conditions.iter().any(|c| {
+                c["type"].str() == "Progressing" && c["reason"].str() == "ProgressDeadlineExceeded"
+            }) {
                 return Err(format!("deployment {name} exceeded its progress deadline"));
             }
-            let (updated, all, available) = (count("updatedReplicas"), count("replicas"), count("availableReplicas"));
+            let (updated, all, available) = (
+                count("updatedReplicas"),
+                count("replicas"),
+                count("availableReplicas"),
+            );
             let head = format!("Waiting for deployment {name} rollout to finish");
             if updated < replicas {
-                return waiting(format!("{head}: {updated} out of {replicas} new replicas have been updated..."));
+                return waiting(format!(
+                    "{head}: {updated} out of {replicas} new replicas have been updated..."
+                ));
             }
             if all > updated {
-                return waiting(format!("{head}: {} old replicas are pending termination...", all - updated));
+                return waiting(format!(
+                    "{head}: {} old replicas are pending termination...",
+                    all - updated
+                ));
             }
             if available < updated {
-                return waiting(format!("{head}: {available} of {updated} updated replicas are available..."));
+                return waiting(format!(
+                    "{head}: {available} of {updated} updated replicas are available..."
+                ));
             }
             Ok((format!("deployment {name} successfully rolled out\n"), true))
         }
@@ -139,13 +248,21 @@ fn progress(kind: &str, o: &Value, revision: i64) -> std::result::Result<(String
             if !observed {
                 return waiting("Waiting for daemon set spec update to be observed...".to_owned());
             }
-            let (updated, available, desired) = (count("updatedNumberScheduled"), count("numberAvailable"), count("desiredNumberScheduled"));
+            let (updated, available, desired) = (
+                count("updatedNumberScheduled"),
+                count("numberAvailable"),
+                count("desiredNumberScheduled"),
+            );
             let head = format!("Waiting for daemon set {name} rollout to finish");
             if updated < desired {
-                return waiting(format!("{head}: {updated} out of {desired} new pods have been updated..."));
+                return waiting(format!(
+                    "{head}: {updated} out of {desired} new pods have been updated..."
+                ));
             }
             if available < desired {
-                return waiting(format!("{head}: {available} of {desired} updated pods are available..."));
+                return waiting(format!(
+                    "{head}: {available} of {desired} updated pods are available..."
+                ));
             }
             Ok((format!("daemon set {name} successfully rolled out\n"), true))
         }
@@ -155,21 +272,40 @@ fn progress(kind: &str, o: &Value, revision: i64) -> std::result::Result<(String
             }
             let (ready, updated) = (count("readyReplicas"), count("updatedReplicas"));
             if ready < replicas {
-                return waiting(format!("Waiting for {} pods to be ready...", replicas - ready));
+                return waiting(format!(
+                    "Waiting for {} pods to be ready...",
+                    replicas - ready
+                ));
             }
             let rolling = &o["spec"]["updateStrategy"]["rollingUpdate"];
             if !rolling.is_null() {
                 let wanted = replicas - rolling["partition"].as_i64().unwrap_or(0);
                 if updated < wanted {
-                    return waiting(format!("Waiting for partitioned roll out to finish: {updated} out of {wanted} new pods have been updated..."));
+                    return waiting(format!(
+                        "Waiting for partitioned roll out to finish: {updated} out of {wanted} new pods have been updated..."
+                    ));
                 }
-                return Ok((format!("partitioned roll out complete: {updated} new pods have been updated...\n"), true));
+                return Ok((
+                    format!(
+                        "partitioned roll out complete: {updated} new pods have been updated...\n"
+                    ),
+                    true,
+                ));
             }
             let current = o["status"]["currentRevision"].str();
             if o["status"]["updateRevision"].str() != current {
-                return waiting(format!("waiting for statefulset rolling update to complete {updated} pods at revision {}...", o["status"]["updateRevision"].str()));
+                return waiting(format!(
+                    "waiting for statefulset rolling update to complete {updated} pods at revision {}...",
+                    o["status"]["updateRevision"].str()
+                ));
             }
-            Ok((format!("statefulset rolling update complete {} pods at revision {current}...\n", count("currentReplicas")), true))
+            Ok((
+                format!(
+                    "statefulset rolling update complete {} pods at revision {current}...\n",
+                    count("currentReplicas")
+                ),
+                true,
+            ))
         }
     }
 }
@@ -188,15 +324,27 @@ struct Revision {
 fn revisions(k: &Kubectl, info: &Info) -> Result<Vec<Revision>> {
     let uid = info.object["metadata"]["uid"].str();
     let owned = |resource: &str| -> Vec<Value> {
-        let all = k.cluster().etcd.list(resource, Some(&info.namespace)).map(|(_, o)| o.clone());
-        all.filter(|o| o.controller_ref().is_some_and(|c| c.uid() == uid)).collect()
+        let all = k
+            .cluster()
+            .etcd
+            .list(resource, Some(&info.namespace))
+            .map(|(_, o)| o.clone());
+        all.filter(|o| o.controller_ref().is_some_and(|c| c.uid() == uid))
+            .collect()
     };
-    let cause = |o: &Value| o.annotation("kubernetes.io/change-cause").unwrap_or("").to_owned();
+    let cause = |o: &Value| {
+        o.annotation("kubernetes.io/change-cause")
+            .unwrap_or("")
+            .to_owned()
+    };
     let mut found: Vec<Revision> = match &*info.resource.kind {
         "Deployment" => {
             let sets = owned("replicasets.apps").into_iter();
             sets.map(|o| Revision {
-                number: o.annotation(REVISION).and_then(|r| r.parse().ok()).unwrap_or(0),
+                number: o
+                    .annotation(REVISION)
+                    .and_then(|r| r.parse().ok())
+                    .unwrap_or(0),
                 cause: cause(&o),
                 template: o["spec"]["template"].clone(),
                 object: o,
@@ -207,13 +355,30 @@ fn revisions(k: &Kubectl, info: &Info) -> Result<Vec<Revision>> {
             let revisions = owned("controllerrevisions.apps").into_iter();
             revisions
                 .map(|o| {
-                    let changed = kubarium_objects::patch::strategic_merge(kubarium_objects::Schema::builtin(), info.resource.type_id, &info.object, &o["data"]);
-                    let template = changed.map(|c| c["spec"]["template"].clone()).unwrap_or_default();
-                    Revision { number: o["revision"].as_i64().unwrap_or(0), cause: cause(&o), template, object: o }
+                    let changed = kubarium_objects::patch::strategic_merge(
+                        kubarium_objects::Schema::builtin(),
+                        info.resource.type_id,
+                        &info.object,
+                        &o["data"],
+                    );
+                    let template = changed
+                        .map(|c| c["spec"]["template"].clone())
+                        .unwrap_or_default();
+                    Revision {
+                        number: o["revision"].as_i64().unwrap_or(0),
+                        cause: cause(&o),
+                        template,
+                        object: o,
+                    }
                 })
                 .collect()
         }
-        kind => return plain(format!("no history viewer has been implemented for {}", go::quote(kind))),
+        kind => {
+            return plain(format!(
+                "no history viewer has been implemented for {}",
+                go::quote(kind)
+            ));
+        }
     };
     found.sort_by_key(|r| r.number);
     Ok(found)
@@ -236,18 +401,30 @@ fn history(k: &mut Kubectl) -> Result {
         };
         let text = if wanted > 0 {
             let Some(revision) = revisions.iter().find(|r| r.number == wanted) else {
-                errors.push(Error::Plain("unable to find the specified revision".to_owned()));
+                errors.push(Error::Plain(
+                    "unable to find the specified revision".to_owned(),
+                ));
                 continue;
             };
             let mut template = revision.template.clone();
             if !revision.cause.is_empty() {
-                template.set(&["metadata", "annotations", "kubernetes.io/change-cause"], revision.cause.as_str());
+                template.set(
+                    &["metadata", "annotations", "kubernetes.io/change-cause"],
+                    revision.cause.as_str(),
+                );
             }
-            format!("with revision #{wanted}\n{}", describe::pod_template(&template))
+            format!(
+                "with revision #{wanted}\n{}",
+                describe::pod_template(&template)
+            )
         } else {
             let mut lines = "REVISION\tCHANGE-CAUSE\n".to_owned();
             for revision in &revisions {
-                let cause = if revision.cause.is_empty() { "<none>" } else { &revision.cause };
+                let cause = if revision.cause.is_empty() {
+                    "<none>"
+                } else {
+                    &revision.cause
+                };
                 lines.push_str(&format!("{}\t{cause}\n", revision.number));
             }
             format!("\n{}", table::align(&lines, 0, 2))
@@ -276,7 +453,10 @@ fn undo(k: &mut Kubectl) -> Result {
 fn undo_one(k: &mut Kubectl, info: &mut Info, wanted: i64) -> Result<String> {
     let kind = info.resource.kind.clone();
     if !matches!(&*kind, "Deployment" | "DaemonSet" | "StatefulSet") {
-        return plain(format!("no rollbacker has been implemented for {}", go::quote(&kind)));
+        return plain(format!(
+            "no rollbacker has been implemented for {}",
+            go::quote(&kind)
+        ));
     }
     if info.object.annotation(super::apply::LAST_APPLIED).is_some() {
         k.warn(&format!(
@@ -286,21 +466,34 @@ fn undo_one(k: &mut Kubectl, info: &mut Info, wanted: i64) -> Result<String> {
         ));
     }
     if &*kind == "Deployment" && info.object["spec"]["paused"].as_bool() == Some(true) {
-        return plain(format!("you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again"));
+        return plain(format!(
+            "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again"
+        ));
     }
     let revisions = revisions(k, info)?;
     let target = match wanted {
-        0 if revisions.len() < 2 => return plain(format!("no rollout history found for {} {}", kind_words(&kind), go::quote(&info.name))),
+        0 if revisions.len() < 2 => {
+            return plain(format!(
+                "no rollout history found for {} {}",
+                kind_words(&kind),
+                go::quote(&info.name)
+            ));
+        }
         0 => revisions.get(revisions.len() - 2),
         n => revisions.iter().find(|r| r.number == n),
     };
     let Some(target) = target else {
-        return plain(format!("unable to find specified revision {wanted} in history"));
+        return plain(format!(
+            "unable to find specified revision {wanted} in history"
+        ));
     };
     let mut template = target.template.clone();
     template.remove(&["metadata", "labels", "pod-template-hash"]);
     if template.same(&info.object["spec"]["template"]) {
-        return Ok(format!("skipped rollback (current template already matches revision {})", target.number));
+        return Ok(format!(
+            "skipped rollback (current template already matches revision {})",
+            target.number
+        ));
     }
     let patch = if &*kind == "Deployment" {
         let mut annotations = info.object["metadata"]["annotations"].clone();
@@ -308,7 +501,13 @@ fn undo_one(k: &mut Kubectl, info: &mut Info, wanted: i64) -> Result<String> {
             Some(cause) => annotations["kubernetes.io/change-cause"] = cause.into(),
             None => drop(annotations.remove(&["kubernetes.io/change-cause"])),
         }
-        let operation = |path: &str, value: Value| object([("op", "replace".into()), ("path", path.into()), ("value", value)]);
+        let operation = |path: &str, value: Value| {
+            object([
+                ("op", "replace".into()),
+                ("path", path.into()),
+                ("value", value),
+            ])
+        };
         let mut operations = vec![operation("/spec/template", template)];
         if !annotations.is_null() {
             operations.push(operation("/metadata/annotations", annotations));
@@ -318,7 +517,13 @@ fn undo_one(k: &mut Kubectl, info: &mut Info, wanted: i64) -> Result<String> {
         Patch::Strategic(target.object["data"].clone())
     };
     if k.dry_run()? != DryRun::Client {
-        info.object = k.patch(&info.resource.clone(), &info.namespace.clone(), &info.name.clone(), &patch, Subresource::None)?;
+        info.object = k.patch(
+            &info.resource.clone(),
+            &info.namespace.clone(),
+            &info.name.clone(),
+            &patch,
+            Subresource::None,
+        )?;
     }
     Ok("rolled back".to_owned())
 }
@@ -350,28 +555,59 @@ fn restart(k: &mut Kubectl) -> Result {
 
 fn restart_one(k: &mut Kubectl, info: &Info) -> Result<Value> {
     let id = info.resource.id();
-    if !matches!(&*info.resource.kind, "Deployment" | "DaemonSet" | "StatefulSet") {
-        return plain(format!("{id} {} restarting is not supported", go::quote(&info.name)));
+    if !matches!(
+        &*info.resource.kind,
+        "Deployment" | "DaemonSet" | "StatefulSet"
+    ) {
+        return plain(format!(
+            "{id} {} restarting is not supported",
+            go::quote(&info.name)
+        ));
     }
     if info.object["spec"]["paused"].as_bool() == Some(true) {
-        return plain(format!("{id} {} can't restart paused deployment (run rollout resume first)", go::quote(&info.name)));
+        return plain(format!(
+            "{id} {} can't restart paused deployment (run rollout resume first)",
+            go::quote(&info.name)
+        ));
     }
     let now = k.cluster().now.rfc3339();
     let annotations = &info.object["spec"]["template"]["metadata"]["annotations"];
     if annotations["kubectl.kubernetes.io/restartedAt"].str() == now {
-        return plain(format!("{id} {} if restart has already been triggered within the past second, please wait before attempting to trigger another", go::quote(&info.name)));
+        return plain(format!(
+            "{id} {} if restart has already been triggered within the past second, please wait before attempting to trigger another",
+            go::quote(&info.name)
+        ));
     }
     let mut patch = Value::new_object();
-    patch.set(&["spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt"], now);
+    patch.set(
+        &[
+            "spec",
+            "template",
+            "metadata",
+            "annotations",
+            "kubectl.kubernetes.io/restartedAt",
+        ],
+        now,
+    );
     if k.dry_run()? == DryRun::Client {
         return Ok(info.object.clone());
     }
-    k.patch(&info.resource.clone(), &info.namespace.clone(), &info.name.clone(), &Patch::Strategic(patch), Subresource::None)
+    k.patch(
+        &info.resource.clone(),
+        &info.namespace.clone(),
+        &info.name.clone(),
+        &Patch::Strategic(patch),
+        Subresource::None,
+    )
 }
 
 fn pause(k: &mut Kubectl, wanted: bool) -> Result {
     let format = k.format()?;
-    let (doing, done) = if wanted { ("pausing", "paused") } else { ("resuming", "resumed") };
+    let (doing, done) = if wanted {
+        ("pausing", "paused")
+    } else {
+        ("resuming", "resumed")
+    };
     let mut errors = Vec::new();
     for mut info in infos(k)? {
         let named = format!("{} {}", info.resource.id(), go::quote(&info.name));
@@ -380,13 +616,26 @@ fn pause(k: &mut Kubectl, wanted: bool) -> Result {
             continue;
         }
         if (info.object["spec"]["paused"].as_bool() == Some(true)) == wanted {
-            errors.push(Error::Plain(format!("{named} is {}", if wanted { "already paused" } else { "not paused" })));
+            errors.push(Error::Plain(format!(
+                "{named} is {}",
+                if wanted {
+                    "already paused"
+                } else {
+                    "not paused"
+                }
+            )));
             continue;
         }
         let value = if wanted { true.into() } else { Value::Null };
         let patch = Patch::Strategic(object([("spec", object([("paused", value)]))]));
         if k.dry_run()? != DryRun::Client {
-            info.object = k.patch(&info.resource.clone(), &info.namespace.clone(), &info.name.clone(), &patch, Subresource::None)?;
+            info.object = k.patch(
+                &info.resource.clone(),
+                &info.namespace.clone(),
+                &info.name.clone(),
+                &patch,
+                Subresource::None,
+            )?;
         }
         k.report(&format, &info, done)?;
     }

@@ -9,23 +9,64 @@ use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
 use crate::kubectl::resource::Info;
 
 const RUN_FLAGS: &[Flag] = &[
-    flag("annotations", Kind::Texts, "", "Annotations to apply to the pod."),
-    switch("attach", "If true, wait for the Pod to start running, and then attach to the Pod.").not_yet(),
-    switch("command", "If true and extra arguments are present, use them as the 'command' field in the container, rather than the 'args' field which is the default."),
+    flag(
+        "annotations",
+        Kind::Texts,
+        "",
+        "Annotations to apply to the pod.",
+    ),
+    switch(
+        "attach",
+        "If true, wait for the Pod to start running, and then attach to the Pod.",
+    )
+    .not_yet(),
+    switch(
+        "command",
+        "If true and extra arguments are present, use them as the 'command' field in the container, rather than the 'args' field which is the default.",
+    ),
     list("env", "Environment variables to set in the container."),
-    switch("expose", "If true, create a ClusterIP service associated with the pod. Requires `--port`."),
+    switch(
+        "expose",
+        "If true, create a ClusterIP service associated with the pod. Requires `--port`.",
+    ),
     text("image", "The image for the container to run.").required(),
-    text("image-pull-policy", "The image pull policy for the container."),
+    text(
+        "image-pull-policy",
+        "The image pull policy for the container.",
+    ),
     text("labels", "Comma separated labels to apply to the pod.").short('l'),
-    flag("override-type", Kind::Text, "merge", "The method used to override the generated object: json, merge, or strategic."),
-    text("overrides", "An inline JSON override for the generated object."),
-    text("pod-running-timeout", "The length of time (like 5s, 2m, or 3h, higher than zero) to wait until at least one pod is running"),
+    flag(
+        "override-type",
+        Kind::Text,
+        "merge",
+        "The method used to override the generated object: json, merge, or strategic.",
+    ),
+    text(
+        "overrides",
+        "An inline JSON override for the generated object.",
+    ),
+    text(
+        "pod-running-timeout",
+        "The length of time (like 5s, 2m, or 3h, higher than zero) to wait until at least one pod is running",
+    ),
     text("port", "The port that this container exposes."),
-    switch("privileged", "If true, run the container in privileged mode."),
+    switch(
+        "privileged",
+        "If true, run the container in privileged mode.",
+    ),
     switch("quiet", "If true, suppress prompt messages.").short('q'),
-    flag("restart", Kind::Text, "Always", "The restart policy for this Pod.  Legal values [Always, OnFailure, Never]."),
+    flag(
+        "restart",
+        Kind::Text,
+        "Always",
+        "The restart policy for this Pod.  Legal values [Always, OnFailure, Never].",
+    ),
     switch("rm", "If true, delete the pod after it exits."),
-    switch("stdin", "Keep stdin open on the container in the pod, even if nothing is attached.").short('i'),
+    switch(
+        "stdin",
+        "Keep stdin open on the container in the pod, even if nothing is attached.",
+    )
+    .short('i'),
     switch("tty", "Allocate a TTY for the container in the pod.").short('t'),
 ];
 
@@ -47,8 +88,13 @@ fn run(k: &mut Kubectl) -> Result {
     if image.is_empty() {
         return plain("--image is required");
     }
-    if image.contains(char::is_whitespace) || image.chars().any(char::is_uppercase) && !image.contains(':') {
-        return plain(format!("Invalid image name {}: invalid reference format", go::quote(&image)));
+    if image.contains(char::is_whitespace)
+        || image.chars().any(char::is_uppercase) && !image.contains(':')
+    {
+        return plain(format!(
+            "Invalid image name {}: invalid reference format",
+            go::quote(&image)
+        ));
     }
     let interactive = k.flags.bool("stdin") || k.flags.bool("tty") || k.flags.bool("rm");
     if k.flags.bool("rm") && !k.flags.bool("stdin") && !k.flags.bool("attach") {
@@ -59,10 +105,24 @@ fn run(k: &mut Kubectl) -> Result {
         given @ ("Always" | "OnFailure" | "Never") => given.to_owned(),
         other => return plain(format!("invalid restart policy: {other}")),
     };
-    let words: Vec<Value> = k.flags.args.iter().skip(1).map(|w| w.as_str().into()).collect();
-    let mut container = object([("image", image.into()), ("name", name.as_str().into()), ("resources", Value::new_object())]);
+    let words: Vec<Value> = k
+        .flags
+        .args
+        .iter()
+        .skip(1)
+        .map(|w| w.as_str().into())
+        .collect();
+    let mut container = object([
+        ("image", image.into()),
+        ("name", name.as_str().into()),
+        ("resources", Value::new_object()),
+    ]);
     if !words.is_empty() {
-        container[if k.flags.bool("command") { "command" } else { "args" }] = array(words);
+        container[if k.flags.bool("command") {
+            "command"
+        } else {
+            "args"
+        }] = array(words);
     }
     let env = environment(k.flags.list("env"))?;
     if !env.is_empty() {
@@ -74,7 +134,10 @@ fn run(k: &mut Kubectl) -> Result {
     let port = k.flags.str("port").to_owned();
     if !port.is_empty() {
         let Ok(number) = port.parse::<i64>() else {
-            return plain(format!("strconv.Atoi: parsing {}: invalid syntax", go::quote(&port)));
+            return plain(format!(
+                "strconv.Atoi: parsing {}: invalid syntax",
+                go::quote(&port)
+            ));
         };
         container["ports"] = array([object([("containerPort", number.into())])]);
     } else if k.flags.bool("expose") {
@@ -103,7 +166,14 @@ fn run(k: &mut Kubectl) -> Result {
         ("apiVersion", "v1".into()),
         ("kind", "Pod".into()),
         ("metadata", metadata),
-        ("spec", object([("containers", array([container])), ("dnsPolicy", "ClusterFirst".into()), ("restartPolicy", restart.into())])),
+        (
+            "spec",
+            object([
+                ("containers", array([container])),
+                ("dnsPolicy", "ClusterFirst".into()),
+                ("restartPolicy", restart.into()),
+            ]),
+        ),
         ("status", Value::new_object()),
     ]);
     pod = overridden(k, pod)?;
@@ -113,12 +183,19 @@ fn run(k: &mut Kubectl) -> Result {
     k.generate(pod, "", "created")?;
     if k.flags.bool("expose") {
         let number: i64 = port.parse().unwrap_or(0);
-        let port = object([("port", number.into()), ("protocol", "TCP".into()), ("targetPort", number.into())]);
+        let port = object([
+            ("port", number.into()),
+            ("protocol", "TCP".into()),
+            ("targetPort", number.into()),
+        ]);
         let service = object([
             ("apiVersion", "v1".into()),
             ("kind", "Service".into()),
             ("metadata", object([("name", name.as_str().into())])),
-            ("spec", object([("ports", array([port])), ("selector", labels)])),
+            (
+                "spec",
+                object([("ports", array([port])), ("selector", labels)]),
+            ),
             ("status", object([("loadBalancer", Value::new_object())])),
         ]);
         k.generate(service, "", "created")?;
@@ -164,9 +241,14 @@ fn overridden(k: &Kubectl, object: Value) -> Result<Value> {
     match k.flags.str("override-type") {
         "json" => patch::json_patch(&object, &change).map_err(|e| Error::Plain(e.to_string())),
         "strategic" => {
-            let resource = k.cluster().resource_by_kind(object["apiVersion"].str(), object["kind"].str());
-            let Some(resource) = resource else { return Ok(object) };
-            patch::strategic_merge(Schema::builtin(), resource.type_id, &object, &change).map_err(|e| Error::Plain(e.to_string()))
+            let resource = k
+                .cluster()
+                .resource_by_kind(object["apiVersion"].str(), object["kind"].str());
+            let Some(resource) = resource else {
+                return Ok(object);
+            };
+            patch::strategic_merge(Schema::builtin(), resource.type_id, &object, &change)
+                .map_err(|e| Error::Plain(e.to_string()))
         }
         "merge" | "" => Ok(patch::merge(&object, &change)),
         other => plain(format!("invalid override type: {other}")),
@@ -175,18 +257,45 @@ fn overridden(k: &Kubectl, object: Value) -> Result<Value> {
 
 const EXPOSE_FLAGS: &[Flag] = &[
     text("cluster-ip", "ClusterIP to be assigned to the service."),
-    text("external-ip", "Additional external IP address (not managed by Kubernetes) to accept for the service."),
-    text("labels", "Labels to apply to the service created by this call.").short('l'),
+    text(
+        "external-ip",
+        "Additional external IP address (not managed by Kubernetes) to accept for the service.",
+    ),
+    text(
+        "labels",
+        "Labels to apply to the service created by this call.",
+    )
+    .short('l'),
     text("load-balancer-ip", "IP to assign to the LoadBalancer."),
     text("name", "The name for the newly created object."),
-    flag("override-type", Kind::Text, "merge", "The method used to override the generated object: json, merge, or strategic."),
-    text("overrides", "An inline JSON override for the generated object."),
+    flag(
+        "override-type",
+        Kind::Text,
+        "merge",
+        "The method used to override the generated object: json, merge, or strategic.",
+    ),
+    text(
+        "overrides",
+        "An inline JSON override for the generated object.",
+    ),
     text("port", "The port that the service should serve on."),
-    text("protocol", "The network protocol for the service to be created. Default is 'TCP'."),
+    text(
+        "protocol",
+        "The network protocol for the service to be created. Default is 'TCP'.",
+    ),
     text("selector", "A label selector to use for this service."),
-    text("session-affinity", "If non-empty, set the session affinity for the service to this; legal values: 'None', 'ClientIP'."),
-    text("target-port", "Name or number for the port on the container that the service should direct traffic to."),
-    text("type", "Type for this service: ClusterIP, NodePort, LoadBalancer, or ExternalName. Default is 'ClusterIP'."),
+    text(
+        "session-affinity",
+        "If non-empty, set the session affinity for the service to this; legal values: 'None', 'ClientIP'.",
+    ),
+    text(
+        "target-port",
+        "Name or number for the port on the container that the service should direct traffic to.",
+    ),
+    text(
+        "type",
+        "Type for this service: ClusterIP, NodePort, LoadBalancer, or ExternalName. Default is 'ClusterIP'.",
+    ),
 ];
 
 pub(crate) const EXPOSE: Command = Command::new(
@@ -202,7 +311,11 @@ fn expose(k: &mut Kubectl) -> Result {
     // Here --selector is the new Service's.
     let mut query = super::query(k);
     query.selector = None;
-    let infos = if k.flags.list("filename").is_empty() { k.select(&query)?.all()? } else { super::infos(k)? };
+    let infos = if k.flags.list("filename").is_empty() {
+        k.select(&query)?.all()?
+    } else {
+        super::infos(k)?
+    };
     for info in infos {
         let service = service_for(k, &info)?;
         let service = overridden(k, service)?;
@@ -214,8 +327,14 @@ fn expose(k: &mut Kubectl) -> Result {
 fn service_for(k: &Kubectl, info: &Info) -> Result<Value> {
     let o = &info.object;
     let kind = &*info.resource.kind;
-    if !matches!(kind, "Pod" | "Service" | "ReplicationController" | "Deployment" | "ReplicaSet") {
-        return plain(format!("cannot expose a {}", crate::kubectl::resource::kind_name(&info.resource)));
+    if !matches!(
+        kind,
+        "Pod" | "Service" | "ReplicationController" | "Deployment" | "ReplicaSet"
+    ) {
+        return plain(format!(
+            "cannot expose a {}",
+            crate::kubectl::resource::kind_name(&info.resource)
+        ));
     }
     let selector = match k.flags.str("selector") {
         "" => selector_of(kind, o)?,
@@ -235,7 +354,12 @@ fn service_for(k: &Kubectl, info: &Info) -> Result<Value> {
         metadata["labels"] = labels;
     }
     let mut spec = object([("ports", array(ports)), ("selector", selector)]);
-    for (flag, field) in [("type", "type"), ("session-affinity", "sessionAffinity"), ("load-balancer-ip", "loadBalancerIP"), ("cluster-ip", "clusterIP")] {
+    for (flag, field) in [
+        ("type", "type"),
+        ("session-affinity", "sessionAffinity"),
+        ("load-balancer-ip", "loadBalancerIP"),
+        ("cluster-ip", "clusterIP"),
+    ] {
         if !k.flags.str(flag).is_empty() {
             spec[field] = k.flags.str(flag).into();
         }
@@ -254,17 +378,38 @@ fn service_for(k: &Kubectl, info: &Info) -> Result<Value> {
 
 fn selector_of(kind: &str, o: &Value) -> Result<Value> {
     let (selector, what) = match kind {
-        "Pod" => (&o["metadata"]["labels"], "the pod has no labels and cannot be exposed"),
-        "Service" => (&o["spec"]["selector"], "the service has no pod selector set"),
-        "ReplicationController" => (&o["spec"]["selector"], "the replication controller has no pod selector set"),
+        "Pod" => (
+            &o["metadata"]["labels"],
+            "the pod has no labels and cannot be exposed",
+        ),
+        "Service" => (
+            &o["spec"]["selector"],
+            "the service has no pod selector set",
+        ),
+        "ReplicationController" => (
+            &o["spec"]["selector"],
+            "the replication controller has no pod selector set",
+        ),
         _ => {
             if !o["spec"]["selector"]["matchExpressions"].items().is_empty() {
-                return plain(format!("couldn't convert expressions - \"{}\" to map-based selector format", crate::kubectl::printers::selector(&o["spec"]["selector"])));
+                return plain(format!(
+                    "couldn't convert expressions - \"{}\" to map-based selector format",
+                    crate::kubectl::printers::selector(&o["spec"]["selector"])
+                ));
             }
-            (&o["spec"]["selector"]["matchLabels"], "invalid deployment: no selectors, therefore cannot be exposed")
+            (
+                &o["spec"]["selector"]["matchLabels"],
+                "invalid deployment: no selectors, therefore cannot be exposed",
+            )
         }
     };
-    if selector.is_empty() { plain(format!("couldn't retrieve selectors via --selector flag or introspection: {what}")) } else { Ok(selector.clone()) }
+    if selector.is_empty() {
+        plain(format!(
+            "couldn't retrieve selectors via --selector flag or introspection: {what}"
+        ))
+    } else {
+        Ok(selector.clone())
+    }
 }
 
 fn ports_of(k: &Kubectl, kind: &str, o: &Value) -> Result<Vec<Value>> {
@@ -274,16 +419,29 @@ fn ports_of(k: &Kubectl, kind: &str, o: &Value) -> Result<Vec<Value>> {
     };
     let mut known: Vec<(i64, String)> = Vec::new();
     if kind == "Service" {
-        known.extend(o["spec"]["ports"].items().iter().map(|p| (p["port"].as_i64().unwrap_or(0), p["protocol"].str().to_owned())));
+        known.extend(o["spec"]["ports"].items().iter().map(|p| {
+            (
+                p["port"].as_i64().unwrap_or(0),
+                p["protocol"].str().to_owned(),
+            )
+        }));
     }
     for port in containers.iter().flat_map(|c| c["ports"].items()) {
-        known.push((port["containerPort"].as_i64().unwrap_or(0), port["protocol"].str().to_owned()));
+        known.push((
+            port["containerPort"].as_i64().unwrap_or(0),
+            port["protocol"].str().to_owned(),
+        ));
     }
     let mut wanted: Vec<i64> = Vec::new();
     for part in k.flags.str("port").split(',').filter(|p| !p.is_empty()) {
         match part.parse() {
             Ok(number) => wanted.push(number),
-            Err(_) => return plain(format!("strconv.Atoi: parsing {}: invalid syntax", go::quote(part))),
+            Err(_) => {
+                return plain(format!(
+                    "strconv.Atoi: parsing {}: invalid syntax",
+                    go::quote(part)
+                ));
+            }
         }
     }
     if wanted.is_empty() {
@@ -296,14 +454,28 @@ fn ports_of(k: &Kubectl, kind: &str, o: &Value) -> Result<Vec<Value>> {
     let several = wanted.len() > 1;
     let port = |(at, number): (usize, &i64)| {
         let protocol = match k.flags.str("protocol") {
-            "" => known.iter().find(|(port, _)| port == number).map_or("TCP".to_owned(), |(_, p)| p.clone()),
+            "" => known
+                .iter()
+                .find(|(port, _)| port == number)
+                .map_or("TCP".to_owned(), |(_, p)| p.clone()),
             given => given.to_uppercase(),
         };
         let target: Value = match target {
             "" => (*number).into(),
             given => given.parse::<i64>().map_or(given.into(), Value::from),
         };
-        let mut made = object([("port", (*number).into()), ("protocol", if protocol.is_empty() { "TCP".into() } else { protocol.into() }), ("targetPort", target)]);
+        let mut made = object([
+            ("port", (*number).into()),
+            (
+                "protocol",
+                if protocol.is_empty() {
+                    "TCP".into()
+                } else {
+                    protocol.into()
+                },
+            ),
+            ("targetPort", target),
+        ]);
         if several {
             made["name"] = format!("port-{}", at + 1).into();
         }
@@ -334,14 +506,22 @@ pub(crate) const AUTOSCALE: Command = Command::new(
 fn autoscale(k: &mut Kubectl) -> Result {
     let (min, max) = (k.flags.int("min"), k.flags.int("max"));
     if max < 1 {
-        return plain(format!("--max=MAXPODS is required and must be at least 1, max: {max}"));
+        return plain(format!(
+            "--max=MAXPODS is required and must be at least 1, max: {max}"
+        ));
     }
     if max < min {
-        return plain(format!("--max=MAXPODS must be larger or equal to --min=MINPODS, max: {max}, min: {min}"));
+        return plain(format!(
+            "--max=MAXPODS must be larger or equal to --min=MINPODS, max: {max}, min: {min}"
+        ));
     }
     let mut metrics = Vec::new();
     let percent = k.flags.int("cpu-percent");
-    let cpu = if percent >= 0 { format!("{percent}%") } else { k.flags.str("cpu").to_owned() };
+    let cpu = if percent >= 0 {
+        format!("{percent}%")
+    } else {
+        k.flags.str("cpu").to_owned()
+    };
     for (name, value) in [("cpu", cpu), ("memory", k.flags.str("memory").to_owned())] {
         if !value.is_empty() {
             metrics.push(metric(name, &value)?);
@@ -349,13 +529,20 @@ fn autoscale(k: &mut Kubectl) -> Result {
     }
     for info in super::infos(k)? {
         if info.resource.subresource("scale").is_none() {
-            return plain(format!("cannot autoscale a {}: no scale subresource", crate::kubectl::resource::kind_name(&info.resource)));
+            return plain(format!(
+                "cannot autoscale a {}: no scale subresource",
+                crate::kubectl::resource::kind_name(&info.resource)
+            ));
         }
         let name = match k.flags.str("name") {
             "" => info.name.to_string(),
             name => name.to_owned(),
         };
-        let target = object([("apiVersion", info.resource.api_version().into()), ("kind", (&info.resource.kind).into()), ("name", (&info.name).into())]);
+        let target = object([
+            ("apiVersion", info.resource.api_version().into()),
+            ("kind", (&info.resource.kind).into()),
+            ("name", (&info.name).into()),
+        ]);
         let mut spec = object([("maxReplicas", max.into()), ("scaleTargetRef", target)]);
         if min > 0 {
             spec["minReplicas"] = min.into();
@@ -368,15 +555,28 @@ fn autoscale(k: &mut Kubectl) -> Result {
             ("kind", "HorizontalPodAutoscaler".into()),
             ("metadata", object([("name", name.into())])),
             ("spec", spec),
-            ("status", object([("currentMetrics", Value::Null), ("desiredReplicas", 0.into())])),
+            (
+                "status",
+                object([
+                    ("currentMetrics", Value::Null),
+                    ("desiredReplicas", 0.into()),
+                ]),
+            ),
         ]);
         let mut result = k.generate(made, "", "autoscaled");
         // Where autoscaling/v2 refuses, kubectl tries v1, which knows no other metric than the CPU's.
         if let Err(error) = &result {
-            let only_cpu = matches!(&metrics[..], [only] if only["resource"]["name"].str() == "cpu");
+            let only_cpu =
+                matches!(&metrics[..], [only] if only["resource"]["name"].str() == "cpu");
             if !only_cpu {
-                let why = if metrics.is_empty() { "empty input" } else { "unsupported metric" };
-                result = plain(format!("failed to create autoscaling/v2 HPA and the configuration is incompatible with autoscaling/v1: {why}"));
+                let why = if metrics.is_empty() {
+                    "empty input"
+                } else {
+                    "unsupported metric"
+                };
+                result = plain(format!(
+                    "failed to create autoscaling/v2 HPA and the configuration is incompatible with autoscaling/v1: {why}"
+                ));
             } else {
                 result = Err(error.clone());
             }
@@ -389,13 +589,33 @@ fn autoscale(k: &mut Kubectl) -> Result {
 fn metric(name: &str, value: &str) -> Result<Value> {
     let target = match value.strip_suffix('%') {
         Some(percent) => match percent.parse::<i64>() {
-            Ok(percent) if percent > 0 => object([("averageUtilization", percent.into()), ("type", "Utilization".into())]),
-            _ => return plain(format!("failed to parse {name} utilization: invalid {name} value: {value}")),
+            Ok(percent) if percent > 0 => object([
+                ("averageUtilization", percent.into()),
+                ("type", "Utilization".into()),
+            ]),
+            _ => {
+                return plain(format!(
+                    "failed to parse {name} utilization: invalid {name} value: {value}"
+                ));
+            }
         },
         None => match value.parse::<Quantity>() {
-            Ok(_) => object([("averageValue", value.into()), ("type", "AverageValue".into())]),
-            Err(_) => return plain(format!("failed to parse {name}: invalid {name} value: {value}")),
+            Ok(_) => object([
+                ("averageValue", value.into()),
+                ("type", "AverageValue".into()),
+            ]),
+            Err(_) => {
+                return plain(format!(
+                    "failed to parse {name}: invalid {name} value: {value}"
+                ));
+            }
         },
     };
-    Ok(object([("resource", object([("name", name.into()), ("target", target)])), ("type", "Resource".into())]))
+    Ok(object([
+        (
+            "resource",
+            object([("name", name.into()), ("target", target)]),
+        ),
+        ("type", "Resource".into()),
+    ]))
 }

@@ -11,15 +11,40 @@ use crate::kubectl::resource::{Info, targets};
 use crate::kubectl::{DryRun, Kubectl};
 
 const CONTAINERS: &[Flag] = &[flag("containers", Kind::Text, "*", "The names of containers in the selected pod templates to change, all containers are selected by default - may use wildcards").short('c')];
-const LOCAL: &[Flag] = &[switch("local", "If true, set will NOT contact api-server but run locally.").not_yet()];
+const LOCAL: &[Flag] = &[switch(
+    "local",
+    "If true, set will NOT contact api-server but run locally.",
+)
+.not_yet()];
 const ENV_FLAGS: &[Flag] = &[
-    list("env", "Specify a key-value pair for an environment variable to set into each container.").short('e'),
-    text("from", "The name of a resource from which to inject environment variables"),
-    list("keys", "Comma-separated list of keys to import from specified resource"),
-    switch("list", "If true, display the environment and any changes in the standard format."),
-    flag("overwrite", Kind::Bool, "true", "If true, allow environment to be overwritten, otherwise reject updates that overwrite existing environment."),
+    list(
+        "env",
+        "Specify a key-value pair for an environment variable to set into each container.",
+    )
+    .short('e'),
+    text(
+        "from",
+        "The name of a resource from which to inject environment variables",
+    ),
+    list(
+        "keys",
+        "Comma-separated list of keys to import from specified resource",
+    ),
+    switch(
+        "list",
+        "If true, display the environment and any changes in the standard format.",
+    ),
+    flag(
+        "overwrite",
+        Kind::Bool,
+        "true",
+        "If true, allow environment to be overwritten, otherwise reject updates that overwrite existing environment.",
+    ),
     text("prefix", "Prefix to append to variable names"),
-    switch("resolve", "If true, show secret or configmap references when listing variables"),
+    switch(
+        "resolve",
+        "If true, show secret or configmap references when listing variables",
+    ),
 ];
 
 pub(crate) const COMMAND: Command = Command {
@@ -51,7 +76,12 @@ fn pod_spec_path(kind: &str) -> Option<&'static [&'static str]> {
     match kind {
         "Pod" => Some(&["spec"]),
         "CronJob" => Some(&["spec", "jobTemplate", "spec", "template", "spec"]),
-        "Deployment" | "ReplicaSet" | "ReplicationController" | "DaemonSet" | "StatefulSet" | "Job" => Some(&["spec", "template", "spec"]),
+        "Deployment"
+        | "ReplicaSet"
+        | "ReplicationController"
+        | "DaemonSet"
+        | "StatefulSet"
+        | "Job" => Some(&["spec", "template", "spec"]),
         _ => None,
     }
 }
@@ -65,7 +95,11 @@ fn infos(k: &mut Kubectl, resources: Vec<String>) -> Result<Vec<Info>> {
     k.flags.args = resources;
     let found = targets(&k.flags.args)?;
     let query = super::query(k);
-    let only_type = found.tuples.is_empty() && found.names.is_empty() && !found.types.is_empty() && query.selector.is_none() && !query.all;
+    let only_type = found.tuples.is_empty()
+        && found.names.is_empty()
+        && !found.types.is_empty()
+        && query.selector.is_none()
+        && !query.all;
     if only_type && k.flags.list("filename").is_empty() {
         return plain("resource(s) were provided, but no name was specified");
     }
@@ -73,12 +107,22 @@ fn infos(k: &mut Kubectl, resources: Vec<String>) -> Result<Vec<Info>> {
 }
 
 /// Changes each object's pod spec, and says so where anything changed.
-fn change(k: &mut Kubectl, infos: Vec<Info>, what: &str, said: &str, mut edit: impl FnMut(&Info, &mut Value) -> Result) -> Result {
+fn change(
+    k: &mut Kubectl,
+    infos: Vec<Info>,
+    what: &str,
+    said: &str,
+    mut edit: impl FnMut(&Info, &mut Value) -> Result,
+) -> Result {
     let format = k.format()?;
     let mut errors = Vec::new();
     for mut info in infos {
         let Some(path) = pod_spec_path(&info.resource.kind) else {
-            errors.push(Error::Plain(format!("{} {} does not have a pod template", crate::kubectl::resource::kind_name(&info.resource), go::quote(&info.name))));
+            errors.push(Error::Plain(format!(
+                "{} {} does not have a pod template",
+                crate::kubectl::resource::kind_name(&info.resource),
+                go::quote(&info.name)
+            )));
             continue;
         };
         let mut wanted = info.object.clone();
@@ -93,7 +137,10 @@ fn change(k: &mut Kubectl, infos: Vec<Info>, what: &str, said: &str, mut edit: i
         if let Err(error) = send(k, &mut info, wanted, &format, said) {
             errors.push(match error {
                 error if what.is_empty() => error,
-                error => Error::Plain(format!("failed to patch {what} update to pod template: {}", error.text())),
+                error => Error::Plain(format!(
+                    "failed to patch {what} update to pod template: {}",
+                    error.text()
+                )),
             });
         }
     }
@@ -101,11 +148,22 @@ fn change(k: &mut Kubectl, infos: Vec<Info>, what: &str, said: &str, mut edit: i
 }
 
 fn send(k: &mut Kubectl, info: &mut Info, wanted: Value, format: &Format, said: &str) -> Result {
-    let change = patch::two_way_strategic(Schema::builtin(), info.resource.type_id, &info.object, &wanted);
+    let change = patch::two_way_strategic(
+        Schema::builtin(),
+        info.resource.type_id,
+        &info.object,
+        &wanted,
+    );
     info.object = if k.dry_run()? == DryRun::Client {
         wanted
     } else {
-        k.patch(&info.resource.clone(), &info.namespace.clone(), &info.name.clone(), &Patch::Strategic(change), Subresource::None)?
+        k.patch(
+            &info.resource.clone(),
+            &info.namespace.clone(),
+            &info.name.clone(),
+            &Patch::Strategic(change),
+            Subresource::None,
+        )?
     };
     k.report(format, info, said)
 }
@@ -116,7 +174,11 @@ fn image(k: &mut Kubectl) -> Result {
     if pairs.is_empty() {
         return plain("at least one image update is required");
     }
-    let pairs: Vec<(String, String)> = pairs.iter().filter_map(|p| p.split_once('=')).map(|(n, i)| (n.to_owned(), i.to_owned())).collect();
+    let pairs: Vec<(String, String)> = pairs
+        .iter()
+        .filter_map(|p| p.split_once('='))
+        .map(|(n, i)| (n.to_owned(), i.to_owned()))
+        .collect();
     change(k, infos, "image", "image updated", |_, spec| {
         let mut errors = Vec::new();
         for (name, image) in &pairs {
@@ -130,7 +192,10 @@ fn image(k: &mut Kubectl) -> Result {
                 }
             }
             if !found {
-                errors.push(Error::Plain(format!("unable to find container named {}", go::quote(name))));
+                errors.push(Error::Plain(format!(
+                    "unable to find container named {}",
+                    go::quote(name)
+                )));
             }
         }
         Error::aggregate(errors)
@@ -141,7 +206,9 @@ fn image(k: &mut Kubectl) -> Result {
 fn selected(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
-        Some((head, tail)) => name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail),
+        Some((head, tail)) => {
+            name.len() >= head.len() + tail.len() && name.starts_with(head) && name.ends_with(tail)
+        }
     }
 }
 
@@ -161,10 +228,14 @@ fn quantities(text: &str) -> Result<Value> {
     let mut all = Value::new_object();
     for pair in text.split(',').filter(|p| !p.is_empty()) {
         let Some((name, value)) = pair.split_once('=') else {
-            return plain(format!("invalid argument syntax {pair}, expected <resource>=<value>"));
+            return plain(format!(
+                "invalid argument syntax {pair}, expected <resource>=<value>"
+            ));
         };
         if value.parse::<Quantity>().is_err() {
-            return plain("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+            return plain(
+                "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+            );
         }
         all[name] = value.into();
     }
@@ -174,31 +245,45 @@ fn quantities(text: &str) -> Result<Value> {
 fn resources(k: &mut Kubectl) -> Result {
     let args = k.flags.args.clone();
     let infos = infos(k, args)?;
-    let (limits, requests) = (k.flags.str("limits").to_owned(), k.flags.str("requests").to_owned());
+    let (limits, requests) = (
+        k.flags.str("limits").to_owned(),
+        k.flags.str("requests").to_owned(),
+    );
     if limits.is_empty() && requests.is_empty() {
-        return plain("you must specify an update to requests or limits (in the form of --requests/--limits)");
+        return plain(
+            "you must specify an update to requests or limits (in the form of --requests/--limits)",
+        );
     }
     let (limits, requests) = (quantities(&limits)?, quantities(&requests)?);
     let pattern = k.flags.str("containers").to_owned();
-    change(k, infos, "resources", "resource requirements updated", |_, spec| {
-        let chosen: Vec<_> = chosen(spec, &pattern).into_iter().filter(|(list, _)| *list == "containers" || pattern != "*").collect();
-        if chosen.is_empty() {
-            return plain(format!("unable to find container named {pattern}"));
-        }
-        for (list, at) in chosen {
-            for (field, wanted) in [("limits", &limits), ("requests", &requests)] {
-                for (name, value) in wanted.entries() {
-                    // Zero takes the entry away.
-                    if value.str() == "0" {
-                        spec[list][at].remove(&["resources", field, name]);
-                    } else {
-                        spec[list][at]["resources"][field][&**name] = value.clone();
+    change(
+        k,
+        infos,
+        "resources",
+        "resource requirements updated",
+        |_, spec| {
+            let chosen: Vec<_> = chosen(spec, &pattern)
+                .into_iter()
+                .filter(|(list, _)| *list == "containers" || pattern != "*")
+                .collect();
+            if chosen.is_empty() {
+                return plain(format!("unable to find container named {pattern}"));
+            }
+            for (list, at) in chosen {
+                for (field, wanted) in [("limits", &limits), ("requests", &requests)] {
+                    for (name, value) in wanted.entries() {
+                        // Zero takes the entry away.
+                        if value.str() == "0" {
+                            spec[list][at].remove(&["resources", field, name]);
+                        } else {
+                            spec[list][at]["resources"][field][&**name] = value.clone();
+                        }
                     }
                 }
             }
-        }
-        Ok(())
-    })
+            Ok(())
+        },
+    )
 }
 
 fn env(k: &mut Kubectl) -> Result {
@@ -207,7 +292,9 @@ fn env(k: &mut Kubectl) -> Result {
     pairs.extend(k.flags.list("env").to_vec());
     let from = k.flags.str("from").to_owned();
     if resources.is_empty() && k.flags.list("filename").is_empty() {
-        return plain("one or more resources must be specified as <resource> <name> or <resource>/<name>");
+        return plain(
+            "one or more resources must be specified as <resource> <name> or <resource>/<name>",
+        );
     }
     let listing = k.flags.bool("list");
     if pairs.is_empty() && from.is_empty() && !listing {
@@ -222,7 +309,9 @@ fn env(k: &mut Kubectl) -> Result {
     }
     for pair in &pairs {
         match pair.split_once('=') {
-            Some((name, value)) => wanted.push(object([("name", name.into()), ("value", value.into())])),
+            Some((name, value)) => {
+                wanted.push(object([("name", name.into()), ("value", value.into())]))
+            }
             None => removed.push(pair.trim_end_matches('-').to_owned()),
         }
     }
@@ -237,11 +326,19 @@ fn env(k: &mut Kubectl) -> Result {
     change(k, infos, "env", "env updated", |info, spec| {
         let chosen = chosen(spec, &pattern);
         if chosen.is_empty() {
-            return plain(format!("{} does not have any containers matching {}", info.shown(), go::quote(&pattern)));
+            return plain(format!(
+                "{} does not have any containers matching {}",
+                info.shown(),
+                go::quote(&pattern)
+            ));
         }
         for (list, at) in chosen {
             if !overwrite && let Some(taken) = taken(&spec[list][at]["env"], &wanted) {
-                return plain(format!("'{}' already has a value ({}), and --overwrite is false", taken["name"].str(), taken["value"].str()));
+                return plain(format!(
+                    "'{}' already has a value ({}), and --overwrite is false",
+                    taken["name"].str(),
+                    taken["value"].str()
+                ));
             }
             let env = updated(&spec[list][at]["env"], &wanted, &removed);
             if env.is_empty() {
@@ -255,7 +352,11 @@ fn env(k: &mut Kubectl) -> Result {
 }
 
 fn taken<'a>(env: &'a Value, wanted: &[Value]) -> Option<&'a Value> {
-    env.items().iter().find(|e| wanted.iter().any(|w| w["name"] == e["name"] && w["value"] != e["value"]))
+    env.items().iter().find(|e| {
+        wanted
+            .iter()
+            .any(|w| w["name"] == e["name"] && w["value"] != e["value"])
+    })
 }
 
 fn updated(env: &Value, wanted: &[Value], removed: &[String]) -> Vec<Value> {
@@ -282,32 +383,72 @@ fn from_resource(k: &mut Kubectl, from: &str) -> Result<Vec<Value>> {
     };
     let namespace = k.namespace();
     let object_from = k.read(&resource, &namespace, name)?;
-    let (prefix, keys) = (k.flags.str("prefix").to_owned(), k.flags.list("keys").to_vec());
+    let (prefix, keys) = (
+        k.flags.str("prefix").to_owned(),
+        k.flags.list("keys").to_vec(),
+    );
     let mut made = Vec::new();
-    for (key, _) in object_from["data"].entries().iter().filter(|(key, _)| keys.is_empty() || keys.iter().any(|k| **k == **key)) {
-        let upper: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    for (key, _) in object_from["data"]
+        .entries()
+        .iter()
+        .filter(|(key, _)| keys.is_empty() || keys.iter().any(|k| **k == **key))
+    {
+        let upper: String = key
+            .chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_uppercase()
+                } else {
+                    '_'
+                }
+            })
+            .collect();
         let source = object([("key", key.into()), ("name", reference.into())]);
-        made.push(object([("name", format!("{prefix}{upper}").into()), ("valueFrom", object([(field, source)]))]));
+        made.push(object([
+            ("name", format!("{prefix}{upper}").into()),
+            ("valueFrom", object([(field, source)])),
+        ]));
     }
     Ok(made)
 }
 
 fn listed(info: &Info, pattern: &str, wanted: &[Value], removed: &[String]) -> String {
-    let Some(path) = pod_spec_path(&info.resource.kind) else { return String::new() };
+    let Some(path) = pod_spec_path(&info.resource.kind) else {
+        return String::new();
+    };
     let spec = info.object.at(path);
     let mut text = String::new();
     for (list, at) in chosen(spec, pattern) {
         let container = &spec[list][at];
-        text.push_str(&format!("# {} {}, container {}\n", title(&info.resource.plural), info.name, container["name"].str()));
+        text.push_str(&format!(
+            "# {} {}, container {}\n",
+            title(&info.resource.plural),
+            info.name,
+            container["name"].str()
+        ));
         for env in updated(&container["env"], wanted, removed) {
             let source = &env["valueFrom"];
             let name = env["name"].str();
             text.push_str(&match () {
                 _ if source.is_null() => format!("{name}={}\n", env["value"].str()),
-                _ if !source["fieldRef"].is_null() => format!("# {name} from field path {}\n", source["fieldRef"]["fieldPath"].str()),
-                _ if !source["configMapKeyRef"].is_null() => format!("# {name} from configmap {}, key {}\n", source["configMapKeyRef"]["name"].str(), source["configMapKeyRef"]["key"].str()),
-                _ if !source["secretKeyRef"].is_null() => format!("# {name} from secret {}, key {}\n", source["secretKeyRef"]["name"].str(), source["secretKeyRef"]["key"].str()),
-                _ => format!("# {name} from resource field {}\n", source["resourceFieldRef"]["resource"].str()),
+                _ if !source["fieldRef"].is_null() => format!(
+                    "# {name} from field path {}\n",
+                    source["fieldRef"]["fieldPath"].str()
+                ),
+                _ if !source["configMapKeyRef"].is_null() => format!(
+                    "# {name} from configmap {}, key {}\n",
+                    source["configMapKeyRef"]["name"].str(),
+                    source["configMapKeyRef"]["key"].str()
+                ),
+                _ if !source["secretKeyRef"].is_null() => format!(
+                    "# {name} from secret {}, key {}\n",
+                    source["secretKeyRef"]["name"].str(),
+                    source["secretKeyRef"]["key"].str()
+                ),
+                _ => format!(
+                    "# {name} from resource field {}\n",
+                    source["resourceFieldRef"]["resource"].str()
+                ),
             });
         }
     }
@@ -316,7 +457,9 @@ fn listed(info: &Info, pattern: &str, wanted: &[Value], removed: &[String]) -> S
 
 fn title(plural: &str) -> String {
     let mut letters = plural.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
+    letters.next().map_or(String::new(), |first| {
+        first.to_uppercase().collect::<String>() + letters.as_str()
+    })
 }
 
 fn selector(k: &mut Kubectl) -> Result {
@@ -324,17 +467,24 @@ fn selector(k: &mut Kubectl) -> Result {
     // The last argument is the selector; names have no equals sign.
     let (resources, expressions) = split(&args, |a| a.contains('=') || a.contains(" in "));
     let [text] = &expressions[..] else {
-        return plain("one or more resources must be specified as <resource> <name> or <resource>/<name>");
+        return plain(
+            "one or more resources must be specified as <resource> <name> or <resource>/<name>",
+        );
     };
-    let parsed = kubarium_objects::Selector::parse(text).map_err(|e| Error::Plain(e.to_string()))?;
+    let parsed =
+        kubarium_objects::Selector::parse(text).map_err(|e| Error::Plain(e.to_string()))?;
     let mut wanted = Value::new_object();
-    parsed.exact().for_each(|(key, value)| wanted[&**key] = value.into());
+    parsed
+        .exact()
+        .for_each(|(key, value)| wanted[&**key] = value.into());
     let infos = infos(k, resources)?;
     let format = k.format()?;
     let mut errors = Vec::new();
     for mut info in infos {
         if &*info.resource.kind != "Service" {
-            errors.push(Error::Plain(format!("setting a selector is only supported for Services")));
+            errors.push(Error::Plain(format!(
+                "setting a selector is only supported for Services"
+            )));
             continue;
         }
         let mut changed = info.object.clone();

@@ -5,16 +5,30 @@ use std::time::Duration;
 use kubarium_cluster::Cluster;
 use kubarium_objects::{ObjectKey, Text, Value, go};
 
-use crate::kubectl::command::{ALL, ALL_NAMESPACES, Command, FIELD_SELECTOR, FILES, PRINT, SELECTOR};
+use crate::kubectl::command::{
+    ALL, ALL_NAMESPACES, Command, FIELD_SELECTOR, FILES, PRINT, SELECTOR,
+};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, switch, text};
 use crate::kubectl::resource::{Info, NOTHING_NAMED, targets};
 use crate::kubectl::{Kubectl, jsonpath};
 
 const FLAGS: &[Flag] = &[
-    text("for", "The condition to wait on: [create|delete|condition=condition-name[=condition-value]|jsonpath='{JSONPath expression}'=[JSONPath value]]."),
-    switch("local", "If true, annotation will NOT contact api-server but run locally.").not_yet(),
-    flag("timeout", Kind::Text, "30s", "The length of time to wait before giving up.  Zero means check once and don't wait, negative means wait for a week."),
+    text(
+        "for",
+        "The condition to wait on: [create|delete|condition=condition-name[=condition-value]|jsonpath='{JSONPath expression}'=[JSONPath value]].",
+    ),
+    switch(
+        "local",
+        "If true, annotation will NOT contact api-server but run locally.",
+    )
+    .not_yet(),
+    flag(
+        "timeout",
+        Kind::Text,
+        "30s",
+        "The length of time to wait before giving up.  Zero means check once and don't wait, negative means wait for a week.",
+    ),
 ];
 
 pub(crate) const COMMAND: Command = Command::new(
@@ -30,8 +44,14 @@ pub(crate) const COMMAND: Command = Command::new(
 enum Condition {
     Create,
     Delete,
-    Is { name: String, value: String },
-    Path { path: jsonpath::Template, value: Option<String> },
+    Is {
+        name: String,
+        value: String,
+    },
+    Path {
+        path: jsonpath::Template,
+        value: Option<String>,
+    },
 }
 
 fn parse(text: &str) -> Result<Condition> {
@@ -44,7 +64,10 @@ fn parse(text: &str) -> Result<Condition> {
     }
     if let Some(rest) = text.strip_prefix("condition=") {
         let (name, value) = rest.split_once('=').unwrap_or((rest, "true"));
-        return Ok(Condition::Is { name: name.to_owned(), value: value.to_owned() });
+        return Ok(Condition::Is {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        });
     }
     if let Some(rest) = text.strip_prefix("jsonpath=") {
         let (path, value) = split_path(rest);
@@ -52,9 +75,19 @@ fn parse(text: &str) -> Result<Condition> {
             return plain("jsonpath expression cannot be empty");
         }
         let path = jsonpath::relaxed(path.trim_matches(['\'', '"'])).map_err(Error::Plain)?;
-        return Ok(Condition::Path { path, value: value.map(|v| v.trim_matches(['\'', '"']).to_owned()) });
+        return Ok(Condition::Path {
+            path,
+            value: value.map(|v| v.trim_matches(['\'', '"']).to_owned()),
+        });
     }
-    plain(format!("unrecognized condition: {}", if text.is_empty() { "[]".to_owned() } else { go::quote(text) }))
+    plain(format!(
+        "unrecognized condition: {}",
+        if text.is_empty() {
+            "[]".to_owned()
+        } else {
+            go::quote(text)
+        }
+    ))
 }
 
 /// `{.a}=b` at the equals sign that stands outside of the braces.
@@ -101,7 +134,10 @@ fn run(k: &mut Kubectl) -> Result {
         let (key, uid) = (info.key(), info.object["metadata"]["uid"].text());
         let met = k.wait(rest, |cluster| is_met(cluster, &key, &uid, &condition));
         if !met {
-            errors.push(Error::Plain(format!("timed out waiting for the condition on {}", info.plural())));
+            errors.push(Error::Plain(format!(
+                "timed out waiting for the condition on {}",
+                info.plural()
+            )));
             continue;
         }
         if let Some(object) = k.current(&key) {
@@ -116,11 +152,21 @@ fn limit(text: &str) -> Result<Duration> {
     if text.starts_with('-') {
         return Ok(Duration::from_secs(7 * 24 * 3600).min(crate::kubectl::PATIENCE * 6));
     }
-    crate::kubectl::flags::go_duration(text).or_else(|why| plain(format!("invalid argument {} for \"--timeout\" flag: {why}", go::quote(text))))
+    crate::kubectl::flags::go_duration(text).or_else(|why| {
+        plain(format!(
+            "invalid argument {} for \"--timeout\" flag: {why}",
+            go::quote(text)
+        ))
+    })
 }
 
 /// `--for=create`: until the objects are there.
-fn create(k: &mut Kubectl, args: &[String], limit: Duration, format: &crate::kubectl::output::Format) -> Result {
+fn create(
+    k: &mut Kubectl,
+    args: &[String],
+    limit: Duration,
+    format: &crate::kubectl::output::Format,
+) -> Result {
     let targets = targets(args)?;
     let mut wanted: Vec<(std::sync::Arc<kubarium_objects::Resource>, Option<String>)> = Vec::new();
     for (kind, name) in &targets.tuples {
@@ -131,20 +177,36 @@ fn create(k: &mut Kubectl, args: &[String], limit: Duration, format: &crate::kub
         if targets.names.is_empty() {
             wanted.push((resource, None));
         } else {
-            wanted.extend(targets.names.iter().map(|n| (resource.clone(), Some(n.clone()))));
+            wanted.extend(
+                targets
+                    .names
+                    .iter()
+                    .map(|n| (resource.clone(), Some(n.clone()))),
+            );
         }
     }
     let namespace = k.namespace();
-    let selector = kubarium_objects::Selector::parse(k.flags.str("selector")).map_err(|e| Error::Plain(e.to_string()))?;
+    let selector = kubarium_objects::Selector::parse(k.flags.str("selector"))
+        .map_err(|e| Error::Plain(e.to_string()))?;
     let found = |cluster: &Cluster| -> Vec<Option<Vec<Value>>> {
-        let one = |(resource, name): &(std::sync::Arc<kubarium_objects::Resource>, Option<String>)| {
-            let within = resource.namespaced.then(|| namespace.clone());
-            let objects: Vec<Value> = match name {
-                Some(name) => cluster.find(&resource.id(), within.as_deref().unwrap_or(""), name).cloned().into_iter().collect(),
-                None => cluster.etcd.list(&resource.id(), within.as_deref()).map(|(_, o)| o.clone()).filter(|o| selector.matches(&o["metadata"]["labels"])).collect(),
+        let one =
+            |(resource, name): &(std::sync::Arc<kubarium_objects::Resource>, Option<String>)| {
+                let within = resource.namespaced.then(|| namespace.clone());
+                let objects: Vec<Value> = match name {
+                    Some(name) => cluster
+                        .find(&resource.id(), within.as_deref().unwrap_or(""), name)
+                        .cloned()
+                        .into_iter()
+                        .collect(),
+                    None => cluster
+                        .etcd
+                        .list(&resource.id(), within.as_deref())
+                        .map(|(_, o)| o.clone())
+                        .filter(|o| selector.matches(&o["metadata"]["labels"]))
+                        .collect(),
+                };
+                (!objects.is_empty()).then_some(objects)
             };
-            (!objects.is_empty()).then_some(objects)
-        };
         wanted.iter().map(one).collect()
     };
     if !k.wait(limit, |cluster| found(cluster).iter().all(Option::is_some)) {
@@ -185,9 +247,16 @@ fn is_met(cluster: &Cluster, key: &ObjectKey, uid: &Text, condition: &Condition)
 
 fn has_condition(object: &Value, name: &str, value: &str) -> bool {
     let conditions = object["status"]["conditions"].items();
-    let Some(found) = conditions.iter().find(|c| c["type"].str().eq_ignore_ascii_case(name)) else { return false };
+    let Some(found) = conditions
+        .iter()
+        .find(|c| c["type"].str().eq_ignore_ascii_case(name))
+    else {
+        return false;
+    };
     let generation = object["metadata"]["generation"].as_i64().unwrap_or(0);
-    let observed = found["observedGeneration"].as_i64().or(object["status"]["observedGeneration"].as_i64());
+    let observed = found["observedGeneration"]
+        .as_i64()
+        .or(object["status"]["observedGeneration"].as_i64());
     if observed.is_some_and(|o| o < generation) && generation != 0 {
         return false;
     }

@@ -9,8 +9,15 @@ use crate::kubectl::table::Lines;
 pub(super) fn service_account(k: &Kubectl, o: &Value, w: &mut Lines) {
     head(w, o);
     marks(w, o);
-    let secrets: Vec<&str> = o["imagePullSecrets"].items().iter().map(|s| s["name"].str()).collect();
-    w.line(0, format!("Image pull secrets:\t{}", or_none(&secrets.join("\n\t"))));
+    let secrets: Vec<&str> = o["imagePullSecrets"]
+        .items()
+        .iter()
+        .map(|s| s["name"].str())
+        .collect();
+    w.line(
+        0,
+        format!("Image pull secrets:\t{}", or_none(&secrets.join("\n\t"))),
+    );
     events(k, o, w);
 }
 
@@ -35,13 +42,30 @@ fn rules(o: &Value) -> Vec<(String, String, String)> {
         let (names, verbs) = (go_list(&rule["resourceNames"]), go_list(&rule["verbs"]));
         for group in rule["apiGroups"].items() {
             for resource in rule["resources"].items() {
-                let (plural, part) = resource.str().split_once('/').map_or((resource.str(), String::new()), |(p, s)| (p, format!("/{s}")));
-                let shown = if group.str().is_empty() { format!("{plural}{part}") } else { format!("{plural}.{}{part}", group.str()) };
-                rows.push((format!("{shown}\t[]\t{names}\t{verbs}"), resource.str().to_owned(), shown));
+                let (plural, part) = resource
+                    .str()
+                    .split_once('/')
+                    .map_or((resource.str(), String::new()), |(p, s)| {
+                        (p, format!("/{s}"))
+                    });
+                let shown = if group.str().is_empty() {
+                    format!("{plural}{part}")
+                } else {
+                    format!("{plural}.{}{part}", group.str())
+                };
+                rows.push((
+                    format!("{shown}\t[]\t{names}\t{verbs}"),
+                    resource.str().to_owned(),
+                    shown,
+                ));
             }
         }
         for url in rule["nonResourceURLs"].items() {
-            rows.push((format!("\t[{}]\t{names}\t{verbs}", url.str()), String::new(), url.str().to_owned()));
+            rows.push((
+                format!("\t[{}]\t{names}\t{verbs}", url.str()),
+                String::new(),
+                url.str().to_owned(),
+            ));
         }
     }
     rows
@@ -57,6 +81,14 @@ pub(super) fn role_binding(o: &Value, w: &mut Lines) {
     w.line(1, "Kind\tName\tNamespace");
     w.line(1, "----\t----\t---------");
     for s in o["subjects"].items() {
-        w.line(1, format!("{}\t{}\t{}", s["kind"].str(), s["name"].str(), s["namespace"].str()));
+        w.line(
+            1,
+            format!(
+                "{}\t{}\t{}",
+                s["kind"].str(),
+                s["name"].str(),
+                s["namespace"].str()
+            ),
+        );
     }
 }

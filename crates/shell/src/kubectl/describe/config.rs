@@ -12,16 +12,42 @@ pub(super) fn namespace(k: &Kubectl, o: &Value, w: &mut Lines) {
     marks(w, o);
     w.line(0, format!("Status:\t{}", o["status"]["phase"].str()));
     if !o["status"]["conditions"].items().is_empty() {
-        w.line(0, "Conditions:\n  Type\tStatus\tLastTransitionTime\tReason\tMessage");
+        w.line(
+            0,
+            "Conditions:\n  Type\tStatus\tLastTransitionTime\tReason\tMessage",
+        );
         w.line(1, "----\t------\t------------------\t------\t-------");
         for c in o["status"]["conditions"].items() {
-            w.line(1, format!("{}\t{}\t{}\t{}\t{}", c["type"].str(), c["status"].str(), super::date(&c["lastTransitionTime"]), c["reason"].str(), c["message"].str()));
+            w.line(
+                1,
+                format!(
+                    "{}\t{}\t{}\t{}\t{}",
+                    c["type"].str(),
+                    c["status"].str(),
+                    super::date(&c["lastTransitionTime"]),
+                    c["reason"].str(),
+                    c["message"].str()
+                ),
+            );
         }
     }
-    let list = |resource: &str| -> Vec<Value> { k.cluster().etcd.list(resource, Some(o.name())).map(|(_, v)| v.clone()).collect() };
+    let list = |resource: &str| -> Vec<Value> {
+        k.cluster()
+            .etcd
+            .list(resource, Some(o.name()))
+            .map(|(_, v)| v.clone())
+            .collect()
+    };
     w.line(0, "");
     let quotas = list("resourcequotas");
-    w.line(0, if quotas.is_empty() { "No resource quota." } else { "Resource Quotas" });
+    w.line(
+        0,
+        if quotas.is_empty() {
+            "No resource quota."
+        } else {
+            "Resource Quotas"
+        },
+    );
     for quota in &quotas {
         w.line(1, format!("Name:\t{}", quota.name()));
         w.line(1, "Resource\tUsed\tHard");
@@ -35,14 +61,24 @@ pub(super) fn namespace(k: &Kubectl, o: &Value, w: &mut Lines) {
         return;
     }
     w.line(0, "Resource Limits\n Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax Limit/Request Ratio");
-    w.line(0, " ----\t--------\t---\t---\t---------------\t-------------\t-----------------------");
+    w.line(
+        0,
+        " ----\t--------\t---\t---\t---------------\t-------------\t-----------------------",
+    );
     limits.iter().for_each(|l| limit_rows(l, w, " "));
 }
 
 fn quota_rows(quota: &Value, w: &mut Lines, level: usize) {
     for (name, hard) in quota["status"]["hard"].entries() {
         let used = scalar(&quota["status"]["used"][&**name]);
-        w.line(level, format!("{name}\t{}\t{}", if used.is_empty() { "0" } else { &used }, scalar(hard)));
+        w.line(
+            level,
+            format!(
+                "{name}\t{}\t{}",
+                if used.is_empty() { "0" } else { &used },
+                scalar(hard)
+            ),
+        );
     }
 }
 
@@ -59,15 +95,31 @@ pub(super) fn quota(o: &Value, w: &mut Lines) {
 
 pub(super) fn limit_range(o: &Value, w: &mut Lines) {
     head(w, o);
-    w.line(0, "Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax Limit/Request Ratio");
-    w.line(0, "----\t--------\t---\t---\t---------------\t-------------\t-----------------------");
+    w.line(
+        0,
+        "Type\tResource\tMin\tMax\tDefault Request\tDefault Limit\tMax Limit/Request Ratio",
+    );
+    w.line(
+        0,
+        "----\t--------\t---\t---\t---------------\t-------------\t-----------------------",
+    );
     limit_rows(o, w, "");
 }
 
 fn limit_rows(o: &Value, w: &mut Lines, prefix: &str) {
-    const FIELDS: [&str; 5] = ["min", "max", "defaultRequest", "default", "maxLimitRequestRatio"];
+    const FIELDS: [&str; 5] = [
+        "min",
+        "max",
+        "defaultRequest",
+        "default",
+        "maxLimitRequestRatio",
+    ];
     for limit in o["spec"]["limits"].items() {
-        let mut names: Vec<&str> = FIELDS.iter().flat_map(|f| limit[*f].entries()).map(|(name, _)| &**name).collect();
+        let mut names: Vec<&str> = FIELDS
+            .iter()
+            .flat_map(|f| limit[*f].entries())
+            .map(|(name, _)| &**name)
+            .collect();
         names.sort_unstable();
         names.dedup();
         for name in names {
@@ -78,7 +130,14 @@ fn limit_rows(o: &Value, w: &mut Lines, prefix: &str) {
                     value => value,
                 })
                 .collect();
-            w.line(0, format!("{prefix}{}\t{name}\t{}", limit["type"].str(), cells.join("\t")));
+            w.line(
+                0,
+                format!(
+                    "{prefix}{}\t{name}\t{}",
+                    limit["type"].str(),
+                    cells.join("\t")
+                ),
+            );
         }
     }
 }
@@ -118,11 +177,23 @@ pub(super) fn secret(o: &Value, w: &mut Lines) {
 pub(super) fn priority_class(k: &Kubectl, o: &Value, w: &mut Lines) {
     w.line(0, format!("Name:\t{}", o.name()));
     w.line(0, format!("Value:\t{}", number(&o["value"])));
-    w.line(0, format!("GlobalDefault:\t{}", o["globalDefault"].as_bool() == Some(true)));
+    w.line(
+        0,
+        format!(
+            "GlobalDefault:\t{}",
+            o["globalDefault"].as_bool() == Some(true)
+        ),
+    );
     if !o["preemptionPolicy"].is_empty() {
-        w.line(0, format!("PreemptionPolicy:\t{}", o["preemptionPolicy"].str()));
+        w.line(
+            0,
+            format!("PreemptionPolicy:\t{}", o["preemptionPolicy"].str()),
+        );
     }
     w.line(0, format!("Description:\t{}", o["description"].str()));
-    w.line(0, format!("Annotations:\t{}", super::storage::joined(o.annotations())));
+    w.line(
+        0,
+        format!("Annotations:\t{}", super::storage::joined(o.annotations())),
+    );
     events(k, o, w);
 }

@@ -22,28 +22,65 @@ pub(super) fn describe_template(template: &Value, w: &mut Lines) {
     }
     let spec = &template["spec"];
     if !spec["serviceAccountName"].is_empty() {
-        w.line(0, format!("  Service Account:\t{}", spec["serviceAccountName"].str()));
+        w.line(
+            0,
+            format!("  Service Account:\t{}", spec["serviceAccountName"].str()),
+        );
     }
     if !spec["initContainers"].items().is_empty() {
-        containers("Init Containers", &spec["initContainers"], &Value::Null, &Value::Null, w, "  ");
+        containers(
+            "Init Containers",
+            &spec["initContainers"],
+            &Value::Null,
+            &Value::Null,
+            w,
+            "  ",
+        );
     }
-    containers("Containers", &spec["containers"], &Value::Null, &Value::Null, w, "  ");
+    containers(
+        "Containers",
+        &spec["containers"],
+        &Value::Null,
+        &Value::Null,
+        w,
+        "  ",
+    );
     volumes(&spec["volumes"], w, "  ");
     spread_constraints(spec, w, "  ");
     if !spec["priorityClassName"].is_empty() {
-        w.line(0, format!("  Priority Class Name:\t{}", spec["priorityClassName"].str()));
+        w.line(
+            0,
+            format!(
+                "  Priority Class Name:\t{}",
+                spec["priorityClassName"].str()
+            ),
+        );
     }
     labels(w, "  ", "Node-Selectors", &spec["nodeSelector"]);
     tolerations(&spec["tolerations"], w, "  ");
 }
 
 /// `Containers:`; `statuses` and `pod` are null for a template.
-pub(super) fn containers(title: &str, containers: &Value, statuses: &Value, pod: &Value, w: &mut Lines, space: &str) {
-    let none = if containers.items().is_empty() { " <none>" } else { "" };
+pub(super) fn containers(
+    title: &str,
+    containers: &Value,
+    statuses: &Value,
+    pod: &Value,
+    w: &mut Lines,
+    space: &str,
+) {
+    let none = if containers.items().is_empty() {
+        " <none>"
+    } else {
+        ""
+    };
     w.line(0, format!("{space}{title}:{none}"));
     let indent = if space.is_empty() { "" } else { " " };
     for container in containers.items() {
-        let status = statuses.items().iter().find(|s| s["name"] == container["name"]);
+        let status = statuses
+            .items()
+            .iter()
+            .find(|s| s["name"] == container["name"]);
         w.line(1, format!("{indent}{}:", container["name"].str()));
         if let Some(status) = status {
             w.line(2, format!("Container ID:\t{}", status["containerID"].str()));
@@ -56,7 +93,10 @@ pub(super) fn containers(title: &str, containers: &Value, statuses: &Value, pod:
         for (field, title) in [("command", "Command"), ("args", "Args")] {
             if !container[field].items().is_empty() {
                 w.line(2, format!("{title}:"));
-                let lines = container[field].items().iter().flat_map(|word| word.str().split('\n'));
+                let lines = container[field]
+                    .items()
+                    .iter()
+                    .flat_map(|word| word.str().split('\n'));
                 lines.for_each(|line| w.line(3, line));
             }
         }
@@ -66,11 +106,24 @@ pub(super) fn containers(title: &str, containers: &Value, statuses: &Value, pod:
                 state("Last State", &status["lastState"], w);
             }
             let ready = status["ready"].as_bool() == Some(true);
-            w.line(2, format!("Ready:\t{}", if ready { "True" } else { "False" }));
-            w.line(2, format!("Restart Count:\t{}", status["restartCount"].as_i64().unwrap_or(0)));
+            w.line(
+                2,
+                format!("Ready:\t{}", if ready { "True" } else { "False" }),
+            );
+            w.line(
+                2,
+                format!(
+                    "Restart Count:\t{}",
+                    status["restartCount"].as_i64().unwrap_or(0)
+                ),
+            );
         }
         resources(&container["resources"], w, 2);
-        for (field, title) in [("livenessProbe", "Liveness"), ("readinessProbe", "Readiness"), ("startupProbe", "Startup")] {
+        for (field, title) in [
+            ("livenessProbe", "Liveness"),
+            ("readinessProbe", "Readiness"),
+            ("startupProbe", "Startup"),
+        ] {
             if !container[field].is_null() {
                 w.line(2, format!("{title}:\t{}", probe(&container[field])));
             }
@@ -86,8 +139,16 @@ fn ports(container: &Value, w: &mut Lines) {
         let ports = container["ports"].items().iter();
         let shown: Vec<String> = ports
             .map(|p| {
-                let name = if field == "containerPort" && !p["name"].is_empty() { format!(" ({})", p["name"].str()) } else { String::new() };
-                let protocol = if p["protocol"].is_empty() { "TCP" } else { p["protocol"].str() };
+                let name = if field == "containerPort" && !p["name"].is_empty() {
+                    format!(" ({})", p["name"].str())
+                } else {
+                    String::new()
+                };
+                let protocol = if p["protocol"].is_empty() {
+                    "TCP"
+                } else {
+                    p["protocol"].str()
+                };
                 format!("{}/{protocol}{name}", p[field].as_i64().unwrap_or(0))
             })
             .collect();
@@ -112,9 +173,15 @@ fn state(title: &str, state: &Value, w: &mut Lines) {
                 w.line(3, format!("{name}:\t{}", ended[field].str()));
             }
         }
-        w.line(3, format!("Exit Code:\t{}", ended["exitCode"].as_i64().unwrap_or(0)));
+        w.line(
+            3,
+            format!("Exit Code:\t{}", ended["exitCode"].as_i64().unwrap_or(0)),
+        );
         if ended["signal"].as_i64().unwrap_or(0) > 0 {
-            w.line(3, format!("Signal:\t{}", ended["signal"].as_i64().unwrap_or(0)));
+            w.line(
+                3,
+                format!("Signal:\t{}", ended["signal"].as_i64().unwrap_or(0)),
+            );
         }
         w.line(3, format!("Started:\t{}", date(&ended["startedAt"])));
         w.line(3, format!("Finished:\t{}", date(&ended["finishedAt"])));
@@ -149,18 +216,43 @@ fn probe(probe: &Value) -> String {
         number("successThreshold"),
         number("failureThreshold")
     );
-    let (http, tcp, grpc, exec) = (&probe["httpGet"], &probe["tcpSocket"], &probe["grpc"], &probe["exec"]);
+    let (http, tcp, grpc, exec) = (
+        &probe["httpGet"],
+        &probe["tcpSocket"],
+        &probe["grpc"],
+        &probe["exec"],
+    );
     if !exec.is_null() {
         format!("exec {} {rest}", super::go_list(&exec["command"]))
     } else if !http.is_null() {
         let path = http["path"].str();
-        let slash = if path.starts_with('/') || path.is_empty() { "" } else { "/" };
-        let scheme = if http["scheme"].is_empty() { "http".to_owned() } else { http["scheme"].str().to_lowercase() };
-        format!("http-get {scheme}://{}:{}{slash}{path} {rest}", http["host"].str(), scalar(&http["port"]))
+        let slash = if path.starts_with('/') || path.is_empty() {
+            ""
+        } else {
+            "/"
+        };
+        let scheme = if http["scheme"].is_empty() {
+            "http".to_owned()
+        } else {
+            http["scheme"].str().to_lowercase()
+        };
+        format!(
+            "http-get {scheme}://{}:{}{slash}{path} {rest}",
+            http["host"].str(),
+            scalar(&http["port"])
+        )
     } else if !tcp.is_null() {
-        format!("tcp-socket {}:{} {rest}", tcp["host"].str(), scalar(&tcp["port"]))
+        format!(
+            "tcp-socket {}:{} {rest}",
+            tcp["host"].str(),
+            scalar(&tcp["port"])
+        )
     } else if !grpc.is_null() {
-        format!("grpc <pod>:{} {} {rest}", scalar(&grpc["port"]), grpc["service"].str())
+        format!(
+            "grpc <pod>:{} {} {rest}",
+            scalar(&grpc["port"]),
+            grpc["service"].str()
+        )
     } else {
         format!("unknown {rest}")
     }
@@ -172,31 +264,68 @@ fn env_from(container: &Value, w: &mut Lines) {
     }
     w.line(2, "Environment Variables from:");
     for source in container["envFrom"].items() {
-        let (kind, reference) = if source["configMapRef"].is_null() { ("Secret", &source["secretRef"]) } else { ("ConfigMap", &source["configMapRef"]) };
+        let (kind, reference) = if source["configMapRef"].is_null() {
+            ("Secret", &source["secretRef"])
+        } else {
+            ("ConfigMap", &source["configMapRef"])
+        };
         let optional = reference["optional"].as_bool() == Some(true);
         let prefix = match source["prefix"].str() {
             "" => String::new(),
             prefix => format!(" with prefix '{prefix}'"),
         };
-        w.line(3, format!("{}\t{kind}{prefix}\tOptional: {optional}", reference["name"].str()));
+        w.line(
+            3,
+            format!(
+                "{}\t{kind}{prefix}\tOptional: {optional}",
+                reference["name"].str()
+            ),
+        );
     }
 }
 
 fn env(container: &Value, pod: &Value, w: &mut Lines) {
-    let none = if container["env"].items().is_empty() { "\t<none>" } else { "" };
+    let none = if container["env"].items().is_empty() {
+        "\t<none>"
+    } else {
+        ""
+    };
     w.line(2, format!("Environment:{none}"));
     for e in container["env"].items() {
         let (name, from) = (e["name"].str(), &e["valueFrom"]);
         if from.is_null() {
             for (at, line) in e["value"].str().split('\n').enumerate() {
-                w.line(3, if at == 0 { format!("{name}:\t{line}") } else { format!("\t{line}") });
+                w.line(
+                    3,
+                    if at == 0 {
+                        format!("{name}:\t{line}")
+                    } else {
+                        format!("\t{line}")
+                    },
+                );
             }
             continue;
         }
-        let (field, resource, secret, config) = (&from["fieldRef"], &from["resourceFieldRef"], &from["secretKeyRef"], &from["configMapKeyRef"]);
+        let (field, resource, secret, config) = (
+            &from["fieldRef"],
+            &from["resourceFieldRef"],
+            &from["secretKeyRef"],
+            &from["configMapKeyRef"],
+        );
         if !field.is_null() {
-            let version = if field["apiVersion"].is_empty() { "v1" } else { field["apiVersion"].str() };
-            w.line(3, format!("{name}:\t{} ({version}:{})", field_value(pod, field["fieldPath"].str()), field["fieldPath"].str()));
+            let version = if field["apiVersion"].is_empty() {
+                "v1"
+            } else {
+                field["apiVersion"].str()
+            };
+            w.line(
+                3,
+                format!(
+                    "{name}:\t{} ({version}:{})",
+                    field_value(pod, field["fieldPath"].str()),
+                    field["fieldPath"].str()
+                ),
+            );
         } else if !resource.is_null() {
             let which = resource["resource"].str();
             let value = match (resource_value(container, resource).as_str(), which) {
@@ -206,10 +335,24 @@ fn env(container: &Value, pod: &Value, w: &mut Lines) {
             w.line(3, format!("{name}:\t{value} ({which})"));
         } else if !secret.is_null() {
             let optional = secret["optional"].as_bool() == Some(true);
-            w.line(3, format!("{name}:\t<set to the key '{}' in secret '{}'>\tOptional: {optional}", secret["key"].str(), secret["name"].str()));
+            w.line(
+                3,
+                format!(
+                    "{name}:\t<set to the key '{}' in secret '{}'>\tOptional: {optional}",
+                    secret["key"].str(),
+                    secret["name"].str()
+                ),
+            );
         } else if !config.is_null() {
             let optional = config["optional"].as_bool() == Some(true);
-            w.line(3, format!("{name}:\t<set to the key '{}' of config map '{}'>\tOptional: {optional}", config["key"].str(), config["name"].str()));
+            w.line(
+                3,
+                format!(
+                    "{name}:\t<set to the key '{}' of config map '{}'>\tOptional: {optional}",
+                    config["key"].str(),
+                    config["name"].str()
+                ),
+            );
         }
     }
 }
@@ -226,30 +369,61 @@ fn field_value(pod: &Value, path: &str) -> String {
 
 /// A container's resource in units of the divisor, rounded up.
 fn resource_value(container: &Value, reference: &Value) -> String {
-    let (list, name) = reference["resource"].str().split_once('.').unwrap_or(("", ""));
+    let (list, name) = reference["resource"]
+        .str()
+        .split_once('.')
+        .unwrap_or(("", ""));
     let quantity = scalar(&container["resources"][list][name]).parse::<Quantity>();
-    let divisor = scalar(&reference["divisor"]).parse::<Quantity>().ok().filter(|d| !d.is_zero());
-    let Ok(quantity) = quantity else { return "0".to_owned() };
+    let divisor = scalar(&reference["divisor"])
+        .parse::<Quantity>()
+        .ok()
+        .filter(|d| !d.is_zero());
+    let Ok(quantity) = quantity else {
+        return "0".to_owned();
+    };
     let divisor = divisor.map_or(1.0, |d| d.as_f64());
     format!("{}", (quantity.as_f64() / divisor).ceil() as i64)
 }
 
 fn mounts(container: &Value, w: &mut Lines) {
-    let none = if container["volumeMounts"].items().is_empty() { "\t<none>" } else { "" };
+    let none = if container["volumeMounts"].items().is_empty() {
+        "\t<none>"
+    } else {
+        ""
+    };
     w.line(2, format!("Mounts:{none}"));
     let mut mounts: Vec<&Value> = container["volumeMounts"].items().iter().collect();
     mounts.sort_by_key(|m| m["mountPath"].str());
     for mount in mounts {
-        let mut flags = if mount["readOnly"].as_bool() == Some(true) { "ro" } else { "rw" }.to_owned();
+        let mut flags = if mount["readOnly"].as_bool() == Some(true) {
+            "ro"
+        } else {
+            "rw"
+        }
+        .to_owned();
         if !mount["subPath"].is_empty() {
             flags.push_str(&format!(",path={}", go::quote(mount["subPath"].str())));
         }
-        w.line(3, format!("{} from {} ({flags})", mount["mountPath"].str(), mount["name"].str()));
+        w.line(
+            3,
+            format!(
+                "{} from {} ({flags})",
+                mount["mountPath"].str(),
+                mount["name"].str()
+            ),
+        );
     }
     if !container["volumeDevices"].items().is_empty() {
         w.line(2, "Devices:");
         for device in container["volumeDevices"].items() {
-            w.line(3, format!("{} from {}", device["devicePath"].str(), device["name"].str()));
+            w.line(
+                3,
+                format!(
+                    "{} from {}",
+                    device["devicePath"].str(),
+                    device["name"].str()
+                ),
+            );
         }
     }
 }
@@ -270,7 +444,10 @@ pub(super) fn volumes(volumes: &Value, w: &mut Lines, space: &str) {
 
 /// What a volume is made of; PersistentVolumes have the same sources.
 pub(super) fn source(volume: &Value, w: &mut Lines) {
-    let found = volume.entries().iter().find(|(key, value)| &**key != "name" && !value.is_null() && value.as_object().is_some());
+    let found = volume
+        .entries()
+        .iter()
+        .find(|(key, value)| &**key != "name" && !value.is_null() && value.as_object().is_some());
     let Some((kind, source)) = found else {
         w.line(2, "<unknown>");
         return;
@@ -289,7 +466,10 @@ pub(super) fn source(volume: &Value, w: &mut Lines) {
             put("Type:\tEmptyDir (a temporary directory that shares a pod's lifetime)");
             put(&format!("Medium:\t{}", text("medium")));
             let limit = scalar(&source["sizeLimit"]);
-            put(&format!("SizeLimit:\t{}", if limit.is_empty() { "<unset>" } else { &limit }));
+            put(&format!(
+                "SizeLimit:\t{}",
+                if limit.is_empty() { "<unset>" } else { &limit }
+            ));
         }
         "secret" => {
             put("Type:\tSecret (a volume populated by a Secret)");
@@ -302,7 +482,9 @@ pub(super) fn source(volume: &Value, w: &mut Lines) {
             put(&format!("Optional:\t{}", optional(source)));
         }
         "persistentVolumeClaim" => {
-            put("Type:\tPersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)");
+            put(
+                "Type:\tPersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)",
+            );
             put(&format!("ClaimName:\t{}", text("claimName")));
             put(&format!("ReadOnly:\t{}", flag("readOnly")));
         }
@@ -326,14 +508,22 @@ pub(super) fn source(volume: &Value, w: &mut Lines) {
             put("Type:\tDownwardAPI (a volume populated by information about the pod)");
             put("Items:");
             for item in source["items"].items() {
-                let from = if item["fieldRef"].is_null() { &item["resourceFieldRef"]["resource"] } else { &item["fieldRef"]["fieldPath"] };
+                let from = if item["fieldRef"].is_null() {
+                    &item["resourceFieldRef"]["resource"]
+                } else {
+                    &item["fieldRef"]["fieldPath"]
+                };
                 w.line(3, format!("{} -> {}", from.str(), item["path"].str()));
             }
         }
         "projected" => {
             put("Type:\tProjected (a volume that contains injected data from multiple sources)");
             for part in source["sources"].items() {
-                let (secret, config, token) = (&part["secret"], &part["configMap"], &part["serviceAccountToken"]);
+                let (secret, config, token) = (
+                    &part["secret"],
+                    &part["configMap"],
+                    &part["serviceAccountToken"],
+                );
                 if !secret.is_null() {
                     put(&format!("SecretName:\t{}", secret["name"].str()));
                     put(&format!("Optional:\t{}", optional(secret)));
@@ -343,11 +533,16 @@ pub(super) fn source(volume: &Value, w: &mut Lines) {
                     put(&format!("ConfigMapName:\t{}", config["name"].str()));
                     put(&format!("Optional:\t{}", optional(config)));
                 } else if !token.is_null() {
-                    put(&format!("TokenExpirationSeconds:\t{}", token["expirationSeconds"].as_i64().unwrap_or(0)));
+                    put(&format!(
+                        "TokenExpirationSeconds:\t{}",
+                        token["expirationSeconds"].as_i64().unwrap_or(0)
+                    ));
                 }
             }
         }
-        "ephemeral" => put("Type:\tEphemeralVolume (an inline specification for a volume that gets created and deleted with the pod)"),
+        "ephemeral" => put(
+            "Type:\tEphemeralVolume (an inline specification for a volume that gets created and deleted with the pod)",
+        ),
         "image" => {
             put("Type:\tImage (a container image or OCI artifact)");
             put(&format!("Reference:\t{}", text("reference")));
@@ -370,8 +565,20 @@ pub(super) fn spread_constraints(spec: &Value, w: &mut Lines, space: &str) {
             w.raw(&format!("{space}\t"));
         }
         let selector = &constraint["labelSelector"];
-        let of = if selector.is_null() { String::new() } else { format!(" for selector {}", crate::kubectl::printers::selector(selector)) };
-        w.raw(&format!("{}:{} when max skew {} is exceeded{of}\n", constraint["topologyKey"].str(), constraint["whenUnsatisfiable"].str(), constraint["maxSkew"].as_i64().unwrap_or(0)));
+        let of = if selector.is_null() {
+            String::new()
+        } else {
+            format!(
+                " for selector {}",
+                crate::kubectl::printers::selector(selector)
+            )
+        };
+        w.raw(&format!(
+            "{}:{} when max skew {} is exceeded{of}\n",
+            constraint["topologyKey"].str(),
+            constraint["whenUnsatisfiable"].str(),
+            constraint["maxSkew"].as_i64().unwrap_or(0)
+        ));
     }
 }
 
@@ -395,7 +602,11 @@ pub(super) fn tolerations(tolerations: &Value, w: &mut Lines, space: &str) {
             text.push_str(&format!(":{}", t["effect"].str()));
         }
         if t["operator"].str() == "Exists" {
-            text.push_str(if text.is_empty() { "op=Exists" } else { " op=Exists" });
+            text.push_str(if text.is_empty() {
+                "op=Exists"
+            } else {
+                " op=Exists"
+            });
         }
         if let Some(seconds) = t["tolerationSeconds"].as_i64() {
             text.push_str(&format!(" for {seconds}s"));

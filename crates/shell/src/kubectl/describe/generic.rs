@@ -17,7 +17,13 @@ pub(super) fn object(k: &Kubectl, info: &Info, w: &mut Lines) {
     labels(w, "", "Labels", o.labels());
     annotations(w, "Annotations", o.annotations());
     let mut rest = o.clone();
-    for field in ["name", "namespace", "labels", "annotations", "managedFields"] {
+    for field in [
+        "name",
+        "namespace",
+        "labels",
+        "annotations",
+        "managedFields",
+    ] {
         rest.remove(&["metadata", field]);
     }
     fields(&rest, 0, w);
@@ -28,7 +34,11 @@ fn fields(map: &Value, level: usize, w: &mut Lines) {
     if level > DEPTH_MAX {
         return;
     }
-    let mut named: Vec<(String, &Value)> = map.entries().iter().map(|(key, v)| (words(key), v)).collect();
+    let mut named: Vec<(String, &Value)> = map
+        .entries()
+        .iter()
+        .map(|(key, v)| (words(key), v))
+        .collect();
     named.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, value) in named {
         match value {
@@ -60,7 +70,11 @@ fn words(field: &str) -> String {
         if at > 0 && c.is_uppercase() && (lower_before || lower_after) {
             out.push(' ');
         }
-        if at == 0 { out.extend(c.to_uppercase()) } else { out.push(*c) }
+        if at == 0 {
+            out.extend(c.to_uppercase())
+        } else {
+            out.push(*c)
+        }
     }
     match out.as_str() {
         "Api Version" => "API Version".to_owned(),

@@ -24,12 +24,27 @@ use super::table::Lines;
 pub(crate) use container::pod_template;
 
 const FLAGS: &[Flag] = &[
-    flag("chunk-size", Kind::Int, "500", "Return large lists in chunks rather than all at once."),
-    flag("show-events", Kind::Bool, "true", "If true, display events related to the described object."),
+    flag(
+        "chunk-size",
+        Kind::Int,
+        "500",
+        "Return large lists in chunks rather than all at once.",
+    ),
+    flag(
+        "show-events",
+        Kind::Bool,
+        "true",
+        "If true, display events related to the described object.",
+    ),
 ];
 
-pub(crate) const COMMAND: Command = Command::new("describe", "(-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME) [options]", "Show details of a specific resource or group of resources", run)
-    .flags(&[FILES, SELECTOR, ALL_NAMESPACES, FLAGS]);
+pub(crate) const COMMAND: Command = Command::new(
+    "describe",
+    "(-f FILENAME | TYPE [NAME_PREFIX | -l label] | TYPE/NAME) [options]",
+    "Show details of a specific resource or group of resources",
+    run,
+)
+.flags(&[FILES, SELECTOR, ALL_NAMESPACES, FLAGS]);
 
 fn run(k: &mut Kubectl) -> Result {
     let args = k.flags.args.clone();
@@ -62,7 +77,11 @@ fn select(k: &mut Kubectl, args: Vec<String>) -> Result<(Vec<Info>, Vec<Error>, 
         let manifests = k.manifests()?;
         let (mut infos, mut errors) = (Vec::new(), manifests.errors);
         for mut info in manifests.infos {
-            match k.read(&info.resource.clone(), &info.namespace.clone(), &info.name.clone()) {
+            match k.read(
+                &info.resource.clone(),
+                &info.namespace.clone(),
+                &info.name.clone(),
+            ) {
                 Ok(object) => {
                     info.object = object;
                     infos.push(info);
@@ -76,7 +95,10 @@ fn select(k: &mut Kubectl, args: Vec<String>) -> Result<(Vec<Info>, Vec<Error>, 
     let query = Query {
         all: listed,
         args: args.clone(),
-        selector: k.flags.changed("selector").then(|| k.flags.str("selector").to_owned()),
+        selector: k
+            .flags
+            .changed("selector")
+            .then(|| k.flags.str("selector").to_owned()),
         field_selector: None,
         all_namespaces: k.flags.bool("all-namespaces"),
     };
@@ -88,7 +110,10 @@ fn select(k: &mut Kubectl, args: Vec<String>) -> Result<(Vec<Info>, Vec<Error>, 
     {
         let resource = k.mapping(kind)?;
         let all = k.list(&resource, &Query::default())?;
-        let found: Vec<Info> = all.into_iter().filter(|i| i.name.starts_with(prefix.as_str())).collect();
+        let found: Vec<Info> = all
+            .into_iter()
+            .filter(|i| i.name.starts_with(prefix.as_str()))
+            .collect();
         if !found.is_empty() {
             return Ok((found, Vec::new(), false));
         }
@@ -119,8 +144,11 @@ fn describe(k: &Kubectl, info: &Info) -> String {
         "configmaps" => config::config_map(k, o, &mut w),
         "secrets" => config::secret(o, &mut w),
         "serviceaccounts" => access::service_account(k, o, &mut w),
-        "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => access::role(o, &mut w),
-        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => access::role_binding(o, &mut w),
+        "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => {
+            access::role(o, &mut w)
+        }
+        "rolebindings.rbac.authorization.k8s.io"
+        | "clusterrolebindings.rbac.authorization.k8s.io" => access::role_binding(o, &mut w),
         "limitranges" => config::limit_range(o, &mut w),
         "resourcequotas" => config::quota(o, &mut w),
         "priorityclasses.scheduling.k8s.io" => config::priority_class(k, o, &mut w),
@@ -137,12 +165,19 @@ fn describe(k: &Kubectl, info: &Info) -> String {
 /// `Mon, 23 Nov 2026 16:08:37 +0000` (Go's RFC1123Z)
 fn date(at: &Value) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
     let Some(seconds) = at.as_str().and_then(time::parse_seconds) else {
         return "Mon, 01 Jan 0001 00:00:00 +0000".to_owned();
     };
     let t = time::Civil::from_seconds(seconds);
-    let name = |names: &[&'static str], at: i64| usize::try_from(at).ok().and_then(|at| names.get(at).copied()).unwrap_or("");
+    let name = |names: &[&'static str], at: i64| {
+        usize::try_from(at)
+            .ok()
+            .and_then(|at| names.get(at).copied())
+            .unwrap_or("")
+    };
     format!(
         "{}, {:02} {} {:04} {:02}:{:02}:{:02} +0000",
         name(&DAYS, t.weekday()),
@@ -174,7 +209,11 @@ const ANNOTATION_MAX: usize = 140;
 /// `Annotations:`, one a line, long ones cut.
 fn annotations(w: &mut Lines, title: &str, map: &Value) {
     w.raw(&format!("{title}:\t"));
-    let shown: Vec<_> = map.entries().iter().filter(|(key, _)| &**key != super::commands::apply::LAST_APPLIED).collect();
+    let shown: Vec<_> = map
+        .entries()
+        .iter()
+        .filter(|(key, _)| &**key != super::commands::apply::LAST_APPLIED)
+        .collect();
     if shown.is_empty() {
         w.raw("<none>\n");
     }
@@ -218,7 +257,10 @@ fn marks(w: &mut Lines, o: &Value) {
 /// `ReplicaSet/web-1`
 fn controlled_by(w: &mut Lines, o: &Value) {
     if let Some(owner) = o.controller_ref() {
-        w.line(0, format!("Controlled By:\t{}/{}", owner.kind(), owner.name()));
+        w.line(
+            0,
+            format!("Controlled By:\t{}/{}", owner.kind(), owner.name()),
+        );
     }
 }
 
@@ -235,17 +277,32 @@ fn events(k: &Kubectl, o: &Value, w: &mut Lines) {
         let involved = &e["involvedObject"];
         // A node's events carry its name as uid.
         let uid = involved["uid"].str();
-        involved["name"].str() == o.name() && involved["kind"].str() == o.kind() && (uid == o.uid() || uid == o.name() || uid.is_empty())
+        involved["name"].str() == o.name()
+            && involved["kind"].str() == o.kind()
+            && (uid == o.uid() || uid == o.name() || uid.is_empty())
     };
-    let mut found: Vec<Value> = k.cluster().etcd.list("events", Some(namespace)).map(|(_, e)| e.clone()).filter(about).collect();
+    let mut found: Vec<Value> = k
+        .cluster()
+        .etcd
+        .list("events", Some(namespace))
+        .map(|(_, e)| e.clone())
+        .filter(about)
+        .collect();
     if found.is_empty() {
         w.line(0, "Events:\t<none>");
         return;
     }
     w.flush();
     let at = |e: &Value| {
-        let times = [&e["series"]["lastObservedTime"], &e["lastTimestamp"], &e["eventTime"]];
-        times.into_iter().find_map(|t| t.as_str().and_then(time::parse_micros)).unwrap_or(0)
+        let times = [
+            &e["series"]["lastObservedTime"],
+            &e["lastTimestamp"],
+            &e["eventTime"],
+        ];
+        times
+            .into_iter()
+            .find_map(|t| t.as_str().and_then(time::parse_micros))
+            .unwrap_or(0)
     };
     found.sort_by_key(at);
     w.line(0, "Events:\n  Type\tReason\tAge\tFrom\tMessage");
@@ -259,7 +316,15 @@ fn events(k: &Kubectl, o: &Value, w: &mut Lines) {
             "" => e["message"].str().trim().to_owned(),
             path => format!("{path}: {}", e["message"].str().trim()),
         };
-        w.line(1, format!("{}\t{}\t{}\t{source}\t{message}", e["type"].str(), e["reason"].str(), printers::event_interval(&e, k.now())));
+        w.line(
+            1,
+            format!(
+                "{}\t{}\t{}\t{source}\t{message}",
+                e["type"].str(),
+                e["reason"].str(),
+                printers::event_interval(&e, k.now())
+            ),
+        );
     }
 }
 

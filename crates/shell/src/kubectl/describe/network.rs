@@ -8,8 +8,14 @@ use crate::kubectl::printers::{self, host_port, number, scalar};
 use crate::kubectl::table::Lines;
 
 fn slices(k: &Kubectl, namespace: &str, service: &str) -> Vec<Value> {
-    let all = k.cluster().etcd.list("endpointslices.discovery.k8s.io", Some(namespace)).map(|(_, s)| s);
-    all.filter(|s| s.label("kubernetes.io/service-name") == Some(service)).cloned().collect()
+    let all = k
+        .cluster()
+        .etcd
+        .list("endpointslices.discovery.k8s.io", Some(namespace))
+        .map(|(_, s)| s);
+    all.filter(|s| s.label("kubernetes.io/service-name") == Some(service))
+        .cloned()
+        .collect()
 }
 
 /// The ready addresses of a Service's port, three at the most (`formatEndpointSlices`).
@@ -20,11 +26,21 @@ fn endpoints_of(slices: &[Value], port: &str) -> String {
     let mut all: Vec<String> = Vec::new();
     for slice in slices {
         let ready = |e: &&Value| e["conditions"]["ready"].as_bool() != Some(false);
-        let addresses = || slice["endpoints"].items().iter().filter(ready).map(|e| e["addresses"][0].str());
+        let addresses = || {
+            slice["endpoints"]
+                .items()
+                .iter()
+                .filter(ready)
+                .map(|e| e["addresses"][0].str())
+        };
         if slice["ports"].items().is_empty() {
             all.extend(addresses().map(str::to_owned));
         }
-        for p in slice["ports"].items().iter().filter(|p| p["name"].str() == port) {
+        for p in slice["ports"]
+            .items()
+            .iter()
+            .filter(|p| p["name"].str() == port)
+        {
             all.extend(addresses().map(|a| host_port(a, &number(&p["port"]).to_string())));
         }
     }
@@ -33,7 +49,11 @@ fn endpoints_of(slices: &[Value], port: &str) -> String {
 
 fn some_of(all: &[String]) -> String {
     let shown = all[..all.len().min(3)].join(",");
-    if all.len() > 3 { format!("{shown} + {} more...", all.len() - 3) } else { shown }
+    if all.len() > 3 {
+        format!("{shown} + {} more...", all.len() - 3)
+    } else {
+        shown
+    }
 }
 
 pub(super) fn service(k: &Kubectl, o: &Value, w: &mut Lines) {
@@ -41,10 +61,16 @@ pub(super) fn service(k: &Kubectl, o: &Value, w: &mut Lines) {
     head(w, o);
     labels(w, "", "Labels", o.labels());
     annotations(w, "Annotations", o.annotations());
-    w.line(0, format!("Selector:\t{}", printers::labels(&spec["selector"])));
+    w.line(
+        0,
+        format!("Selector:\t{}", printers::labels(&spec["selector"])),
+    );
     w.line(0, format!("Type:\t{}", spec["type"].str()));
     if !spec["ipFamilyPolicy"].is_null() {
-        w.line(0, format!("IP Family Policy:\t{}", spec["ipFamilyPolicy"].str()));
+        w.line(
+            0,
+            format!("IP Family Policy:\t{}", spec["ipFamilyPolicy"].str()),
+        );
     }
     let list = |field: &str| -> String {
         let items: Vec<&str> = spec[field].items().iter().map(Value::str).collect();
@@ -57,15 +83,26 @@ pub(super) fn service(k: &Kubectl, o: &Value, w: &mut Lines) {
         w.line(0, format!("External IPs:\t{}", list("externalIPs")));
     }
     if !spec["loadBalancerIP"].is_empty() {
-        w.line(0, format!("Desired LoadBalancer IP:\t{}", spec["loadBalancerIP"].str()));
+        w.line(
+            0,
+            format!("Desired LoadBalancer IP:\t{}", spec["loadBalancerIP"].str()),
+        );
     }
     let ingress = o["status"]["loadBalancer"]["ingress"].items();
     if !ingress.is_empty() {
         let shown: Vec<String> = ingress
             .iter()
             .map(|i| {
-                let address = if i["ip"].is_empty() { i["hostname"].str() } else { i["ip"].str() };
-                if i["ipMode"].is_empty() { address.to_owned() } else { format!("{address} ({})", i["ipMode"].str()) }
+                let address = if i["ip"].is_empty() {
+                    i["hostname"].str()
+                } else {
+                    i["ip"].str()
+                };
+                if i["ipMode"].is_empty() {
+                    address.to_owned()
+                } else {
+                    format!("{address} ({})", i["ipMode"].str())
+                }
             })
             .collect();
         w.line(0, format!("LoadBalancer Ingress:\t{}", shown.join(", ")));
@@ -75,29 +112,72 @@ pub(super) fn service(k: &Kubectl, o: &Value, w: &mut Lines) {
     }
     let slices = slices(k, o.namespace(), o.name());
     for port in spec["ports"].items() {
-        let name = if port["name"].is_empty() { "<unset>" } else { port["name"].str() };
+        let name = if port["name"].is_empty() {
+            "<unset>"
+        } else {
+            port["name"].str()
+        };
         let protocol = port["protocol"].str();
-        w.line(0, format!("Port:\t{name}\t{}/{protocol}", number(&port["port"])));
-        w.line(0, format!("TargetPort:\t{}/{protocol}", scalar(&port["targetPort"])));
+        w.line(
+            0,
+            format!("Port:\t{name}\t{}/{protocol}", number(&port["port"])),
+        );
+        w.line(
+            0,
+            format!("TargetPort:\t{}/{protocol}", scalar(&port["targetPort"])),
+        );
         if number(&port["nodePort"]) != 0 {
-            w.line(0, format!("NodePort:\t{name}\t{}/{protocol}", number(&port["nodePort"])));
+            w.line(
+                0,
+                format!(
+                    "NodePort:\t{name}\t{}/{protocol}",
+                    number(&port["nodePort"])
+                ),
+            );
         }
-        w.line(0, format!("Endpoints:\t{}", endpoints_of(&slices, port["name"].str())));
+        w.line(
+            0,
+            format!("Endpoints:\t{}", endpoints_of(&slices, port["name"].str())),
+        );
     }
-    w.line(0, format!("Session Affinity:\t{}", spec["sessionAffinity"].str()));
-    for (field, title) in [("externalTrafficPolicy", "External Traffic Policy"), ("internalTrafficPolicy", "Internal Traffic Policy")] {
+    w.line(
+        0,
+        format!("Session Affinity:\t{}", spec["sessionAffinity"].str()),
+    );
+    for (field, title) in [
+        ("externalTrafficPolicy", "External Traffic Policy"),
+        ("internalTrafficPolicy", "Internal Traffic Policy"),
+    ] {
         if !spec[field].is_empty() {
             w.line(0, format!("{title}:\t{}", spec[field].str()));
         }
     }
     if !spec["trafficDistribution"].is_empty() {
-        w.line(0, format!("Traffic Distribution:\t{}", spec["trafficDistribution"].str()));
+        w.line(
+            0,
+            format!(
+                "Traffic Distribution:\t{}",
+                spec["trafficDistribution"].str()
+            ),
+        );
     }
     if number(&spec["healthCheckNodePort"]) != 0 {
-        w.line(0, format!("HealthCheck NodePort:\t{}", number(&spec["healthCheckNodePort"])));
+        w.line(
+            0,
+            format!(
+                "HealthCheck NodePort:\t{}",
+                number(&spec["healthCheckNodePort"])
+            ),
+        );
     }
     if !spec["loadBalancerSourceRanges"].items().is_empty() {
-        w.line(0, format!("LoadBalancer Source Ranges:\t{}", list("loadBalancerSourceRanges")));
+        w.line(
+            0,
+            format!(
+                "LoadBalancer Source Ranges:\t{}",
+                list("loadBalancerSourceRanges")
+            ),
+        );
     }
     events(k, o, w);
 }
@@ -108,17 +188,41 @@ pub(super) fn endpoints(k: &Kubectl, o: &Value, w: &mut Lines) {
     w.line(0, "Subsets:");
     for subset in o["subsets"].items() {
         let list = |field: &str| -> String {
-            let all: Vec<&str> = subset[field].items().iter().map(|a| a["ip"].str()).collect();
+            let all: Vec<&str> = subset[field]
+                .items()
+                .iter()
+                .map(|a| a["ip"].str())
+                .collect();
             all.join(",")
         };
         w.line(0, format!("  Addresses:\t{}", or_none(&list("addresses"))));
-        w.line(0, format!("  NotReadyAddresses:\t{}", or_none(&list("notReadyAddresses"))));
+        w.line(
+            0,
+            format!(
+                "  NotReadyAddresses:\t{}",
+                or_none(&list("notReadyAddresses"))
+            ),
+        );
         if !subset["ports"].items().is_empty() {
-            w.line(0, "  Ports:\n    Name\tPort\tProtocol\n    ----\t----\t--------");
+            w.line(
+                0,
+                "  Ports:\n    Name\tPort\tProtocol\n    ----\t----\t--------",
+            );
         }
         for port in subset["ports"].items() {
-            let name = if port["name"].is_empty() { "<unset>" } else { port["name"].str() };
-            w.line(0, format!("    {name}\t{}\t{}", number(&port["port"]), port["protocol"].str()));
+            let name = if port["name"].is_empty() {
+                "<unset>"
+            } else {
+                port["name"].str()
+            };
+            w.line(
+                0,
+                format!(
+                    "    {name}\t{}\t{}",
+                    number(&port["port"]),
+                    port["protocol"].str()
+                ),
+            );
         }
         w.line(0, "");
     }
@@ -134,25 +238,79 @@ pub(super) fn endpoint_slice(k: &Kubectl, o: &Value, w: &mut Lines) {
     } else {
         w.line(0, "Ports:\n  Name\tPort\tProtocol\n  ----\t----\t--------");
         for port in o["ports"].items() {
-            let name = if port["name"].is_empty() { "<unset>" } else { port["name"].str() };
-            let number = port["port"].as_i64().map_or("<unset>".to_owned(), |n| n.to_string());
+            let name = if port["name"].is_empty() {
+                "<unset>"
+            } else {
+                port["name"].str()
+            };
+            let number = port["port"]
+                .as_i64()
+                .map_or("<unset>".to_owned(), |n| n.to_string());
             w.line(1, format!("{name}\t{number}\t{}", port["protocol"].str()));
         }
     }
     let endpoints = o["endpoints"].items();
-    w.line(0, if endpoints.is_empty() { "Endpoints: <none>" } else { "Endpoints:" });
+    w.line(
+        0,
+        if endpoints.is_empty() {
+            "Endpoints: <none>"
+        } else {
+            "Endpoints:"
+        },
+    );
     for e in endpoints {
         let addresses: Vec<&str> = e["addresses"].items().iter().map(Value::str).collect();
         w.line(1, format!("- Addresses:\t{}", addresses.join(", ")));
         w.line(2, "Conditions:");
-        let flag = |field: &str| e["conditions"][field].as_bool().map_or("<unset>".to_owned(), |b| b.to_string());
+        let flag = |field: &str| {
+            e["conditions"][field]
+                .as_bool()
+                .map_or("<unset>".to_owned(), |b| b.to_string())
+        };
         w.line(3, format!("Ready:\t{}", flag("ready")));
-        w.line(2, format!("Hostname:\t{}", if e["hostname"].is_empty() { "<unset>" } else { e["hostname"].str() }));
+        w.line(
+            2,
+            format!(
+                "Hostname:\t{}",
+                if e["hostname"].is_empty() {
+                    "<unset>"
+                } else {
+                    e["hostname"].str()
+                }
+            ),
+        );
         if !e["targetRef"].is_null() {
-            w.line(2, format!("TargetRef:\t{}/{}", e["targetRef"]["kind"].str(), e["targetRef"]["name"].str()));
+            w.line(
+                2,
+                format!(
+                    "TargetRef:\t{}/{}",
+                    e["targetRef"]["kind"].str(),
+                    e["targetRef"]["name"].str()
+                ),
+            );
         }
-        w.line(2, format!("NodeName:\t{}", if e["nodeName"].is_empty() { "<unset>" } else { e["nodeName"].str() }));
-        w.line(2, format!("Zone:\t{}", if e["zone"].is_empty() { "<unset>" } else { e["zone"].str() }));
+        w.line(
+            2,
+            format!(
+                "NodeName:\t{}",
+                if e["nodeName"].is_empty() {
+                    "<unset>"
+                } else {
+                    e["nodeName"].str()
+                }
+            ),
+        );
+        w.line(
+            2,
+            format!(
+                "Zone:\t{}",
+                if e["zone"].is_empty() {
+                    "<unset>"
+                } else {
+                    e["zone"].str()
+                }
+            ),
+        );
     }
     events(k, o, w);
 }
@@ -162,11 +320,33 @@ pub(super) fn ingress(k: &Kubectl, o: &Value, w: &mut Lines) {
     w.line(0, format!("Name:\t{}", o.name()));
     labels(w, "", "Labels", o.labels());
     w.line(0, format!("Namespace:\t{}", o.namespace()));
-    w.line(0, format!("Address:\t{}", printers::load_balancer(&o["status"]["loadBalancer"], true)));
-    w.line(0, format!("Ingress Class:\t{}", or_none(spec["ingressClassName"].str())));
+    w.line(
+        0,
+        format!(
+            "Address:\t{}",
+            printers::load_balancer(&o["status"]["loadBalancer"], true)
+        ),
+    );
+    w.line(
+        0,
+        format!(
+            "Ingress Class:\t{}",
+            or_none(spec["ingressClassName"].str())
+        ),
+    );
     let default = &spec["defaultBackend"];
     let shown = |backend: &Value| backend_of(k, o.namespace(), backend);
-    w.line(0, format!("Default backend:\t{}", if default.is_null() { "<default>".to_owned() } else { shown(default) }));
+    w.line(
+        0,
+        format!(
+            "Default backend:\t{}",
+            if default.is_null() {
+                "<default>".to_owned()
+            } else {
+                shown(default)
+            }
+        ),
+    );
     if !spec["tls"].items().is_empty() {
         w.line(0, "TLS:");
     }
@@ -187,14 +367,25 @@ pub(super) fn ingress(k: &Kubectl, o: &Value, w: &mut Lines) {
             continue;
         }
         count += 1;
-        let host = if rule["host"].is_empty() { "*" } else { rule["host"].str() };
+        let host = if rule["host"].is_empty() {
+            "*"
+        } else {
+            rule["host"].str()
+        };
         w.line(1, format!("{host}\t"));
         for path in rule["http"]["paths"].items() {
-            w.line(2, format!("\t{} \t{}", path["path"].str(), shown(&path["backend"])));
+            w.line(
+                2,
+                format!("\t{} \t{}", path["path"].str(), shown(&path["backend"])),
+            );
         }
     }
     if count == 0 {
-        let text = if default.is_null() { "<default>".to_owned() } else { shown(default) };
+        let text = if default.is_null() {
+            "<default>".to_owned()
+        } else {
+            shown(default)
+        };
         w.line(1, format!("*\t*\t{text}"));
     }
     annotations(w, "Annotations", o.annotations());
@@ -204,16 +395,37 @@ pub(super) fn ingress(k: &Kubectl, o: &Value, w: &mut Lines) {
 fn backend_of(k: &Kubectl, namespace: &str, backend: &Value) -> String {
     let resource = &backend["resource"];
     if !resource.is_null() {
-        return format!("APIGroup: {}, Kind: {}, Name: {}", resource["apiGroup"].str(), resource["kind"].str(), resource["name"].str());
+        return format!(
+            "APIGroup: {}, Kind: {}, Name: {}",
+            resource["apiGroup"].str(),
+            resource["kind"].str(),
+            resource["name"].str()
+        );
     }
-    let (name, port) = (backend["service"]["name"].str(), &backend["service"]["port"]);
-    let shown = if port["name"].is_empty() { number(&port["number"]).to_string() } else { port["name"].str().to_owned() };
+    let (name, port) = (
+        backend["service"]["name"].str(),
+        &backend["service"]["port"],
+    );
+    let shown = if port["name"].is_empty() {
+        number(&port["number"]).to_string()
+    } else {
+        port["name"].str().to_owned()
+    };
     let Some(service) = k.cluster().find("services", namespace, name) else {
         return format!("{name}:{shown} (<error: services \"{name}\" not found>)");
     };
     let ports = service["spec"]["ports"].items().iter();
-    let found = ports.into_iter().find(|p| if port["name"].is_empty() { number(&p["port"]) == number(&port["number"]) } else { p["name"] == port["name"] });
-    let addresses = endpoints_of(&slices(k, namespace, name), found.map_or("", |p| p["name"].str()));
+    let found = ports.into_iter().find(|p| {
+        if port["name"].is_empty() {
+            number(&p["port"]) == number(&port["number"])
+        } else {
+            p["name"] == port["name"]
+        }
+    });
+    let addresses = endpoints_of(
+        &slices(k, namespace, name),
+        found.map_or("", |p| p["name"].str()),
+    );
     format!("{name}:{shown} ({addresses})")
 }
 
@@ -236,16 +448,27 @@ pub(super) fn ingress_class(k: &Kubectl, o: &Value, w: &mut Lines) {
 pub(super) fn policy(o: &Value, w: &mut Lines) {
     let spec = &o["spec"];
     head(w, o);
-    let created = o.creation_timestamp().unwrap_or("").replace('T', " ").replace('Z', " +0000 UTC");
+    let created = o
+        .creation_timestamp()
+        .unwrap_or("")
+        .replace('T', " ")
+        .replace('Z', " +0000 UTC");
     w.line(0, format!("Created on:\t{created}"));
     marks(w, o);
     w.line(0, "Spec:");
     let selector = printers::selector(&spec["podSelector"]);
-    let everything = if selector == "<none>" { " (Allowing the specific traffic to all pods in this namespace)" } else { "" };
+    let everything = if selector == "<none>" {
+        " (Allowing the specific traffic to all pods in this namespace)"
+    } else {
+        ""
+    };
     // The describer's own alignment: it writes blanks here.
     w.line(1, format!("PodSelector:     {selector}{everything}"));
     let types: Vec<&str> = spec["policyTypes"].items().iter().map(Value::str).collect();
-    for (kind, field, peers, direction) in [("Ingress", "ingress", "from", "From"), ("Egress", "egress", "to", "To")] {
+    for (kind, field, peers, direction) in [
+        ("Ingress", "ingress", "from", "From"),
+        ("Egress", "egress", "to", "To"),
+    ] {
         let lower = kind.to_lowercase();
         if !types.contains(&kind) {
             w.line(1, format!("Not affecting {lower} traffic"));
@@ -254,7 +477,10 @@ pub(super) fn policy(o: &Value, w: &mut Lines) {
         w.line(1, format!("Allowing {lower} traffic:"));
         let rules = spec[field].items();
         if rules.is_empty() {
-            w.line(2, format!("<none> (Selected pods are isolated for {lower} connectivity)"));
+            w.line(
+                2,
+                format!("<none> (Selected pods are isolated for {lower} connectivity)"),
+            );
         }
         for (at, rule) in rules.iter().enumerate() {
             policy_rule(rule, peers, direction, w);
@@ -272,22 +498,48 @@ fn policy_rule(rule: &Value, peers: &str, direction: &str, w: &mut Lines) {
         w.line(2, "To Port: <any> (traffic allowed to all ports)");
     }
     for port in ports {
-        let protocol = if port["protocol"].is_empty() { "TCP" } else { port["protocol"].str() };
+        let protocol = if port["protocol"].is_empty() {
+            "TCP"
+        } else {
+            port["protocol"].str()
+        };
         let shown = scalar(&port["port"]);
         if port["endPort"].is_null() {
-            w.line(2, format!("To Port: {}/{protocol}", if shown.is_empty() { "<any>" } else { &shown }));
+            w.line(
+                2,
+                format!(
+                    "To Port: {}/{protocol}",
+                    if shown.is_empty() { "<any>" } else { &shown }
+                ),
+            );
         } else {
-            w.line(2, format!("To Port Range: {shown}-{}/{protocol}", number(&port["endPort"])));
+            w.line(
+                2,
+                format!(
+                    "To Port Range: {shown}-{}/{protocol}",
+                    number(&port["endPort"])
+                ),
+            );
         }
     }
     let all = rule[peers].items();
     if all.is_empty() {
-        let source = if direction == "From" { "source" } else { "destination" };
-        w.line(2, format!("{direction}: <any> (traffic not restricted by {source})"));
+        let source = if direction == "From" {
+            "source"
+        } else {
+            "destination"
+        };
+        w.line(
+            2,
+            format!("{direction}: <any> (traffic not restricted by {source})"),
+        );
     }
     for peer in all {
         w.line(2, format!("{direction}:"));
-        for (field, title) in [("namespaceSelector", "NamespaceSelector"), ("podSelector", "PodSelector")] {
+        for (field, title) in [
+            ("namespaceSelector", "NamespaceSelector"),
+            ("podSelector", "PodSelector"),
+        ] {
             if !peer[field].is_null() {
                 w.line(3, format!("{title}: {}", printers::selector(&peer[field])));
             }

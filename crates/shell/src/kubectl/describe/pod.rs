@@ -14,7 +14,11 @@ pub(super) fn pod(k: &Kubectl, o: &Value, w: &mut Lines) {
     if let Some(priority) = spec["priority"].as_i64() {
         w.line(0, format!("Priority:\t{priority}"));
     }
-    for (field, title) in [("priorityClassName", "Priority Class Name"), ("runtimeClassName", "Runtime Class Name"), ("serviceAccountName", "Service Account")] {
+    for (field, title) in [
+        ("priorityClassName", "Priority Class Name"),
+        ("runtimeClassName", "Runtime Class Name"),
+        ("serviceAccountName", "Service Account"),
+    ] {
         if !spec[field].is_empty() {
             w.line(0, format!("{title}:\t{}", spec[field].str()));
         }
@@ -29,8 +33,22 @@ pub(super) fn pod(k: &Kubectl, o: &Value, w: &mut Lines) {
     labels(w, "", "Labels", o.labels());
     annotations(w, "Annotations", o.annotations());
     if o.is_deleting() && !matches!(status["phase"].str(), "Failed" | "Succeeded") {
-        w.line(0, format!("Status:\tTerminating (lasts {})", since(&o["metadata"]["deletionTimestamp"], k.now())));
-        w.line(0, format!("Termination Grace Period:\t{}s", o["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0)));
+        w.line(
+            0,
+            format!(
+                "Status:\tTerminating (lasts {})",
+                since(&o["metadata"]["deletionTimestamp"], k.now())
+            ),
+        );
+        w.line(
+            0,
+            format!(
+                "Termination Grace Period:\t{}s",
+                o["metadata"]["deletionGracePeriodSeconds"]
+                    .as_i64()
+                    .unwrap_or(0)
+            ),
+        );
     } else {
         w.line(0, format!("Status:\t{}", status["phase"].str()));
     }
@@ -43,7 +61,10 @@ pub(super) fn pod(k: &Kubectl, o: &Value, w: &mut Lines) {
     if !seccomp.is_null() {
         w.line(0, format!("SeccompProfile:\t{}", seccomp["type"].str()));
         if seccomp["type"].str() == "Localhost" {
-            w.line(0, format!("LocalhostProfile:\t{}", seccomp["localhostProfile"].str()));
+            w.line(
+                0,
+                format!("LocalhostProfile:\t{}", seccomp["localhostProfile"].str()),
+            );
         }
     }
     w.line(0, format!("IP:\t{}", status["podIP"].str()));
@@ -57,29 +78,59 @@ pub(super) fn pod(k: &Kubectl, o: &Value, w: &mut Lines) {
     }
     controlled_by(w, o);
     if !status["nominatedNodeName"].is_empty() {
-        w.line(0, format!("NominatedNodeName:\t{}", status["nominatedNodeName"].str()));
+        w.line(
+            0,
+            format!("NominatedNodeName:\t{}", status["nominatedNodeName"].str()),
+        );
     }
     if !spec["resources"].is_null() {
         w.line(0, "Resources:");
         super::container::resources(&spec["resources"], w, 1);
     }
     if !spec["initContainers"].items().is_empty() {
-        containers("Init Containers", &spec["initContainers"], &status["initContainerStatuses"], o, w, "");
+        containers(
+            "Init Containers",
+            &spec["initContainers"],
+            &status["initContainerStatuses"],
+            o,
+            w,
+            "",
+        );
     }
-    containers("Containers", &spec["containers"], &status["containerStatuses"], o, w, "");
+    containers(
+        "Containers",
+        &spec["containers"],
+        &status["containerStatuses"],
+        o,
+        w,
+        "",
+    );
     let conditions = status["conditions"].items();
     if !spec["readinessGates"].items().is_empty() {
         w.line(0, "Readiness Gates:\n  Type\tStatus");
         for gate in spec["readinessGates"].items() {
             let kind = gate["conditionType"].str();
             let found = conditions.iter().find(|c| c["type"].str() == kind);
-            w.line(1, format!("{kind} \t{} ", found.map_or("<none>", |c| c["status"].str())));
+            w.line(
+                1,
+                format!(
+                    "{kind} \t{} ",
+                    found.map_or("<none>", |c| c["status"].str())
+                ),
+            );
         }
     }
     if !conditions.is_empty() {
         w.line(0, "Conditions:\n  Type\tStatus");
         for condition in conditions {
-            w.line(1, format!("{} \t{} ", condition["type"].str(), condition["status"].str()));
+            w.line(
+                1,
+                format!(
+                    "{} \t{} ",
+                    condition["type"].str(),
+                    condition["status"].str()
+                ),
+            );
         }
     }
     volumes(&spec["volumes"], w, "");

@@ -9,13 +9,20 @@ use crate::kubectl::table::Lines;
 
 /// `a=1,b=2`, or `<none>`, newlines and all.
 pub(super) fn joined(map: &Value) -> String {
-    let pairs: Vec<String> = map.entries().iter().map(|(key, v)| format!("{key}={}", v.str())).collect();
+    let pairs: Vec<String> = map
+        .entries()
+        .iter()
+        .map(|(key, v)| format!("{key}={}", v.str()))
+        .collect();
     or_none(&pairs.join(",")).to_owned()
 }
 
 fn phase(o: &Value, k: &Kubectl) -> String {
     match o.deletion_timestamp() {
-        Some(_) => format!("Terminating (lasts {})", crate::kubectl::printers::since(&o["metadata"]["deletionTimestamp"], k.now())),
+        Some(_) => format!(
+            "Terminating (lasts {})",
+            crate::kubectl::printers::since(&o["metadata"]["deletionTimestamp"], k.now())
+        ),
         None => o["status"]["phase"].str().to_owned(),
     }
 }
@@ -27,15 +34,44 @@ pub(super) fn claim(k: &Kubectl, o: &Value, w: &mut Lines) {
     w.line(0, format!("Status:\t{}", phase(o, k)));
     w.line(0, format!("Volume:\t{}", spec["volumeName"].str()));
     marks(w, o);
-    w.line(0, format!("Finalizers:\t{}", go_list(&o["metadata"]["finalizers"])));
+    w.line(
+        0,
+        format!("Finalizers:\t{}", go_list(&o["metadata"]["finalizers"])),
+    );
     let bound = !spec["volumeName"].is_empty();
-    w.line(0, format!("Capacity:\t{}", if bound { scalar(&status["capacity"]["storage"]) } else { String::new() }));
-    w.line(0, format!("Access Modes:\t{}", if bound { access_modes(&status["accessModes"]) } else { String::new() }));
+    w.line(
+        0,
+        format!(
+            "Capacity:\t{}",
+            if bound {
+                scalar(&status["capacity"]["storage"])
+            } else {
+                String::new()
+            }
+        ),
+    );
+    w.line(
+        0,
+        format!(
+            "Access Modes:\t{}",
+            if bound {
+                access_modes(&status["accessModes"])
+            } else {
+                String::new()
+            }
+        ),
+    );
     if !spec["volumeMode"].is_empty() {
         w.line(0, format!("VolumeMode:\t{}", spec["volumeMode"].str()));
     }
     if !spec["volumeAttributesClassName"].is_empty() {
-        w.line(0, format!("VolumeAttributesClass:\t{}", spec["volumeAttributesClassName"].str()));
+        w.line(
+            0,
+            format!(
+                "VolumeAttributesClass:\t{}",
+                spec["volumeAttributesClassName"].str()
+            ),
+        );
     }
     let source = &spec["dataSource"];
     if !source.is_null() {
@@ -46,17 +82,43 @@ pub(super) fn claim(k: &Kubectl, o: &Value, w: &mut Lines) {
         w.line(1, format!("Kind:\t{}", source["kind"].str()));
         w.line(1, format!("Name:\t{}", source["name"].str()));
     }
-    let pods = k.cluster().etcd.list("pods", Some(o.namespace())).map(|(_, p)| p);
-    let uses = |p: &&Value| p["spec"]["volumes"].items().iter().any(|v| v["persistentVolumeClaim"]["claimName"].str() == o.name());
+    let pods = k
+        .cluster()
+        .etcd
+        .list("pods", Some(o.namespace()))
+        .map(|(_, p)| p);
+    let uses = |p: &&Value| {
+        p["spec"]["volumes"]
+            .items()
+            .iter()
+            .any(|v| v["persistentVolumeClaim"]["claimName"].str() == o.name())
+    };
     let users: Vec<&str> = pods.filter(uses).map(ObjectMeta::name).collect();
     w.line(0, format!("Used By:\t{}", or_none(&users.join("\n\t"))));
     if !status["conditions"].items().is_empty() {
         w.line(0, "Conditions:");
-        w.line(1, "Type\tStatus\tLastProbeTime\tLastTransitionTime\tReason\tMessage");
-        w.line(1, "----\t------\t-----------------\t------------------\t------\t-------");
+        w.line(
+            1,
+            "Type\tStatus\tLastProbeTime\tLastTransitionTime\tReason\tMessage",
+        );
+        w.line(
+            1,
+            "----\t------\t-----------------\t------------------\t------\t-------",
+        );
         for c in status["conditions"].items() {
             let at = |field: &str| super::date(&c[field]);
-            w.line(1, format!("{} \t{} \t{} \t{} \t{} \t{}", c["type"].str(), c["status"].str(), at("lastProbeTime"), at("lastTransitionTime"), c["reason"].str(), c["message"].str()));
+            w.line(
+                1,
+                format!(
+                    "{} \t{} \t{} \t{} \t{} \t{}",
+                    c["type"].str(),
+                    c["status"].str(),
+                    at("lastProbeTime"),
+                    at("lastTransitionTime"),
+                    c["reason"].str(),
+                    c["message"].str()
+                ),
+            );
         }
     }
     events(k, o, w);
@@ -66,25 +128,58 @@ pub(super) fn volume(k: &Kubectl, o: &Value, w: &mut Lines) {
     let spec = &o["spec"];
     w.line(0, format!("Name:\t{}", o.name()));
     marks(w, o);
-    w.line(0, format!("Finalizers:\t{}", go_list(&o["metadata"]["finalizers"])));
+    w.line(
+        0,
+        format!("Finalizers:\t{}", go_list(&o["metadata"]["finalizers"])),
+    );
     w.line(0, format!("StorageClass:\t{}", class_of(o)));
     w.line(0, format!("Status:\t{}", phase(o, k)));
     let claim = &spec["claimRef"];
-    w.line(0, format!("Claim:\t{}", if claim.is_null() { String::new() } else { format!("{}/{}", claim["namespace"].str(), claim["name"].str()) }));
-    w.line(0, format!("Reclaim Policy:\t{}", spec["persistentVolumeReclaimPolicy"].str()));
+    w.line(
+        0,
+        format!(
+            "Claim:\t{}",
+            if claim.is_null() {
+                String::new()
+            } else {
+                format!("{}/{}", claim["namespace"].str(), claim["name"].str())
+            }
+        ),
+    );
+    w.line(
+        0,
+        format!(
+            "Reclaim Policy:\t{}",
+            spec["persistentVolumeReclaimPolicy"].str()
+        ),
+    );
     if !spec["volumeAttributesClassName"].is_empty() {
-        w.line(0, format!("VolumeAttributesClass:\t{}", spec["volumeAttributesClassName"].str()));
+        w.line(
+            0,
+            format!(
+                "VolumeAttributesClass:\t{}",
+                spec["volumeAttributesClassName"].str()
+            ),
+        );
     }
-    w.line(0, format!("Access Modes:\t{}", access_modes(&spec["accessModes"])));
+    w.line(
+        0,
+        format!("Access Modes:\t{}", access_modes(&spec["accessModes"])),
+    );
     if !spec["volumeMode"].is_empty() {
         w.line(0, format!("VolumeMode:\t{}", spec["volumeMode"].str()));
     }
-    w.line(0, format!("Capacity:\t{}", scalar(&spec["capacity"]["storage"])));
+    w.line(
+        0,
+        format!("Capacity:\t{}", scalar(&spec["capacity"]["storage"])),
+    );
     affinity(&spec["nodeAffinity"], w);
     w.line(0, format!("Message:\t{}", o["status"]["message"].str()));
     w.line(0, "Source:");
     let mut source = Value::new_object();
-    const KINDS: [&str; 8] = ["hostPath", "nfs", "local", "csi", "iscsi", "fc", "rbd", "cephfs"];
+    const KINDS: [&str; 8] = [
+        "hostPath", "nfs", "local", "csi", "iscsi", "fc", "rbd", "cephfs",
+    ];
     for kind in KINDS.iter().filter(|kind| !spec[**kind].is_null()) {
         source[*kind] = spec[*kind].clone();
     }
@@ -114,7 +209,11 @@ fn affinity(affinity: &Value, w: &mut Lines) {
             }
             let values: Vec<&str> = e["values"].items().iter().map(Value::str).collect();
             let operator = e["operator"].str().to_lowercase();
-            let shown = if values.is_empty() { String::new() } else { format!(" [{}]", values.join(", ")) };
+            let shown = if values.is_empty() {
+                String::new()
+            } else {
+                format!(" [{}]", values.join(", "))
+            };
             w.raw(&format!("{} {operator}{shown}\n", e["key"].str()));
         }
     }
@@ -123,7 +222,10 @@ fn affinity(affinity: &Value, w: &mut Lines) {
 pub(super) fn class(k: &Kubectl, o: &Value, w: &mut Lines) {
     w.line(0, format!("Name:\t{}", o.name()));
     let default = o.annotation("storageclass.kubernetes.io/is-default-class") == Some("true");
-    w.line(0, format!("IsDefaultClass:\t{}", if default { "Yes" } else { "No" }));
+    w.line(
+        0,
+        format!("IsDefaultClass:\t{}", if default { "Yes" } else { "No" }),
+    );
     w.line(0, format!("Annotations:\t{}", joined(o.annotations())));
     w.line(0, format!("Provisioner:\t{}", o["provisioner"].str()));
     w.line(0, format!("Parameters:\t{}", joined(&o["parameters"])));
@@ -144,7 +246,10 @@ pub(super) fn class(k: &Kubectl, o: &Value, w: &mut Lines) {
         w.line(0, format!("ReclaimPolicy:\t{}", o["reclaimPolicy"].str()));
     }
     if !o["volumeBindingMode"].is_empty() {
-        w.line(0, format!("VolumeBindingMode:\t{}", o["volumeBindingMode"].str()));
+        w.line(
+            0,
+            format!("VolumeBindingMode:\t{}", o["volumeBindingMode"].str()),
+        );
     }
     events(k, o, w);
 }

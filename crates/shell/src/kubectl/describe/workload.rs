@@ -17,14 +17,28 @@ fn conditions(o: &Value, w: &mut Lines) {
     w.line(0, "Conditions:\n  Type\tStatus\tReason");
     w.line(1, "----\t------\t------");
     for c in conditions {
-        w.line(1, format!("{} \t{}\t{}", c["type"].str(), c["status"].str(), c["reason"].str()));
+        w.line(
+            1,
+            format!(
+                "{} \t{}\t{}",
+                c["type"].str(),
+                c["status"].str(),
+                c["reason"].str()
+            ),
+        );
     }
 }
 
 /// The objects of a resource that the object controls.
 fn owned(k: &Kubectl, o: &Value, resource: &str) -> Vec<Value> {
-    let all = k.cluster().etcd.list(resource, Some(o.namespace())).map(|(_, v)| v);
-    all.filter(|v| v.controller_ref().is_some_and(|c| c.uid() == o.uid())).cloned().collect()
+    let all = k
+        .cluster()
+        .etcd
+        .list(resource, Some(o.namespace()))
+        .map(|(_, v)| v);
+    all.filter(|v| v.controller_ref().is_some_and(|c| c.uid() == o.uid()))
+        .cloned()
+        .collect()
 }
 
 /// `2 Running / 0 Waiting / 0 Succeeded / 0 Failed`
@@ -33,9 +47,17 @@ fn pods_status(k: &Kubectl, o: &Value) -> String {
         "ReplicationController" => Ok(Selector::from_map(&o["spec"]["selector"])),
         _ => Selector::from_label_selector(&o["spec"]["selector"]),
     };
-    let Ok(selector) = selector else { return "error in fetching pods".to_owned() };
-    let pods = k.cluster().etcd.list("pods", Some(o.namespace())).map(|(_, p)| p);
-    let mine = pods.filter(|p| selector.matches(p.labels()) && p.controller_ref().is_some_and(|c| c.uid() == o.uid()));
+    let Ok(selector) = selector else {
+        return "error in fetching pods".to_owned();
+    };
+    let pods = k
+        .cluster()
+        .etcd
+        .list("pods", Some(o.namespace()))
+        .map(|(_, p)| p);
+    let mine = pods.filter(|p| {
+        selector.matches(p.labels()) && p.controller_ref().is_some_and(|c| c.uid() == o.uid())
+    });
     let mut counts = [0; 4];
     for pod in mine {
         let at = match pod["status"]["phase"].str() {
@@ -47,16 +69,28 @@ fn pods_status(k: &Kubectl, o: &Value) -> String {
         };
         counts[at] += 1;
     }
-    format!("{} Running / {} Waiting / {} Succeeded / {} Failed", counts[0], counts[1], counts[2], counts[3])
+    format!(
+        "{} Running / {} Waiting / {} Succeeded / {} Failed",
+        counts[0], counts[1], counts[2], counts[3]
+    )
 }
 
 pub(super) fn deployment(k: &Kubectl, o: &Value, w: &mut Lines) {
     let (spec, status) = (&o["spec"], &o["status"]);
     let count = |field: &str| number(&status[field]);
     head(w, o);
-    w.line(0, format!("CreationTimestamp:\t{}", date(&o["metadata"]["creationTimestamp"])));
+    w.line(
+        0,
+        format!(
+            "CreationTimestamp:\t{}",
+            date(&o["metadata"]["creationTimestamp"])
+        ),
+    );
     marks(w, o);
-    w.line(0, format!("Selector:\t{}", printers::selector(&spec["selector"])));
+    w.line(
+        0,
+        format!("Selector:\t{}", printers::selector(&spec["selector"])),
+    );
     w.line(
         0,
         format!(
@@ -68,11 +102,24 @@ pub(super) fn deployment(k: &Kubectl, o: &Value, w: &mut Lines) {
             count("unavailableReplicas")
         ),
     );
-    w.line(0, format!("StrategyType:\t{}", spec["strategy"]["type"].str()));
-    w.line(0, format!("MinReadySeconds:\t{}", number(&spec["minReadySeconds"])));
+    w.line(
+        0,
+        format!("StrategyType:\t{}", spec["strategy"]["type"].str()),
+    );
+    w.line(
+        0,
+        format!("MinReadySeconds:\t{}", number(&spec["minReadySeconds"])),
+    );
     let rolling = &spec["strategy"]["rollingUpdate"];
     if !rolling.is_null() {
-        w.line(0, format!("RollingUpdateStrategy:\t{} max unavailable, {} max surge", scalar(&rolling["maxUnavailable"]), scalar(&rolling["maxSurge"])));
+        w.line(
+            0,
+            format!(
+                "RollingUpdateStrategy:\t{} max unavailable, {} max surge",
+                scalar(&rolling["maxUnavailable"]),
+                scalar(&rolling["maxSurge"])
+            ),
+        );
     }
     describe_template(&spec["template"], w);
     conditions(o, w);
@@ -85,12 +132,26 @@ pub(super) fn deployment(k: &Kubectl, o: &Value, w: &mut Lines) {
         own.same(&template)
     };
     let new = sets.iter().find(|s| is_new(s));
-    let shown = |s: &Value| format!("{} ({}/{} replicas created)", s.name(), number(&s["status"]["replicas"]), number(&s["spec"]["replicas"]));
+    let shown = |s: &Value| {
+        format!(
+            "{} ({}/{} replicas created)",
+            s.name(),
+            number(&s["status"]["replicas"]),
+            number(&s["spec"]["replicas"])
+        )
+    };
     // Those with pods come first; of those without, kubectl shows them all too.
-    let old: Vec<String> = sets.iter().filter(|s| new.is_none_or(|n| n.uid() != s.uid())).map(shown).collect();
+    let old: Vec<String> = sets
+        .iter()
+        .filter(|s| new.is_none_or(|n| n.uid() != s.uid()))
+        .map(shown)
+        .collect();
     if !sets.is_empty() {
         w.line(0, format!("OldReplicaSets:\t{}", or_none(&old.join(", "))));
-        w.line(0, format!("NewReplicaSet:\t{}", new.map_or("<none>".to_owned(), shown)));
+        w.line(
+            0,
+            format!("NewReplicaSet:\t{}", new.map_or("<none>".to_owned(), shown)),
+        );
     }
     events(k, o, w);
 }
@@ -104,7 +165,14 @@ pub(super) fn replica_set(k: &Kubectl, o: &Value, w: &mut Lines) {
     w.line(0, format!("Selector:\t{selector}"));
     marks(w, o);
     controlled_by(w, o);
-    w.line(0, format!("Replicas:\t{} current / {} desired", number(&o["status"]["replicas"]), number(&o["spec"]["replicas"])));
+    w.line(
+        0,
+        format!(
+            "Replicas:\t{} current / {} desired",
+            number(&o["status"]["replicas"]),
+            number(&o["spec"]["replicas"])
+        ),
+    );
     w.line(0, format!("Pods Status:\t{}", pods_status(k, o)));
     describe_template(&o["spec"]["template"], w);
     conditions(o, w);
@@ -113,15 +181,36 @@ pub(super) fn replica_set(k: &Kubectl, o: &Value, w: &mut Lines) {
 
 pub(super) fn daemon_set(k: &Kubectl, o: &Value, w: &mut Lines) {
     head(w, o);
-    w.line(0, format!("Selector:\t{}", printers::selector(&o["spec"]["selector"])));
-    w.line(0, format!("Node-Selector:\t{}", printers::labels(&o["spec"]["template"]["spec"]["nodeSelector"])));
+    w.line(
+        0,
+        format!("Selector:\t{}", printers::selector(&o["spec"]["selector"])),
+    );
+    w.line(
+        0,
+        format!(
+            "Node-Selector:\t{}",
+            printers::labels(&o["spec"]["template"]["spec"]["nodeSelector"])
+        ),
+    );
     marks(w, o);
     let count = |field: &str| number(&o["status"][field]);
     for (title, field) in [
-        ("Desired Number of Nodes Scheduled", "desiredNumberScheduled"),
-        ("Current Number of Nodes Scheduled", "currentNumberScheduled"),
-        ("Number of Nodes Scheduled with Up-to-date Pods", "updatedNumberScheduled"),
-        ("Number of Nodes Scheduled with Available Pods", "numberAvailable"),
+        (
+            "Desired Number of Nodes Scheduled",
+            "desiredNumberScheduled",
+        ),
+        (
+            "Current Number of Nodes Scheduled",
+            "currentNumberScheduled",
+        ),
+        (
+            "Number of Nodes Scheduled with Up-to-date Pods",
+            "updatedNumberScheduled",
+        ),
+        (
+            "Number of Nodes Scheduled with Available Pods",
+            "numberAvailable",
+        ),
         ("Number of Nodes Misscheduled", "numberMisscheduled"),
     ] {
         w.line(0, format!("{title}: {}", count(field)));
@@ -134,17 +223,39 @@ pub(super) fn daemon_set(k: &Kubectl, o: &Value, w: &mut Lines) {
 pub(super) fn stateful_set(k: &Kubectl, o: &Value, w: &mut Lines) {
     let spec = &o["spec"];
     head(w, o);
-    w.line(0, format!("CreationTimestamp:\t{}", date(&o["metadata"]["creationTimestamp"])));
-    w.line(0, format!("Selector:\t{}", printers::selector(&spec["selector"])));
+    w.line(
+        0,
+        format!(
+            "CreationTimestamp:\t{}",
+            date(&o["metadata"]["creationTimestamp"])
+        ),
+    );
+    w.line(
+        0,
+        format!("Selector:\t{}", printers::selector(&spec["selector"])),
+    );
     marks(w, o);
-    w.line(0, format!("Replicas:\t{} desired | {} total", number(&spec["replicas"]), number(&o["status"]["replicas"])));
-    w.line(0, format!("Update Strategy:\t{}", spec["updateStrategy"]["type"].str()));
+    w.line(
+        0,
+        format!(
+            "Replicas:\t{} desired | {} total",
+            number(&spec["replicas"]),
+            number(&o["status"]["replicas"])
+        ),
+    );
+    w.line(
+        0,
+        format!("Update Strategy:\t{}", spec["updateStrategy"]["type"].str()),
+    );
     let rolling = &spec["updateStrategy"]["rollingUpdate"];
     if let Some(partition) = rolling["partition"].as_i64() {
         w.line(1, format!("Partition:\t{partition}"));
     }
     if !rolling["maxUnavailable"].is_null() {
-        w.line(1, format!("MaxUnavailable:\t{}", scalar(&rolling["maxUnavailable"])));
+        w.line(
+            1,
+            format!("MaxUnavailable:\t{}", scalar(&rolling["maxUnavailable"])),
+        );
     }
     w.line(0, format!("Pods Status:\t{}", pods_status(k, o)));
     describe_template(&spec["template"], w);
@@ -160,42 +271,78 @@ pub(super) fn stateful_set(k: &Kubectl, o: &Value, w: &mut Lines) {
         labels(w, "  ", "Labels", claim.labels());
         labels(w, "  ", "Annotations", claim.annotations());
         let capacity = scalar(&claim["spec"]["resources"]["requests"]["storage"]);
-        w.line(1, format!("Capacity:\t{}", if capacity.is_empty() { "<default>" } else { &capacity }));
-        w.line(1, format!("Access Modes:\t{}", go_list(&claim["spec"]["accessModes"])));
+        w.line(
+            1,
+            format!(
+                "Capacity:\t{}",
+                if capacity.is_empty() {
+                    "<default>"
+                } else {
+                    &capacity
+                }
+            ),
+        );
+        w.line(
+            1,
+            format!("Access Modes:\t{}", go_list(&claim["spec"]["accessModes"])),
+        );
     }
     events(k, o, w);
 }
 
 /// A number, or `<unset>`.
 fn or_unset(value: &Value) -> String {
-    value.as_i64().map_or("<unset>".to_owned(), |n| n.to_string())
+    value
+        .as_i64()
+        .map_or("<unset>".to_owned(), |n| n.to_string())
 }
 
 pub(super) fn job(k: &Kubectl, o: &Value, w: &mut Lines) {
     let (spec, status) = (&o["spec"], &o["status"]);
     head(w, o);
     if !spec["selector"].is_null() {
-        w.line(0, format!("Selector:\t{}", printers::selector(&spec["selector"])));
+        w.line(
+            0,
+            format!("Selector:\t{}", printers::selector(&spec["selector"])),
+        );
     }
     marks(w, o);
     controlled_by(w, o);
     if !spec["parallelism"].is_null() {
         w.line(0, format!("Parallelism:\t{}", number(&spec["parallelism"])));
     }
-    w.line(0, format!("Completions:\t{}", or_unset(&spec["completions"])));
+    w.line(
+        0,
+        format!("Completions:\t{}", or_unset(&spec["completions"])),
+    );
     if !spec["completionMode"].is_empty() {
-        w.line(0, format!("Completion Mode:\t{}", spec["completionMode"].str()));
+        w.line(
+            0,
+            format!("Completion Mode:\t{}", spec["completionMode"].str()),
+        );
     }
     if let Some(suspend) = spec["suspend"].as_bool() {
         w.line(0, format!("Suspend:\t{suspend}"));
     }
     if !spec["backoffLimit"].is_null() {
-        w.line(0, format!("Backoff Limit:\t{}", number(&spec["backoffLimit"])));
+        w.line(
+            0,
+            format!("Backoff Limit:\t{}", number(&spec["backoffLimit"])),
+        );
     }
     if !spec["ttlSecondsAfterFinished"].is_null() {
-        w.line(0, format!("TTL Seconds After Finished:\t{}", number(&spec["ttlSecondsAfterFinished"])));
+        w.line(
+            0,
+            format!(
+                "TTL Seconds After Finished:\t{}",
+                number(&spec["ttlSecondsAfterFinished"])
+            ),
+        );
     }
-    for (field, title) in [("startTime", "Start Time"), ("completionTime", "Completed At")] {
+    for (field, title) in [
+        ("startTime", "Start Time"),
+        ("completionTime", "Completed At"),
+    ] {
         if !status[field].is_null() {
             w.line(0, format!("{title}:\t{}", date(&status[field])));
         }
@@ -205,15 +352,31 @@ pub(super) fn job(k: &Kubectl, o: &Value, w: &mut Lines) {
         w.line(0, format!("Duration:\t{}", human_duration(end - start)));
     }
     if !spec["activeDeadlineSeconds"].is_null() {
-        w.line(0, format!("Active Deadline Seconds:\t{}s", number(&spec["activeDeadlineSeconds"])));
+        w.line(
+            0,
+            format!(
+                "Active Deadline Seconds:\t{}s",
+                number(&spec["activeDeadlineSeconds"])
+            ),
+        );
     }
-    let (active, succeeded, failed) = (number(&status["active"]), number(&status["succeeded"]), number(&status["failed"]));
+    let (active, succeeded, failed) = (
+        number(&status["active"]),
+        number(&status["succeeded"]),
+        number(&status["failed"]),
+    );
     match status["ready"].as_i64() {
         Some(ready) => w.line(0, format!("Pods Statuses:\t{active} Active ({ready} Ready) / {succeeded} Succeeded / {failed} Failed")),
         None => w.line(0, format!("Pods Statuses:\t{active} Active / {succeeded} Succeeded / {failed} Failed")),
     }
     if spec["completionMode"].str() == "Indexed" {
-        w.line(0, format!("Completed Indexes:\t{}", or_none(status["completedIndexes"].str())));
+        w.line(
+            0,
+            format!(
+                "Completed Indexes:\t{}",
+                or_none(status["completedIndexes"].str())
+            ),
+        );
     }
     describe_template(&spec["template"], w);
     events(k, o, w);
@@ -227,33 +390,68 @@ pub(super) fn cron_job(k: &Kubectl, o: &Value, w: &mut Lines) {
     if !spec["timeZone"].is_empty() {
         w.line(0, format!("Time Zone:\t{}", spec["timeZone"].str()));
     }
-    w.line(0, format!("Concurrency Policy:\t{}", spec["concurrencyPolicy"].str()));
+    w.line(
+        0,
+        format!("Concurrency Policy:\t{}", spec["concurrencyPolicy"].str()),
+    );
     let suspend = match spec["suspend"].as_bool() {
         Some(true) => "True",
         Some(false) => "False",
         None => "<unset>",
     };
     w.line(0, format!("Suspend:\t{suspend}"));
-    w.line(0, format!("Successful Job History Limit:\t{}", or_unset(&spec["successfulJobsHistoryLimit"])));
-    w.line(0, format!("Failed Job History Limit:\t{}", or_unset(&spec["failedJobsHistoryLimit"])));
+    w.line(
+        0,
+        format!(
+            "Successful Job History Limit:\t{}",
+            or_unset(&spec["successfulJobsHistoryLimit"])
+        ),
+    );
+    w.line(
+        0,
+        format!(
+            "Failed Job History Limit:\t{}",
+            or_unset(&spec["failedJobsHistoryLimit"])
+        ),
+    );
     match spec["startingDeadlineSeconds"].as_i64() {
         Some(seconds) => w.line(0, format!("Starting Deadline Seconds:\t{seconds}s")),
         None => w.line(0, "Starting Deadline Seconds:\t<unset>"),
     }
     let job = &spec["jobTemplate"]["spec"];
-    let selector = if job["selector"].is_null() { "<unset>".to_owned() } else { printers::selector(&job["selector"]) };
+    let selector = if job["selector"].is_null() {
+        "<unset>".to_owned()
+    } else {
+        printers::selector(&job["selector"])
+    };
     w.line(0, format!("Selector:\t{selector}"));
-    w.line(0, format!("Parallelism:\t{}", or_unset(&job["parallelism"])));
-    w.line(0, format!("Completions:\t{}", or_unset(&job["completions"])));
+    w.line(
+        0,
+        format!("Parallelism:\t{}", or_unset(&job["parallelism"])),
+    );
+    w.line(
+        0,
+        format!("Completions:\t{}", or_unset(&job["completions"])),
+    );
     if !job["activeDeadlineSeconds"].is_null() {
-        w.line(0, format!("Active Deadline Seconds:\t{}s", number(&job["activeDeadlineSeconds"])));
+        w.line(
+            0,
+            format!(
+                "Active Deadline Seconds:\t{}s",
+                number(&job["activeDeadlineSeconds"])
+            ),
+        );
     }
     describe_template(&job["template"], w);
     match &status["lastScheduleTime"] {
         Value::Null => w.line(0, "Last Schedule Time:\t<unset>"),
         at => w.line(0, format!("Last Schedule Time:\t{}", date(at))),
     }
-    let active: Vec<&str> = status["active"].items().iter().map(|a| a["name"].str()).collect();
+    let active: Vec<&str> = status["active"]
+        .items()
+        .iter()
+        .map(|a| a["name"].str())
+        .collect();
     w.line(0, format!("Active Jobs:\t{}", or_none(&active.join(", "))));
     events(k, o, w);
 }

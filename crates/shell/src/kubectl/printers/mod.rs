@@ -192,7 +192,11 @@ pub(crate) fn condition(object: &Value, kind: &str) -> bool {
 /// When an event was seen: `8s (x2 over 9s)`, `12s`.
 pub(crate) fn event_interval(event: &Value, now: i64) -> String {
     match cluster::event_count(event) {
-        count if count > 1 => format!("{} (x{count} over {})", cluster::last_seen(event, now), cluster::first_seen(event, now)),
+        count if count > 1 => format!(
+            "{} (x{count} over {})",
+            cluster::last_seen(event, now),
+            cluster::first_seen(event, now)
+        ),
         _ => cluster::first_seen(event, now),
     }
 }
