@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use ipnet::Ipv4Net;
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
 
 type Keys = Arc<BTreeSet<ObjectKey>>;
@@ -24,6 +25,7 @@ pub struct Indexes {
     slices_by_service: BTreeMap<(Text, Text), Keys>,
     by_selector: BTreeMap<(Text, Label), Keys>,
     orphans: BTreeMap<(Text, Text), Keys>,
+    pod_ranges: Arc<BTreeSet<u32>>,
 }
 
 /// Kinds whose label selectors are indexed: their objects select pods or ReplicaSets.
@@ -79,6 +81,11 @@ impl Indexes {
         namespace: &str,
     ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
         keys(self.orphans.get(&(resource.into(), namespace.into())))
+    }
+
+    /// The network addresses of the nodes' podCIDRs, lowest first.
+    pub(crate) fn pod_ranges(&self) -> impl Iterator<Item = u32> + use<'_> {
+        self.pod_ranges.iter().copied()
     }
 
     /// How many pods of a namespace carry the label `key=value`.
@@ -184,6 +191,18 @@ impl Indexes {
                     &new["metadata"]["labels"],
                     usize::MAX,
                 );
+            }
+            "nodes" => {
+                let range = |v: &Value| {
+                    let range: Option<Ipv4Net> = v.at(&["spec", "podCIDR"]).str().parse().ok();
+                    range.map(|r| u32::from(r.network()))
+                };
+                let (old, new) = (range(&old), range(&new));
+                if old != new {
+                    let ranges = Arc::make_mut(&mut self.pod_ranges);
+                    old.iter().for_each(|r| _ = ranges.remove(r));
+                    ranges.extend(new);
+                }
             }
             "services" => relabel(
                 &mut self.services_by_selector,

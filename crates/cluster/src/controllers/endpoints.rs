@@ -56,9 +56,8 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     }
     let selected = slices::selected(cluster, &service);
     let publish = service["spec"]["publishNotReadyAddresses"].as_bool() == Some(true);
-    // By the ports' text: the ports, the ready and the other addresses, by address.
-    let mut subsets: BTreeMap<String, (Vec<Value>, BTreeMap<Text, Value>, BTreeMap<Text, Value>)> =
-        BTreeMap::new();
+    // By the ports' text.
+    let mut subsets: BTreeMap<String, Subset> = BTreeMap::new();
     let mut count = 0;
     for pod in selected.iter().filter(|pod| publish || !pod.is_deleting()) {
         if count == MOST {
@@ -161,9 +160,10 @@ fn address(service: &Value, pod: &Value) -> Value {
     address
 }
 
-fn subset(
-    (ports, ready, other): (Vec<Value>, BTreeMap<Text, Value>, BTreeMap<Text, Value>),
-) -> Value {
+/// Pods with the same ports: the ports, the ready and the other addresses, by address.
+type Subset = (Vec<Value>, BTreeMap<Text, Value>, BTreeMap<Text, Value>);
+
+fn subset((ports, ready, other): Subset) -> Value {
     let mut subset = Value::new_object();
     for (field, addresses) in [("addresses", ready), ("notReadyAddresses", other)] {
         if !addresses.is_empty() {

@@ -95,7 +95,7 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
 
 fn enqueue(cluster: &mut Cluster, controller: &Controller, key: ObjectKey) {
     let size = (controller.size)(cluster, &key) as u64;
-    let delay = Duration::from_millis(cluster.config.timing.watch_ms + size / 50);
+    let delay = Duration::from_millis(cluster.config.timing.watch_ms + size / 20);
     cluster.enqueue(Task::Controller(controller.name, key), delay);
 }
 

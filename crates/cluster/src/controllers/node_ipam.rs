@@ -1,7 +1,6 @@
 //! node-ipam-controller: gives each node its part of the pods' addresses, in the order of joining
 //! (kubernetes v1.37, `pkg/controller/nodeipam/ipam`).
 
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -27,10 +26,12 @@ fn observe(_: &Cluster, change: &Change) -> Vec<ObjectKey> {
         .new
         .as_ref()
         .filter(|_| &*change.key.resource == "nodes");
-    match new {
-        Some(node) if node["spec"]["podCIDR"].is_empty() => vec![change.key.clone()],
-        _ => Vec::new(),
-    }
+    let wants =
+        |node: &&Value| node["spec"]["podCIDR"].is_empty() && change.differs(&["spec", "podCIDR"]);
+    new.filter(wants)
+        .map(|_| change.key.clone())
+        .into_iter()
+        .collect()
 }
 
 fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
@@ -64,23 +65,19 @@ fn free(cluster: &Cluster) -> Option<Ipv4Net> {
     let step = 1_u64 << (32 - u32::from(length));
     let first = u64::from(u32::from(whole.network()));
     let count = 1_u64 << (length - whole.prefix_len());
-    let at = |node: &Value| {
-        let range: Ipv4Net = node["spec"]["podCIDR"].str().parse().ok()?;
-        u64::from(u32::from(range.network()))
+    let inside = |range: u32| {
+        u64::from(range)
             .checked_sub(first)
             .map(|offset| offset / step)
     };
-    let taken: BTreeSet<u64> = cluster
-        .etcd
-        .list("nodes", None)
-        .filter_map(|(_, node)| at(node))
-        .collect();
-    // The taken ones are sorted: the first gap is the first free one.
-    let gap = taken
-        .iter()
-        .zip(0_u64..)
-        .find(|(taken, n)| **taken != *n)
-        .map_or(taken.len() as u64, |(_, n)| n);
+    // They come sorted: the first gap is the first free one.
+    let mut gap = 0;
+    for taken in cluster.index.pod_ranges().filter_map(inside) {
+        if taken > gap {
+            break;
+        }
+        gap = gap.max(taken + 1);
+    }
     if gap >= count {
         return None;
     }

@@ -8,7 +8,7 @@ use kubarium_objects::status::Status;
 use kubarium_objects::{ObjectKey, ObjectMeta, Value, object};
 
 use super::deployment::{
-    CONTROLLER, REVISION, annotate, desired_annotation, max_annotation, new_set, revision,
+    CONTROLLER, REVISION, annotate, desired_annotation, max_annotation, revision,
     set_replicas_annotations,
 };
 use super::template;
@@ -94,7 +94,7 @@ impl Rollout<'_> {
             .position(|set| template::equal_ignoring_hash(&set["spec"]["template"], wanted))
     }
 
-    fn new(&self) -> Option<&Value> {
+    fn new_set(&self) -> Option<&Value> {
         self.sets.get(self.new_at()?)
     }
 
@@ -125,7 +125,7 @@ impl Rollout<'_> {
 
     /// Brings the new set's revision and annotations up to date, and makes it where `create`.
     fn sync_revision(&mut self, create: bool) -> Outcome {
-        let new_name = self.new().map(|set| set.name().to_owned());
+        let new_name = self.new_set().map(|set| set.name().to_owned());
         let others = self
             .sets
             .iter()
@@ -175,7 +175,7 @@ impl Rollout<'_> {
     }
 
     fn create_set(&mut self, next: i64) -> Outcome {
-        let mut set = new_set(&self.deployment);
+        let mut set = super::deployment::new_set(&self.deployment);
         let size = self.new_size(&set);
         set["spec"]["replicas"] = size.into();
         annotate(&mut set, &self.deployment, next, false);
@@ -329,7 +329,7 @@ impl Rollout<'_> {
         if let Some(name) = self.active_or_latest() {
             return self.scale(&name, wanted).map(drop);
         }
-        let saturated = self.new().is_some_and(|set| {
+        let saturated = self.new_set().is_some_and(|set| {
             desired_annotation(set) == Some(wanted)
                 && replicas(set) == wanted
                 && count(set, "availableReplicas") == wanted
@@ -385,7 +385,7 @@ impl Rollout<'_> {
     /// The one set that has pods, or the latest when none has; `None` when several have.
     fn active_or_latest(&self) -> Option<String> {
         let mut active = self.sets.iter().filter(|set| replicas(set) > 0);
-        let latest = self.new().or(self.sets.last());
+        let latest = self.new_set().or(self.sets.last());
         match (active.next(), active.next()) {
             (None, _) => latest.map(|set| set.name().to_owned()),
             (Some(one), None) => Some(one.name().to_owned()),
@@ -444,7 +444,7 @@ impl Rollout<'_> {
         if self.new_at().is_none() {
             self.sync_revision(true)?;
         }
-        if let Some(name) = self.new().map(|set| set.name().to_owned()) {
+        if let Some(name) = self.new_set().map(|set| set.name().to_owned()) {
             self.scale(&name, replicas(&self.deployment))?;
         }
         self.finish()
@@ -467,7 +467,7 @@ impl Rollout<'_> {
     }
 
     fn grow_new(&mut self) -> Result<bool, Status> {
-        let Some(set) = self.new() else {
+        let Some(set) = self.new_set() else {
             return Ok(false);
         };
         let (name, wanted) = (set.name().to_owned(), replicas(&self.deployment));
@@ -486,7 +486,7 @@ impl Rollout<'_> {
         }
         let min_available = replicas(&self.deployment) - max_unavailable(&self.deployment);
         let unready = self
-            .new()
+            .new_set()
             .map_or(0, |set| replicas(set) - count(set, "availableReplicas"));
         let most = sum(&self.sets, replicas) - min_available - unready;
         if most <= 0 {
@@ -625,7 +625,7 @@ impl Rollout<'_> {
             ("replicas", all("replicas")),
             (
                 "updatedReplicas",
-                self.new().map_or(0, |set| count(set, "replicas")),
+                self.new_set().map_or(0, |set| count(set, "replicas")),
             ),
             ("readyReplicas", all("readyReplicas")),
             ("availableReplicas", available),
@@ -674,7 +674,7 @@ impl Rollout<'_> {
     fn sync_rollout_status(&mut self) -> Outcome {
         let mut status = self.status();
         let old = self.deployment["status"].clone();
-        let subject = match self.new() {
+        let subject = match self.new_set() {
             Some(set) => format!("ReplicaSet \"{}\"", set.name()),
             None => format!("Deployment \"{}\"", self.deployment.name()),
         };
@@ -732,7 +732,7 @@ impl Rollout<'_> {
 
     /// The failure that a set reports, the new one's before the old ones'.
     fn failure(&self) -> Option<Value> {
-        let sets = self.new().into_iter().chain(&self.sets);
+        let sets = self.new_set().into_iter().chain(&self.sets);
         let condition = sets
             .filter_map(|set| pods::condition(set, "ReplicaFailure"))
             .next()?;
@@ -827,13 +827,12 @@ fn set_condition(status: &mut Value, mut condition: Value) {
         .items()
         .iter()
         .find(|c| *c["type"].str() == *kind)
+        && old["status"] == condition["status"]
     {
-        if old["status"] == condition["status"] {
-            if old["reason"] == condition["reason"] {
-                return;
-            }
-            condition["lastTransitionTime"] = old["lastTransitionTime"].clone();
+        if old["reason"] == condition["reason"] {
+            return;
         }
+        condition["lastTransitionTime"] = old["lastTransitionTime"].clone();
     }
     remove_condition(status, &kind);
     status["conditions"].push(condition);

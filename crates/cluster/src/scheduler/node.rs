@@ -8,6 +8,11 @@ use kubarium_objects::{ObjectKey, Text, Value};
 
 use super::pod::{HostPort, PodInfo, Resources};
 
+/// The label with the node's name.
+pub(super) const HOSTNAME: &str = "kubernetes.io/hostname";
+/// The label with the node's zone.
+pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
+
 /// A taint.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Taint {
@@ -21,6 +26,9 @@ pub(super) struct Taint {
 pub(super) struct NodeInfo {
     pub name: Text,
     pub labels: Value,
+    /// The labels that are asked for most.
+    hostname: Option<Text>,
+    zone: Option<Text>,
     pub taints: Vec<Taint>,
     pub unschedulable: bool,
     pub allocatable: Resources,
@@ -38,6 +46,8 @@ impl NodeInfo {
     pub fn set(&mut self, node: &Value) {
         self.name = node["metadata"]["name"].text();
         self.labels = node["metadata"]["labels"].clone();
+        let label = |key: &str| self.labels.get(key).and_then(Value::as_str).map(Text::from);
+        (self.hostname, self.zone) = (label(HOSTNAME), label(ZONE));
         let taint = |t: &Value| Taint {
             key: t["key"].text(),
             value: t["value"].text(),
@@ -85,9 +95,13 @@ impl NodeInfo {
 
     /// The label of that key.
     pub fn label(&self, key: &str) -> Option<&Text> {
-        match self.labels.get(key)? {
-            Value::String(text) => Some(text),
-            _ => None,
+        match key {
+            HOSTNAME => self.hostname.as_ref(),
+            ZONE => self.zone.as_ref(),
+            _ => match self.labels.get(key)? {
+                Value::String(text) => Some(text),
+                _ => None,
+            },
         }
     }
 }

@@ -216,6 +216,9 @@ pub(super) struct PodInfo {
     pub request: Resources,
     /// Processors and memory, with defaults for what no container names.
     pub nonzero: (i64, i64),
+    /// What LeastAllocated takes the incoming pod's needs to be: with those defaults, unless the
+    /// pod's own level says something.
+    pub scored: (i64, i64),
     pub ports: Vec<HostPort>,
     pub priority: i64,
     pub deleting: bool,
@@ -254,11 +257,18 @@ impl PodInfo {
             default("memory", DEFAULT_MEMORY),
         );
         let nonzero = requests(pod, defaults);
+        let nonzero = (nonzero.cpu, nonzero.memory);
+        let request = requests(pod, (None, None));
         PodInfo {
             key: key.clone(),
             labels: pod["metadata"]["labels"].clone(),
-            request: requests(pod, (None, None)),
-            nonzero: (nonzero.cpu, nonzero.memory),
+            scored: if level.is_empty() {
+                nonzero
+            } else {
+                (request.cpu, request.memory)
+            },
+            request,
+            nonzero,
             ports: host_ports(spec),
             priority: spec["priority"].as_i64().unwrap_or(0),
             deleting: pod.is_deleting(),
@@ -268,16 +278,6 @@ impl PodInfo {
             preferred: weighted("podAffinity"),
             preferred_anti: weighted("podAntiAffinity"),
             object: pod.clone(),
-        }
-    }
-
-    /// What the scorer for LeastAllocated takes the incoming pod's needs to be: with defaults,
-    /// unless the pod's own level says something.
-    pub fn scored(&self) -> (i64, i64) {
-        if self.object["spec"]["resources"]["requests"].is_empty() {
-            self.nonzero
-        } else {
-            (self.request.cpu, self.request.memory)
         }
     }
 

@@ -103,7 +103,7 @@ fn preferred_nodes(pod: &Value, nodes: &[&Arc<NodeInfo>]) -> Option<Vec<i64>> {
 
 /// NodeResourcesFit's LeastAllocated: the share that would stay free.
 fn least_allocated(pod: &PodInfo, node: &NodeInfo) -> i64 {
-    let (cpu, memory) = pod.scored();
+    let (cpu, memory) = pod.scored;
     let free = |has: i64, used: i64| {
         if used > has {
             0

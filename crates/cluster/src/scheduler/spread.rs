@@ -8,12 +8,9 @@ use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
 
 use super::cache::{Cache, Counter, Store};
 use super::filter::{Failure, Reason};
-use super::node::{NodeAffinity, NodeInfo, stands_taints};
+use super::node::{HOSTNAME, NodeAffinity, NodeInfo, ZONE, stands_taints};
 use super::pod::{PodInfo, by_keys};
 use crate::controllers::pods;
-
-const HOSTNAME: &str = "kubernetes.io/hostname";
-const ZONE: &str = "topology.kubernetes.io/zone";
 
 #[derive(Clone)]
 struct Constraint {

@@ -168,12 +168,11 @@ impl World {
 
     /// A condition's status, reason and message.
     pub fn condition(&self, resource: &str, name: &str, kind: &str) -> (String, String, String) {
-        let conditions = self.get(resource, name)["status"]["conditions"]
+        let mut conditions = self.get(resource, name)["status"]["conditions"]
             .items()
             .iter();
         let found = conditions
-            .filter(|c| c["type"].str() == kind)
-            .next()
+            .find(|c| c["type"].str() == kind)
             .cloned()
             .unwrap_or_default();
         (
