@@ -101,6 +101,7 @@ impl Cluster {
     }
 
     pub(crate) fn empty(config: Config) -> Cluster {
+        let config = config.with_room();
         let proxies = Proxies::new(&config);
         Cluster {
             rng: Rng::new(config.seed),

@@ -295,6 +295,23 @@ impl Config {
         }
     }
 
+    /// The same with networks that have room for all machines: where the usual ones are too small
+    /// and nobody chose them, larger ones take their place, as large clusters are set up with.
+    pub(crate) fn with_room(mut self) -> Config {
+        let usual = NetworkConfig::default();
+        let network = &mut self.network;
+        let nodes = self.nodes.len() as u64;
+        let room =
+            |net: Ipv4Net, length: u8| 1_u64 << length.saturating_sub(net.prefix_len()).min(32);
+        if network.node_cidr == usual.node_cidr && nodes + 3 > room(network.node_cidr, 32) {
+            network.node_cidr = Ipv4Net::new_assert(Ipv4Addr::new(172, 18, 0, 0), 16);
+        }
+        if network.pod_cidr == usual.pod_cidr && nodes > room(network.pod_cidr, 24) {
+            network.pod_cidr = Ipv4Net::new_assert(Ipv4Addr::new(10, 128, 0, 0), 9);
+        }
+        self
+    }
+
     /// A control plane and `workers` workers: `control-plane`, `worker-1`, …
     pub fn machines(workers: usize) -> Vec<NodeConfig> {
         let worker = |n| NodeConfig::new(&format!("worker-{n}"), Role::Worker);

@@ -231,7 +231,7 @@ pub(crate) fn registered(machine: &Machine) -> Value {
             ("key", "node-role.kubernetes.io/control-plane".into()),
         ]));
     }
-    taints.extend(node.taints.iter().filter_map(|text| taint(text)));
+    taints.extend(node.taints.iter().filter_map(taint));
     for (key, value) in &node.labels {
         labels[&**key] = value.into();
     }

@@ -116,6 +116,13 @@ fn a_pod_runs_has_an_address_and_answers() {
     }
 }
 
+/// A node's or the outside's command line: what it prints.
+fn on(cluster: &mut Cluster, machine: &str, line: &str) -> String {
+    let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    let output = cluster.run_on_node(machine, &argv, b"").unwrap();
+    String::from_utf8(output.merged).unwrap()
+}
+
 /// What a pod's status says at a path of names and numbers: `status.phase`.
 fn at(cluster: &Cluster, name: &str, path: &str) -> String {
     let found = cluster.find("pods", "default", name);
@@ -474,17 +481,12 @@ metadata: {name: shop}
 spec: {nodeName: worker-1, containers: [{name: c, image: traefik/whoami, ports: [{containerPort: 80, hostPort: 8088}]}]}
 ",
     );
-    let run = |cluster: &mut Cluster, node: &str, line: &str| {
-        let argv: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let output = cluster.run_on_node(node, &argv, b"").unwrap();
-        String::from_utf8(output.merged).unwrap()
-    };
     for (node, url, source) in [
         ("outside", "http://172.18.0.3:8088", "172.18.0.1"),
         ("worker-2", "http://172.18.0.3:8088", "172.18.0.4"),
         ("worker-1", "http://127.0.0.1:8088", "10.42.1.1"),
     ] {
-        let printed = run(&mut cluster, node, &format!("curl -sS -m 3 {url}"));
+        let printed = on(&mut cluster, node, &format!("curl -sS -m 3 {url}"));
         assert!(
             printed.contains(&format!("RemoteAddr: {source}:")),
             "{node}: {printed}"
@@ -499,7 +501,7 @@ spec: {nodeName: worker-1, containers: [{name: c, image: traefik/whoami, ports: 
         .unwrap();
     settle(&mut cluster);
     assert!(
-        run(
+        on(
             &mut cluster,
             "outside",
             "curl -sS -m 3 http://172.18.0.3:8088"
@@ -507,11 +509,149 @@ spec: {nodeName: worker-1, containers: [{name: c, image: traefik/whoami, ports: 
         .contains("(7)")
     );
     assert_eq!(
-        run(
+        on(
             &mut cluster,
             "worker-1",
             "iptables -t nat -S CNI-HOSTPORT-DNAT"
         ),
         "-N CNI-HOSTPORT-DNAT\n"
     );
+}
+
+/// As recorded on a real cluster whose registry has small test servers.
+#[test]
+fn a_server_sees_the_sources_that_a_real_one_sees() {
+    let mut config = Config::default();
+    config.images.unknown = kubarium_cluster::config::UnknownImage::Fail;
+    let mut cluster = Cluster::new(config);
+    apply(
+        &mut cluster,
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: solo, labels: {app: solo}}
+spec: {nodeName: worker-1, containers: [{name: c, image: 'nginx:1.27'}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: near}
+spec: {nodeName: worker-1, containers: [{name: c, image: nicolaka/netshoot, command: [sleep, '100000']}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: far}
+spec: {nodeName: worker-2, containers: [{name: c, image: nicolaka/netshoot, command: [sleep, '100000']}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: host}
+spec: {nodeName: worker-2, hostNetwork: true, containers: [{name: c, image: httpd}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: solo}
+spec: {clusterIP: 10.43.100.70, selector: {app: solo}, type: NodePort, ports: [{port: 80, nodePort: 30070}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: alias}
+spec: {type: ExternalName, externalName: solo.default.svc.cluster.local}
+",
+    );
+    let ip = at(&cluster, "solo", "status.podIP");
+    let near = at(&cluster, "near", "status.podIP");
+    let far = at(&cluster, "far", "status.podIP");
+    let get = |url: &str| format!("wget -qO- {url}");
+    for (from, url, source) in [
+        ("solo", "http://10.43.100.70", "10.42.1.1"),
+        ("solo", &format!("http://{ip}"), &*ip),
+        ("solo", "http://172.18.0.3:30070", "10.42.1.1"),
+        ("solo", "http://172.18.0.4:30070", "10.42.2.0"),
+        ("near", "http://solo", &near),
+        ("far", "http://solo.default", &far),
+        ("far", "http://alias", &far),
+        ("near", "http://172.18.0.4", "172.18.0.3"),
+        ("far", "http://172.18.0.4", &far),
+    ] {
+        let printed = sh(&mut cluster, from, &get(url));
+        assert!(
+            printed.contains(&format!(" client={source}:")),
+            "{from} {url}: {printed}"
+        );
+    }
+    for (machine, url, source) in [
+        ("worker-2", format!("http://{ip}"), "10.42.2.0"),
+        ("worker-1", format!("http://{ip}"), "10.42.1.1"),
+        ("outside", "http://172.18.0.4:30070".to_owned(), "10.42.2.0"),
+        ("outside", "http://172.18.0.4".to_owned(), "172.18.0.1"),
+    ] {
+        let printed = on(&mut cluster, machine, &format!("curl -sS -m 3 {url}"));
+        assert!(
+            printed.contains(&format!(" client={source}:")),
+            "{machine} {url}: {printed}"
+        );
+    }
+    assert_eq!(
+        sh(
+            &mut cluster,
+            "near",
+            "dig +noall +answer +nottlid alias.default.svc.cluster.local"
+        ),
+        "alias.default.svc.cluster.local. IN CNAME\tsolo.default.svc.cluster.local.\nsolo.default.svc.cluster.local. IN A\t10.43.100.70\n"
+    );
+    assert_eq!(
+        sh(
+            &mut cluster,
+            "near",
+            "traceroute -n -q 1 -w 1 172.18.0.3 | sed 's/ *[0-9.]* ms//'"
+        ),
+        "traceroute to 172.18.0.3 (172.18.0.3), 30 hops max, 46 byte packets\n 1  172.18.0.3\n"
+    );
+    assert_eq!(
+        on(
+            &mut cluster,
+            "outside",
+            "curl -sS http://172.18.0.1:5000/v2/"
+        ),
+        "{}"
+    );
+}
+
+#[test]
+fn a_pod_on_a_taken_port_is_turned_away() {
+    let mut cluster = cluster();
+    for name in ["first", "second"] {
+        apply(
+            &mut cluster,
+            &format!(
+                "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{nodeName: worker-1, hostNetwork: true, containers: [{{name: c, image: nginx, ports: [{{containerPort: 80}}]}}]}}}}"
+            ),
+        );
+    }
+    for (path, expected) in [
+        ("status.phase", "Failed"),
+        ("status.reason", "NodePorts"),
+        (
+            "status.message",
+            "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
+        ),
+    ] {
+        assert_eq!(at(&cluster, "second", path), expected);
+    }
+}
+
+#[test]
+fn two_runs_are_alike() {
+    let run = || {
+        let mut cluster = cluster();
+        apply(&mut cluster, WEB);
+        let printed = sh(
+            &mut cluster,
+            "client",
+            "curl -s http://web; dig web.default.svc.cluster.local",
+        );
+        let log: String = cluster.log.iter().map(|e| format!("{e}\n")).collect();
+        (printed, log)
+    };
+    assert_eq!(run(), run());
 }

@@ -180,7 +180,20 @@ impl Cluster {
         part: Subresource,
         options: &WriteOptions,
     ) -> Result<Value, Status> {
-        let (resource, mut object) = self.decode(&object, options.strict)?;
+        let (resource, mut object) = match part {
+            // A component's status is typed, and all of the rest is taken from what is stored.
+            Subresource::Status if !options.strict => {
+                let (api_version, kind) = (object["apiVersion"].str(), object["kind"].str());
+                let resource = self.resource_by_kind(api_version, kind);
+                let unknown = || {
+                    Status::bad_request(format!(
+                        "no kind {kind:?} is registered for version {api_version:?}"
+                    ))
+                };
+                (resource.ok_or_else(unknown)?, object)
+            }
+            _ => self.decode(&object, options.strict)?,
+        };
         place(&resource, &mut object, options)?;
         let key = key_in(&resource, &object);
         let old = self.get(&key)?.clone();

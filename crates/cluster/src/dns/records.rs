@@ -304,10 +304,9 @@ impl Question<'_> {
         }
         let target = super::full(target);
         let mut answers = vec![self.record(name, Data::Cname(target.clone()))];
-        if self.kind != Type::Cname && depth < CHAIN_MAX && target.ends_with(self.zone) {
-            if let Found::Records(more, _) = self.forward(&target, depth + 1) {
-                answers.extend(more);
-            }
+        let follows = self.kind != Type::Cname && depth < CHAIN_MAX && target.ends_with(self.zone);
+        if follows && let Found::Records(more, _) = self.forward(&target, depth + 1) {
+            answers.extend(more);
         }
         Found::Records(answers, Vec::new())
     }

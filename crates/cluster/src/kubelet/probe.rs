@@ -13,7 +13,7 @@ use super::{Work, terminate};
 use crate::cluster::Cluster;
 use crate::event::{Action, Component};
 use crate::programs;
-use crate::runtime::{Container, process};
+use crate::runtime::{Container, exec};
 use crate::task::Task;
 use crate::time::Time;
 
@@ -270,7 +270,7 @@ fn probe(
             .iter()
             .map(|w| w.str().to_owned())
             .collect();
-        return process::exec_probe(cluster, node, &worker.uid, place, &argv, timeout);
+        return exec::exec_probe(cluster, node, &worker.uid, place, &argv, timeout);
     }
     let Some(sandbox) = cluster.sandbox(node, &worker.uid) else {
         return Err("no sandbox".to_owned());

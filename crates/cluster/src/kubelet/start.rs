@@ -14,7 +14,7 @@ use crate::cluster::Cluster;
 use crate::event::{Action, Component};
 use crate::images::Reference;
 use crate::recorder::Recorded;
-use crate::runtime::{self, End, State, environment, files, process};
+use crate::runtime::{self, End, State, environment, exec, files, process};
 use crate::time::Time;
 
 /// After an error a worker is woken again after this.
@@ -543,7 +543,7 @@ fn started(cluster: &mut Cluster, node: &Text, worker: &mut Worker, slot: u8) {
     probe::begin(cluster, worker, place);
     let hook = worker.spec(place)["lifecycle"]["postStart"].clone();
     if !hook.is_null() {
-        let (takes, worked) = process::hook(cluster, node, worker.uid.clone(), place, &hook);
+        let (takes, worked) = exec::hook(cluster, node, worker.uid.clone(), place, &hook);
         worker.busy = Some((
             cluster.now + takes,
             Operation::Hook {

@@ -11,7 +11,7 @@ use super::worker::{Next, Role, Stage, Worker, container, containers, role};
 use crate::api::DeleteOptions;
 use crate::cluster::Cluster;
 use crate::event::{Action, Component};
-use crate::runtime::{self, Container, process};
+use crate::runtime::{self, Container, exec, process};
 use crate::time::Time;
 
 /// Even when the grace is used up, a container has this long (`minimumGracePeriodInSeconds`).
@@ -96,7 +96,7 @@ fn pre_stop(cluster: &mut Cluster, node: &Text, worker: &mut Worker, at: usize) 
     let hook: Value = worker.spec(place)["lifecycle"]["preStop"].clone();
     let mut term = now;
     if !hook.is_null() {
-        let (takes, worked) = process::hook(cluster, node, worker.uid.clone(), place, &hook);
+        let (takes, worked) = exec::hook(cluster, node, worker.uid.clone(), place, &hook);
         term = now + takes.min(grace);
         if !worked {
             container_event(

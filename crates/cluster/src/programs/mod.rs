@@ -314,9 +314,9 @@ pub(crate) fn probe_http(
                 http::Reply::NotTls => Err(failed(
                     "http: server gave HTTP response to HTTPS client".to_owned(),
                 )),
-                http::Reply::Garbage => Err(failed(format!(
-                    "net/http: HTTP/1.x transport connection broken: malformed HTTP response \"\\x00\""
-                ))),
+                http::Reply::Garbage => Err(failed(
+                    "net/http: HTTP/1.x transport connection broken: malformed HTTP response \"\\x00\"".to_owned(),
+                )),
             }
         }
         Err(dial::Failure::Refused) => Err(failed(format!(

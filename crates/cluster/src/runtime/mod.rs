@@ -1,10 +1,12 @@
 //! The container runtime of each node (containerd): images, sandboxes, containers.
 
 pub(crate) mod environment;
+pub(crate) mod exec;
 pub(crate) mod files;
 pub(crate) mod logs;
 pub(crate) mod process;
 
+pub use exec::{ExecError, Output};
 pub use logs::Logs;
 pub use process::Process;
 

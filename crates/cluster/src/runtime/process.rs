@@ -5,18 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubarium_linux::NamespaceId;
 use kubarium_objects::quantity::Quantity;
-use kubarium_objects::{ObjectKey, Text, Value};
+use kubarium_objects::{Text, Value};
 use kubarium_posix::{
     Command, Files, Found, Host, Job, JobState, Machine, Options, Progress, Reply, Stream,
 };
 
 use super::environment::{self, Environment};
 use super::files::{self, View};
-use super::{Container, State, exited};
+use super::{State, exited};
 use crate::cluster::Cluster;
-use crate::event::{Action, Component};
 use crate::images::Tools;
 use crate::kubelet::containers;
 use crate::machine::Token;
@@ -27,13 +25,9 @@ use crate::time::{EPOCH_SECONDS, Time};
 /// Steps of the shell's machine at one moment of simulated time, and how much time they take: a
 /// loop without waiting goes on in the next slice.
 const STEPS: u64 = 20_000;
-const SLICE: Duration = Duration::from_millis(100);
-/// How long a command from outside may run in simulated time.
-const EXEC_MAX: Duration = Duration::from_secs(3600);
-/// What a command from outside may print.
-const OUTPUT_MAX: usize = 4 << 20;
+pub(super) const SLICE: Duration = Duration::from_millis(100);
 
-const SIGKILL: i32 = 9;
+pub(super) const SIGKILL: i32 = 9;
 
 /// A container's process 1 with its children.
 #[derive(Clone, Debug)]
@@ -47,7 +41,7 @@ pub enum Process {
 /// A command line that runs.
 #[derive(Clone, Debug)]
 pub struct Shell {
-    machine: Machine,
+    pub(super) machine: Machine,
     pub(crate) jobs: Jobs,
 }
 
@@ -58,25 +52,12 @@ pub(crate) struct Jobs {
     pub running: BTreeMap<u64, Program>,
 }
 
-/// What a command has printed, and its exit status.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Output {
-    /// Standard output.
-    pub stdout: Vec<u8>,
-    /// Standard error.
-    pub stderr: Vec<u8>,
-    /// The exit status.
-    pub status: i32,
-    /// Both outputs in the order in which they were written.
-    pub merged: Vec<u8>,
-}
-
 /// Nanoseconds since 1970, as the shell counts time.
 pub(crate) fn unix(at: Time) -> u64 {
     (EPOCH_SECONDS.unsigned_abs() * 1_000_000_000).saturating_add(at.0)
 }
 
-fn simulated(at: u64) -> Time {
+pub(super) fn simulated(at: u64) -> Time {
     Time(at.saturating_sub(EPOCH_SECONDS.unsigned_abs() * 1_000_000_000))
 }
 
@@ -163,7 +144,7 @@ impl Host for Session<'_> {
 }
 
 /// Begins a command line: the shell's own words in, the words as a script out.
-fn shell(
+pub(super) fn shell(
     argv: &[String],
     env: Environment,
     cwd: &str,
@@ -300,9 +281,9 @@ pub(crate) fn start(
                 .map(|s| files::view(cluster, node, s, pod, at))
                 .ok_or_else(missing)?;
             if name.is_empty() {
-                return Err(format!(
-                    "failed to create containerd container: no command specified"
-                ));
+                return Err(
+                    "failed to create containerd container: no command specified".to_owned(),
+                );
             }
             if !is_shell(base_name(&name)) || !place.tools.has(Tools::SHELL) {
                 check_found(&place, &view, &argv).map_err(|why| refused(&why))?;
@@ -343,7 +324,7 @@ pub(crate) fn start(
 }
 
 /// Whether there is such a program; otherwise what runc says.
-fn check_found(place: &Place, view: &View, argv: &[String]) -> Result<(), String> {
+pub(super) fn check_found(place: &Place, view: &View, argv: &[String]) -> Result<(), String> {
     let name = argv.first().map_or("", String::as_str);
     match programs::find(place, view, argv) {
         Found::Missing if name.contains('/') => Err(format!(
@@ -421,7 +402,7 @@ pub(crate) fn run(cluster: &mut Cluster, node: &Text, uid: &Text, at: usize) {
 }
 
 /// One turn of a shell's machine.
-fn turn(
+pub(super) fn turn(
     cluster: &mut Cluster,
     place: &Place,
     pod: &Value,
@@ -487,11 +468,9 @@ pub(crate) fn signal(cluster: &mut Cluster, node: &Text, uid: &Text, at: usize, 
         return;
     };
     match &mut container.process {
-        Some(Process::Serve(serve)) => {
-            if serve.ends_at_sigterm {
-                let code = serve.exit_code;
-                exited(cluster, node, uid, at, code, None);
-            }
+        Some(Process::Serve(serve)) if serve.ends_at_sigterm => {
+            let code = serve.exit_code;
+            exited(cluster, node, uid, at, code, None);
         }
         Some(Process::Shell(shell)) => {
             let shell = Arc::make_mut(shell);
@@ -512,331 +491,11 @@ pub(crate) fn signal(cluster: &mut Cluster, node: &Text, uid: &Text, at: usize, 
                 run(cluster, node, uid, at);
             }
         }
-        None => {}
+        Some(Process::Serve(_)) | None => {}
     }
 }
 
 /// SIGKILL.
 pub(crate) fn kill(cluster: &mut Cluster, node: &Text, uid: &Text, at: usize) {
     exited(cluster, node, uid, at, 128 + SIGKILL, None);
-}
-
-/// Runs a command in a container without letting the cluster's time go on: how long it takes, its
-/// status, what it printed.
-fn try_out(
-    cluster: &mut Cluster,
-    node: &Text,
-    uid: &Text,
-    at: usize,
-    argv: &[String],
-    limit: Duration,
-) -> (Duration, Option<i32>, String) {
-    let nothing = (Duration::ZERO, None, String::new());
-    let (Some(place), Some(sandbox)) = (
-        place(cluster, node, uid, at),
-        cluster.sandbox(node, uid).cloned(),
-    ) else {
-        return nothing;
-    };
-    let pod = cluster.etcd.get(&sandbox.pod).cloned().unwrap_or_default();
-    let view = files::view(cluster, node, &sandbox, &pod, at);
-    if let Err(why) = check_command(&place, &view, argv) {
-        return (Duration::ZERO, None, why);
-    }
-    let env = environment::of(cluster, node, uid, &pod, at).unwrap_or_default();
-    let mut shell = shell(argv, env, "/", Vec::new(), None, 1);
-    let start = cluster.now;
-    let mut now = start;
-    let mut text = Vec::new();
-    loop {
-        let (progress, output) = turn(cluster, &place, &pod, &mut shell, now);
-        output.into_iter().for_each(|(_, bytes)| text.extend(bytes));
-        text.truncate(10 << 10);
-        let printed = || String::from_utf8_lossy(&text).into_owned();
-        now = match progress {
-            Progress::Finished(status) => return (now - start, Some(status), printed()),
-            Progress::OutOfMemory => return (now - start, Some(128 + SIGKILL), printed()),
-            Progress::Ran => now + SLICE,
-            Progress::Blocked(until) => until
-                .map_or(start + limit, simulated)
-                .max(now + Duration::from_nanos(1)),
-        };
-        if now.since(start) >= limit {
-            return (limit, None, printed());
-        }
-    }
-}
-
-fn check_command(place: &Place, view: &View, argv: &[String]) -> Result<(), String> {
-    let name = argv.first().map_or("", String::as_str);
-    if is_shell(base_name(name)) && place.tools.has(Tools::SHELL) {
-        return Ok(());
-    }
-    check_found(place, view, argv)
-}
-
-/// A lifecycle hook: how long it takes, and whether it works.
-pub(crate) fn hook(
-    cluster: &mut Cluster,
-    node: &Text,
-    uid: Text,
-    at: usize,
-    hook: &Value,
-) -> (Duration, bool) {
-    if let Some(action) = hook.get("exec") {
-        let argv: Vec<String> = action["command"]
-            .items()
-            .iter()
-            .map(|w| w.str().to_owned())
-            .collect();
-        let (takes, status, _) = try_out(cluster, node, &uid, at, &argv, EXEC_MAX);
-        return (takes, status == Some(0));
-    }
-    if let Some(action) = hook.get("sleep") {
-        return (
-            Duration::from_secs(action["seconds"].as_i64().unwrap_or(0).unsigned_abs()),
-            true,
-        );
-    }
-    if let Some(action) = hook.get("httpGet") {
-        let Some(sandbox) = cluster.sandbox(node, &uid) else {
-            return (Duration::ZERO, false);
-        };
-        let host = action["host"]
-            .as_str()
-            .map_or_else(|| sandbox.ip.to_string(), str::to_owned);
-        let port = action["port"]
-            .as_i64()
-            .and_then(|p| u16::try_from(p).ok())
-            .unwrap_or(80);
-        let path = action["path"].as_str().unwrap_or("/").to_owned();
-        let done = programs::probe_http(
-            cluster,
-            node,
-            "http",
-            &host,
-            port,
-            &path,
-            Duration::from_secs(30),
-        );
-        return (Duration::from_millis(5), done.is_ok());
-    }
-    (Duration::ZERO, true)
-}
-
-/// An exec probe.
-pub(crate) fn exec_probe(
-    cluster: &mut Cluster,
-    node: &Text,
-    uid: &Text,
-    at: usize,
-    argv: &[String],
-    timeout: Duration,
-) -> Result<(), String> {
-    let (takes, status, text) = try_out(cluster, node, uid, at, argv, timeout);
-    match status {
-        Some(0) => Ok(()),
-        None if takes >= timeout => Err(format!(
-            "command timed out: {argv:?} timed out after {}s",
-            timeout.as_secs()
-        )),
-        _ => Err(text),
-    }
-}
-
-/// Why a command could not be run in a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExecError {
-    /// There is no such pod, or its node is gone.
-    NoPod,
-    /// The pod is not bound to a node yet: `pod x does not have a host assigned`.
-    NoHost,
-    /// The pod has ended; its phase.
-    Completed(Text),
-    /// The pod has no container of that name; the names that it has.
-    NoSuchContainer(Text),
-    /// The container does not run.
-    NotRunning(Text),
-    /// The runtime could not start the program: the whole message.
-    Refused(String),
-}
-
-impl Cluster {
-    /// Runs a command in a container of a pod, as `kubectl exec` does; simulated time goes on while
-    /// it waits. Without a container's name the pod's first one (or its default one) is meant.
-    ///
-    /// # Errors
-    /// Why it could not be begun.
-    pub fn exec(
-        &mut self,
-        pod: &ObjectKey,
-        container: Option<&str>,
-        argv: &[String],
-        stdin: &[u8],
-    ) -> Result<Output, ExecError> {
-        let object = self.etcd.get(pod).cloned().ok_or(ExecError::NoPod)?;
-        let phase = object["status"]["phase"].text();
-        if matches!(&*phase, "Succeeded" | "Failed") {
-            return Err(ExecError::Completed(phase));
-        }
-        let node = object["spec"]["nodeName"].text();
-        if node.is_empty() {
-            return Err(ExecError::NoHost);
-        }
-        let default =
-            object["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"].as_str();
-        let wanted = container
-            .or(default)
-            .unwrap_or(object["spec"]["containers"][0]["name"].str());
-        let at = containers(&object).position(|c| c["name"].str() == wanted);
-        let at = at.ok_or_else(|| ExecError::NoSuchContainer(wanted.into()))?;
-        let uid = object["metadata"]["uid"].text();
-        let runs = self
-            .sandbox(&node, &uid)
-            .and_then(|s| s.containers.get(at))
-            .is_some_and(Container::is_running);
-        let place = place(self, &node, &uid, at).filter(|_| runs);
-        let place = place.ok_or_else(|| ExecError::NotRunning(wanted.into()))?;
-        let sandbox = self.sandbox(&node, &uid).cloned().ok_or(ExecError::NoPod)?;
-        let view = files::view(self, &node, &sandbox, &object, at);
-        if let Err(why) = check_command(&place, &view, argv) {
-            let id = self.rng.hex(64);
-            return Err(ExecError::Refused(format!(
-                "error executing command in container: failed to exec in container: failed to start exec \"{id}\": OCI runtime exec failed: exec failed: unable to start container process: {why}"
-            )));
-        }
-        let env = environment::of(self, &node, &uid, &object, at).unwrap_or_default();
-        let spec = containers(&object).nth(at).cloned().unwrap_or_default();
-        let cwd = match spec["workingDir"].str() {
-            "" => place.image.map_or("/", |i| i.workdir),
-            given => given,
-        };
-        let text = format!("exec {} in {wanted}", argv.join(" "));
-        let event = self.log(
-            &Component::Process(format!("{}/{}", pod.namespace, pod.name).into()),
-            Action::Process,
-            Some(pod),
-            text,
-        );
-        let seed = self.rng.next_u64();
-        let shell = shell(argv, env, cwd, stdin.to_vec(), None, seed);
-        Ok(self.caused_by(Some(event), |cluster| {
-            cluster.run_shell(&place, &object, shell)
-        }))
-    }
-
-    /// Runs a command on a node, or on the host `outside`; simulated time goes on while it waits.
-    ///
-    /// # Errors
-    /// A sentence: there is no such machine.
-    pub fn run_on_node(
-        &mut self,
-        node: &str,
-        argv: &[String],
-        stdin: &[u8],
-    ) -> Result<Output, String> {
-        let netns = self
-            .node_netns(node)
-            .ok_or_else(|| format!("there is no machine {node:?}"))?;
-        let place = node_place(node, netns);
-        let seed = self.rng.next_u64();
-        let name = argv.first().map_or("", String::as_str);
-        if !is_shell(base_name(name))
-            && matches!(
-                programs::find(&place, &files::node_view(self, node), argv),
-                Found::Missing
-            )
-        {
-            let stderr = format!("bash: line 1: {name}: command not found\n").into_bytes();
-            return Ok(Output {
-                merged: stderr.clone(),
-                stderr,
-                status: 127,
-                ..Output::default()
-            });
-        }
-        let mut env = Environment::new();
-        env.insert("HOME".into(), "/root".into());
-        env.insert("HOSTNAME".into(), node.to_owned());
-        let shell = shell(argv, env, "/root", stdin.to_vec(), None, seed);
-        Ok(self.run_shell(&place, &Value::Null, shell))
-    }
-
-    fn run_shell(&mut self, place: &Place, pod: &Value, mut shell: Shell) -> Output {
-        let mut result = Output::default();
-        let start = self.now;
-        loop {
-            let (progress, output) = turn(self, place, pod, &mut shell, self.now);
-            for (stream, bytes) in output {
-                let target = if stream == Stream::Out {
-                    &mut result.stdout
-                } else {
-                    &mut result.stderr
-                };
-                target.extend_from_slice(&bytes);
-                result.merged.extend_from_slice(&bytes);
-            }
-            let next = match progress {
-                Progress::Finished(status) => {
-                    result.status = status;
-                    break;
-                }
-                Progress::OutOfMemory => {
-                    result.status = 128 + SIGKILL;
-                    break;
-                }
-                Progress::Ran => self.now + SLICE,
-                Progress::Blocked(Some(until)) => {
-                    simulated(until).max(self.now + Duration::from_nanos(1))
-                }
-                // Nothing but the world outside could wake it.
-                Progress::Blocked(None) => self.now + Duration::from_secs(1),
-            };
-            if next.since(start) > EXEC_MAX || result.merged.len() > OUTPUT_MAX {
-                let text = b"kubarium: stopped: the command went on for an hour of simulated time, or printed too much\n";
-                result.stderr.extend_from_slice(text);
-                result.merged.extend_from_slice(text);
-                result.status = 124;
-                break;
-            }
-            self.run_until(next);
-            let alive = match &place.pod {
-                Some((uid, at)) => self
-                    .sandbox(&place.node, uid)
-                    .and_then(|s| s.containers.get(*at))
-                    .is_some_and(Container::is_running),
-                None => true,
-            };
-            if !alive {
-                result.status = 128 + SIGKILL;
-                break;
-            }
-        }
-        for program in shell.jobs.running.values() {
-            if let Program::Serve(serve) = program {
-                serve.close(self, place);
-            }
-        }
-        result
-    }
-}
-
-/// Where a node's own processes are.
-pub(crate) fn node_place(node: &str, netns: NamespaceId) -> Place {
-    let all = Tools::BUSYBOX
-        .and(Tools::CURL)
-        .and(Tools::BIND)
-        .and(Tools::NET)
-        .and(Tools::IP)
-        .and(Tools::NETCAT)
-        .and(Tools::GETENT);
-    Place {
-        node: node.into(),
-        pod: None,
-        netns,
-        hostname: node.to_owned(),
-        tools: all,
-        image: None,
-        token: 0,
-    }
 }
