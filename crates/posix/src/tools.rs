@@ -16,6 +16,7 @@ mod encode;
 mod ends;
 pub(crate) mod files;
 mod grep;
+mod jq;
 mod listing;
 mod names;
 mod options;
@@ -238,6 +239,7 @@ static TABLE: &[Entry] = &[
     entry("head", ends::head, ends::head_stream),
     entry("hostname", system::hostname, whole),
     entry("id", system::id, whole),
+    entry("jq", jq::jq, whole),
     entry("ln", files::ln, whole),
     entry("ls", listing::ls, whole),
     entry("mawk", awk::awk, whole),

@@ -1,10 +1,14 @@
 //! `awk`: POSIX's, with some of gawk's functions. `system()` and pipes run text tools only.
 
+mod expressions;
 mod functions;
 mod input;
 mod interpreter;
 mod lexer;
 mod parser;
+mod record;
+mod statements;
+mod tree;
 mod value;
 
 use super::{Context, Failure, Outcome};

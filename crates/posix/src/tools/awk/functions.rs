@@ -1,7 +1,7 @@
 //! awk's own functions.
 
 use super::interpreter::{Done, Flow, Interpreter, Key, RLENGTH, RSTART};
-use super::parser::{Expression, Place, Variable};
+use super::tree::{Expression, Place, Variable};
 use super::value::{Value, sprintf};
 use crate::tools::date::{moment, strftime};
 use regex_lite::Captures;

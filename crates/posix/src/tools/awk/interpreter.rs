@@ -3,10 +3,10 @@
 use super::super::regex::{self, Kind};
 use super::super::{Context, Failure, Outcome as Ended};
 use super::input::Input;
-use super::parser::{
-    Argument, Expression, Output, Pattern, Place, Program, SPECIAL, Source, Statement, Variable,
-};
-use super::value::{Value, sprintf};
+use super::parser::SPECIAL;
+use super::record::field_index;
+use super::tree::{Argument, Expression, Output, Pattern, Place, Program, Source, Variable};
+use super::value::Value;
 use regex_lite::Regex;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -74,23 +74,23 @@ pub(super) type Done<T> = Result<T, Flow>;
 
 pub(super) struct Interpreter<'a, 'c> {
     pub context: &'a mut Context<'c>,
-    program: &'a Program,
+    pub(super) program: &'a Program,
     globals: Vec<Cell>,
     frames: Vec<Vec<Cell>>,
     pub arrays: Vec<Array>,
     /// The record and its fields, which are split when they are first wanted.
-    record: String,
-    fields: Vec<Value>,
-    split: bool,
+    pub(super) record: String,
+    pub(super) fields: Vec<Value>,
+    pub(super) split: bool,
     pub input: Input,
     regexes: BTreeMap<String, Rc<Regex>>,
     /// What goes to files and commands, by name, until it is closed.
-    outputs: BTreeMap<String, (Output, Vec<u8>)>,
+    pub(super) outputs: BTreeMap<String, (Output, Vec<u8>)>,
     pub inputs: BTreeMap<String, Input>,
     ranges: Vec<bool>,
-    steps: u64,
-    bytes: usize,
-    status: i32,
+    pub(super) steps: u64,
+    pub(super) bytes: usize,
+    pub(super) status: i32,
     pub random: u64,
     pub seed: f64,
 }
@@ -98,16 +98,16 @@ pub(super) struct Interpreter<'a, 'c> {
 pub(super) const NF: usize = 0;
 pub(super) const NR: usize = 1;
 pub(super) const FNR: usize = 2;
-const FS: usize = 3;
-const OFS: usize = 4;
+pub(super) const FS: usize = 3;
+pub(super) const OFS: usize = 4;
 pub(super) const RS: usize = 5;
-const ORS: usize = 6;
+pub(super) const ORS: usize = 6;
 pub(super) const FILENAME: usize = 7;
 const SUBSEP: usize = 8;
 pub(super) const RSTART: usize = 9;
 pub(super) const RLENGTH: usize = 10;
 const CONVFMT: usize = 11;
-const OFMT: usize = 12;
+pub(super) const OFMT: usize = 12;
 const ENVIRON: usize = 13;
 const ARGV: usize = 14;
 
@@ -266,7 +266,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         Ok(())
     }
 
-    fn step(&mut self) -> Done<()> {
+    pub(super) fn step(&mut self) -> Done<()> {
         self.steps += 1;
         if self.steps > STEPS_MAX || self.bytes > BYTES_MAX {
             return Err(Flow::Failed("stopped: it went on for too long".to_owned()));
@@ -311,102 +311,6 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         Ok(regex)
     }
 
-    // The record and its fields.
-
-    pub fn set_record(&mut self, record: String) {
-        self.record = record;
-        self.split = false;
-    }
-
-    pub fn record_text(&self) -> &str {
-        &self.record
-    }
-
-    fn split_record(&mut self) -> Done<()> {
-        if self.split {
-            return Ok(());
-        }
-        self.split = true;
-        let record = std::mem::take(&mut self.record);
-        let separator = self.special(FS);
-        let parts = self.split_text(&record, &separator)?;
-        self.record = record;
-        self.fields = parts.iter().map(|t| Value::input(t)).collect();
-        self.set_special(NF, Value::Number(self.fields.len() as f64));
-        Ok(())
-    }
-
-    /// Splits a text as fields are.
-    pub fn split_text(&mut self, text: &str, separator: &str) -> Done<Vec<String>> {
-        self.steps += text.len() as u64 / 16;
-        if text.is_empty() {
-            return Ok(Vec::new());
-        }
-        let owned = |parts: std::str::Split<'_, char>| parts.map(str::to_owned).collect();
-        let mut chars = separator.chars();
-        Ok(match (chars.next(), chars.next()) {
-            (None, _) => text.chars().map(String::from).collect(),
-            (Some(' '), None) => text.split_whitespace().map(str::to_owned).collect(),
-            (Some(c), None) if c != '\\' => owned(text.split(c)),
-            _ => {
-                let regex = self.regex(separator)?;
-                let mut parts = Vec::new();
-                let mut end = 0;
-                for found in regex.find_iter(text).filter(|m| !m.is_empty()) {
-                    parts.push(text[end..found.start()].to_owned());
-                    end = found.end();
-                }
-                parts.push(text[end..].to_owned());
-                parts
-            }
-        })
-    }
-
-    fn field(&mut self, at: f64) -> Done<Value> {
-        if at == 0.0 {
-            return Ok(Value::input(&self.record));
-        }
-        self.split_record()?;
-        Ok(self
-            .fields
-            .get(field_index(at)? - 1)
-            .cloned()
-            .unwrap_or_default())
-    }
-
-    fn set_field(&mut self, at: f64, value: &Value) -> Done<()> {
-        if at == 0.0 {
-            let text = self.text_of(value);
-            self.set_record(text);
-            return Ok(());
-        }
-        self.split_record()?;
-        let at = field_index(at)?;
-        if self.fields.len() < at {
-            self.fields.resize(at, Value::Text(String::new()));
-        }
-        let text = self.text_of(value);
-        self.fields[at - 1] = match value {
-            Value::Number(n) => Value::Input(text, *n),
-            _ => Value::Text(text),
-        };
-        self.set_special(NF, Value::Number(self.fields.len() as f64));
-        self.join_record();
-        Ok(())
-    }
-
-    fn join_record(&mut self) {
-        let separator = self.special(OFS);
-        self.record = self
-            .fields
-            .iter()
-            .map(|f| self.text_of(f))
-            .collect::<Vec<_>>()
-            .join(&separator);
-        self.steps += self.record.len() as u64 / 16;
-        self.split = true;
-    }
-
     // Variables.
 
     fn cell(&mut self, variable: &Variable) -> &mut Cell {
@@ -436,7 +340,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         }
     }
 
-    fn key(&mut self, index: &[Expression]) -> Done<Key> {
+    pub(super) fn key(&mut self, index: &[Expression]) -> Done<Key> {
         let mut parts = Vec::new();
         for part in index {
             let value = self.evaluate(part)?;
@@ -445,7 +349,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         Ok(Key(parts.join(&self.special(SUBSEP))))
     }
 
-    fn read_place(&mut self, place: &Place) -> Done<Value> {
+    pub(super) fn read_place(&mut self, place: &Place) -> Done<Value> {
         match place {
             Place::Variable(variable) => {
                 if matches!(variable, Variable::Global(NF)) {
@@ -652,7 +556,7 @@ impl<'a, 'c> Interpreter<'a, 'c> {
         }
     }
 
-    fn call(&mut self, name: &str, arguments: &[Argument]) -> Done<Value> {
+    pub(super) fn call(&mut self, name: &str, arguments: &[Argument]) -> Done<Value> {
         let program = self.program;
         let Some(function) = program.functions.get(name) else {
             return Err(Flow::Failed(format!("function `{name}' not defined")));
@@ -699,239 +603,6 @@ impl<'a, 'c> Interpreter<'a, 'c> {
             Err(Flow::Return(value)) => Ok(value),
             Err(other) => Err(other),
         }
-    }
-
-    // Statements.
-
-    fn execute(&mut self, statement: &Statement, depth: usize) -> Done<()> {
-        self.step()?;
-        match statement {
-            Statement::Expression(expression) => drop(self.evaluate(expression)?),
-            Statement::Block(statements) => {
-                for statement in statements {
-                    self.execute(statement, depth + 1)?;
-                }
-            }
-            Statement::Print {
-                formatted,
-                arguments,
-                to,
-            } => self.print(*formatted, arguments, to.as_ref())?,
-            Statement::If(condition, then, otherwise) => {
-                if self.evaluate(condition)?.is_true() {
-                    self.execute(then, depth + 1)?;
-                } else if let Some(otherwise) = otherwise {
-                    self.execute(otherwise, depth + 1)?;
-                }
-            }
-            Statement::While {
-                condition,
-                body,
-                first,
-            } => {
-                let mut unchecked = *first;
-                while unchecked || self.evaluate(condition)?.is_true() {
-                    unchecked = false;
-                    if self.loop_body(body, depth)? {
-                        break;
-                    }
-                }
-            }
-            Statement::For(parts, condition, body) => {
-                if let Some(first) = &parts[0] {
-                    self.execute(first, depth + 1)?;
-                }
-                loop {
-                    if let Some(condition) = condition
-                        && !self.evaluate(condition)?.is_true()
-                    {
-                        break;
-                    }
-                    if self.loop_body(body, depth)? {
-                        break;
-                    }
-                    if let Some(step) = &parts[1] {
-                        self.execute(step, depth + 1)?;
-                    }
-                }
-            }
-            Statement::ForIn(place, array, body) => {
-                let at = self.array(array)?;
-                let keys: Vec<Key> = self.arrays[at].keys().cloned().collect();
-                for key in keys {
-                    if !self.arrays[at].contains_key(&key) {
-                        continue;
-                    }
-                    self.write_place(place, Value::input(&key.0))?;
-                    if self.loop_body(body, depth)? {
-                        break;
-                    }
-                }
-            }
-            Statement::Delete(array, index) => {
-                let at = self.array(array)?;
-                match index {
-                    Some(index) => {
-                        let key = self.key(index)?;
-                        self.arrays[at].remove(&key);
-                    }
-                    None => self.arrays[at].clear(),
-                }
-            }
-            Statement::Next => return Err(Flow::Next),
-            Statement::NextFile => return Err(Flow::NextFile),
-            Statement::Break => return Err(Flow::Break),
-            Statement::Continue => return Err(Flow::Continue),
-            Statement::Return(value) => {
-                let value = match value {
-                    Some(value) => self.evaluate(value)?,
-                    None => Value::Unset,
-                };
-                return Err(Flow::Return(value));
-            }
-            Statement::Exit(status) => {
-                if let Some(status) = status {
-                    self.status = self.evaluate(status)?.number() as i32 & 0xff;
-                }
-                return Err(Flow::Exit);
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs a loop's body once; whether the loop is left.
-    fn loop_body(&mut self, body: &Statement, depth: usize) -> Done<bool> {
-        self.step()?;
-        match self.execute(body, depth + 1) {
-            Err(Flow::Break) => Ok(true),
-            Err(Flow::Continue) | Ok(()) => Ok(false),
-            Err(other) => Err(other),
-        }
-    }
-
-    fn print(
-        &mut self,
-        formatted: bool,
-        arguments: &[Expression],
-        to: Option<&(Output, Expression)>,
-    ) -> Done<()> {
-        let mut values = Vec::new();
-        for argument in arguments {
-            values.push(self.evaluate(argument)?);
-        }
-        let text = if formatted {
-            let convfmt = self.convfmt();
-            let format = self.text_of(&values[0]);
-            sprintf(&format, &values[1..], &convfmt).map_err(Flow::Failed)?
-        } else if values.is_empty() {
-            format!("{}{}", self.record, self.special(ORS))
-        } else {
-            let format = self.special(OFMT);
-            let parts: Vec<String> = values.iter().map(|v| v.text(&format)).collect();
-            parts.join(&self.special(OFS)) + &self.special(ORS)
-        };
-        self.bytes += text.len();
-        let Some((how, target)) = to else {
-            self.write(text.as_bytes());
-            return Ok(());
-        };
-        let target = self.evaluate(target)?;
-        let name = self.text_of(&target);
-        match name.as_str() {
-            "/dev/stdout" | "-" => self.write(text.as_bytes()),
-            "/dev/stderr" | "cat 1>&2" | "cat >&2" => {
-                self.context.err.extend_from_slice(text.as_bytes())
-            }
-            _ => {
-                let entry = self
-                    .outputs
-                    .entry(name)
-                    .or_insert_with(|| (*how, Vec::new()));
-                entry.1.extend_from_slice(text.as_bytes());
-            }
-        }
-        Ok(())
-    }
-
-    pub fn write(&mut self, bytes: &[u8]) {
-        self.context.out.extend_from_slice(bytes);
-    }
-
-    /// Ends an output or an input: 0, or -1 where there is none of that name.
-    pub fn close(&mut self, name: &str) -> i32 {
-        let was_input = self.inputs.remove(name).is_some();
-        let Some((how, bytes)) = self.outputs.remove(name) else {
-            return if was_input { 0 } else { -1 };
-        };
-        if how == Output::Pipe {
-            return match self.command(name, &bytes) {
-                Ok((out, status)) => {
-                    self.write(&out);
-                    status
-                }
-                Err(message) => {
-                    self.context.complain("awk", &message);
-                    127
-                }
-            };
-        }
-        let path = self.context.path(name);
-        match self
-            .context
-            .files
-            .write(&path, &bytes, how == Output::Append)
-        {
-            Ok(()) => 0,
-            Err(error) => {
-                self.context
-                    .complain("awk", &format!("can't redirect to {name}: {error}"));
-                self.status = 2;
-                -1
-            }
-        }
-    }
-
-    /// Runs a text tool's command line, pipes between them; nothing else can be run from here.
-    ///
-    /// # Errors
-    /// What cannot be run.
-    pub fn command(&mut self, line: &str, input: &[u8]) -> Result<(Vec<u8>, i32), String> {
-        let mut input = input.to_vec();
-        let mut status = 0;
-        for stage in line.split('|') {
-            let mut argv: Vec<String> = Vec::new();
-            let mut quote = None;
-            let mut word: Option<String> = None;
-            for c in stage.chars() {
-                match (quote, c) {
-                    (Some(q), c) if c == q => quote = None,
-                    (None, '\'' | '"') => {
-                        quote = Some(c);
-                        word.get_or_insert_default();
-                    }
-                    (None, c) if c.is_whitespace() => argv.extend(word.take()),
-                    (None, ';' | '&' | '>' | '<' | '$' | '`' | '(' | ')') => {
-                        return Err(format!("{line}: only text tools are run from awk"));
-                    }
-                    (_, c) => word.get_or_insert_default().push(c),
-                }
-            }
-            argv.extend(word);
-            let Some(name) = argv.first().cloned() else {
-                return Err(format!("{line}: no command"));
-            };
-            if name == "echo" {
-                input = (argv[1..].join(" ") + "\n").into_bytes();
-                continue;
-            }
-            let tool = super::super::find(super::super::base_name(&name))
-                .filter(|tool| tool.name != "awk")
-                .ok_or_else(|| format!("{name}: only text tools are run from awk"))?;
-            let (out, err, code) = self.context.nested(tool, &argv, &input);
-            self.context.err.extend(err);
-            (input, status) = (out, code);
-        }
-        Ok((input, status))
     }
 
     // Input.
@@ -994,14 +665,6 @@ impl<'a, 'c> Interpreter<'a, 'c> {
             None => self.set_record(record),
         }
         Ok(Value::Number(1.0))
-    }
-}
-
-fn field_index(at: f64) -> Done<usize> {
-    if (0.0..=1_000_000.0).contains(&at) {
-        Ok(at as usize)
-    } else {
-        Err(Flow::Failed(format!("attempt to access field {at}")))
     }
 }
 
