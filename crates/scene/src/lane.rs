@@ -4,7 +4,18 @@
 use kubarium_cluster::trace::{Hop, Layer, PacketView, PhaseKind, Trace, Verdict};
 use serde::Serialize;
 
+use crate::geometry::{Point, Rect};
 use crate::map::pod_id;
+
+/// Room for the rows' names.
+const ROW_NAMES: f64 = 96.0;
+/// Room for the columns' names.
+const COLUMN_NAMES: f64 = 36.0;
+const COLUMN_MIN: f64 = 112.0;
+const STEP: f64 = 26.0;
+const STEP_MARGIN: f64 = 10.0;
+const ROW: f64 = 22.0;
+const BAND_GAP: f64 = 20.0;
 
 /// A trace, ready to be drawn and played.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -19,6 +30,21 @@ pub struct Lane {
     pub columns: Vec<Column>,
     /// The steps in order, through all parts.
     pub steps: Vec<Step>,
+    /// The parts with their bands.
+    pub bands: Vec<Band>,
+    /// The size of the drawing.
+    pub size: Rect,
+}
+
+/// A part of the way as a band of the drawing: a row for each layer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Band {
+    /// The part.
+    pub phase: PhaseKind,
+    /// Its place.
+    pub rect: Rect,
+    /// Its rows: the layers that the part uses, with the row's height.
+    pub rows: Vec<(Layer, f64)>,
 }
 
 /// A network namespace.
@@ -32,6 +58,10 @@ pub struct Column {
     pub pod: bool,
     /// The node on which it is.
     pub node: String,
+    /// Its left edge.
+    pub x: f64,
+    /// Its width.
+    pub width: f64,
 }
 
 /// One step.
@@ -59,6 +89,8 @@ pub struct Step {
     pub object: Option<String>,
     /// The headers, outermost first.
     pub headers: Vec<Header>,
+    /// Its place in the drawing.
+    pub at: Point,
 }
 
 /// A rule of a node.
@@ -129,10 +161,85 @@ impl Lane {
                     passed: hop.passed,
                     object: hop.object.clone(),
                     headers,
+                    at: Point::default(),
                 });
             }
         }
+        lane.arrange();
         lane
+    }
+
+    /// Gives every step its place: columns side by side, each as wide as its fullest part needs;
+    /// a band for each part; in it a row for each layer. Replies run back from right to left.
+    fn arrange(&mut self) {
+        let phases: Vec<PhaseKind> = [PhaseKind::Dns, PhaseKind::Request, PhaseKind::Reply]
+            .into_iter()
+            .filter(|phase| self.steps.iter().any(|s| s.phase == *phase))
+            .collect();
+        let count = |column: usize, phase: PhaseKind| {
+            self.steps
+                .iter()
+                .filter(|s| s.column == column && s.phase == phase)
+                .count()
+        };
+        let mut x = ROW_NAMES;
+        for at in 0..self.columns.len() {
+            let most = phases
+                .iter()
+                .map(|phase| count(at, *phase))
+                .max()
+                .unwrap_or(0);
+            let width = (most as f64 * STEP + 2.0 * STEP_MARGIN).max(COLUMN_MIN);
+            (self.columns[at].x, self.columns[at].width) = (x, width);
+            x += width;
+        }
+        let mut y = COLUMN_NAMES;
+        for phase in phases {
+            let mut layers: Vec<Layer> = self
+                .steps
+                .iter()
+                .filter(|s| s.phase == phase)
+                .map(|s| s.layer)
+                .collect();
+            layers.sort_unstable();
+            layers.dedup();
+            let rows: Vec<(Layer, f64)> = layers
+                .iter()
+                .enumerate()
+                .map(|(row, layer)| (*layer, y + 12.0 + row as f64 * ROW))
+                .collect();
+            let height = 24.0 + (rows.len() as f64 - 1.0) * ROW;
+            self.place(phase, &rows);
+            self.bands.push(Band {
+                phase,
+                rect: Rect::new(0.0, y, x, height),
+                rows,
+            });
+            y += height + BAND_GAP;
+        }
+        self.size = Rect::new(0.0, 0.0, x, y);
+    }
+
+    fn place(&mut self, phase: PhaseKind, rows: &[(Layer, f64)]) {
+        for (number, column) in self.columns.iter().enumerate() {
+            let within: Vec<usize> = (0..self.steps.len())
+                .filter(|at| self.steps[*at].column == number && self.steps[*at].phase == phase)
+                .collect();
+            let gap = (column.width - 2.0 * STEP_MARGIN) / within.len().max(1) as f64;
+            for (nth, at) in within.iter().enumerate() {
+                let nth = if phase == PhaseKind::Reply {
+                    within.len() - 1 - nth
+                } else {
+                    nth
+                };
+                let y = rows
+                    .iter()
+                    .find(|(layer, _)| *layer == self.steps[*at].layer)
+                    .map_or(0.0, |(_, y)| *y);
+                self.steps[*at].at =
+                    Point::new(column.x + STEP_MARGIN + (nth as f64 + 0.5) * gap, y);
+            }
+        }
     }
 
     fn column(&mut self, hop: &Hop) -> usize {
@@ -146,6 +253,8 @@ impl Lane {
                     title: pod.unwrap_or(&hop.netns).to_owned(),
                     pod: pod.is_some(),
                     node: hop.node.clone(),
+                    x: 0.0,
+                    width: 0.0,
                 });
                 self.columns.len() - 1
             })
