@@ -2,7 +2,9 @@
 
 use crate::{
     bar::Bar,
+    clock::Clock,
     editor::Editor,
+    files,
     inspector::Inspector,
     lane::Lane,
     layout::{Layout, usual},
@@ -12,6 +14,7 @@ use crate::{
     objects::Objects,
     panels::{Panel, PanelHead, Rail},
     rules::Rules,
+    simulator::Simulator,
     splitter::{Side, Splitter},
     storage,
     tabs::Tabs,
@@ -49,6 +52,13 @@ pub(crate) fn App() -> impl IntoView {
     after_pause(manifests, LINT_AFTER, move |text| {
         diagnostics.set(lint::diagnose(&text));
     });
+    let simulator = Simulator::start();
+    provide_context(simulator);
+    Effect::new(move |_| {
+        if simulator.lane.read().is_some() {
+            layout.lane_shown.set(true);
+        }
+    });
 
     view! {
         <a class="button primary skip" href="#panel-map">{t("app.skip")}</a>
@@ -62,9 +72,19 @@ pub(crate) fn App() -> impl IntoView {
             style=("--dock", move || layout.length(Panel::Terminal))
             style=("--sheet", move || layout.sheet_length())
         >
-            <Bar />
+            <Bar>
+                <Clock
+                    now=simulator.now_ms
+                    running=simulator.running
+                    can_go_back=Signal::derive(move || simulator.events.get() > 1)
+                    on_run=Callback::new(move |run| simulator.running.set(run))
+                    on_step=Callback::new(move |()| simulator.step_time())
+                    on_back=Callback::new(move |()| simulator.step_back())
+                />
+            </Bar>
             <main>
             <SidePanel panel=Panel::Files>
+                <files::Tools text=manifests />
                 <Editor text=manifests diagnostics wanted=move || layout.is_shown(Panel::Files) && !layout.is_rail(Panel::Files) />
             </SidePanel>
             <Splitters />

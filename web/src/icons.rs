@@ -59,3 +59,6 @@ pub(crate) const BACK: Icon = Icon("M12 3.5 6 8l6 4.5zM3.5 3.5v9");
 pub(crate) const ERROR: Icon = Icon("M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0M6 6l4 4M10 6l-4 4");
 pub(crate) const WARNING: Icon = Icon("M8 2 14.5 13.5h-13zM8 6.5v3.25M8 11.6v.1");
 pub(crate) const HINT: Icon = Icon("M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0M8 7.5V11M8 5.1v.1");
+pub(crate) const PLUS: Icon = Icon("M8 3.5v9M3.5 8h9");
+pub(crate) const MINUS: Icon = Icon("M3.5 8h9");
+pub(crate) const FIT: Icon = Icon("M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10");

@@ -21,7 +21,7 @@ const NARROW_BARS: i32 = 48 + 56;
 pub(crate) mod usual {
     pub(crate) const FILES: i32 = 360;
     pub(crate) const INSPECTOR: i32 = 304;
-    pub(crate) const LANE: i32 = 208;
+    pub(crate) const LANE: i32 = 304;
     pub(crate) const DOCK: i32 = 224;
     pub(crate) const SHEET: i32 = 360;
 }
@@ -107,6 +107,17 @@ impl Layout {
         lines.extend(flags.map(|(key, flag)| format!("{key}={}", flag.get())));
         lines.extend(tabs.map(|(key, tab)| format!("{key}={}", tab.get().id())));
         lines.join("\n")
+    }
+
+    /// Runs whoever asks again when the room for the map changes.
+    pub(crate) fn track_size(self) {
+        self.window.track();
+        for size in [self.files, self.inspector, self.lane, self.dock, self.sheet] {
+            size.track();
+        }
+        for flag in [self.files_folded, self.inspector_folded, self.dock_folded, self.lane_shown] {
+            flag.track();
+        }
     }
 
     /// The tabs that there are now.

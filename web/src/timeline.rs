@@ -1,10 +1,118 @@
-//! The timeline: what happened, in order, each with its cause.
+//! The timeline: who told whom, with causes.
 
-use crate::{icons, panels::Empty, text::t};
+use kubarium_cluster::{Action, EventId};
+use kubarium_scene::conversation::{Conversation, Message, conversation};
 use leptos::prelude::*;
 
-/// What happened, in order, each with its cause.
+use crate::{
+    icons,
+    panels::Empty,
+    simulator::Simulator,
+    text::{fill, t},
+};
+
+/// The most events of the plain list.
+const LIST_MAX: usize = 300;
+
+/// What happened, and what caused it.
 #[component]
 pub(crate) fn Timeline() -> impl IntoView {
-    view! { <Empty icon=icons::TIMELINE what=t("timeline.empty") how=t("timeline.empty.how") /> }
+    let simulator = expect_context::<Simulator>();
+    // The command whose consequences are shown; none: everything.
+    let root = RwSignal::new(None::<u32>);
+    let commands = Memo::new(move |_| {
+        simulator.events.track();
+        simulator
+            .read(|cluster| {
+                let commands = cluster.log.iter().filter(|e| matches!(e.action, Action::Command | Action::Boot | Action::Fault));
+                commands.map(|e| (e.id.0, e.text.to_string())).collect::<Vec<_>>()
+            })
+            .unwrap_or_default()
+    });
+    let shown = Memo::new(move |_| {
+        simulator.events.track();
+        let root = root.get();
+        simulator.read(|cluster| match root {
+            Some(root) => conversation(&cluster.log, EventId(root)),
+            None => {
+                let all = cluster.log.len();
+                let recent = all.saturating_sub(LIST_MAX) as u32;
+                let mut whole = Conversation::default();
+                for event in cluster.log.since(EventId(recent)) {
+                    whole.add(event);
+                }
+                whole.cut = recent > 0;
+                whole
+            }
+        })
+    });
+    view! {
+        <div class="timeline">
+            <div class="tools">
+                <label>
+                    {t("timeline.of")} " "
+                    <select on:change=move |e| root.set(event_target_value(&e).parse().ok())>
+                        <option value="" selected=move || root.get().is_none()>{t("timeline.all")}</option>
+                        {move || {
+                            commands
+                                .get()
+                                .into_iter()
+                                .rev()
+                                .map(|(id, text)| view! { <option value=id.to_string() selected=move || root.get() == Some(id)>{text}</option> })
+                                .collect_view()
+                        }}
+                    </select>
+                </label>
+            </div>
+            {move || match shown.get() {
+                Some(talk) if !talk.messages.is_empty() => sequence(simulator, &talk).into_any(),
+                _ => view! { <Empty icon=icons::TIMELINE what=t("timeline.empty") how=t("timeline.empty.how") /> }.into_any(),
+            }}
+        </div>
+    }
+}
+
+/// The messages as a table: when, who to whom, what. The causes are links.
+fn sequence(simulator: Simulator, talk: &Conversation) -> impl IntoView + use<> {
+    let columns = talk.columns.clone();
+    let name = move |at: usize| columns.get(at).cloned().unwrap_or_default();
+    let row = |m: &Message| {
+        let event = m.event;
+        let who = if m.from == m.to { name(m.from) } else { format!("{} → {}", name(m.from), name(m.to)) };
+        let cause = m.cause.map(|c| view! { <a href=format!("#event-{c}")>{format!("#{c}")}</a> });
+        view! {
+            <tr id=format!("event-{event}") data-verb=m.verb>
+                <td class="at">{format!("{:.3}", m.at_seconds)}</td>
+                <td class="n">
+                    <button type="button" class="link" title=t("timeline.goto") on:click=move |_| simulator.go_to(event)>
+                        {format!("#{event}")}
+                    </button>
+                </td>
+                <td class="n">{cause}</td>
+                <td class="who">{who}</td>
+                <td><span class="verb">{m.verb}</span></td>
+                <td class="object">{m.object.clone()}</td>
+                <td class="text">{m.text.clone()}</td>
+            </tr>
+        }
+    };
+    let rows = talk.messages.iter().rev().map(row).collect_view();
+    let cut = talk.cut.then(|| view! { <p class="note">{fill("timeline.cut", &[("n", &talk.messages.len().to_string())])}</p> });
+    view! {
+        {cut}
+        <table class="events">
+            <thead>
+                <tr>
+                    <th scope="col">{t("timeline.at")}</th>
+                    <th scope="col">{t("timeline.event")}</th>
+                    <th scope="col">{t("timeline.cause")}</th>
+                    <th scope="col">{t("timeline.who")}</th>
+                    <th scope="col">{t("timeline.what")}</th>
+                    <th scope="col">{t("timeline.object")}</th>
+                    <th scope="col">{t("timeline.text")}</th>
+                </tr>
+            </thead>
+            <tbody>{rows}</tbody>
+        </table>
+    }
 }

@@ -58,10 +58,17 @@ pub fn conversation(log: &EventLog, root: EventId) -> Conversation {
             result.cut = true;
             break;
         }
-        let message = message(&mut result.columns, event);
-        result.messages.push(message);
+        result.add(event);
     }
     result
+}
+
+impl Conversation {
+    /// Adds an event as a message.
+    pub fn add(&mut self, event: &Event) {
+        let message = message(&mut self.columns, event);
+        self.messages.push(message);
+    }
 }
 
 fn message(columns: &mut Vec<String>, event: &Event) -> Message {
