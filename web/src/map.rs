@@ -417,7 +417,7 @@ fn ServiceView(id: String) -> impl IntoView {
                             class="service"
                             tabindex="0"
                             role="button"
-                            aria-label=format!("Service {}/{} {} {}", s.namespace, s.name, s.address, ports)
+                            aria-label=format!("Service {}/{} {} {ports}", s.namespace, s.name, s.address)
                             data-selected=move || selected.get().then_some("")
                             data-lit=move || active.get().then_some("")
                             on:click=click.clone()
@@ -435,7 +435,7 @@ fn ServiceView(id: String) -> impl IntoView {
     }
 }
 
-fn endpoint_line(line: &EndpointLine) -> impl IntoView {
+fn endpoint_line(line: &EndpointLine) -> impl IntoView + use<> {
     let (a, b) = (line.from, line.to);
     let middle = (a.y + b.y) / 2.0;
     let path = format!("M{} {}C{} {middle} {} {middle} {} {}", a.x, a.y, a.x, b.x, b.x, b.y);
