@@ -14,7 +14,10 @@ pub(crate) fn Inspector() -> impl IntoView {
     // A selection opens the panel in which it is explained.
     Effect::new(move |before: Option<Option<String>>| {
         let now = simulator.selected.get();
-        if now.is_some() && before.is_some_and(|before| before != now) && !layout.narrow.get_untracked() {
+        if now.is_some()
+            && before.is_some_and(|before| before != now)
+            && !layout.narrow.get_untracked()
+        {
             layout.inspector_folded.set(false);
         }
         now
@@ -71,24 +74,52 @@ fn describe_object(cluster: &Cluster, key: &ObjectKey) -> Option<Card> {
     let object = cluster.etcd.get(key)?;
     let resource = cluster.resource_by_id(&key.resource)?;
     let version = resource.api_version();
-    let root = if resource.group.is_empty() { "/api" } else { "/apis" };
-    let namespace = if resource.namespaced { format!("/namespaces/{}", key.namespace) } else { String::new() };
+    let root = if resource.group.is_empty() {
+        "/api"
+    } else {
+        "/apis"
+    };
+    let namespace = if resource.namespaced {
+        format!("/namespaces/{}", key.namespace)
+    } else {
+        String::new()
+    };
     let family = kubarium_scene::kinship::kinship(cluster, key);
-    let relatives = family.node_weights().filter(|k| *k != key).map(|k| format!("object:{}/{}/{}", k.resource, k.namespace, k.name)).collect();
-    let scope = if resource.namespaced && &*key.namespace != "default" { format!(" -n {}", key.namespace) } else { String::new() };
+    let relatives = family
+        .node_weights()
+        .filter(|k| *k != key)
+        .map(|k| format!("object:{}/{}/{}", k.resource, k.namespace, k.name))
+        .collect();
+    let scope = if resource.namespaced && &*key.namespace != "default" {
+        format!(" -n {}", key.namespace)
+    } else {
+        String::new()
+    };
     let mut object = object.clone();
     object.remove(&["metadata", "managedFields"]);
     Some(Card {
         title: key.name.to_string(),
         kind: resource.kind.to_string(),
         facts: vec![
-            ("inspector.rest", format!("{root}/{version}{namespace}/{}/{}", resource.plural, key.name)),
-            ("inspector.etcd", etcd::path(key, resource.namespaced, false)),
+            (
+                "inspector.rest",
+                format!(
+                    "{root}/{version}{namespace}/{}/{}",
+                    resource.plural, key.name
+                ),
+            ),
+            (
+                "inspector.etcd",
+                etcd::path(key, resource.namespaced, false),
+            ),
         ],
         relatives,
         commands: vec![
             format!("kubectl describe {} {}{scope}", resource.singular, key.name),
-            format!("kubectl get {} {}{scope} -o yaml", resource.singular, key.name),
+            format!(
+                "kubectl get {} {}{scope} -o yaml",
+                resource.singular, key.name
+            ),
             format!("kubectl delete {} {}{scope}", resource.singular, key.name),
         ],
         yaml: yaml::to_yaml(&object),
@@ -103,7 +134,10 @@ fn describe_device(cluster: &Cluster, id: &str) -> Option<Card> {
             kind: t("inspector.host").to_owned(),
             facts: Vec::new(),
             relatives: Vec::new(),
-            commands: vec!["ssh outside ip addr".to_owned(), "ssh outside ip route".to_owned()],
+            commands: vec![
+                "ssh outside ip addr".to_owned(),
+                "ssh outside ip route".to_owned(),
+            ],
             yaml: String::new(),
         });
     }
@@ -112,7 +146,10 @@ fn describe_device(cluster: &Cluster, id: &str) -> Option<Card> {
     }
     let (node, device) = rest.split_once('/')?;
     cluster.machines.get(node)?;
-    let mut commands = vec![format!("ssh {node} ip addr show dev {device}"), format!("ssh {node} ip route")];
+    let mut commands = vec![
+        format!("ssh {node} ip addr show dev {device}"),
+        format!("ssh {node} ip route"),
+    ];
     match device {
         "cbr0" => commands.push(format!("ssh {node} bridge link")),
         "flannel.1" => commands.push(format!("ssh {node} bridge fdb show dev flannel.1")),
@@ -129,7 +166,11 @@ fn describe_device(cluster: &Cluster, id: &str) -> Option<Card> {
 }
 
 fn card_view(simulator: Simulator, card: Card) -> impl IntoView {
-    let facts = card.facts.into_iter().map(|(key, value)| view! { <dt>{t(key)}</dt> <dd><code>{value}</code></dd> }).collect_view();
+    let facts = card
+        .facts
+        .into_iter()
+        .map(|(key, value)| view! { <dt>{t(key)}</dt> <dd><code>{value}</code></dd> })
+        .collect_view();
     let relatives = (!card.relatives.is_empty()).then(|| {
         let items = card.relatives.into_iter().map(|id| {
             let shown = id.split_once(':').map_or(id.clone(), |(_, rest)| rest.to_owned());

@@ -40,27 +40,46 @@ fn Request() -> impl IntoView {
     let to = RwSignal::new(String::new());
     let clients = Memo::new(move |_| {
         let map = simulator.map.read();
-        let mut pods: Vec<_> = map.pods().filter(|p| p.namespace != "kube-system" && !p.address.is_empty()).collect();
+        let mut pods: Vec<_> = map
+            .pods()
+            .filter(|p| p.namespace != "kube-system" && !p.address.is_empty())
+            .collect();
         // Those that are there to ask come before those that are there to answer.
-        let asks = |image: &str| ["curl", "netshoot", "busybox", "alpine"].iter().any(|word| image.contains(word));
+        let asks = |image: &str| {
+            ["curl", "netshoot", "busybox", "alpine"]
+                .iter()
+                .any(|word| image.contains(word))
+        };
         pods.sort_by_key(|p| (!asks(&p.image), p.namespace.clone(), p.name.clone()));
         let pods = pods.into_iter().map(|p| match p.namespace.as_str() {
             "default" => format!("pod/{}", p.name),
             namespace => format!("pod/{}.{namespace}", p.name),
         });
         let nodes = map.rooms.iter().map(|r| format!("node/{}", r.name));
-        pods.chain(nodes).chain(["outside".to_owned()]).collect::<Vec<_>>()
+        pods.chain(nodes)
+            .chain(["outside".to_owned()])
+            .collect::<Vec<_>>()
     });
     let services = Memo::new(move |_| {
         let map = simulator.map.read();
         let mut own: Vec<String> = map
             .services
             .iter()
-            .filter(|s| s.namespace != "kube-system" && s.name != "kubernetes" && s.kind != "ExternalName")
+            .filter(|s| {
+                s.namespace != "kube-system" && s.name != "kubernetes" && s.kind != "ExternalName"
+            })
             .map(|s| {
                 let port = s.ports.split('/').next().unwrap_or("80");
-                let name = if s.namespace == "default" { s.name.clone() } else { format!("{}.{}", s.name, s.namespace) };
-                if port == "80" { format!("http://{name}") } else { format!("http://{name}:{port}") }
+                let name = if s.namespace == "default" {
+                    s.name.clone()
+                } else {
+                    format!("{}.{}", s.name, s.namespace)
+                };
+                if port == "80" {
+                    format!("http://{name}")
+                } else {
+                    format!("http://{name}:{port}")
+                }
             })
             .collect();
         own.sort();
@@ -86,7 +105,13 @@ fn Request() -> impl IntoView {
             simulator.send(&from, &to);
         }
     };
-    let has_client = move || simulator.map.read().pods().any(|p| p.id == "pod:default/curl");
+    let has_client = move || {
+        simulator
+            .map
+            .read()
+            .pods()
+            .any(|p| p.id == "pod:default/curl")
+    };
     view! {
         <form class="request" on:submit=submit>
             <label>
@@ -159,8 +184,20 @@ fn Player() -> impl IntoView {
         simulator.playing.set(false);
         simulator.seek(step);
     };
-    let verdict = move || simulator.lane.read().as_ref().map(|l| (l.verdict, l.reason.clone()));
-    let play_label = move || if simulator.playing.get() { t("player.pause") } else { t("player.play") };
+    let verdict = move || {
+        simulator
+            .lane
+            .read()
+            .as_ref()
+            .map(|l| (l.verdict, l.reason.clone()))
+    };
+    let play_label = move || {
+        if simulator.playing.get() {
+            t("player.pause")
+        } else {
+            t("player.play")
+        }
+    };
     view! {
         <div class="player" role="group" aria-label=t("player")>
             <button
@@ -325,7 +362,12 @@ fn drawing(simulator: Simulator, lane: &Drawn) -> impl IntoView + use<> {
                     }
                 })
                 .collect_view();
-            let line: String = lane.steps.iter().filter(|s| s.phase == band.phase).map(|s| format!("{:.1},{:.1} ", s.at.x, s.at.y)).collect();
+            let line: String = lane
+                .steps
+                .iter()
+                .filter(|s| s.phase == band.phase)
+                .map(|s| format!("{:.1},{:.1} ", s.at.x, s.at.y))
+                .collect();
             view! {
                 <g class="band">
                     <text class="phase" x="0" y=band.rect.y + 4.0>{phase_name(band.phase)}</text>
@@ -340,7 +382,10 @@ fn drawing(simulator: Simulator, lane: &Drawn) -> impl IntoView + use<> {
         .iter()
         .enumerate()
         .map(|(at, s)| {
-            let changed = s.headers.iter().any(|h| h.new || h.fields.iter().any(|f| f.before.is_some()));
+            let changed = s
+                .headers
+                .iter()
+                .any(|h| h.new || h.fields.iter().any(|f| f.before.is_some()));
             view! {
                 <circle
                     class="dot"
@@ -372,7 +417,10 @@ fn crop(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    text.chars()
+        .take(most.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }
 
 /// The step that is seen now: what happened and why, and the packet after it.
@@ -381,7 +429,11 @@ fn Current() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let step = Memo::new(move |_| {
         let at = simulator.step.get();
-        simulator.lane.read().as_ref().and_then(|l| l.steps.get(at).cloned())
+        simulator
+            .lane
+            .read()
+            .as_ref()
+            .and_then(|l| l.steps.get(at).cloned())
     });
     view! {
         <div class="current" aria-live="polite">
@@ -392,7 +444,10 @@ fn Current() -> impl IntoView {
 
 fn current(simulator: Simulator, s: Step) -> impl IntoView {
     let layout = expect_context::<Layout>();
-    let place = s.place.split_once(':').map_or(s.place.clone(), |(_, rest)| rest.to_owned());
+    let place = s
+        .place
+        .split_once(':')
+        .map_or(s.place.clone(), |(_, rest)| rest.to_owned());
     let rule = s.rule.clone().map(|rule| {
         let passed = (s.passed > 0).then(|| {
             let key = if s.passed == 1 { "lane.passed.one" } else { "lane.passed" };

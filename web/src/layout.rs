@@ -115,7 +115,12 @@ impl Layout {
         for size in [self.files, self.inspector, self.lane, self.dock, self.sheet] {
             size.track();
         }
-        for flag in [self.files_folded, self.inspector_folded, self.dock_folded, self.lane_shown] {
+        for flag in [
+            self.files_folded,
+            self.inspector_folded,
+            self.dock_folded,
+            self.lane_shown,
+        ] {
             flag.track();
         }
     }

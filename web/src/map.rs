@@ -69,8 +69,16 @@ fn Canvas() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
     let frame = NodeRef::<html::Div>::new();
-    let size = move || frame.get_untracked().map_or((800.0, 600.0), |f| (f.client_width().into(), f.client_height().into()));
-    let view = RwSignal::new(View { x: 0.0, y: 0.0, zoom: 1.0 });
+    let size = move || {
+        frame.get_untracked().map_or((800.0, 600.0), |f| {
+            (f.client_width().into(), f.client_height().into())
+        })
+    };
+    let view = RwSignal::new(View {
+        x: 0.0,
+        y: 0.0,
+        zoom: 1.0,
+    });
     // Until a person moves the map, it shows everything.
     let moved = RwSignal::new(false);
     let bounds = Memo::new(move |_| simulator.map.read().bounds);
@@ -91,13 +99,26 @@ fn Canvas() -> impl IntoView {
         let at = (f64::from(event.offset_x()), f64::from(event.offset_y()));
         view.update(|v| *v = v.zoomed((-event.delta_y() / 400.0).exp(), at));
     };
-    let down = move |event: ev::PointerEvent| held.set(Some((event.client_x(), event.client_y(), view.get_untracked())));
+    let down = move |event: ev::PointerEvent| {
+        held.set(Some((
+            event.client_x(),
+            event.client_y(),
+            view.get_untracked(),
+        )))
+    };
     let drag = move |event: ev::PointerEvent| {
         if let Some((x, y, from)) = held.get_untracked() {
-            let (dx, dy) = (f64::from(event.client_x() - x), f64::from(event.client_y() - y));
+            let (dx, dy) = (
+                f64::from(event.client_x() - x),
+                f64::from(event.client_y() - y),
+            );
             if dx.abs() + dy.abs() > 3.0 {
                 moved.set(true);
-                view.set(View { x: from.x - dx / from.zoom, y: from.y - dy / from.zoom, zoom: from.zoom });
+                view.set(View {
+                    x: from.x - dx / from.zoom,
+                    y: from.y - dy / from.zoom,
+                    zoom: from.zoom,
+                });
             }
         }
     };
@@ -136,8 +157,24 @@ fn Canvas() -> impl IntoView {
         let View { x, y, zoom } = view.get();
         format!("scale({zoom}) translate({} {})", -x, -y)
     };
-    let rooms = move || simulator.map.read().rooms.iter().map(|r| r.id.clone()).collect::<Vec<_>>();
-    let services = move || simulator.map.read().services.iter().map(|s| s.id.clone()).collect::<Vec<_>>();
+    let rooms = move || {
+        simulator
+            .map
+            .read()
+            .rooms
+            .iter()
+            .map(|r| r.id.clone())
+            .collect::<Vec<_>>()
+    };
+    let services = move || {
+        simulator
+            .map
+            .read()
+            .services
+            .iter()
+            .map(|s| s.id.clone())
+            .collect::<Vec<_>>()
+    };
 
     view! {
         <div
@@ -241,7 +278,13 @@ fn state_mark(state: State, x: f64, y: f64) -> impl IntoView {
 }
 
 /// What makes a drawn thing selectable, by pointer and by keyboard.
-fn select_on(simulator: Simulator, id: String) -> (impl Fn(ev::MouseEvent) + Clone, impl Fn(ev::KeyboardEvent) + Clone) {
+fn select_on(
+    simulator: Simulator,
+    id: String,
+) -> (
+    impl Fn(ev::MouseEvent) + Clone,
+    impl Fn(ev::KeyboardEvent) + Clone,
+) {
     let (by_click, by_key) = (id.clone(), id);
     let click = move |event: ev::MouseEvent| {
         event.stop_propagation();
@@ -258,7 +301,10 @@ fn select_on(simulator: Simulator, id: String) -> (impl Fn(ev::MouseEvent) + Clo
 }
 
 fn points(points: &[Point]) -> String {
-    points.iter().map(|p| format!("{:.1},{:.1} ", p.x, p.y)).collect()
+    points
+        .iter()
+        .map(|p| format!("{:.1},{:.1} ", p.x, p.y))
+        .collect()
 }
 
 /// Shortens a name from its middle, so that both ends can be read.
@@ -320,7 +366,10 @@ fn CorridorView() -> impl IntoView {
     let hosts = Memo::new(move |_| simulator.map.read().hosts.clone());
     let doors = Memo::new(move |_| {
         let map = simulator.map.read();
-        map.rooms.iter().flat_map(|r| r.devices.iter().filter(|d| d.layer != "bridge").cloned()).collect::<Vec<_>>()
+        map.rooms
+            .iter()
+            .flat_map(|r| r.devices.iter().filter(|d| d.layer != "bridge").cloned())
+            .collect::<Vec<_>>()
     });
     view! {
         {move || {
@@ -390,7 +439,11 @@ fn ServiceView(id: String) -> impl IntoView {
     let find = id.clone();
     let service = Memo::new(move |before: Option<&Option<ServiceLabel>>| {
         let map = simulator.map.read();
-        map.services.iter().find(|s| s.id == find).cloned().or_else(|| before.cloned().flatten())
+        map.services
+            .iter()
+            .find(|s| s.id == find)
+            .cloned()
+            .or_else(|| before.cloned().flatten())
     });
     let (click, key) = select_on(simulator, id.clone());
     let named = id.clone();
@@ -399,7 +452,12 @@ fn ServiceView(id: String) -> impl IntoView {
     // The label resolves to the pod while the packet is rewritten for it.
     let active = Memo::new(move |_| {
         let step = simulator.step.get();
-        simulator.lane.read().as_ref().and_then(|l| Some(l.steps.get(step)?.object.as_deref() == Some(lit.as_str()))).unwrap_or(false)
+        simulator
+            .lane
+            .read()
+            .as_ref()
+            .and_then(|l| Some(l.steps.get(step)?.object.as_deref() == Some(lit.as_str())))
+            .unwrap_or(false)
     });
     view! {
         {move || {
@@ -417,7 +475,7 @@ fn ServiceView(id: String) -> impl IntoView {
                             class="service"
                             tabindex="0"
                             role="button"
-                            aria-label=format!("Service {}/{} {} {ports}", s.namespace, s.name, s.address)
+                            aria-label=format!("Service {}/{} {} {}", s.namespace, s.name, s.address, s.ports)
                             data-selected=move || selected.get().then_some("")
                             data-lit=move || active.get().then_some("")
                             on:click=click.clone()
@@ -438,7 +496,10 @@ fn ServiceView(id: String) -> impl IntoView {
 fn endpoint_line(line: &EndpointLine) -> impl IntoView + use<> {
     let (a, b) = (line.from, line.to);
     let middle = (a.y + b.y) / 2.0;
-    let path = format!("M{} {}C{} {middle} {} {middle} {} {}", a.x, a.y, a.x, b.x, b.x, b.y);
+    let path = format!(
+        "M{} {}C{} {middle} {} {middle} {} {}",
+        a.x, a.y, a.x, b.x, b.x, b.y
+    );
     view! { <path class="endpoint" data-state=state_id(line.state) d=path /> }
 }
 
@@ -449,7 +510,10 @@ fn RoomView(id: String) -> impl IntoView {
     let room = Memo::new(move |before: Option<&Arc<Room>>| {
         let map = simulator.map.read();
         let found = map.rooms.iter().find(|r| r.id == find);
-        found.map(|r| Arc::new(r.clone())).or_else(|| before.cloned()).unwrap_or_else(|| Arc::new(empty_room()))
+        found
+            .map(|r| Arc::new(r.clone()))
+            .or_else(|| before.cloned())
+            .unwrap_or_else(|| Arc::new(empty_room()))
     });
     // All but the pods: they have components of their own.
     let frame = Memo::new(move |_| {
@@ -457,7 +521,13 @@ fn RoomView(id: String) -> impl IntoView {
         frame.pods.clear();
         frame
     });
-    let pods = move || room.read().pods.iter().map(|p| p.id.clone()).collect::<Vec<_>>();
+    let pods = move || {
+        room.read()
+            .pods
+            .iter()
+            .map(|p| p.id.clone())
+            .collect::<Vec<_>>()
+    };
     let (click, key) = select_on(simulator, id.clone());
     let selected = Memo::new(move |_| simulator.selected.read().as_deref() == Some(id.as_str()));
     view! {
@@ -499,7 +569,11 @@ fn RoomView(id: String) -> impl IntoView {
 
 /// The lines from the rail to the doors.
 fn inner_wires(room: &Room) -> impl IntoView + use<> {
-    let rail = room.devices.iter().find(|d| d.layer == "bridge").map(|d| d.rect);
+    let rail = room
+        .devices
+        .iter()
+        .find(|d| d.layer == "bridge")
+        .map(|d| d.rect);
     let doors = room.devices.iter().filter(|d| d.layer != "bridge");
     doors
         .filter_map(|d| {
@@ -517,10 +591,23 @@ fn device(simulator: Simulator, d: &Device) -> impl IntoView + use<> {
     let (id, here) = (d.id.clone(), d.id.clone());
     let at = Memo::new(move |_| {
         let step = simulator.step.get();
-        simulator.lane.read().as_ref().and_then(|l| Some(l.steps.get(step)?.place == here)).unwrap_or(false)
+        simulator
+            .lane
+            .read()
+            .as_ref()
+            .and_then(|l| Some(l.steps.get(step)?.place == here))
+            .unwrap_or(false)
     });
-    let (name_y, address_y) = if rail { (r.y + 14.0, r.y + 14.0) } else { (r.y + 18.0, r.y + 34.0) };
-    let (name_x, address_x) = if rail { (r.x + 10.0, r.x + 64.0) } else { (r.x + 12.0, r.x + 12.0) };
+    let (name_y, address_y) = if rail {
+        (r.y + 14.0, r.y + 14.0)
+    } else {
+        (r.y + 18.0, r.y + 34.0)
+    };
+    let (name_x, address_x) = if rail {
+        (r.x + 10.0, r.x + 64.0)
+    } else {
+        (r.x + 12.0, r.x + 12.0)
+    };
     view! {
         <g
             class="device"
@@ -547,7 +634,11 @@ fn PodView(id: String, room: Memo<Arc<Room>>) -> impl IntoView {
     let find = id.clone();
     let pod = Memo::new(move |before: Option<&Option<PodBox>>| {
         let room = room.read();
-        room.pods.iter().find(|p| p.id == find).cloned().or_else(|| before.cloned().flatten())
+        room.pods
+            .iter()
+            .find(|p| p.id == find)
+            .cloned()
+            .or_else(|| before.cloned().flatten())
     });
     let crowded = move || room.read().crowded;
     let (click, key) = select_on(simulator, id.clone());
@@ -555,7 +646,12 @@ fn PodView(id: String, room: Memo<Arc<Room>>) -> impl IntoView {
     let selected = Memo::new(move |_| simulator.selected.read().as_deref() == Some(named.as_str()));
     let at = Memo::new(move |_| {
         let step = simulator.step.get();
-        simulator.lane.read().as_ref().and_then(|l| Some(l.steps.get(step)?.place == here)).unwrap_or(false)
+        simulator
+            .lane
+            .read()
+            .as_ref()
+            .and_then(|l| Some(l.steps.get(step)?.place == here))
+            .unwrap_or(false)
     });
     view! {
         {move || {

@@ -36,12 +36,19 @@ pub(crate) fn Objects() -> impl IntoView {
                     for (key, object) in cluster.etcd.list(resource, None) {
                         let kind = object["kind"].str();
                         let hit = wanted.is_empty() && &**resource != "events"
-                            || !wanted.is_empty() && (key.to_string().contains(&wanted) || kind.to_lowercase().contains(&wanted));
+                            || !wanted.is_empty()
+                                && (key.to_string().contains(&wanted)
+                                    || kind.to_lowercase().contains(&wanted));
                         if hit {
                             all += 1;
                             if rows.len() < ROWS_MAX {
-                                let revision = object["metadata"]["resourceVersion"].str().to_owned();
-                                rows.push(Row { key: key.clone(), kind: kind.to_owned(), revision });
+                                let revision =
+                                    object["metadata"]["resourceVersion"].str().to_owned();
+                                rows.push(Row {
+                                    key: key.clone(),
+                                    kind: kind.to_owned(),
+                                    revision,
+                                });
                             }
                         }
                     }

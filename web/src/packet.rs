@@ -36,7 +36,12 @@ pub(crate) fn Packet() -> impl IntoView {
     });
     let wrapped = move || {
         let step = simulator.step.get();
-        simulator.lane.read().as_ref().and_then(|l| Some(l.steps.get(step)?.headers.iter().any(|h| h.outer))).unwrap_or(false)
+        simulator
+            .lane
+            .read()
+            .as_ref()
+            .and_then(|l| Some(l.steps.get(step)?.headers.iter().any(|h| h.outer)))
+            .unwrap_or(false)
     };
     view! {
         {move || {
@@ -55,7 +60,14 @@ pub(crate) fn Packet() -> impl IntoView {
 }
 
 /// Moves the dot along its way until it is there or has somewhere else to be.
-fn travel(way: Vec<Point>, at: RwSignal<Option<Point>>, run: StoredValue<u32>, this: u32, began: f64, length: f64) {
+fn travel(
+    way: Vec<Point>,
+    at: RwSignal<Option<Point>>,
+    run: StoredValue<u32>,
+    this: u32,
+    began: f64,
+    length: f64,
+) {
     request_animation_frame(move || {
         if run.try_get_value() != Some(this) {
             return;
@@ -78,7 +90,10 @@ fn along(way: &[Point], share: f64) -> Point {
         let part = length(&pair[0], &pair[1]);
         if rest <= part && part > 0.0 {
             let t = rest / part;
-            return Point::new(pair[0].x + (pair[1].x - pair[0].x) * t, pair[0].y + (pair[1].y - pair[0].y) * t);
+            return Point::new(
+                pair[0].x + (pair[1].x - pair[0].x) * t,
+                pair[0].y + (pair[1].y - pair[0].y) * t,
+            );
         }
         rest -= part;
     }
@@ -87,6 +102,10 @@ fn along(way: &[Point], share: f64) -> Point {
 
 /// Whether the person asked for reduced motion.
 fn still() -> bool {
-    let query = web_sys::window().and_then(|w| w.match_media("(prefers-reduced-motion: reduce)").ok().flatten());
+    let query = web_sys::window().and_then(|w| {
+        w.match_media("(prefers-reduced-motion: reduce)")
+            .ok()
+            .flatten()
+    });
     query.is_some_and(|q| q.matches())
 }

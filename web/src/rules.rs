@@ -17,7 +17,15 @@ pub(crate) fn Rules() -> impl IntoView {
     let node = RwSignal::new(String::new());
     let table = RwSignal::new("nat".to_owned());
     let only_met = RwSignal::new(true);
-    let nodes = Memo::new(move |_| simulator.map.read().rooms.iter().map(|r| r.name.clone()).collect::<Vec<_>>());
+    let nodes = Memo::new(move |_| {
+        simulator
+            .map
+            .read()
+            .rooms
+            .iter()
+            .map(|r| r.name.clone())
+            .collect::<Vec<_>>()
+    });
     Effect::new(move |_| {
         let nodes = nodes.get();
         if !nodes.contains(&node.get_untracked()) {
@@ -27,7 +35,11 @@ pub(crate) fn Rules() -> impl IntoView {
     // While a packet is followed, its rule is the one that is looked at.
     Effect::new(move |_| {
         let step = simulator.step.get();
-        let rule = simulator.lane.read().as_ref().and_then(|l| l.steps.get(step)?.rule.clone());
+        let rule = simulator
+            .lane
+            .read()
+            .as_ref()
+            .and_then(|l| l.steps.get(step)?.rule.clone());
         if let Some(rule) = rule.filter(|rule| nodes.get_untracked().contains(&rule.netns)) {
             node.set(rule.netns);
             table.set(rule.table);
@@ -40,7 +52,12 @@ pub(crate) fn Rules() -> impl IntoView {
     });
     let current = Memo::new(move |_| {
         let step = simulator.step.get();
-        simulator.lane.read().as_ref().and_then(|l| l.steps.get(step)?.rule.clone()).map(|r| (r.chain, r.rule))
+        simulator
+            .lane
+            .read()
+            .as_ref()
+            .and_then(|l| l.steps.get(step)?.rule.clone())
+            .map(|r| (r.chain, r.rule))
     });
     view! {
         <div class="rules">
@@ -90,7 +107,11 @@ type Current = Memo<Option<(String, usize)>>;
 
 fn chains(book: &RuleBook, only_met: bool, current: Current) -> impl IntoView + use<> {
     let met = book.chains.iter().any(|c| c.lit);
-    let shown: Vec<&ChainView> = book.chains.iter().filter(|c| !only_met || !met || c.lit).collect();
+    let shown: Vec<&ChainView> = book
+        .chains
+        .iter()
+        .filter(|c| !only_met || !met || c.lit)
+        .collect();
     let left_out = book.chains.len() - shown.len() + book.more;
     let note = (left_out > 0).then(|| view! { <p class="note">{fill("rules.more.chains", &[("n", &left_out.to_string())])}</p> });
     view! {
@@ -100,10 +121,19 @@ fn chains(book: &RuleBook, only_met: bool, current: Current) -> impl IntoView + 
 }
 
 fn chain(c: &ChainView, current: Current) -> impl IntoView + use<> {
-    let policy = c.policy.map(|p| view! { <span class="policy">{fill("rules.policy", &[("policy", p)])}</span> });
-    let rules = c.rules.iter().map(|r| rule(&c.name, r, current)).collect_view();
-    let more = (c.more > 0).then(|| view! { <li class="note">{fill("rules.more", &[("n", &c.more.to_string())])}</li> });
-    let empty = (c.rules.is_empty() && c.more == 0).then(|| view! { <li class="note">{t("rules.none")}</li> });
+    let policy = c
+        .policy
+        .map(|p| view! { <span class="policy">{fill("rules.policy", &[("policy", p)])}</span> });
+    let rules = c
+        .rules
+        .iter()
+        .map(|r| rule(&c.name, r, current))
+        .collect_view();
+    let more = (c.more > 0).then(
+        || view! { <li class="note">{fill("rules.more", &[("n", &c.more.to_string())])}</li> },
+    );
+    let empty = (c.rules.is_empty() && c.more == 0)
+        .then(|| view! { <li class="note">{t("rules.none")}</li> });
     view! {
         <section class="chain" data-lit=c.lit.then_some("") data-depth=c.depth.min(4).to_string()>
             <h3><span class="name">{c.name.clone()}</span> {policy}</h3>
@@ -114,7 +144,11 @@ fn chain(c: &ChainView, current: Current) -> impl IntoView + use<> {
 
 fn rule(chain: &str, r: &RuleView, current: Current) -> impl IntoView + use<> {
     let (chain, number) = (chain.to_owned(), r.number);
-    let here = move || current.get().is_some_and(|(c, n)| c == chain && n == number);
+    let here = move || {
+        current
+            .get()
+            .is_some_and(|(c, n)| c == chain && n == number)
+    };
     view! {
         <li class="rule" data-lit=r.lit.then_some("") data-current=move || here().then_some("") value=r.number.to_string()>
             <span class="n">{r.number}</span>

@@ -107,12 +107,20 @@ impl Simulator {
 
     /// Reads the cluster; `None` before it is up.
     pub(crate) fn read<T>(self, read: impl FnOnce(&Cluster) -> T) -> Option<T> {
-        self.inner
-            .with_value(|inner| inner.as_ref().map(|inner| read(&inner.session.simulation.cluster)))
+        self.inner.with_value(|inner| {
+            inner
+                .as_ref()
+                .map(|inner| read(&inner.session.simulation.cluster))
+        })
     }
 
     /// The rule book of a node's table.
-    pub(crate) fn rule_book(self, node: &str, table: &str, lane: Option<&Lane>) -> Option<RuleBook> {
+    pub(crate) fn rule_book(
+        self,
+        node: &str,
+        table: &str,
+        lane: Option<&Lane>,
+    ) -> Option<RuleBook> {
         self.read(|cluster| rule_book(cluster, node, table, lane))
     }
 
@@ -173,7 +181,10 @@ impl Simulator {
             let before = simulation.cluster.log.len();
             let until = simulation.cluster.now + wanted;
             while !simulation.run_until(until, BATCH) && now() - began < SLICE_MS {}
-            Some((simulation.cluster.log.len() != before, simulation.cluster.now))
+            Some((
+                simulation.cluster.log.len() != before,
+                simulation.cluster.now,
+            ))
         });
         match happened {
             Some(Some((true, _))) => self.refresh(),
@@ -190,7 +201,12 @@ impl Simulator {
             // A cluster at rest has nothing but heartbeats: an hour of them is enough to try.
             let limit = session.simulation.cluster.now + Duration::from_secs(3600);
             while session.simulation.cluster.log.len() == events
-                && session.simulation.cluster.queue.next_at().is_some_and(|at| at < limit)
+                && session
+                    .simulation
+                    .cluster
+                    .queue
+                    .next_at()
+                    .is_some_and(|at| at < limit)
             {
                 session.simulation.step();
             }
@@ -227,24 +243,30 @@ impl Simulator {
         }
     }
 
-    /// Applies manifests as `kubectl apply -f` does.
+    /// Applies manifests as `kubectl apply -f` does: they are a file of the terminal's own.
     pub(crate) fn apply(self, name: &str, text: &str) {
-        let words = ["kubectl", "apply", "-f", "-"].map(str::to_owned);
-        let result = self.change(|session| session.run_words(&words, text.as_bytes()));
+        let command = format!("kubectl apply -f {name}");
+        let result = self.change(|session| {
+            // The name is the page's own and the tree has room: writing it cannot fail.
+            let _ = session.write_file(name, text.as_bytes());
+            session.run(&command)
+        });
         if let Some(output) = result {
-            self.print(&format!("kubectl apply -f {name}"), output.text(), output.status);
+            self.print(&command, output.text(), output.status);
         }
     }
 
     /// Sends one request, and follows its packets.
     pub(crate) fn send(self, from: &str, to: &str) {
-        let words = ["sim", "trace", from, to].map(str::to_owned);
+        let command = format!("sim trace {} {}", word(from), word(to));
         let result = self.change(|session| {
-            let output = session.run_words(&words, b"");
+            let output = session.run(&command);
             (output, session.last_trace.take())
         });
-        let Some((output, trace)) = result else { return };
-        self.print(&format!("sim trace {from} {to}"), output.text(), output.status);
+        let Some((output, trace)) = result else {
+            return;
+        };
+        self.print(&command, output.text(), output.status);
         if let Some(trace) = trace {
             self.step.set(0);
             self.lane.set(Some(Arc::new(Lane::of(&trace))));
@@ -256,7 +278,12 @@ impl Simulator {
         let id = self.next_entry.get_value();
         self.next_entry.set_value(id + 1);
         self.console.update(|console| {
-            console.push(Entry { id, command: command.to_owned(), output, status });
+            console.push(Entry {
+                id,
+                command: command.to_owned(),
+                output,
+                status,
+            });
             let surplus = console.len().saturating_sub(CONSOLE_MAX);
             console.drain(..surplus);
         });
@@ -271,12 +298,16 @@ impl Simulator {
 
     /// How many steps the packet takes.
     pub(crate) fn steps(self) -> usize {
-        self.lane.with(|lane| lane.as_ref().map_or(0, |lane| lane.steps.len()))
+        self.lane
+            .with(|lane| lane.as_ref().map_or(0, |lane| lane.steps.len()))
     }
 
     /// Puts the packet at a step.
     pub(crate) fn seek(self, step: usize) {
-        let last = self.lane.with_untracked(|lane| lane.as_ref().map_or(0, |lane| lane.steps.len())).saturating_sub(1);
+        let last = self
+            .lane
+            .with_untracked(|lane| lane.as_ref().map_or(0, |lane| lane.steps.len()))
+            .saturating_sub(1);
         self.step.set(step.min(last));
     }
 
@@ -303,10 +334,15 @@ impl Simulator {
             let steps = &lane.as_ref()?.steps;
             let to = steps.get(step)?;
             // A phase begins where its packet is made: nothing travels there.
-            let from = step.checked_sub(1).and_then(|at| steps.get(at)).filter(|from| from.phase == to.phase);
+            let from = step
+                .checked_sub(1)
+                .and_then(|at| steps.get(at))
+                .filter(|from| from.phase == to.phase);
             Some((from.unwrap_or(to).place.clone(), to.place.clone()))
         });
-        let Some((from, to)) = places else { return Vec::new() };
+        let Some((from, to)) = places else {
+            return Vec::new();
+        };
         self.inner
             .with_value(|inner| inner.as_ref().map(|inner| inner.wiring.way(&from, &to)))
             .unwrap_or_default()
@@ -315,5 +351,16 @@ impl Simulator {
 
 /// Milliseconds since the page was opened.
 pub(crate) fn now() -> f64 {
-    web_sys::window().and_then(|w| w.performance()).map_or(0.0, |p| p.now())
+    web_sys::window()
+        .and_then(|w| w.performance())
+        .map_or(0.0, |p| p.now())
+}
+
+/// A text as one word of a command line.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -50,7 +50,11 @@ pub(crate) fn Terminal() -> impl IntoView {
         let past = past.get_untracked();
         let to = to.min(past.len());
         back.set(to);
-        line.set(if to == 0 { String::new() } else { past[past.len() - to].clone() });
+        line.set(if to == 0 {
+            String::new()
+        } else {
+            past[past.len() - to].clone()
+        });
     };
     let key = move |event: ev::KeyboardEvent| {
         match event.key().as_str() {
@@ -61,7 +65,12 @@ pub(crate) fn Terminal() -> impl IntoView {
         }
         event.prevent_default();
     };
-    let hints = ["kubectl get pods -o wide", "kubectl get all", "ssh worker-1 iptables-save -t nat", "sim events --since 10s"];
+    let hints = [
+        "kubectl get pods -o wide",
+        "kubectl get all",
+        "ssh worker-1 iptables-save -t nat",
+        "sim events --since 10s",
+    ];
     view! {
         <div class="terminal" on:click=move |_| {
             let selecting = web_sys::window().and_then(|w| w.get_selection().ok().flatten()).is_some_and(|s| !s.is_collapsed());
@@ -107,5 +116,7 @@ pub(crate) fn Terminal() -> impl IntoView {
 }
 
 fn remembered() -> Vec<String> {
-    storage::get("history").map(|text| text.lines().map(str::to_owned).collect()).unwrap_or_default()
+    storage::get("history")
+        .map(|text| text.lines().map(str::to_owned).collect())
+        .unwrap_or_default()
 }

@@ -24,8 +24,13 @@ pub(crate) fn Timeline() -> impl IntoView {
         simulator.events.track();
         simulator
             .read(|cluster| {
-                let commands = cluster.log.iter().filter(|e| matches!(e.action, Action::Command | Action::Boot | Action::Fault));
-                commands.map(|e| (e.id.0, e.text.to_string())).collect::<Vec<_>>()
+                let commands = cluster
+                    .log
+                    .iter()
+                    .filter(|e| matches!(e.action, Action::Command | Action::Boot | Action::Fault));
+                commands
+                    .map(|e| (e.id.0, e.text.to_string()))
+                    .collect::<Vec<_>>()
             })
             .unwrap_or_default()
     });
@@ -78,8 +83,14 @@ fn sequence(simulator: Simulator, talk: &Conversation) -> impl IntoView + use<> 
     let name = move |at: usize| columns.get(at).cloned().unwrap_or_default();
     let row = |m: &Message| {
         let event = m.event;
-        let who = if m.from == m.to { name(m.from) } else { format!("{} → {}", name(m.from), name(m.to)) };
-        let cause = m.cause.map(|c| view! { <a href=format!("#event-{c}")>{format!("#{c}")}</a> });
+        let who = if m.from == m.to {
+            name(m.from)
+        } else {
+            format!("{} → {}", name(m.from), name(m.to))
+        };
+        let cause = m
+            .cause
+            .map(|c| view! { <a href=format!("#event-{c}")>{format!("#{c}")}</a> });
         view! {
             <tr id=format!("event-{event}") data-verb=m.verb>
                 <td class="at">{format!("{:.3}", m.at_seconds)}</td>

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kubarium_cluster::event::{Action, Component, EventId};
 use kubarium_cluster::time::EPOCH_SECONDS;
+use kubarium_cluster::trace::Trace;
 use kubarium_cluster::{Cluster, Simulation, Time};
 use kubarium_posix::{
     Command, Complete, Dialect, FileKind, Files, Found, Host, Job, Machine, MemoryFiles, Options,
@@ -88,6 +89,8 @@ const STEPS_AT_ONCE: u64 = 100_000;
 pub struct Session {
     /// The cluster with its history.
     pub simulation: Simulation,
+    /// What the last `sim trace` saw, for whoever draws it.
+    pub last_trace: Option<Trace>,
     place: Place,
     pub(crate) kubeconfig: Kubeconfig,
     files: MemoryFiles,
@@ -117,6 +120,7 @@ impl Session {
         Session {
             kubeconfig: Kubeconfig::new(&simulation.cluster),
             simulation,
+            last_trace: None,
             place: Place::Workstation,
             files,
             machine: Some(Machine::new(options)),
