@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kubarium_cluster::event::Event;
+use kubarium_cluster::trace::{PhaseKind, Trace, TraceRequest};
 use kubarium_cluster::{EventId, Time};
 use kubarium_objects::duration::GoDuration;
 use kubarium_objects::{Value, object};
@@ -129,8 +130,50 @@ fn trace(session: &mut Session, words: &[&str]) -> Result {
             _ => return Err(format!("trace has no option {name}")),
         }
     }
-    let _ = (udp, format, from, to, &session);
-    Err(registry::not_yet("sim trace", ""))
+    let printed: fn(&Trace) -> String = match format {
+        "text" => as_text,
+        "json" => as_json,
+        "pcap" => return Err(registry::not_yet("sim trace -o pcap", "")),
+        other => {
+            return Err(format!(
+                "there is no output format {other:?}; use json or text"
+            ));
+        }
+    };
+    session.changing();
+    let request = TraceRequest {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        udp,
+    };
+    let trace = session.simulation.cluster.trace(&request)?;
+    let text = printed(&trace);
+    session.last_trace = Some(trace);
+    Ok(text)
+}
+
+fn as_json(trace: &Trace) -> String {
+    serde_json::to_string(trace).unwrap_or_default() + "\n"
+}
+
+/// One line for each hop, in words.
+fn as_text(trace: &Trace) -> String {
+    let mut out = String::new();
+    for phase in &trace.phases {
+        let name = match phase.phase {
+            PhaseKind::Dns => "DNS",
+            PhaseKind::Request => "request",
+            PhaseKind::Reply => "reply",
+        };
+        out += &format!("{name}\n");
+        for hop in &phase.hops {
+            out += &format!("{:>4}  {}  {}\n", hop.n, hop.netns, hop.explanation);
+            if let (Some(table), Some(rule)) = (&hop.table, &hop.rule_text) {
+                out += &format!("        {table} {rule}\n");
+            }
+        }
+    }
+    out + &trace.reason + "\n"
 }
 
 fn events(session: &mut Session, words: &[&str]) -> Result {
