@@ -214,6 +214,10 @@ pub(super) fn begin(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gon
             begin_kill(cluster, node, worker, place, grace, &message, after);
         }
     }
+    if !gone {
+        // The deletion is a new generation of the pod: its status says that it was seen.
+        status::report(cluster, node, worker);
+    }
 }
 
 /// Goes on stopping a pod; at last its sandbox goes, and the API server is told.
