@@ -194,11 +194,11 @@ fn Canvas() -> impl IntoView {
                 <g transform=transform>
                     <OfficeView />
                     <CorridorView />
-                    <For each=services key=Clone::clone let:id>
-                        <ServiceView id />
-                    </For>
                     <For each=rooms key=Clone::clone let:id>
                         <RoomView id />
+                    </For>
+                    <For each=services key=Clone::clone let:id>
+                        <ServiceView id />
                     </For>
                     <Packet />
                 </g>
@@ -305,6 +305,15 @@ fn points(points: &[Point]) -> String {
         .iter()
         .map(|p| format!("{:.1},{:.1} ", p.x, p.y))
         .collect()
+}
+
+/// The first of a list that is too long to be shown whole.
+fn crop(list: &str, most: usize) -> String {
+    if list.chars().count() <= most {
+        return list.to_owned();
+    }
+    let first = list.split(',').next().unwrap_or(list);
+    format!("{first}, …")
 }
 
 /// Shortens a name from its middle, so that both ends can be read.
@@ -465,10 +474,9 @@ fn ServiceView(id: String) -> impl IntoView {
                 .get()
                 .map(|s| {
                     let r = s.rect;
-                    let ports = match s.endpoints.len() {
-                        0 => s.ports.clone(),
-                        1 => fill("map.endpoint", &[("ports", &s.ports)]),
-                        n => fill("map.endpoints", &[("ports", &s.ports), ("n", &n.to_string())]),
+                    let endpoints = match s.endpoints.len() {
+                        1 => t("map.endpoint").to_owned(),
+                        n => fill("map.endpoints", &[("n", &n.to_string())]),
                     };
                     view! {
                         <g
@@ -483,9 +491,10 @@ fn ServiceView(id: String) -> impl IntoView {
                         >
                             {s.endpoints.iter().map(endpoint_line).collect_view()}
                             <rect x=r.x y=r.y width=r.width height=r.height rx="24" />
-                            <text class="name" x=r.x + 20.0 y=r.y + 20.0>{shorten(&s.name, 20)}</text>
+                            <text class="name" x=r.x + 20.0 y=r.y + 20.0>{shorten(&s.name, 16)}</text>
+                            <text class="detail end" x=r.right() - 18.0 y=r.y + 20.0>{endpoints}</text>
                             <text class="address" x=r.x + 20.0 y=r.y + 37.0>{s.address.clone()}</text>
-                            <text class="detail end" x=r.right() - 16.0 y=r.y + 37.0>{ports}</text>
+                            <text class="address end" x=r.right() - 18.0 y=r.y + 37.0>{crop(&s.ports, 12)}</text>
                         </g>
                     }
                 })
@@ -672,7 +681,7 @@ fn PodView(id: String, room: Memo<Arc<Room>>) -> impl IntoView {
                     let inside = (!crowded()).then(|| {
                         view! {
                             {state_mark(p.state, r.x + 14.0, r.y + 16.0)}
-                            <text class="name" x=r.x + 26.0 y=r.y + 20.0>{shorten(&p.name, 13)}</text>
+                            <text class="name" x=r.x + 26.0 y=r.y + 20.0>{shorten(&p.name, 14)}</text>
                             <text class="address" x=r.x + 10.0 y=r.y + 37.0>{if p.address.is_empty() { "–".to_owned() } else { p.address.clone() }}</text>
                             <text class="detail" x=r.x + 10.0 y=r.y + 52.0>
                                 {format!("{} {}/{}", shorten(&p.status, 12), p.ready.0, p.ready.1)}

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubarium_cluster::{Cluster, Config, EventId, Simulation, Time};
+use kubarium_cluster::{Cluster, Config, EventId, Simulation, Time, kube_proxy};
 use kubarium_scene::rules::{RuleBook, rule_book};
 use kubarium_scene::{Lane, Layout, Map, Wiring, geometry::Point};
 use kubarium_shell::Session;
@@ -114,14 +114,20 @@ impl Simulator {
         })
     }
 
-    /// The rule book of a node's table.
+    /// The rule book of a node's table. kube-proxy makes its rules when somebody looks: so it does now.
     pub(crate) fn rule_book(
         self,
         node: &str,
         table: &str,
         lane: Option<&Lane>,
     ) -> Option<RuleBook> {
-        self.read(|cluster| rule_book(cluster, node, table, lane))
+        self.inner
+            .try_update_value(|inner| {
+                let cluster = &mut inner.as_mut()?.session.simulation.cluster;
+                kube_proxy::bring_up_to_date(cluster, node);
+                Some(rule_book(cluster, node, table, lane))
+            })
+            .flatten()
     }
 
     fn change<T>(self, change: impl FnOnce(&mut Session) -> T) -> Option<T> {

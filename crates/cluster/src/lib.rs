@@ -33,6 +33,7 @@ pub mod trace;
 
 pub use cluster::{Change, Cluster};
 pub use config::Config;
+pub use controllers::controller_names;
 pub use event::{Action, Component, Event, EventId};
 pub use history::Simulation;
 pub use time::Time;

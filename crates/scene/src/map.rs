@@ -213,8 +213,8 @@ pub struct EndpointLine {
 const CELLS_FROM: usize = 18;
 const MARGIN: f64 = 24.0;
 const OFFICE: f64 = 88.0;
-const LABEL: (f64, f64) = (184.0, 48.0);
-const POD: (f64, f64) = (120.0, 60.0);
+const LABEL: (f64, f64) = (216.0, 48.0);
+const POD: (f64, f64) = (136.0, 60.0);
 const CELL: f64 = 20.0;
 const COLUMNS: usize = 3;
 const GAP: f64 = 12.0;
@@ -419,7 +419,14 @@ fn office(cluster: &Cluster, rect: Rect) -> Office {
             format!("{waiting} pods waiting"),
             stopped(&Component::Scheduler),
         ),
-        ("kube-controller-manager", String::new(), State::Ready),
+        (
+            "kube-controller-manager",
+            format!(
+                "{} control loops",
+                kubarium_cluster::controller_names().count()
+            ),
+            State::Ready,
+        ),
     ];
     let width = (rect.width - GAP * (desks.len() as f64 + 1.0)) / desks.len() as f64;
     let desks = desks

@@ -84,6 +84,11 @@ fn small(_: &Cluster, _: &ObjectKey) -> usize {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Retries(Arc<BTreeMap<(&'static str, ObjectKey), u32>>);
 
+/// The names of all loops.
+pub fn controller_names() -> impl Iterator<Item = &'static str> {
+    CONTROLLERS.iter().map(|controller| controller.name)
+}
+
 /// Tells the controllers of a change.
 pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
     for controller in CONTROLLERS {
