@@ -671,7 +671,11 @@ fn range(text: &str) -> Option<Vec<String>> {
     let padded = [from, to]
         .iter()
         .any(|t| t.trim_start_matches('-').len() > 1 && t.trim_start_matches('-').starts_with('0'));
-    let width = if padded { from.len().max(to.len()) } else { 0 };
+    let width = if padded && text.len() < 100 {
+        from.len().max(to.len())
+    } else {
+        0
+    };
     let sign = if b < a { -1 } else { 1 };
     (0..count)
         .map(|i| {

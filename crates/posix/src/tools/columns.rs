@@ -370,7 +370,8 @@ pub(super) fn nl(context: &mut Context) -> Outcome {
     let all = parsed.value('b') == Some("a");
     let width = parsed
         .number('w', "invalid line number field width")?
-        .unwrap_or(6) as usize;
+        .unwrap_or(6)
+        .min(1_000) as usize;
     let mut number = parsed
         .number('v', "invalid starting line number")?
         .unwrap_or(1);

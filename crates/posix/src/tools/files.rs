@@ -474,6 +474,9 @@ pub(super) fn mktemp(context: &mut Context) -> Outcome {
     let default = format!("{}/tmp.XXXXXXXXXX", parsed.value('p').unwrap_or("/tmp"));
     let template = parsed.operands.first().cloned().unwrap_or(default);
     let stem = template.trim_end_matches('X').to_owned();
+    if template.len() > 4096 {
+        return fail(FileError::NameTooLong.to_string());
+    }
     if template.len() - stem.len() < 3 {
         return fail(format!("too few X's in template '{template}'"));
     }

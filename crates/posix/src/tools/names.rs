@@ -157,7 +157,7 @@ pub(super) fn seq(context: &mut Context) -> Outcome {
             words[1]
         ));
     }
-    let decimals = |w: &String| w.split_once('.').map_or(0, |(_, d)| d.len());
+    let decimals = |w: &String| w.split_once('.').map_or(0, |(_, d)| d.len().min(50));
     let precision = words
         .iter()
         .take(words.len().max(2) - 1)

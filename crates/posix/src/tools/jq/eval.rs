@@ -1,6 +1,6 @@
 //! Running a jq filter: each node gives any number of values, one after the other.
 
-use super::json::Json;
+use super::json::{DEPTH_MAX as DEPTH_VALUE_MAX, Json};
 use super::parser::{Definition, Filter, Node, Pattern};
 use super::paths::{delete_none, get_path, index, set_path, slice};
 use std::rc::Rc;
@@ -75,6 +75,14 @@ pub(super) fn bind(scope: &Scope, binding: Binding) -> Scope {
 
 pub(super) fn error<T>(message: impl AsRef<str>) -> Result<T, Stop> {
     Err(Stop::Error(Json::string(message)))
+}
+
+/// The value, unless it is nested too deep to be walked.
+fn bounded(value: Json) -> Result<Json, Stop> {
+    match value.depth() > DEPTH_VALUE_MAX {
+        true => error(format!("nested deeper than {DEPTH_VALUE_MAX} levels")),
+        false => Ok(value),
+    }
 }
 
 /// What a value is called in a message: its kind and, cut short, itself.
@@ -340,7 +348,7 @@ impl Engine {
             Node::Array(None) => emit(self, Item::of(Json::array(Vec::new()))),
             Node::Array(Some(of)) => {
                 let items = self.all(of, scope, &item.value)?;
-                emit(self, Item::of(Json::array(items)))
+                emit(self, Item::of(bounded(Json::array(items))?))
             }
             Node::Object(fields) => self.object(fields, scope, &item.value, Vec::new(), emit),
             Node::If(arms, otherwise) => {
@@ -530,7 +538,7 @@ impl Engine {
         emit: Emit,
     ) -> Done {
         let Some(((key, value), rest)) = fields.split_first() else {
-            return emit(self, Item::of(Json::object(so_far)));
+            return emit(self, Item::of(bounded(Json::object(so_far))?));
         };
         for key in self.all(key, scope, input)? {
             let Json::String(key) = key else {

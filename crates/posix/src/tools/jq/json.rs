@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 /// How deep arrays and objects may be nested.
-const DEPTH_MAX: usize = 200;
+pub(super) const DEPTH_MAX: usize = 200;
 
 #[derive(Clone, Debug, Default)]
 pub(super) enum Json {
@@ -14,9 +14,24 @@ pub(super) enum Json {
     Bool(bool),
     Number(f64),
     String(Rc<str>),
-    Array(Rc<Vec<Json>>),
+    Array(Rc<Nest<Json>>),
     /// In the order in which keys were set.
-    Object(Rc<Vec<(Rc<str>, Json)>>),
+    Object(Rc<Nest<(Rc<str>, Json)>>),
+}
+
+/// The content of an array or object, with how deep it is nested.
+#[derive(Clone, Debug)]
+pub(super) struct Nest<T> {
+    depth: usize,
+    items: Vec<T>,
+}
+
+impl<T> std::ops::Deref for Nest<T> {
+    type Target = Vec<T>;
+
+    fn deref(&self) -> &Vec<T> {
+        &self.items
+    }
 }
 
 impl Json {
@@ -25,11 +40,25 @@ impl Json {
     }
 
     pub fn array(items: Vec<Json>) -> Json {
-        Json::Array(Rc::new(items))
+        let depth = 1 + items.iter().map(Json::depth).max().unwrap_or(0);
+        Json::Array(Rc::new(Nest { depth, items }))
     }
 
     pub fn object(fields: Vec<(Rc<str>, Json)>) -> Json {
-        Json::Object(Rc::new(fields))
+        let depth = 1 + fields.iter().map(|(_, v)| v.depth()).max().unwrap_or(0);
+        Json::Object(Rc::new(Nest {
+            depth,
+            items: fields,
+        }))
+    }
+
+    /// How deep it is nested: 0 for what is neither array nor object.
+    pub fn depth(&self) -> usize {
+        match self {
+            Json::Array(items) => items.depth,
+            Json::Object(fields) => fields.depth,
+            _ => 0,
+        }
     }
 
     pub fn is_true(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Parts of values: reading, setting and removing them.
 
 use super::eval::{Stop, error, named};
-use super::json::Json;
+use super::json::{DEPTH_MAX, Json};
 use std::rc::Rc;
 
 /// How long an array may become by setting an index behind its end.
@@ -92,6 +92,9 @@ pub(super) fn set_path(value: &Json, path: &[Json], new: Json) -> Result<Json, S
     let Some((key, rest)) = path.split_first() else {
         return Ok(new);
     };
+    if path.len() > DEPTH_MAX || new.depth() > DEPTH_MAX {
+        return error(format!("nested deeper than {DEPTH_MAX} levels"));
+    }
     let inner = set_path(&index(value, key)?, rest, new)?;
     match (value, key) {
         (Json::Object(fields), Json::String(key)) => {
