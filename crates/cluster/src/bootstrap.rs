@@ -139,7 +139,7 @@ fn own_objects(cluster: &Cluster) -> Vec<Value> {
         );
         let mut endpoints = new("v1", "Endpoints", endpoints_meta);
         endpoints["subsets"] = array([object([
-            ("addresses", array([object([("ip", address.into())])])),
+            ("addresses", array([object([("ip", address)])])),
             ("ports", array([port])),
         ])]);
         objects.push(endpoints);

@@ -72,11 +72,11 @@ fn duration(text: &str) -> std::result::Result<Duration, String> {
         .map_err(|_| format!("{text:?} lies in the past"))
 }
 
-/// Takes `--name VALUE` and `--name=VALUE` apart: the options in order, and what is none.
-fn options<'a>(
-    words: &[&'a str],
-    flags: &[&str],
-) -> std::result::Result<(Vec<(&'a str, &'a str)>, Vec<&'a str>), String> {
+/// Options with their values, in order, and the words that are none.
+type Taken<'a> = (Vec<(&'a str, &'a str)>, Vec<&'a str>);
+
+/// Takes `--name VALUE` and `--name=VALUE` apart.
+fn options<'a>(words: &[&'a str], flags: &[&str]) -> std::result::Result<Taken<'a>, String> {
     let (mut found, mut rest) = (Vec::new(), Vec::new());
     let mut words = words.iter();
     while let Some(&word) = words.next() {

@@ -68,9 +68,7 @@ pub(crate) fn parse(template: &str) -> Parsed<Template> {
 /// (`kubectl/pkg/cmd/get/customcolumn.go`, RelaxedJSONPathExpression).
 pub(crate) fn relaxed(expression: &str) -> Result<Template, String> {
     let bad = || {
-        format!(
-            "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{{name1.name2}}' or '{{.name1.name2}}'"
-        )
+        "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{name1.name2}' or '{.name1.name2}'".to_owned()
     };
     if expression.is_empty() {
         return Ok(Template::default());
@@ -487,17 +485,6 @@ impl Template {
         for node in &self.nodes {
             if let Node::List(steps) = node {
                 found.extend(eval(steps, vec![object.clone()], object, true)?);
-            }
-        }
-        Ok(found)
-    }
-
-    /// As `find`, but a field that is missing is an error.
-    pub fn find_strict(&self, object: &Value) -> Result<Vec<Value>, String> {
-        let mut found = Vec::new();
-        for node in &self.nodes {
-            if let Node::List(steps) = node {
-                found.extend(eval(steps, vec![object.clone()], object, false)?);
             }
         }
         Ok(found)

@@ -2,7 +2,6 @@
 
 use kubarium_objects::{go, yaml};
 
-use crate::kubeconfig::Context;
 use crate::kubectl::command::Command;
 use crate::kubectl::error::{Result, plain};
 use crate::kubectl::flags::{Flag, switch, text};
@@ -102,7 +101,7 @@ fn set_context(k: &mut Kubectl) -> Result {
         .kubeconfig
         .contexts
         .entry(name.clone())
-        .or_insert_with(Context::default);
+        .or_default();
     for (field, given) in [
         (&mut context.cluster, cluster),
         (&mut context.user, user),

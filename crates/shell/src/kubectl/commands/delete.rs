@@ -152,7 +152,7 @@ fn run(k: &mut Kubectl) -> Result {
     let waits = k.flags.bool("wait")
         && dry_run == DryRun::None
         && !gone.is_empty()
-        && !(force && !k.flags.changed("wait"));
+        && (!force || k.flags.changed("wait"));
     if waits {
         let limit = k.flags.duration("timeout");
         let limit = if limit.is_zero() { WAIT_MAX } else { limit };

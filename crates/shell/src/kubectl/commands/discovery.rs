@@ -62,7 +62,7 @@ fn api_resources(k: &mut Kubectl) -> Result {
     }
     let sort = k.flags.str("sort-by").to_owned();
     if !matches!(sort.as_str(), "" | "name" | "kind") {
-        return plain(format!("--sort-by accepts only name or kind"));
+        return plain("--sort-by accepts only name or kind");
     }
     let mut seen = Vec::new();
     let mut found = k.cluster().resources();

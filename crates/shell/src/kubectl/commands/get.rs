@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use kubarium_objects::quantity::Quantity;
-use kubarium_objects::{ObjectMeta, Resource, Value, array, go, object};
+use kubarium_objects::{ObjectMeta, Value, array, go, object};
 
 use crate::kubectl::command::{ALL_NAMESPACES, Command, FIELD_SELECTOR, FILES, PRINT, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
@@ -260,21 +260,6 @@ fn rows(k: &Kubectl, group: &Group, wide: bool, with_kind: bool) -> Vec<Vec<Stri
         rows.push(row);
     }
     rows
-}
-
-/// A table of objects as `get` prints it.
-pub(crate) fn table_of(
-    k: &Kubectl,
-    resource: &std::sync::Arc<Resource>,
-    infos: Vec<Info>,
-    wide: bool,
-) -> String {
-    let group = Group {
-        resource: resource.clone(),
-        infos,
-        list: true,
-    };
-    table::rows(&rows(k, &group, wide, false))
 }
 
 fn print_objects(

@@ -466,9 +466,9 @@ fn undo_one(k: &mut Kubectl, info: &mut Info, wanted: i64) -> Result<String> {
         ));
     }
     if &*kind == "Deployment" && info.object["spec"]["paused"].as_bool() == Some(true) {
-        return plain(format!(
-            "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again"
-        ));
+        return plain(
+            "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again",
+        );
     }
     let revisions = revisions(k, info)?;
     let target = match wanted {

@@ -482,9 +482,9 @@ fn selector(k: &mut Kubectl) -> Result {
     let mut errors = Vec::new();
     for mut info in infos {
         if &*info.resource.kind != "Service" {
-            errors.push(Error::Plain(format!(
-                "setting a selector is only supported for Services"
-            )));
+            errors.push(Error::Plain(
+                "setting a selector is only supported for Services".to_owned(),
+            ));
             continue;
         }
         let mut changed = info.object.clone();

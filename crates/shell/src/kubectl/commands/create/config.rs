@@ -371,13 +371,7 @@ pub(crate) const QUOTA: Command = Command::new("quota", "NAME [--hard=key1=value
 fn quota(k: &mut Kubectl) -> Result {
     let name = k.name_argument()?;
     let mut spec = Value::new_object();
-    for pair in k
-        .flags
-        .str("hard")
-        .to_owned()
-        .split(',')
-        .filter(|p| !p.is_empty())
-    {
+    for pair in k.flags.str("hard").split(',').filter(|p| !p.is_empty()) {
         let Some((key, value)) = pair.split_once('=').filter(|(_, v)| !v.contains('=')) else {
             return plain(format!(
                 "invalid argument syntax {pair}, expected <resource>=<value>"
