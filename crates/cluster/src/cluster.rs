@@ -198,9 +198,9 @@ impl Cluster {
             self.held.push((due.task, due.cause));
             return true;
         }
-        self.cause = due.cause;
+        let before = std::mem::replace(&mut self.cause, due.cause);
         task::run(self, due.task);
-        self.cause = None;
+        self.cause = before;
         true
     }
 

@@ -10,6 +10,7 @@ use crate::config::NodeConfig;
 use crate::kube_proxy::KubeProxy;
 use crate::kubelet::Kubelet;
 use crate::runtime::Runtime;
+use crate::runtime::environment::ServiceVariables;
 
 /// A node's machine.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Ground {
     pub outside: Option<NamespaceId>,
     /// The machines' names by their number, with those that are gone.
     pub machines: Vec<Text>,
+    /// What containers are told of Services.
+    pub(crate) services: ServiceVariables,
 }
 
 /// Servers that belong to a machine rather than to a pod, by their sockets' tokens. Containers'

@@ -655,3 +655,49 @@ fn two_runs_are_alike() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn a_container_knows_the_services_that_were_there_first() {
+    let mut cluster = cluster();
+    let service = |name: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{ports: [{{port: 80}}]}}}}"
+        )
+    };
+    apply(&mut cluster, &service("early"));
+    apply(
+        &mut cluster,
+        "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {hostname: h, subdomain: s, containers: [{name: c, image: busybox, command: [sleep, '1000']}]}}",
+    );
+    apply(&mut cluster, &service("late"));
+    for (script, expected) in [
+        ("echo $EARLY_SERVICE_PORT", "80\n"),
+        ("echo ${LATE_SERVICE_PORT-none}", "none\n"),
+        ("echo $KUBERNETES_SERVICE_HOST", "10.43.0.1\n"),
+        ("hostname", "h\n"),
+        ("hostname -f", "h.s.default.svc.cluster.local\n"),
+    ] {
+        assert_eq!(sh(&mut cluster, "p", script), expected, "{script}");
+    }
+}
+
+#[test]
+fn a_pod_waits_for_its_new_namespaces_account() {
+    let mut cluster = cluster();
+    apply(
+        &mut cluster,
+        "
+{apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: shop}, spec: {containers: [{name: c, image: nginx}]}}
+",
+    );
+    assert!(cluster.find("pods", "shop", "p").is_some());
+}
+
+#[test]
+fn a_fresh_pod_knows_no_neighbour() {
+    let mut cluster = cluster();
+    apply(&mut cluster, WEB);
+    assert_eq!(sh(&mut cluster, "client", "ip neigh"), "");
+}

@@ -7,6 +7,21 @@ use kubarium_objects::{ObjectKey, Value, array, object};
 
 use crate::cluster::Cluster;
 
+/// A pod in a namespace that was made a moment ago: the plugin waits a little for the account that
+/// every namespace gets.
+pub(super) fn wait_for_account(cluster: &mut Cluster, pod: &Value, namespace: Option<&str>) {
+    let name = pod["spec"]["serviceAccountName"].str();
+    if pod["kind"].str() != "Pod" || !matches!(name, "" | "default") {
+        return;
+    }
+    let own = pod["metadata"]["namespace"].as_str();
+    let namespace = own.or(namespace).unwrap_or("default").to_owned();
+    let there = |c: &Cluster| c.find("serviceaccounts", &namespace, "default").is_some();
+    if !there(cluster) && cluster.find("namespaces", "", &namespace).is_some() {
+        cluster.run_while(std::time::Duration::from_secs(1), there);
+    }
+}
+
 /// Admits a new object.
 pub(super) fn create(
     cluster: &mut Cluster,

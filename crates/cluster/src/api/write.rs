@@ -92,6 +92,9 @@ impl Cluster {
         object: Value,
         options: &WriteOptions,
     ) -> Result<Value, Status> {
+        if *by == Component::Person {
+            admission::wait_for_account(self, &object, options.namespace.as_deref());
+        }
         let result = self.try_create(by, object, options);
         self.log_refusal(by, options, &result);
         result

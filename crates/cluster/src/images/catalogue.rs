@@ -492,6 +492,7 @@ const WEB: ServerProgram = ServerProgram {
     ..server(&["web"], Server::Echo, &[80])
 };
 const SMALL: Image = Image {
+    env: &[("PATH", "/usr/local/bin:/bin:/usr/bin:/sbin:/usr/sbin")],
     cmd: &["web", "80"],
     server: Some(WEB),
     tools: Tools::BUSYBOX,

@@ -71,6 +71,7 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
             let work = Work::Pod(change.key.clone(), pod["metadata"]["uid"].text());
             cluster.enqueue(Task::Kubelet(node.text(), work), delay);
         }
+        "services" => cluster.ground.services.clear(),
         "nodes" if change.new.is_some() && change.differs(&["spec", "podCIDR"]) => {
             let waits = cluster
                 .machines

@@ -468,7 +468,7 @@ fn create(
         return Some(now + RETRY);
     }
     let name = worker.spec(place)["name"].text();
-    runtime::create(cluster, node, &worker.uid, place, image);
+    runtime::create(cluster, node, &worker.uid, &worker.pod, place, image);
     probe::forget(worker, place);
     worker.waiting.remove(&slot);
     worker.log(

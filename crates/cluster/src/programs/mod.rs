@@ -179,6 +179,7 @@ pub(crate) fn find(place: &Place, view: &View, argv: &[String]) -> Found {
             !argv.iter().any(|a| a.starts_with('-') && a.contains('z')),
         )),
         "getent" if has(Tools::GETENT) => Some(host(false)),
+        "hostname" if has(Tools::SHELL) && argv.len() == 2 => Some(host(false)),
         "httpd" if has(Tools::BUSYBOX) => Some(host(false)),
         "ip" if has(Tools::IP) || has(Tools::BUSYBOX) => Some(host(false)),
         "sysctl" | "arp" | "route" | "ifconfig" | "netstat" if has(Tools::BUSYBOX) => {
@@ -217,13 +218,14 @@ pub(crate) fn start(
 ) -> Program {
     let argv = &command.argv;
     let name = base_name(argv.first().map_or("", String::as_str)).to_owned();
-    let _ = (view, now);
+    let _ = now;
     match name.as_str() {
         "curl" => curl::start(argv, &command.stdin),
         "wget" => wget::start(argv, place),
         "nslookup" | "dig" | "host" | "getent" => lookup::start(&name, argv, place),
         "ping" => ping::start(argv),
         "traceroute" => ping::start_traceroute(argv),
+        "hostname" => hostname(place, view, argv.get(1).map_or("", String::as_str)),
         "nc" | "telnet" => nc::start(argv, &command.stdin, place),
         name if NET_TOOLS.contains(&name) => Program::Net(
             std::iter::once(name.to_owned())
@@ -251,6 +253,41 @@ pub(crate) fn start(
                 },
             }
         }
+    }
+}
+
+/// `hostname -f` and its like: what /etc/hosts says of the own name.
+fn hostname(place: &Place, view: &View, option: &str) -> Program {
+    let text = view.text("/etc/hosts");
+    let own = text
+        .lines()
+        .map(|l| l.split_whitespace().collect::<Vec<_>>());
+    let line = own
+        .into_iter()
+        .find(|words| words.iter().skip(1).any(|w| *w == place.hostname))
+        .unwrap_or_default();
+    let full = line.get(1).map_or(place.hostname.as_str(), |w| w);
+    let said = match option {
+        "-f" | "--fqdn" | "--long" => full.to_owned(),
+        "-s" | "--short" => place.hostname.split('.').next().unwrap_or("").to_owned(),
+        "-d" | "--domain" => full
+            .split_once('.')
+            .map_or("", |(_, domain)| domain)
+            .to_owned(),
+        "-i" | "-I" | "--ip-address" => line.first().map_or("", |a| a).to_owned(),
+        _ => {
+            let err = "hostname: you must be root to change the host name\n".to_owned();
+            return Program::Say {
+                out: String::new(),
+                err,
+                status: 1,
+            };
+        }
+    };
+    Program::Say {
+        out: format!("{said}\n"),
+        err: String::new(),
+        status: 0,
     }
 }
 

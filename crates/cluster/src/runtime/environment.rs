@@ -2,6 +2,7 @@
 //! the runtime do (kubelet v1.37, `pkg/kubelet/kubelet_pods.go`, makeEnvironmentVariables).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kubarium_objects::quantity::Quantity;
 use kubarium_objects::{Text, Value};
@@ -40,7 +41,11 @@ pub(crate) fn of(
     for (name, value) in image.map_or(&[][..], |i| i.env) {
         env.insert((*name).into(), (*value).into());
     }
-    let services = services(cluster, pod);
+    // What Services there were is settled when the container is made.
+    let made = sandbox
+        .and_then(|s| s.containers.get(place))
+        .and_then(|c| c.services.clone());
+    let services = made.unwrap_or_default();
     for source in spec["envFrom"].items() {
         env_from(cluster, pod, source, &mut env)?;
     }
@@ -61,8 +66,8 @@ pub(crate) fn of(
         };
         own.insert(name.to_owned(), value);
     }
-    for (name, value) in services {
-        env.entry(name).or_insert(value);
+    for (name, value) in services.iter() {
+        env.entry(name.clone()).or_insert_with(|| value.clone());
     }
     env.extend(own);
     Ok(env)
@@ -145,13 +150,38 @@ fn expand(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
     out + rest
 }
 
-/// The variables that tell of Services (`pkg/kubelet/envvars`): those of the pod's namespace, and
-/// the API server's own.
-fn services(cluster: &Cluster, pod: &Value) -> Environment {
-    let mut env = Environment::new();
-    let namespace = pod["metadata"]["namespace"].str();
-    let master = cluster.find("services", "default", "kubernetes");
+/// The variables that tell of Services, by namespace (and `""` for the API server's own alone):
+/// containers that are made while no Service changes share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServiceVariables(BTreeMap<Text, Arc<Environment>>);
+
+impl ServiceVariables {
+    /// A Service has changed.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// The variables that tell a pod of Services (`pkg/kubelet/envvars`).
+pub(crate) fn services(cluster: &mut Cluster, pod: &Value) -> Arc<Environment> {
     let links = pod["spec"]["enableServiceLinks"].as_bool() != Some(false);
+    let namespace = if links {
+        pod["metadata"]["namespace"].text()
+    } else {
+        Text::from("")
+    };
+    if let Some(known) = cluster.ground.services.0.get(&namespace) {
+        return known.clone();
+    }
+    let made = Arc::new(services_of(cluster, &namespace, links));
+    cluster.ground.services.0.insert(namespace, made.clone());
+    made
+}
+
+/// Those of a namespace's Services, and of the API server's own.
+fn services_of(cluster: &Cluster, namespace: &str, links: bool) -> Environment {
+    let mut env = Environment::new();
+    let master = cluster.find("services", "default", "kubernetes");
     let own = cluster
         .etcd
         .list("services", Some(namespace))

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kubarium_linux::NamespaceId;
-use kubarium_objects::{ObjectKey, Text};
+use kubarium_objects::{ObjectKey, Text, Value};
 
 use crate::cluster::Cluster;
 use crate::cni::HostLocal;
@@ -98,6 +98,8 @@ pub struct Container {
     pub previous: Option<Arc<Previous>>,
     /// Its number on the node: what its sockets are called by.
     pub(crate) number: u32,
+    /// The variables that tell it of Services: of those that there were when it was made.
+    pub(crate) services: Option<Arc<environment::Environment>>,
     /// Its own files, where somebody has looked at or changed them.
     pub(crate) files: Option<Arc<kubarium_posix::MemoryFiles>>,
 }
@@ -297,6 +299,7 @@ impl Container {
             logs: Logs::default(),
             previous: None,
             number: 0,
+            services: None,
             files: None,
         }
     }
@@ -341,8 +344,16 @@ fn release_network(cluster: &mut Cluster, node: &Text, sandbox: &Sandbox) {
 }
 
 /// CRI CreateContainer: the next container under that name; the one before is remembered.
-pub(crate) fn create(cluster: &mut Cluster, node: &Text, uid: &Text, place: usize, image: &str) {
+pub(crate) fn create(
+    cluster: &mut Cluster,
+    node: &Text,
+    uid: &Text,
+    pod: &Value,
+    place: usize,
+    image: &str,
+) {
     let id = cluster.rng.hex(64);
+    let services = environment::services(cluster, pod);
     let Some(machine) = cluster.machine_mut(node) else {
         return;
     };
@@ -369,6 +380,7 @@ pub(crate) fn create(cluster: &mut Cluster, node: &Text, uid: &Text, place: usiz
     next.id = id.into();
     next.image = image.into();
     next.number = number;
+    next.services = Some(services);
     *container = next;
     machine.runtime.numbers.remove(&old);
 }

@@ -173,7 +173,7 @@ pub(super) fn shell(
                 .iter()
                 .map(|w| format!("'{}'", w.replace('\'', "'\\''")))
                 .collect();
-            Machine::run(&format!("exec {}", words.join(" ")), options)
+            Machine::run(&format!("unset PWD; exec {}", words.join(" ")), options)
         }
     };
     Shell {

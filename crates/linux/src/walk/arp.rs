@@ -220,7 +220,8 @@ impl Walk<'_> {
         let fixed = known
             .is_some_and(|n| matches!(n.state, NeighbourState::Permanent | NeighbourState::Noarp));
         if arp.request {
-            if !ns.is_local(arp.target) {
+            // One's own announcement, come back by a bridge, has a source that cannot come in here.
+            if !ns.is_local(arp.target) || ns.is_local(arp.sender) {
                 return;
             }
             let same = known.is_some_and(|n| {
