@@ -18,6 +18,7 @@ pub mod status;
 pub mod time;
 pub mod validation;
 pub mod value;
+pub mod warnings;
 pub mod yaml;
 
 pub use diagnostic::{Diagnostic, Severity};

@@ -415,7 +415,7 @@ mod tests {
         );
         printed(
             "a in",
-            "unable to parse requirement: found '', expected: '('",
+            "unable to parse requirement: found '' expected: '('",
         );
         printed(
             "a in (b",

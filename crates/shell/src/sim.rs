@@ -1,14 +1,17 @@
 //! The simulator's own commands: `sim …`.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
+use kubarium_cluster::config::{NodeConfig, Role};
 use kubarium_cluster::event::Event;
-use kubarium_cluster::trace::{PhaseKind, Trace, TraceRequest};
+use kubarium_cluster::trace::{PacketView, Trace, TraceRequest};
 use kubarium_cluster::{EventId, Time};
 use kubarium_objects::duration::GoDuration;
-use kubarium_objects::{Value, object};
+use kubarium_objects::{ObjectKey, Value, object};
+use serde::Serialize;
 
-use crate::registry;
+use crate::registry::{self, State, TOOLS};
 use crate::session::{Finished, Session};
 
 type Result = std::result::Result<String, String>;
@@ -16,20 +19,10 @@ type Result = std::result::Result<String, String>;
 const QUIET: Duration = Duration::from_secs(4);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The commands, with what they are for.
-const USAGE: &str = "sim settle [--quiet 4s] [--timeout 60s]   lets time run until all is at rest
-sim advance 30s                           lets time run by that much
-sim trace FROM TO[:PORT] [--udp] [-o json|text]
-                                          follows one connection; FROM is pod/NAME[.NAMESPACE], node/NAME or outside
-sim events [--since 10s] [-o json]        tells what happened, each event with its cause
-sim why EVENT                             tells an event's causes, back to the command
-sim undo, sim redo, sim goto EVENT        back and forth in the history
-";
-
 pub(crate) fn run(session: &mut Session, argv: &[String]) -> Finished {
     let words: Vec<&str> = argv.iter().skip(1).map(String::as_str).collect();
     let result = match words[..] {
-        [] | ["help" | "--help" | "-h"] => Ok(USAGE.to_owned()),
+        [] | ["help" | "--help" | "-h", ..] => Ok(help()),
         ["settle", ref options @ ..] => settle(session, options),
         ["advance", time] => advance(session, time),
         ["trace", ref rest @ ..] => trace(session, rest),
@@ -40,11 +33,42 @@ pub(crate) fn run(session: &mut Session, argv: &[String]) -> Finished {
         ["goto", event] => {
             number(event).and_then(|event| session.simulation.goto(event).map(|()| String::new()))
         }
-        _ => Err(registry::not_yet(&argv.join(" "), "")),
+        ["schedule", ref rest @ ..] => schedule(session, rest),
+        ["node", "add", name] => {
+            session.changing();
+            let node = NodeConfig::new(name, Role::Worker);
+            let joined = session.change(|cluster| cluster.add_node(node));
+            joined.map(|()| format!("machine {name} joins\n"))
+        }
+        ["node", "remove", name] => {
+            session.changing();
+            let gone = session.change(|cluster| cluster.remove_node(name));
+            gone.map(|()| format!("machine {name} is gone\n"))
+        }
+        _ => Err(unknown(&words)),
     };
     match result {
         Ok(text) => Finished::done(text),
         Err(why) => Finished::failed(1, format!("sim: {why}\n")),
+    }
+}
+
+fn help() -> String {
+    let mut text = "The simulator's own commands:\n".to_owned();
+    let own = TOOLS.iter().filter(|(name, ..)| name.starts_with("sim "));
+    for (name, short, state) in own {
+        let note = if state.works() { "" } else { " (not simulated yet)" };
+        text.push_str(&format!("  {name:<14} {short}{note}\n"));
+    }
+    text
+}
+
+fn unknown(words: &[&str]) -> String {
+    let name = format!("sim {}", words.first().unwrap_or(&""));
+    match TOOLS.iter().find(|(known, ..)| *known == name) {
+        Some((_, _, State::NotYet(hint))) => registry::not_yet(&name, hint),
+        Some((_, short, _)) => short.to_string(),
+        None => format!("there is no command {name:?}; sim help lists them"),
     }
 }
 
@@ -130,50 +154,39 @@ fn trace(session: &mut Session, words: &[&str]) -> Result {
             _ => return Err(format!("trace has no option {name}")),
         }
     }
-    let printed: fn(&Trace) -> String = match format {
-        "text" => as_text,
-        "json" => as_json,
-        "pcap" => return Err(registry::not_yet("sim trace -o pcap", "")),
-        other => {
-            return Err(format!(
-                "there is no output format {other:?}; use json or text"
-            ));
-        }
-    };
+    if !matches!(format, "json" | "text") {
+        return Err(registry::not_yet(&format!("sim trace -o {format}"), "use json or text"));
+    }
     session.changing();
-    let request = TraceRequest {
-        from: from.to_owned(),
-        to: to.to_owned(),
-        udp,
+    let request = TraceRequest { from: from.to_owned(), to: to.to_owned(), udp };
+    let trace = session.change(|cluster| cluster.trace(&request))?;
+    let text = match format {
+        "json" => serde_json::to_string(&trace).unwrap_or_default() + "\n",
+        _ => in_words(&trace),
     };
-    let trace = session.simulation.cluster.trace(&request)?;
-    let text = printed(&trace);
     session.last_trace = Some(trace);
     Ok(text)
 }
 
-fn as_json(trace: &Trace) -> String {
-    serde_json::to_string(trace).unwrap_or_default() + "\n"
-}
-
-/// One line for each hop, in words.
-fn as_text(trace: &Trace) -> String {
-    let mut out = String::new();
-    for phase in &trace.phases {
-        let name = match phase.phase {
-            PhaseKind::Dns => "DNS",
-            PhaseKind::Request => "request",
-            PhaseKind::Reply => "reply",
-        };
-        out += &format!("{name}\n");
-        for hop in &phase.hops {
-            out += &format!("{:>4}  {}  {}\n", hop.n, hop.netns, hop.explanation);
-            if let (Some(table), Some(rule)) = (&hop.table, &hop.rule_text) {
-                out += &format!("        {table} {rule}\n");
-            }
+fn schedule(session: &mut Session, words: &[&str]) -> Result {
+    let (found, rest) = options(words, &[])?;
+    let [pod] = rest[..] else {
+        return Err("usage: sim schedule POD [-n NAMESPACE] [--to NODE] -o json".to_owned());
+    };
+    let mut namespace = session.kubeconfig.namespace("").to_owned();
+    let mut forced = None;
+    for (name, value) in found {
+        match (name, value) {
+            ("-n" | "--namespace", value) => namespace = value.to_owned(),
+            ("--to", value) => forced = Some(value),
+            ("-o" | "--output", "json") => {}
+            _ => return Err(format!("schedule has no option {name} {value}")),
         }
     }
-    out + &trace.reason + "\n"
+    session.changing();
+    let key = ObjectKey::new("pods", namespace, pod.trim_start_matches("pod/"));
+    let decision = session.change(|cluster| cluster.schedule_now(&key, forced))?;
+    serde_json::to_string(&decision).map(|text| text + "\n").map_err(|e| e.to_string())
 }
 
 fn events(session: &mut Session, words: &[&str]) -> Result {
@@ -241,4 +254,51 @@ fn line(event: &Event, json: bool) -> String {
         }
     }
     format!("{out}\n")
+}
+
+/// A trace for people: a line a hop, a heading a phase.
+fn in_words(trace: &Trace) -> String {
+    let mut text = format!("{} -> {} ({}): {}\n", trace.from, trace.to, trace.protocol, word(&trace.verdict));
+    if !trace.reason.is_empty() {
+        let _ = writeln!(text, "  {}", trace.reason);
+    }
+    if let Some(server) = &trace.server {
+        let _ = writeln!(text, "  answered by {} {}; it sees {}", server.pod, server.container, server.sees_source);
+    }
+    for phase in &trace.phases {
+        let _ = writeln!(text, "{}:", word(&phase.phase));
+        for hop in &phase.hops {
+            let place = if hop.device.is_empty() { hop.netns.clone() } else { format!("{} {}", hop.netns, hop.device) };
+            let _ = writeln!(text, "{:4}  {place:<32} {:<10} {}", hop.n, word(&hop.layer), hop.action);
+            let _ = writeln!(text, "      {}", packet(&hop.packet));
+            if let Some(rule) = &hop.rule_text {
+                let _ = writeln!(text, "      {rule}");
+            }
+            if !hop.explanation.is_empty() {
+                let _ = writeln!(text, "      {}", hop.explanation);
+            }
+        }
+    }
+    for entry in &trace.conntrack {
+        let _ = writeln!(text, "conntrack {}: {} / {} {}", entry.node, entry.original, entry.reply, entry.state);
+    }
+    text
+}
+
+fn packet(packet: &PacketView) -> String {
+    let (sport, dport, what) = match (&packet.tcp, &packet.udp) {
+        (Some(tcp), _) => (format!(":{}", tcp.sport), format!(":{}", tcp.dport), format!("TCP {}", tcp.flags)),
+        (_, Some(udp)) => (format!(":{}", udp.sport), format!(":{}", udp.dport), "UDP".to_owned()),
+        _ => (String::new(), String::new(), packet.icmp.clone().unwrap_or_default()),
+    };
+    let mut text = format!("{}{sport} -> {}{dport} ttl {} {what}", packet.ip.src, packet.ip.dst, packet.ip.ttl);
+    if let Some(outer) = &packet.outer {
+        let _ = write!(text, "  within {} -> {}", outer.ip.src, outer.ip.dst);
+    }
+    text
+}
+
+/// The word that a trace's enumeration has in JSON.
+fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }

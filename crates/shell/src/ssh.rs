@@ -1,45 +1,43 @@
-//! `ssh NODE COMMAND…`: the tools of a node, or of the host `outside`.
+//! `ssh NODE COMMAND…`: the tools of a node, or of the host outside the cluster.
 
-use kubarium_posix::Stream;
+use crate::etcdctl;
+use crate::registry;
+use crate::session::{Finished, Session, Stream};
 
-use crate::session::{Finished, Session};
+/// Options of ssh that take a value, which is of no account here.
+const WITH_VALUE: &[&str] = &["-i", "-l", "-o", "-p", "-F", "-J"];
 
 pub(crate) fn run(session: &mut Session, argv: &[String], stdin: Vec<u8>) -> Finished {
-    let (node, words) = match argv {
-        [_, node, words @ ..] if !words.is_empty() => (node, words),
-        [_, _] => {
-            let why = "ssh: a shell on a node needs a terminal of its own; name a command: ssh worker-1 ip addr\n";
-            return Finished::failed(1, why.to_owned());
+    let mut words = argv.iter().skip(1).peekable();
+    while let Some(option) = words.next_if(|w| w.starts_with('-')) {
+        if WITH_VALUE.contains(&option.as_str()) {
+            words.next();
         }
-        _ => return Finished::failed(255, "usage: ssh NODE COMMAND...\n".to_owned()),
+    }
+    let Some(place) = words.next() else {
+        return Finished::failed(255, "usage: ssh NODE COMMAND...\n".to_owned());
     };
+    let node = place.rsplit('@').next().unwrap_or(place).to_owned();
+    let command: Vec<String> = words.cloned().collect();
+    if session.simulation.cluster.node_netns(&node).is_none() {
+        return Finished::failed(255, format!("ssh: Could not resolve hostname {node}: Name or service not known\n"));
+    }
+    if command.is_empty() {
+        return Finished::failed(1, registry::not_yet("ssh without a command", "give the command behind the node's name: ssh NODE ip addr") + "\n");
+    }
+    // The far end's shell reads the words once more.
+    let line = command.join(" ");
+    let plain = |w: &String| !w.is_empty() && !w.contains(|c: char| c.is_whitespace() || "'\"\\$`|&;<>()*?[]#~{}!".contains(c));
+    let words: Vec<String> = if command.iter().all(plain) { command } else { vec!["bash".to_owned(), "-c".to_owned(), line] };
     session.changing();
-    // What is sent is one text, which the shell at the other end reads: quotes inside it count there.
-    let script = match words {
-        [script] if script.contains(char::is_whitespace) => {
-            vec!["sh".to_owned(), "-c".to_owned(), script.clone()]
-        }
-        words => words.to_vec(),
-    };
-    match session
-        .simulation
-        .cluster
-        .run_on_node(node, &script, &stdin)
-    {
+    if words.first().is_some_and(|w| w == "etcdctl") {
+        return etcdctl::run(session, &node, &words);
+    }
+    match session.change(|cluster| cluster.run_on_node(&node, &words, &stdin)) {
         Ok(output) => {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            Finished {
-                output: vec![
-                    (Stream::Out, text(&output.stdout)),
-                    (Stream::Err, text(&output.stderr)),
-                ],
-                status: output.status,
-            }
+            Finished { output: vec![(Stream::Out, text(&output.stdout)), (Stream::Err, text(&output.stderr))], status: output.status }
         }
-        Err(_) => {
-            let why =
-                format!("ssh: Could not resolve hostname {node}: Name or service not known\n");
-            Finished::failed(255, why)
-        }
+        Err(why) => Finished::failed(255, format!("ssh: {why}\n")),
     }
 }

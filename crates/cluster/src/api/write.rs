@@ -112,7 +112,11 @@ impl Cluster {
         strategy::prepare_create(self, &resource, &mut object);
         let errors = validation::create(&resource, &object);
         if !errors.is_empty() {
-            return Err(Status::invalid(&resource.kind, &named(&object), &errors));
+            return Err(Status::invalid(
+                &qualified_kind(&resource),
+                &named(&object),
+                &errors,
+            ));
         }
         self.allocate(&resource, &mut object, None, options.dry_run)?;
         let key = key_in(&resource, &object);
@@ -214,7 +218,11 @@ impl Cluster {
         if part == Subresource::None {
             let errors = validation::update(&resource, &object, &old);
             if !errors.is_empty() {
-                return Err(Status::invalid(&resource.kind, &named(&object), &errors));
+                return Err(Status::invalid(
+                &qualified_kind(&resource),
+                &named(&object),
+                &errors,
+            ));
             }
             self.allocate(&resource, &mut object, Some(&old), options.dry_run)?;
         }
@@ -258,6 +266,13 @@ impl Cluster {
             }
         }
         .map_err(|error| Status::bad_request(error.to_string()))?;
+        let name = new["metadata"]["name"].str();
+        if name != &*key.name {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({name}) does not match the name on the URL ({})",
+                key.name
+            )));
+        }
         // A patch is a person's text as much as a manifest is.
         let new = decode::decode_lenient(Schema::builtin(), resource.type_id, &new)
             .map_err(|error| Status::bad_request(error.to_string()))?;
@@ -276,6 +291,14 @@ impl Cluster {
             let text = Text::from(status.message.as_str());
             self.log(by, Action::Refuse, None, text);
         }
+    }
+}
+
+/// `Pod`, `Deployment.apps`
+fn qualified_kind(resource: &Resource) -> String {
+    match &*resource.group {
+        "" => resource.kind.to_string(),
+        group => format!("{}.{group}", resource.kind),
     }
 }
 

@@ -149,7 +149,11 @@ impl<'a> Parser<'a> {
     fn list(&mut self) -> Result<Vec<Text>, SelectorError> {
         let open = self.next();
         if open != Token::Symbol("(") {
-            return Err(expected(open, "'('"));
+            // The one message without a comma.
+            return Err(SelectorError(format!(
+                "found '{}' expected: '('",
+                open.text()
+            )));
         }
         let mut values: Vec<Text> = Vec::new();
         loop {

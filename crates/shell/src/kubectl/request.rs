@@ -1,9 +1,11 @@
 //! Single requests to the API server, as client-go makes them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use kubarium_cluster::Cluster;
 use kubarium_cluster::api::WriteOptions;
-use kubarium_objects::{ObjectKey, Resource, Status, Text, Value, array, object};
+use kubarium_objects::{ObjectKey, Resource, Status, Text, Value, array, go, object, warnings};
 
 use super::error::Result;
 use super::resource::Info;
@@ -146,25 +148,59 @@ impl Kubectl<'_> {
         strict: Option<bool>,
     ) -> Result<Value> {
         self.warn_deprecated(resource);
+        check_kind(resource, &object)?;
+        self.await_account(resource, namespace, &object);
         let dry_run = self.dry_run()? == DryRun::Server;
         let options = WriteOptions {
             dry_run,
             strict: strict.unwrap_or(true),
             namespace: resource.namespaced.then(|| Text::from(namespace)),
         };
-        Ok(self.change(|cluster| cluster.create_with(&PERSON, object, &options))?)
+        let made = self.change(|cluster| cluster.create_with(&PERSON, object, &options))?;
+        self.warn_about(resource, &made);
+        Ok(made)
+    }
+
+    /// The API server's ServiceAccount plugin waits for a namespace's default account, which the
+    /// controller manager is about to make (ten looks, 100 to 200 ms apart).
+    fn await_account(&mut self, resource: &Resource, namespace: &str, object: &Value) {
+        let account = object["spec"]["serviceAccountName"].str();
+        if &*resource.id() != "pods" || !matches!(account, "" | "default") {
+            return;
+        }
+        let key = ObjectKey::new("serviceaccounts", namespace, "default");
+        let space = ObjectKey::new("namespaces", "", namespace);
+        let coming = |cluster: &Cluster| {
+            let active = |n: &Value| n["metadata"]["deletionTimestamp"].is_null();
+            cluster.etcd.get(&key).is_none() && cluster.etcd.get(&space).is_some_and(active)
+        };
+        if coming(self.cluster()) {
+            let limit = Duration::from_millis(1500);
+            self.change(|_| ());
+            self.wait(limit, |cluster| !coming(cluster));
+        }
+    }
+
+    /// Prints what the API server warns of about an accepted object.
+    fn warn_about(&mut self, resource: &Resource, object: &Value) {
+        for warning in warnings::of(resource, object) {
+            self.warn(&warning);
+        }
     }
 
     /// PUT.
     pub fn replace(&mut self, info: &Info, object: Value, part: Subresource) -> Result<Value> {
         self.warn_deprecated(&info.resource);
+        check_kind(&info.resource, &object)?;
         let dry_run = self.dry_run()? == DryRun::Server;
         let options = WriteOptions {
             dry_run,
             strict: true,
             namespace: info.resource.namespaced.then(|| info.namespace.clone()),
         };
-        Ok(self.change(|cluster| cluster.update_with(&PERSON, object, part, &options))?)
+        let made = self.change(|cluster| cluster.update_with(&PERSON, object, part, &options))?;
+        self.warn_about(&info.resource, &made);
+        Ok(made)
     }
 
     /// PATCH.
@@ -184,7 +220,10 @@ impl Kubectl<'_> {
             namespace: resource.namespaced.then(|| Text::from(namespace)),
         };
         let key = ObjectKey::new(resource.id(), namespace, name);
-        Ok(self.change(|cluster| cluster.patch(&PERSON, &key, patch, part, &options))?)
+        let change = |cluster: &mut Cluster| cluster.patch(&PERSON, &key, patch, part, &options);
+        let made = self.change(change)?;
+        self.warn_about(resource, &made);
+        Ok(made)
     }
 
     /// DELETE.
@@ -234,4 +273,20 @@ impl Kubectl<'_> {
         }
         self.delete(key, options)
     }
+}
+
+/// kubectl also maps kinds in lower case; the API server knows no such kind.
+fn check_kind(resource: &Resource, object: &Value) -> Result {
+    let (kind, version) = (object["kind"].str(), &resource.version);
+    if kind == &*resource.kind {
+        return Ok(());
+    }
+    let api_version = go::quote(object["apiVersion"].str());
+    Err(Status::bad_request(format!(
+        "{kind} in version {} cannot be handled as a {}: no kind {} is registered for version {api_version} in scheme \"pkg/runtime/scheme.go:111\"",
+        go::quote(version),
+        resource.kind,
+        go::quote(kind),
+    ))
+    .into())
 }

@@ -28,11 +28,13 @@ pub(crate) const ROOT: &[Command] = &[
     commands::nodes::DRAIN,
     commands::nodes::TAINT,
     describe::COMMAND,
+    commands::logs::COMMAND,
     Command::not_yet(
         "attach",
         "Attach to a running container",
         "kubectl logs shows what it writes",
     ),
+    commands::exec::COMMAND,
     Command::not_yet(
         "port-forward",
         "Forward one or more local ports to a pod",

@@ -443,8 +443,7 @@ impl Refusals {
         }
     }
 
-    fn texts(mut self) -> Vec<String> {
-        self.0.sort();
+    fn texts(self) -> Vec<String> {
         self.0
             .into_iter()
             .map(|(reason, pods)| format!("{reason}: {}", pods.join(", ")))
@@ -498,7 +497,6 @@ fn judge(k: &Kubectl, pod: &Info, errors: &mut Refusals, warnings: &mut Refusals
             );
             return false;
         }
-        warnings.add("deleting Pods with local storage", pod);
     }
     if controller.is_none() && !finished {
         if !k.flags.bool("force") {

@@ -422,7 +422,7 @@ fn listed(info: &Info, pattern: &str, wanted: &[Value], removed: &[String]) -> S
         let container = &spec[list][at];
         text.push_str(&format!(
             "# {} {}, container {}\n",
-            title(&info.resource.plural),
+            &info.resource.kind,
             info.name,
             container["name"].str()
         ));
@@ -453,13 +453,6 @@ fn listed(info: &Info, pattern: &str, wanted: &[Value], removed: &[String]) -> S
         }
     }
     text
-}
-
-fn title(plural: &str) -> String {
-    let mut letters = plural.chars();
-    letters.next().map_or(String::new(), |first| {
-        first.to_uppercase().collect::<String>() + letters.as_str()
-    })
 }
 
 fn selector(k: &mut Kubectl) -> Result {

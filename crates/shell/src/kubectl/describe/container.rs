@@ -209,7 +209,7 @@ pub(super) fn resources(resources: &Value, w: &mut Lines, level: usize) {
 fn probe(probe: &Value) -> String {
     let number = |field: &str| probe[field].as_i64().unwrap_or(0);
     let rest = format!(
-        "delay={}s timeout={}s period={}s #success={} #failure={}",
+        "delay={}s timeout={}s period={}s successThreshold={} failureThreshold={}",
         number("initialDelaySeconds"),
         number("timeoutSeconds"),
         number("periodSeconds"),
