@@ -25,7 +25,11 @@ pub fn of(resource: &Resource, object: &Value) -> Vec<String> {
             }
             pod("spec.template", &spec["template"], &mut found);
             for (at, claim) in spec["volumeClaimTemplates"].items().iter().enumerate() {
-                claim_warnings(&format!("spec.volumeClaimTemplates[{at}]"), claim, &mut found);
+                claim_warnings(
+                    &format!("spec.volumeClaimTemplates[{at}]"),
+                    claim,
+                    &mut found,
+                );
             }
         }
         ("apps", "DaemonSet") => pod("spec.template", &spec["template"], &mut found),
@@ -54,7 +58,11 @@ pub fn of(resource: &Resource, object: &Value) -> Vec<String> {
 
 /// `spec.x` under a path that may be empty.
 fn under(path: &str, rest: &str) -> String {
-    if path.is_empty() { rest.into() } else { format!("{path}.{rest}") }
+    if path.is_empty() {
+        rest.into()
+    } else {
+        format!("{path}.{rest}")
+    }
 }
 
 fn name(object: &Value, used_in: &str, found: &mut Vec<String>) {
@@ -72,9 +80,15 @@ fn node_label(key: &str) -> Option<&'static str> {
     Some(match key {
         "beta.kubernetes.io/arch" => "deprecated since v1.14; use \"kubernetes.io/arch\" instead",
         "beta.kubernetes.io/os" => "deprecated since v1.14; use \"kubernetes.io/os\" instead",
-        "failure-domain.beta.kubernetes.io/region" => "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead",
-        "failure-domain.beta.kubernetes.io/zone" => "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead",
-        "beta.kubernetes.io/instance-type" => "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead",
+        "failure-domain.beta.kubernetes.io/region" => {
+            "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead"
+        }
+        "failure-domain.beta.kubernetes.io/zone" => {
+            "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead"
+        }
+        "beta.kubernetes.io/instance-type" => {
+            "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead"
+        }
         "node-role.kubernetes.io/master" => "use \"node-role.kubernetes.io/control-plane\" instead",
         _ => return None,
     })
@@ -93,7 +107,11 @@ fn pod(path: &str, object: &Value, found: &mut Vec<String>) {
             found.push(format!("{}: {why}", at(&format!("nodeSelector[{key}]"))));
         }
     }
-    node_affinity(&spec["affinity"]["nodeAffinity"], &at("affinity.nodeAffinity"), found);
+    node_affinity(
+        &spec["affinity"]["nodeAffinity"],
+        &at("affinity.nodeAffinity"),
+        found,
+    );
     for (i, constraint) in spec["topologySpreadConstraints"].items().iter().enumerate() {
         let here = at(&format!("topologySpreadConstraints[{i}]"));
         if let Some(why) = node_label(constraint["topologyKey"].str()) {
@@ -107,7 +125,11 @@ fn pod(path: &str, object: &Value, found: &mut Vec<String>) {
     let aliases = spec["hostAliases"].items();
     for (i, alias) in aliases.iter().enumerate() {
         if aliases[..i].iter().any(|a| a["ip"] == alias["ip"]) {
-            found.push(format!("{}: duplicate ip {}", at(&format!("hostAliases[{i}].ip")), go::quote(alias["ip"].str())));
+            found.push(format!(
+                "{}: duplicate ip {}",
+                at(&format!("hostAliases[{i}].ip")),
+                go::quote(alias["ip"].str())
+            ));
         }
     }
     for (i, volume) in spec["volumes"].items().iter().enumerate() {
@@ -115,22 +137,39 @@ fn pod(path: &str, object: &Value, found: &mut Vec<String>) {
     }
     for (i, secret) in spec["imagePullSecrets"].items().iter().enumerate() {
         if secret["name"].is_empty() {
-            found.push(format!("{}: invalid empty name \"\"", at(&format!("imagePullSecrets[{i}].name"))));
+            found.push(format!(
+                "{}: invalid empty name \"\"",
+                at(&format!("imagePullSecrets[{i}].name"))
+            ));
         }
     }
     containers(spec, &at, found);
-    if spec["terminationGracePeriodSeconds"].as_i64().is_some_and(|s| s < 0) {
-        found.push(format!("{}: must be >= 0; negative values are invalid and will be treated as 1", at("terminationGracePeriodSeconds")));
+    if spec["terminationGracePeriodSeconds"]
+        .as_i64()
+        .is_some_and(|s| s < 0)
+    {
+        found.push(format!(
+            "{}: must be >= 0; negative values are invalid and will be treated as 1",
+            at("terminationGracePeriodSeconds")
+        ));
     }
     for kind in ["podAffinity", "podAntiAffinity"] {
         for (i, term) in spec["affinity"][kind][REQUIRED].items().iter().enumerate() {
             if term["labelSelector"].is_null() {
-                found.push(format!("{}: {NULL_SELECTOR}", at(&format!("affinity.{kind}.{REQUIRED}[{i}].labelSelector"))));
+                found.push(format!(
+                    "{}: {NULL_SELECTOR}",
+                    at(&format!("affinity.{kind}.{REQUIRED}[{i}].labelSelector"))
+                ));
             }
         }
         for (i, term) in spec["affinity"][kind][PREFERRED].items().iter().enumerate() {
             if term["podAffinityTerm"]["labelSelector"].is_null() {
-                found.push(format!("{}: {NULL_SELECTOR}", at(&format!("affinity.{kind}.{PREFERRED}[{i}].podAffinityTerm.labelSelector"))));
+                found.push(format!(
+                    "{}: {NULL_SELECTOR}",
+                    at(&format!(
+                        "affinity.{kind}.{PREFERRED}[{i}].podAffinityTerm.labelSelector"
+                    ))
+                ));
             }
         }
     }
@@ -138,16 +177,26 @@ fn pod(path: &str, object: &Value, found: &mut Vec<String>) {
 
 fn node_affinity(affinity: &Value, path: &str, found: &mut Vec<String>) {
     let mut terms = Vec::new();
-    for (i, term) in affinity[REQUIRED]["nodeSelectorTerms"].items().iter().enumerate() {
+    for (i, term) in affinity[REQUIRED]["nodeSelectorTerms"]
+        .items()
+        .iter()
+        .enumerate()
+    {
         terms.push((format!("{path}.{REQUIRED}.nodeSelectorTerms[{i}]"), term));
     }
     for (i, term) in affinity[PREFERRED].items().iter().enumerate() {
-        terms.push((format!("{path}.{PREFERRED}[{i}].preference"), &term["preference"]));
+        terms.push((
+            format!("{path}.{PREFERRED}[{i}].preference"),
+            &term["preference"],
+        ));
     }
     for (path, term) in terms {
         for (j, expression) in term["matchExpressions"].items().iter().enumerate() {
             if let Some(why) = node_label(expression["key"].str()) {
-                found.push(format!("{path}.matchExpressions[{j}].key: {} is {why}", expression["key"].str()));
+                found.push(format!(
+                    "{path}.matchExpressions[{j}].key: {} is {why}",
+                    expression["key"].str()
+                ));
             }
         }
     }
@@ -158,30 +207,45 @@ fn annotations(path: &str, object: &Value, found: &mut Vec<String>) {
         let container = |prefix: &str| {
             let name = key.strip_prefix(prefix)?;
             let all = ["containers", "initContainers"];
-            all.iter().flat_map(|l| object["spec"][*l].items()).find(|c| c["name"].str() == name)
+            all.iter()
+                .flat_map(|l| object["spec"][*l].items())
+                .find(|c| c["name"].str() == name)
         };
         let why = if &**key == "scheduler.alpha.kubernetes.io/critical-pod" {
             "non-functional in v1.16+; use the \"priorityClassName\" field instead"
-        } else if &**key == "seccomp.security.alpha.kubernetes.io/pod" || container("container.seccomp.security.alpha.kubernetes.io/").is_some() {
+        } else if &**key == "seccomp.security.alpha.kubernetes.io/pod"
+            || container("container.seccomp.security.alpha.kubernetes.io/").is_some()
+        {
             "non-functional in v1.27+; use the \"seccompProfile\" field instead"
-        } else if key.starts_with("container.apparmor.security.beta.kubernetes.io/") && !value.is_empty() {
+        } else if key.starts_with("container.apparmor.security.beta.kubernetes.io/")
+            && !value.is_empty()
+        {
             "deprecated since v1.30; use the \"appArmorProfile\" field instead"
         } else {
             continue;
         };
-        found.push(format!("{}: {why}", under(path, &format!("metadata.annotations[{key}]"))));
+        found.push(format!(
+            "{}: {why}",
+            under(path, &format!("metadata.annotations[{key}]"))
+        ));
     }
 }
 
 /// Kinds of volumes that no longer work.
 fn sources(path: &str, volume: &Value, found: &mut Vec<String>) {
     for (field, why) in [
-        ("gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),
+        (
+            "gitRepo",
+            "deprecated in v1.11, and disabled by default in v1.33+",
+        ),
         ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
         ("flocker", "deprecated in v1.22, non-functional in v1.25+"),
         ("storageos", "deprecated in v1.22, non-functional in v1.25+"),
         ("quobyte", "deprecated in v1.22, non-functional in v1.25+"),
-        ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
+        (
+            "photonPersistentDisk",
+            "deprecated in v1.11, non-functional in v1.16+",
+        ),
         ("glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
         ("cephfs", "deprecated in v1.28, non-functional in v1.31+"),
         ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
@@ -191,7 +255,11 @@ fn sources(path: &str, volume: &Value, found: &mut Vec<String>) {
         }
     }
     if !volume["ephemeral"].is_null() {
-        claim_warnings(&format!("{path}.ephemeral.volumeClaimTemplate"), &volume["ephemeral"]["volumeClaimTemplate"], found);
+        claim_warnings(
+            &format!("{path}.ephemeral.volumeClaimTemplate"),
+            &volume["ephemeral"]["volumeClaimTemplate"],
+            found,
+        );
     }
 }
 
@@ -200,8 +268,17 @@ fn containers(spec: &Value, at: &impl Fn(&str) -> String, found: &mut Vec<String
     for list in ["initContainers", "containers"] {
         for (i, container) in spec[list].items().iter().enumerate() {
             let path = at(&format!("{list}[{i}]"));
-            for (field, resource) in [("limits", "memory"), ("requests", "memory"), ("limits", "ephemeral-storage"), ("requests", "ephemeral-storage")] {
-                fraction(&container["resources"][field][resource], &format!("{path}.resources.{field}[{resource}]"), found);
+            for (field, resource) in [
+                ("limits", "memory"),
+                ("requests", "memory"),
+                ("limits", "ephemeral-storage"),
+                ("requests", "ephemeral-storage"),
+            ] {
+                fraction(
+                    &container["resources"][field][resource],
+                    &format!("{path}.resources.{field}[{resource}]"),
+                    found,
+                );
             }
             let env = container["env"].items();
             for (j, e) in env.iter().enumerate() {
@@ -214,7 +291,11 @@ fn containers(spec: &Value, at: &impl Fn(&str) -> String, found: &mut Vec<String
             }
             for (j, port) in container["ports"].items().iter().enumerate() {
                 let here = format!("{path}.ports[{j}]");
-                let same = |p: &Value| ["containerPort", "protocol", "hostPort", "hostIP"].iter().all(|f| p[*f] == port[*f]);
+                let same = |p: &Value| {
+                    ["containerPort", "protocol", "hostPort", "hostIP"]
+                        .iter()
+                        .all(|f| p[*f] == port[*f])
+                };
                 if let Some((_, first)) = ports.iter().find(|(p, _)| same(p)) {
                     found.push(format!("{here}: duplicate port definition with {first}"));
                 }
@@ -228,17 +309,26 @@ fn fraction(value: &Value, path: &str, found: &mut Vec<String>) {
     if let Ok(quantity) = value.str().parse::<Quantity>()
         && !quantity.is_whole()
     {
-        found.push(format!("{path}: fractional byte value {} is invalid, must be an integer", go::quote(&quantity.to_string())));
+        found.push(format!(
+            "{path}: fractional byte value {} is invalid, must be an integer",
+            go::quote(&quantity.to_string())
+        ));
     }
 }
 
 fn service(object: &Value, found: &mut Vec<String>) {
     let spec = &object["spec"];
-    if object.annotation("service.kubernetes.io/topology-aware-hints").is_some() {
+    if object
+        .annotation("service.kubernetes.io/topology-aware-hints")
+        .is_some()
+    {
         found.push("annotation service.kubernetes.io/topology-aware-hints is deprecated, please use service.kubernetes.io/topology-mode instead".into());
     }
     if spec["clusterIP"].str() == "None" {
-        for (field, shown) in [("loadBalancerIP", "spec.loadBalancerIP"), ("externalIPs", "spec.externalIPs")] {
+        for (field, shown) in [
+            ("loadBalancerIP", "spec.loadBalancerIP"),
+            ("externalIPs", "spec.externalIPs"),
+        ] {
             if !spec[field].is_empty() {
                 found.push(format!("{shown} is ignored for headless services"));
             }
@@ -247,13 +337,19 @@ fn service(object: &Value, found: &mut Vec<String>) {
             found.push("spec.SessionAffinity is ignored for headless services".into());
         }
     } else if !spec["externalIPs"].is_empty() {
-        found.push("spec.externalIPs is deprecated and may no longer be implemented in some clusters".into());
+        found.push(
+            "spec.externalIPs is deprecated and may no longer be implemented in some clusters"
+                .into(),
+        );
     }
     if !spec["externalName"].is_empty() && spec["type"].str() != "ExternalName" {
         found.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".into());
     }
     if spec["trafficDistribution"].str() == "PreferClose" {
-        found.push("spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"".into());
+        found.push(
+            "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\""
+                .into(),
+        );
     }
 }
 
@@ -261,14 +357,25 @@ const STORAGE_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 
 fn claim_warnings(path: &str, claim: &Value, found: &mut Vec<String>) {
     if claim.annotation(STORAGE_CLASS).is_some() {
-        found.push(format!("{}: deprecated since v1.8; use \"storageClassName\" attribute instead", under(path, &format!("metadata.annotations[{STORAGE_CLASS}]"))));
+        found.push(format!(
+            "{}: deprecated since v1.8; use \"storageClassName\" attribute instead",
+            under(path, &format!("metadata.annotations[{STORAGE_CLASS}]"))
+        ));
     }
-    fraction(&claim["spec"]["resources"]["requests"]["storage"], &under(path, "spec.resources.requests[storage]"), found);
+    fraction(
+        &claim["spec"]["resources"]["requests"]["storage"],
+        &under(path, "spec.resources.requests[storage]"),
+        found,
+    );
 }
 
 fn volume(object: &Value, found: &mut Vec<String>) {
     let spec = &object["spec"];
-    for (i, term) in spec["nodeAffinity"]["required"]["nodeSelectorTerms"].items().iter().enumerate() {
+    for (i, term) in spec["nodeAffinity"]["required"]["nodeSelectorTerms"]
+        .items()
+        .iter()
+        .enumerate()
+    {
         for (j, expression) in term["matchExpressions"].items().iter().enumerate() {
             if let Some(why) = node_label(expression["key"].str()) {
                 found.push(format!("spec.nodeAffinity.required.nodeSelectorTerms[{i}].matchExpressions[{j}].key: {} is {why}", expression["key"].str()));
@@ -282,7 +389,11 @@ fn volume(object: &Value, found: &mut Vec<String>) {
         found.push("spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.".into());
     }
     sources("spec", spec, found);
-    fraction(&spec["capacity"]["storage"], "spec.capacity[storage]", found);
+    fraction(
+        &spec["capacity"]["storage"],
+        "spec.capacity[storage]",
+        found,
+    );
 }
 
 /// Go's `tls.X509KeyPair`, as far as its first complaints.
@@ -311,7 +422,12 @@ mod tests {
 
     #[test]
     fn what_is_deprecated_or_odd_is_said() {
-        warns("v1", "Pod", r#"{"metadata":{"name":"a"},"spec":{"containers":[{"name":"c"}]}}"#, &[]);
+        warns(
+            "v1",
+            "Pod",
+            r#"{"metadata":{"name":"a"},"spec":{"containers":[{"name":"c"}]}}"#,
+            &[],
+        );
         warns(
             "v1",
             "Pod",
@@ -325,8 +441,15 @@ mod tests {
             "apps/v1",
             "DaemonSet",
             r#"{"metadata":{"name":"a"},"spec":{"template":{"spec":{"nodeSelector":{"beta.kubernetes.io/os":"linux"}}}}}"#,
-            &["spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \"kubernetes.io/os\" instead"],
+            &[
+                "spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use \"kubernetes.io/os\" instead",
+            ],
         );
-        warns("v1", "Service", r#"{"spec":{"type":"ClusterIP","externalName":"x"}}"#, &["spec.externalName is ignored when spec.type is not \"ExternalName\""]);
+        warns(
+            "v1",
+            "Service",
+            r#"{"spec":{"type":"ClusterIP","externalName":"x"}}"#,
+            &["spec.externalName is ignored when spec.type is not \"ExternalName\""],
+        );
     }
 }

@@ -66,7 +66,11 @@ pub(crate) const TOOLS: &[(&str, &str, State)] = &[
         "What happened, each event with its cause: sim events [--since 10s] [-o json]",
         State::Works,
     ),
-    ("sim why", "An event's causes, back to the command that set it off: sim why EVENT", State::Works),
+    (
+        "sim why",
+        "An event's causes, back to the command that set it off: sim why EVENT",
+        State::Works,
+    ),
     (
         "sim undo",
         "Back to before the last command that changed something",

@@ -57,7 +57,11 @@ fn help() -> String {
     let mut text = "The simulator's own commands:\n".to_owned();
     let own = TOOLS.iter().filter(|(name, ..)| name.starts_with("sim "));
     for (name, short, state) in own {
-        let note = if state.works() { "" } else { " (not simulated yet)" };
+        let note = if state.works() {
+            ""
+        } else {
+            " (not simulated yet)"
+        };
         text.push_str(&format!("  {name:<14} {short}{note}\n"));
     }
     text
@@ -155,10 +159,17 @@ fn trace(session: &mut Session, words: &[&str]) -> Result {
         }
     }
     if !matches!(format, "json" | "text") {
-        return Err(registry::not_yet(&format!("sim trace -o {format}"), "use json or text"));
+        return Err(registry::not_yet(
+            &format!("sim trace -o {format}"),
+            "use json or text",
+        ));
     }
     session.changing();
-    let request = TraceRequest { from: from.to_owned(), to: to.to_owned(), udp };
+    let request = TraceRequest {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        udp,
+    };
     let trace = session.change(|cluster| cluster.trace(&request))?;
     let text = match format {
         "json" => serde_json::to_string(&trace).unwrap_or_default() + "\n",
@@ -186,7 +197,9 @@ fn schedule(session: &mut Session, words: &[&str]) -> Result {
     session.changing();
     let key = ObjectKey::new("pods", namespace, pod.trim_start_matches("pod/"));
     let decision = session.change(|cluster| cluster.schedule_now(&key, forced))?;
-    serde_json::to_string(&decision).map(|text| text + "\n").map_err(|e| e.to_string())
+    serde_json::to_string(&decision)
+        .map(|text| text + "\n")
+        .map_err(|e| e.to_string())
 }
 
 fn events(session: &mut Session, words: &[&str]) -> Result {
@@ -258,18 +271,38 @@ fn line(event: &Event, json: bool) -> String {
 
 /// A trace for people: a line a hop, a heading a phase.
 fn in_words(trace: &Trace) -> String {
-    let mut text = format!("{} -> {} ({}): {}\n", trace.from, trace.to, trace.protocol, word(&trace.verdict));
+    let mut text = format!(
+        "{} -> {} ({}): {}\n",
+        trace.from,
+        trace.to,
+        trace.protocol,
+        word(&trace.verdict)
+    );
     if !trace.reason.is_empty() {
         let _ = writeln!(text, "  {}", trace.reason);
     }
     if let Some(server) = &trace.server {
-        let _ = writeln!(text, "  answered by {} {}; it sees {}", server.pod, server.container, server.sees_source);
+        let _ = writeln!(
+            text,
+            "  answered by {} {}; it sees {}",
+            server.pod, server.container, server.sees_source
+        );
     }
     for phase in &trace.phases {
         let _ = writeln!(text, "{}:", word(&phase.phase));
         for hop in &phase.hops {
-            let place = if hop.device.is_empty() { hop.netns.clone() } else { format!("{} {}", hop.netns, hop.device) };
-            let _ = writeln!(text, "{:4}  {place:<32} {:<10} {}", hop.n, word(&hop.layer), hop.action);
+            let place = if hop.device.is_empty() {
+                hop.netns.clone()
+            } else {
+                format!("{} {}", hop.netns, hop.device)
+            };
+            let _ = writeln!(
+                text,
+                "{:4}  {place:<32} {:<10} {}",
+                hop.n,
+                word(&hop.layer),
+                hop.action
+            );
             let _ = writeln!(text, "      {}", packet(&hop.packet));
             if let Some(rule) = &hop.rule_text {
                 let _ = writeln!(text, "      {rule}");
@@ -280,18 +313,37 @@ fn in_words(trace: &Trace) -> String {
         }
     }
     for entry in &trace.conntrack {
-        let _ = writeln!(text, "conntrack {}: {} / {} {}", entry.node, entry.original, entry.reply, entry.state);
+        let _ = writeln!(
+            text,
+            "conntrack {}: {} / {} {}",
+            entry.node, entry.original, entry.reply, entry.state
+        );
     }
     text
 }
 
 fn packet(packet: &PacketView) -> String {
     let (sport, dport, what) = match (&packet.tcp, &packet.udp) {
-        (Some(tcp), _) => (format!(":{}", tcp.sport), format!(":{}", tcp.dport), format!("TCP {}", tcp.flags)),
-        (_, Some(udp)) => (format!(":{}", udp.sport), format!(":{}", udp.dport), "UDP".to_owned()),
-        _ => (String::new(), String::new(), packet.icmp.clone().unwrap_or_default()),
+        (Some(tcp), _) => (
+            format!(":{}", tcp.sport),
+            format!(":{}", tcp.dport),
+            format!("TCP {}", tcp.flags),
+        ),
+        (_, Some(udp)) => (
+            format!(":{}", udp.sport),
+            format!(":{}", udp.dport),
+            "UDP".to_owned(),
+        ),
+        _ => (
+            String::new(),
+            String::new(),
+            packet.icmp.clone().unwrap_or_default(),
+        ),
     };
-    let mut text = format!("{}{sport} -> {}{dport} ttl {} {what}", packet.ip.src, packet.ip.dst, packet.ip.ttl);
+    let mut text = format!(
+        "{}{sport} -> {}{dport} ttl {} {what}",
+        packet.ip.src, packet.ip.dst, packet.ip.ttl
+    );
     if let Some(outer) = &packet.outer {
         let _ = write!(text, "  within {} -> {}", outer.ip.src, outer.ip.dst);
     }
@@ -300,5 +352,8 @@ fn packet(packet: &PacketView) -> String {
 
 /// The word that a trace's enumeration has in JSON.
 fn word(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }

@@ -20,15 +20,31 @@ pub(crate) fn run(session: &mut Session, argv: &[String], stdin: Vec<u8>) -> Fin
     let node = place.rsplit('@').next().unwrap_or(place).to_owned();
     let command: Vec<String> = words.cloned().collect();
     if session.simulation.cluster.node_netns(&node).is_none() {
-        return Finished::failed(255, format!("ssh: Could not resolve hostname {node}: Name or service not known\n"));
+        return Finished::failed(
+            255,
+            format!("ssh: Could not resolve hostname {node}: Name or service not known\n"),
+        );
     }
     if command.is_empty() {
-        return Finished::failed(1, registry::not_yet("ssh without a command", "give the command behind the node's name: ssh NODE ip addr") + "\n");
+        return Finished::failed(
+            1,
+            registry::not_yet(
+                "ssh without a command",
+                "give the command behind the node's name: ssh NODE ip addr",
+            ) + "\n",
+        );
     }
     // The far end's shell reads the words once more.
     let line = command.join(" ");
-    let plain = |w: &String| !w.is_empty() && !w.contains(|c: char| c.is_whitespace() || "'\"\\$`|&;<>()*?[]#~{}!".contains(c));
-    let words: Vec<String> = if command.iter().all(plain) { command } else { vec!["bash".to_owned(), "-c".to_owned(), line] };
+    let plain = |w: &String| {
+        !w.is_empty()
+            && !w.contains(|c: char| c.is_whitespace() || "'\"\\$`|&;<>()*?[]#~{}!".contains(c))
+    };
+    let words: Vec<String> = if command.iter().all(plain) {
+        command
+    } else {
+        vec!["bash".to_owned(), "-c".to_owned(), line]
+    };
     session.changing();
     if words.first().is_some_and(|w| w == "etcdctl") {
         return etcdctl::run(session, &node, &words);
@@ -36,7 +52,13 @@ pub(crate) fn run(session: &mut Session, argv: &[String], stdin: Vec<u8>) -> Fin
     match session.change(|cluster| cluster.run_on_node(&node, &words, &stdin)) {
         Ok(output) => {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            Finished { output: vec![(Stream::Out, text(&output.stdout)), (Stream::Err, text(&output.stderr))], status: output.status }
+            Finished {
+                output: vec![
+                    (Stream::Out, text(&output.stdout)),
+                    (Stream::Err, text(&output.stderr)),
+                ],
+                status: output.status,
+            }
         }
         Err(why) => Finished::failed(255, format!("ssh: {why}\n")),
     }

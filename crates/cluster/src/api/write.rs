@@ -219,10 +219,10 @@ impl Cluster {
             let errors = validation::update(&resource, &object, &old);
             if !errors.is_empty() {
                 return Err(Status::invalid(
-                &qualified_kind(&resource),
-                &named(&object),
-                &errors,
-            ));
+                    &qualified_kind(&resource),
+                    &named(&object),
+                    &errors,
+                ));
             }
             self.allocate(&resource, &mut object, Some(&old), options.dry_run)?;
         }

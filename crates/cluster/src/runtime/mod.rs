@@ -8,7 +8,7 @@ pub(crate) mod process;
 
 pub use exec::{ExecError, Output};
 pub use logs::Logs;
-pub use process::{ExecError, Output, Process};
+pub use process::Process;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -21,7 +21,14 @@ const FLAGS: &[Flag] = &[
     switch("tty", "Stdin is a TTY").short('t'),
 ];
 
-pub(crate) const COMMAND: Command = Command::new("exec", "(POD | TYPE/NAME) [-c CONTAINER] [flags] -- COMMAND [args...] [options]", "Execute a command in a container", exec).flags(&[FILES, FLAGS]).changing();
+pub(crate) const COMMAND: Command = Command::new(
+    "exec",
+    "(POD | TYPE/NAME) [-c CONTAINER] [flags] -- COMMAND [args...] [options]",
+    "Execute a command in a container",
+    exec,
+)
+.flags(&[FILES, FLAGS])
+.changing();
 
 fn exec(k: &mut Kubectl) -> Result {
     let args = k.flags.args.clone();
@@ -30,15 +37,24 @@ fn exec(k: &mut Kubectl) -> Result {
         return plain("pod, type/name or --filename must be specified");
     };
     if dash.is_none() && args.len() > 1 {
-        return Err(k.usage("exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead"));
+        return Err(k.usage(
+            "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead",
+        ));
     }
-    let words: Vec<String> = args.iter().skip(dash.unwrap_or(args.len())).cloned().collect();
+    let words: Vec<String> = args
+        .iter()
+        .skip(dash.unwrap_or(args.len()))
+        .cloned()
+        .collect();
     if words.is_empty() {
         return plain("you must specify at least one command for the container");
     }
     let pod = pod_of(k, target)?;
     if matches!(pod.object["status"]["phase"].str(), "Succeeded" | "Failed") {
-        return plain(format!("cannot exec into a container in a completed pod; current phase is {}", pod.object["status"]["phase"].str()));
+        return plain(format!(
+            "cannot exec into a container in a completed pod; current phase is {}",
+            pod.object["status"]["phase"].str()
+        ));
     }
     let container = container_of(k, &pod.object)?;
     let stdin = std::mem::take(&mut k.stdin);
@@ -52,17 +68,43 @@ fn run_in(k: &mut Kubectl, pod: &Info, container: &str, words: &[String], stdin:
     let output = match answer {
         Ok(output) => output,
         Err(ExecError::NoPod) => return Err(Status::not_found("pods", &pod.name).into()),
-        Err(ExecError::NoHost) => return plain(format!("unable to upgrade connection: pod {} does not have a host assigned", pod.name)),
-        Err(ExecError::Completed(phase)) => return plain(format!("cannot exec into a container in a completed pod; current phase is {phase}")),
-        Err(ExecError::NoSuchContainer(name)) => return plain(format!("container {name} is not valid for pod {}", pod.name)),
-        Err(ExecError::NotRunning(name)) => return plain(format!("unable to upgrade connection: container not found ({})", go::quote(&name))),
-        Err(ExecError::Refused(why)) => return plain(format!("Internal error occurred: Internal error occurred: {why}")),
+        Err(ExecError::NoHost) => {
+            return plain(format!(
+                "unable to upgrade connection: pod {} does not have a host assigned",
+                pod.name
+            ));
+        }
+        Err(ExecError::Completed(phase)) => {
+            return plain(format!(
+                "cannot exec into a container in a completed pod; current phase is {phase}"
+            ));
+        }
+        Err(ExecError::NoSuchContainer(name)) => {
+            return plain(format!(
+                "container {name} is not valid for pod {}",
+                pod.name
+            ));
+        }
+        Err(ExecError::NotRunning(name)) => {
+            return plain(format!(
+                "unable to upgrade connection: container not found ({})",
+                go::quote(&name)
+            ));
+        }
+        Err(ExecError::Refused(why)) => {
+            return plain(format!(
+                "Internal error occurred: Internal error occurred: {why}"
+            ));
+        }
     };
     k.out(String::from_utf8_lossy(&output.stdout).into_owned());
     k.err(String::from_utf8_lossy(&output.stderr).into_owned());
     match output.status {
         0 => Ok(()),
-        status => Err(Error::Exit(status, format!("command terminated with exit code {status}"))),
+        status => Err(Error::Exit(
+            status,
+            format!("command terminated with exit code {status}"),
+        )),
     }
 }
 
@@ -73,9 +115,19 @@ pub(super) fn pod_of(k: &mut Kubectl, target: &str) -> Result<Info> {
         return plain("arguments in resource/name form must have a single resource and name");
     }
     let resource = k.mapping(kind)?;
-    let namespace = if resource.namespaced { k.namespace() } else { "".into() };
+    let namespace = if resource.namespaced {
+        k.namespace()
+    } else {
+        "".into()
+    };
     let object = k.read(&resource, &namespace, name)?;
-    let info = Info { resource, namespace, name: name.into(), object, source: String::new() };
+    let info = Info {
+        resource,
+        namespace,
+        name: name.into(),
+        object,
+        source: String::new(),
+    };
     if &*info.resource.id() == "pods" {
         return Ok(info);
     }
@@ -84,7 +136,12 @@ pub(super) fn pod_of(k: &mut Kubectl, target: &str) -> Result<Info> {
         return plain("timed out waiting for the condition");
     }
     // Those that run come first.
-    pods.sort_by_key(|p| (p.object["status"]["phase"].str() != "Running", p.object.is_deleting()));
+    pods.sort_by_key(|p| {
+        (
+            p.object["status"]["phase"].str() != "Running",
+            p.object.is_deleting(),
+        )
+    });
     Ok(pods.swap_remove(0))
 }
 
@@ -94,13 +151,21 @@ fn container_of(k: &mut Kubectl, pod: &Value) -> Result<String> {
     let all = logs::container_names(pod);
     if !wanted.is_empty() {
         if all.iter().all(|(name, _)| *name != wanted) {
-            return plain(format!("container {wanted} is not valid for pod {} out of: {}", pod.name(), logs::listed(&all)));
+            return plain(format!(
+                "container {wanted} is not valid for pod {} out of: {}",
+                pod.name(),
+                logs::listed(&all)
+            ));
         }
         return Ok(wanted);
     }
     let (name, said) = logs::default_container(pod);
     if said && !k.flags.bool("quiet") {
-        k.err(format!("Defaulted container {} out of: {}\n", go::quote(&name), logs::listed(&all)));
+        k.err(format!(
+            "Defaulted container {} out of: {}\n",
+            go::quote(&name),
+            logs::listed(&all)
+        ));
     }
     Ok(name)
 }
@@ -111,21 +176,31 @@ const ATTACHED_MAX: Duration = Duration::from_secs(300);
 /// `kubectl run -i`: the pod is made, what it writes is printed when it has ended, and with `--rm` it
 /// is deleted.
 pub(super) fn run_attached(k: &mut Kubectl, pod: Value) -> Result {
-    let Some(resource) = k.cluster().resource_by_kind("v1", "Pod") else { return Ok(()) };
+    let Some(resource) = k.cluster().resource_by_kind("v1", "Pod") else {
+        return Ok(());
+    };
     let namespace = k.namespace();
     let object = k.create(&resource, &namespace, pod, None)?;
-    let info = Info { resource, namespace, name: object["metadata"]["name"].text(), object, source: String::new() };
+    let info = Info {
+        resource,
+        namespace,
+        name: object["metadata"]["name"].text(),
+        object,
+        source: String::new(),
+    };
     let key = info.key();
     let phase = |o: &Value| o["status"]["phase"].str().to_owned();
     let ended = k.wait(ATTACHED_MAX, |cluster| {
         cluster.etcd.get(&key).is_none_or(|o| {
             let status = &o["status"]["containerStatuses"][0];
-            let over = !status["state"]["terminated"].is_null() || !status["lastState"]["terminated"].is_null();
+            let over = !status["state"]["terminated"].is_null()
+                || !status["lastState"]["terminated"].is_null();
             over || matches!(phase(o).as_str(), "Succeeded" | "Failed")
         })
     });
     let now = k.current(&key).unwrap_or_default();
-    let text = logs::text_of(k, &info, now["spec"]["containers"][0]["name"].str(), false).unwrap_or_default();
+    let text = logs::text_of(k, &info, now["spec"]["containers"][0]["name"].str(), false)
+        .unwrap_or_default();
     k.out(text);
     if !ended {
         k.err("(the pod still runs: on a real cluster this terminal would stay attached to it)\n");
@@ -133,17 +208,31 @@ pub(super) fn run_attached(k: &mut Kubectl, pod: Value) -> Result {
     let terminated = &now["status"]["containerStatuses"][0]["state"]["terminated"];
     let code = i32::try_from(terminated["exitCode"].as_i64().unwrap_or(0)).unwrap_or(1);
     if k.flags.bool("rm") {
-        let options = DeleteOptions { grace_seconds: Some(1), ..DeleteOptions::default() };
+        let options = DeleteOptions {
+            grace_seconds: Some(1),
+            ..DeleteOptions::default()
+        };
         // It may be gone already.
         let _ = k.delete(&key, &options);
         k.wait(ATTACHED_MAX, |cluster| cluster.etcd.get(&key).is_none());
         let namespace = info.namespace.clone();
         if !k.flags.bool("quiet") {
-            k.out(format!("pod {} deleted from {namespace} namespace\n", go::quote(&info.name)));
+            k.out(format!(
+                "pod {} deleted from {namespace} namespace\n",
+                go::quote(&info.name)
+            ));
         }
     }
     match code {
         0 => Ok(()),
-        code => Err(Error::Exit(code, format!("pod {}/{} terminated ({})", info.namespace, info.name, terminated["reason"].str()))),
+        code => Err(Error::Exit(
+            code,
+            format!(
+                "pod {}/{} terminated ({})",
+                info.namespace,
+                info.name,
+                terminated["reason"].str()
+            ),
+        )),
     }
 }

@@ -16,17 +16,61 @@ const FLAGS: &[Flag] = &[
     switch("all-pods", "Get logs from all pod(s). Sets prefix to true."),
     text("container", "Print the logs of this container").short('c'),
     switch("follow", "Specify if the logs should be streamed.").short('f'),
-    switch("ignore-errors", "If watching / following pod logs, allow for any errors that occur to be non-fatal"),
-    switch("insecure-skip-tls-verify-backend", "Skip verifying the identity of the kubelet that logs are requested from."),
-    flag("limit-bytes", Kind::Int, "0", "Maximum bytes of logs to return. Defaults to no limit."),
-    flag("max-log-requests", Kind::Int, "5", "Specify maximum number of concurrent logs to follow when using by a selector. Defaults to 5."),
-    flag("pod-running-timeout", Kind::Duration, "20s", "The length of time (like 5s, 2m, or 3h, higher than zero) to wait until at least one pod is running"),
-    switch("prefix", "Prefix each log line with the log source (pod name and container name)"),
-    switch("previous", "If true, print the logs for the previous instance of the container in a pod if it exists.").short('p'),
-    flag("since", Kind::Duration, "0s", "Only return logs newer than a relative duration like 5s, 2m, or 3h. Defaults to all logs."),
-    text("since-time", "Only return logs after a specific date (RFC3339). Defaults to all logs."),
-    flag("tail", Kind::Int, "-1", "Lines of recent log file to display. Defaults to -1 with no selector, showing all log lines otherwise 10, if a selector is provided."),
-    switch("timestamps", "Include timestamps on each line in the log output"),
+    switch(
+        "ignore-errors",
+        "If watching / following pod logs, allow for any errors that occur to be non-fatal",
+    ),
+    switch(
+        "insecure-skip-tls-verify-backend",
+        "Skip verifying the identity of the kubelet that logs are requested from.",
+    ),
+    flag(
+        "limit-bytes",
+        Kind::Int,
+        "0",
+        "Maximum bytes of logs to return. Defaults to no limit.",
+    ),
+    flag(
+        "max-log-requests",
+        Kind::Int,
+        "5",
+        "Specify maximum number of concurrent logs to follow when using by a selector. Defaults to 5.",
+    ),
+    flag(
+        "pod-running-timeout",
+        Kind::Duration,
+        "20s",
+        "The length of time (like 5s, 2m, or 3h, higher than zero) to wait until at least one pod is running",
+    ),
+    switch(
+        "prefix",
+        "Prefix each log line with the log source (pod name and container name)",
+    ),
+    switch(
+        "previous",
+        "If true, print the logs for the previous instance of the container in a pod if it exists.",
+    )
+    .short('p'),
+    flag(
+        "since",
+        Kind::Duration,
+        "0s",
+        "Only return logs newer than a relative duration like 5s, 2m, or 3h. Defaults to all logs.",
+    ),
+    text(
+        "since-time",
+        "Only return logs after a specific date (RFC3339). Defaults to all logs.",
+    ),
+    flag(
+        "tail",
+        Kind::Int,
+        "-1",
+        "Lines of recent log file to display. Defaults to -1 with no selector, showing all log lines otherwise 10, if a selector is provided.",
+    ),
+    switch(
+        "timestamps",
+        "Include timestamps on each line in the log output",
+    ),
 ];
 
 pub(crate) const COMMAND: Command = Command::new("logs", "[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER] [options]", "Print the logs for a container in a pod", run)
@@ -66,13 +110,23 @@ fn run(k: &mut Kubectl) -> Result {
         return plain("--limit-bytes must be greater than 0");
     }
     if k.flags.bool("all-containers") && !container.is_empty() {
-        return plain(format!("--all-containers=true should not be specified with container name {container}"));
+        return plain(format!(
+            "--all-containers=true should not be specified with container name {container}"
+        ));
     }
     let since = k.flags.str("since-time").to_owned();
     if !since.is_empty() && time::parse_micros(&since).is_none() {
-        return plain(format!("parsing time {} as \"2006-01-02T15:04:05Z07:00\": cannot parse {} as \"2006\"", go::quote(&since), go::quote(&since)));
+        return plain(format!(
+            "parsing time {} as \"2006-01-02T15:04:05Z07:00\": cannot parse {} as \"2006\"",
+            go::quote(&since),
+            go::quote(&since)
+        ));
     }
-    let pods = if selector.is_empty() { vec![named(k, &args[0])?] } else { selected(k, &selector)? };
+    let pods = if selector.is_empty() {
+        vec![named(k, &args[0])?]
+    } else {
+        selected(k, &selector)?
+    };
     if pods.is_empty() {
         let namespace = k.namespace();
         k.err(format!("No resources found in {namespace} namespace.\n"));
@@ -97,10 +151,24 @@ fn run(k: &mut Kubectl) -> Result {
 fn named(k: &mut Kubectl, target: &str) -> Result<Info> {
     let (kind, name) = target.split_once('/').unwrap_or(("pods", target));
     let resource = k.mapping(kind)?;
-    let namespace = if resource.namespaced { k.namespace() } else { "".into() };
+    let namespace = if resource.namespaced {
+        k.namespace()
+    } else {
+        "".into()
+    };
     match k.read(&resource, &namespace, name) {
-        Ok(object) => Ok(Info { resource, namespace, name: name.into(), object, source: String::new() }),
-        Err(error) if error.is_not_found() => plain(format!("error from server (NotFound): {} in namespace {}", error.text(), go::quote(&namespace))),
+        Ok(object) => Ok(Info {
+            resource,
+            namespace,
+            name: name.into(),
+            object,
+            source: String::new(),
+        }),
+        Err(error) if error.is_not_found() => plain(format!(
+            "error from server (NotFound): {} in namespace {}",
+            error.text(),
+            go::quote(&namespace)
+        )),
         Err(error) => Err(error),
     }
 }
@@ -108,7 +176,14 @@ fn named(k: &mut Kubectl, target: &str) -> Result<Info> {
 fn selected(k: &mut Kubectl, selector: &str) -> Result<Vec<Info>> {
     let pods = k.mapping("pods")?;
     let all_namespaces = k.flags.bool("all-namespaces");
-    k.list(&pods, &Query { selector: Some(selector.to_owned()), all_namespaces, ..Query::default() })
+    k.list(
+        &pods,
+        &Query {
+            selector: Some(selector.to_owned()),
+            all_namespaces,
+            ..Query::default()
+        },
+    )
 }
 
 /// The pods of a Deployment, Job and their like that are meant: one, or all with `--all-pods`.
@@ -119,8 +194,17 @@ fn chosen(k: &mut Kubectl, owner: &Info) -> Result<Vec<Info>> {
     }
     if !k.flags.bool("all-pods") && pods.len() > 1 {
         // The one that has been ready for longest comes first.
-        pods.sort_by_key(|p| (p.object["status"]["phase"].str() != "Running", p.object.creation_timestamp().unwrap_or("").to_owned()));
-        k.err(format!("Found {} pods, using pod/{}\n", pods.len(), pods[0].name));
+        pods.sort_by_key(|p| {
+            (
+                p.object["status"]["phase"].str() != "Running",
+                p.object.creation_timestamp().unwrap_or("").to_owned(),
+            )
+        });
+        k.err(format!(
+            "Found {} pods, using pod/{}\n",
+            pods.len(),
+            pods[0].name
+        ));
         pods.truncate(1);
     }
     Ok(pods)
@@ -129,22 +213,52 @@ fn chosen(k: &mut Kubectl, owner: &Info) -> Result<Vec<Info>> {
 /// The pods that an object selects.
 pub(super) fn pods_of(k: &mut Kubectl, owner: &Info, what: &str) -> Result<Vec<Info>> {
     let selector = match &*owner.resource.kind {
-        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" => Selector::from_label_selector(&owner.object["spec"]["selector"]).map_err(|e| Error::Plain(e.to_string()))?,
-        "Service" | "ReplicationController" => Selector::from_map(&owner.object["spec"]["selector"]),
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" => {
+            Selector::from_label_selector(&owner.object["spec"]["selector"])
+                .map_err(|e| Error::Plain(e.to_string()))?
+        }
+        "Service" | "ReplicationController" => {
+            Selector::from_map(&owner.object["spec"]["selector"])
+        }
         kind => {
-            let package = if owner.resource.group.is_empty() { "v1" } else { &owner.resource.version };
-            let doing = if what == "logs" { "cannot get the logs from" } else { "cannot attach to" };
-            return plain(format!("{doing} *{package}.{kind}: selector for *{package}.{kind} not implemented"));
+            let package = if owner.resource.group.is_empty() {
+                "v1"
+            } else {
+                &owner.resource.version
+            };
+            let doing = if what == "logs" {
+                "cannot get the logs from"
+            } else {
+                "cannot attach to"
+            };
+            return plain(format!(
+                "{doing} *{package}.{kind}: selector for *{package}.{kind} not implemented"
+            ));
         }
     };
     let pods = k.mapping("pods")?;
-    let all = k.list(&pods, &Query { all_namespaces: true, ..Query::default() })?;
-    Ok(all.into_iter().filter(|p| p.namespace == owner.namespace && selector.matches(p.object.labels())).collect())
+    let all = k.list(
+        &pods,
+        &Query {
+            all_namespaces: true,
+            ..Query::default()
+        },
+    )?;
+    Ok(all
+        .into_iter()
+        .filter(|p| p.namespace == owner.namespace && selector.matches(p.object.labels()))
+        .collect())
 }
 
 /// Names of a pod's containers, each with what kind it is: ``, `init`, `ephem`.
 pub(super) fn container_names(pod: &Value) -> Vec<(String, &'static str)> {
-    let of = |field: &str, kind: &'static str| -> Vec<(String, &'static str)> { pod["spec"][field].items().iter().map(|c| (c["name"].str().to_owned(), kind)).collect() };
+    let of = |field: &str, kind: &'static str| -> Vec<(String, &'static str)> {
+        pod["spec"][field]
+            .items()
+            .iter()
+            .map(|c| (c["name"].str().to_owned(), kind))
+            .collect()
+    };
     let mut all = of("containers", "");
     all.extend(of("ephemeralContainers", "ephem"));
     all.extend(of("initContainers", "init"));
@@ -153,7 +267,16 @@ pub(super) fn container_names(pod: &Value) -> Vec<(String, &'static str)> {
 
 /// `main, first (init)`
 pub(super) fn listed(all: &[(String, &'static str)]) -> String {
-    let shown: Vec<String> = all.iter().map(|(name, kind)| if kind.is_empty() { name.clone() } else { format!("{name} ({kind})") }).collect();
+    let shown: Vec<String> = all
+        .iter()
+        .map(|(name, kind)| {
+            if kind.is_empty() {
+                name.clone()
+            } else {
+                format!("{name} ({kind})")
+            }
+        })
+        .collect();
     shown.join(", ")
 }
 
@@ -163,7 +286,10 @@ pub(super) fn default_container(pod: &Value) -> (String, bool) {
     let annotated = pod.annotation("kubectl.kubernetes.io/default-container");
     match annotated.filter(|name| all.iter().any(|(n, _)| n == name)) {
         Some(name) => (name.to_owned(), false),
-        None => (pod["spec"]["containers"][0]["name"].str().to_owned(), all.len() > 1),
+        None => (
+            pod["spec"]["containers"][0]["name"].str().to_owned(),
+            all.len() > 1,
+        ),
     }
 }
 
@@ -176,13 +302,21 @@ fn containers(k: &mut Kubectl, pod: &Value, wanted: &str) -> Result<Vec<String>>
     }
     if !wanted.is_empty() {
         if all.iter().all(|(name, _)| name != wanted) {
-            return plain(format!("container {wanted} is not valid for pod {} out of: {}", pod.name(), listed(&all)));
+            return plain(format!(
+                "container {wanted} is not valid for pod {} out of: {}",
+                pod.name(),
+                listed(&all)
+            ));
         }
         return Ok(vec![wanted.to_owned()]);
     }
     let (name, said) = default_container(pod);
     if said {
-        k.err(format!("Defaulted container {} out of: {}\n", go::quote(&name), listed(&all)));
+        k.err(format!(
+            "Defaulted container {} out of: {}\n",
+            go::quote(&name),
+            listed(&all)
+        ));
     }
     Ok(vec![name])
 }
@@ -192,7 +326,9 @@ fn print(k: &mut Kubectl, pod: &Info, container: &str, by_selector: bool) -> Res
         let key = pod.key();
         let name = container.to_owned();
         let ended = k.wait(FOLLOW, |cluster| {
-            cluster.etcd.get(&key).is_none_or(|o| status_of(o, &name).is_some_and(|s| !s["state"]["terminated"].is_null()))
+            cluster.etcd.get(&key).is_none_or(|o| {
+                status_of(o, &name).is_some_and(|s| !s["state"]["terminated"].is_null())
+            })
         });
         let text = shown(k, pod, container, by_selector)?;
         k.out(text);
@@ -208,14 +344,31 @@ fn print(k: &mut Kubectl, pod: &Info, container: &str, by_selector: bool) -> Res
 
 /// A container's status in a pod.
 fn status_of<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
-    let lists = ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"];
-    lists.iter().flat_map(|l| pod["status"][*l].items()).find(|s| s["name"].str() == container)
+    let lists = [
+        "containerStatuses",
+        "initContainerStatuses",
+        "ephemeralContainerStatuses",
+    ];
+    lists
+        .iter()
+        .flat_map(|l| pod["status"][*l].items())
+        .find(|s| s["name"].str() == container)
 }
 
 /// What a container has written, all of it.
 pub(super) fn text_of(k: &Kubectl, pod: &Info, container: &str, previous: bool) -> Option<String> {
     let logs = logs_of(k, pod, container, previous)?;
-    Some(logs.lines().map(|l| if l.complete { format!("{}\n", l.text) } else { l.text.to_string() }).collect())
+    Some(
+        logs.lines()
+            .map(|l| {
+                if l.complete {
+                    format!("{}\n", l.text)
+                } else {
+                    l.text.to_string()
+                }
+            })
+            .collect(),
+    )
 }
 
 fn logs_of<'a>(k: &'a Kubectl, pod: &Info, container: &str, previous: bool) -> Option<&'a Logs> {
@@ -241,22 +394,31 @@ fn shown(k: &Kubectl, pod: &Info, container: &str, by_selector: bool) -> Result<
     let mut from_previous = previous;
     if previous {
         if last.is_null() {
-            return refuse(format!("previous terminated container {name} in pod {in_pod} not found"));
+            return refuse(format!(
+                "previous terminated container {name} in pod {in_pod} not found"
+            ));
         }
     } else if state["running"].is_null() && state["terminated"].is_null() {
         if !last.is_null() {
             // The container is waiting to be started again: its last run's output is shown.
-            from_previous = logs_of(k, pod, container, false).is_none_or(|l| l.lines().next().is_none());
+            from_previous =
+                logs_of(k, pod, container, false).is_none_or(|l| l.lines().next().is_none());
         } else {
             return refuse(match state["waiting"]["reason"].str() {
                 "" => format!("container {name} in pod {in_pod} is waiting to start - no logs yet"),
-                "ErrImagePull" => format!("container {name} in pod {in_pod} is waiting to start: image can't be pulled"),
-                "ImagePullBackOff" => format!("container {name} in pod {in_pod} is waiting to start: trying and failing to pull image"),
+                "ErrImagePull" => format!(
+                    "container {name} in pod {in_pod} is waiting to start: image can't be pulled"
+                ),
+                "ImagePullBackOff" => format!(
+                    "container {name} in pod {in_pod} is waiting to start: trying and failing to pull image"
+                ),
                 reason => format!("container {name} in pod {in_pod} is waiting to start: {reason}"),
             });
         }
     }
-    let Some(logs) = logs_of(k, pod, container, from_previous) else { return Ok(String::new()) };
+    let Some(logs) = logs_of(k, pod, container, from_previous) else {
+        return Ok(String::new());
+    };
     Ok(formatted(k, logs, &pod.name, container, by_selector))
 }
 
@@ -269,19 +431,30 @@ fn formatted(k: &Kubectl, logs: &Logs, pod: &str, container: &str, by_selector: 
     } else if !k.flags.str("since-time").is_empty() {
         after = time::parse_micros(k.flags.str("since-time"));
     }
-    let micros = |at: kubarium_cluster::Time| at.unix_seconds() * 1_000_000 + i64::from(at.subsec_micros());
-    let lines: Vec<_> = logs.lines().filter(|l| after.is_none_or(|after| micros(l.at) >= after)).collect();
+    let micros =
+        |at: kubarium_cluster::Time| at.unix_seconds() * 1_000_000 + i64::from(at.subsec_micros());
+    let lines: Vec<_> = logs
+        .lines()
+        .filter(|l| after.is_none_or(|after| micros(l.at) >= after))
+        .collect();
     let tail = match k.flags.int("tail") {
         -1 if by_selector && !k.flags.changed("tail") => 10,
         -1 => lines.len(),
         n => usize::try_from(n).unwrap_or(0),
     };
-    let prefix = if k.flags.bool("prefix") || k.flags.bool("all-pods") { format!("[pod/{pod}/{container}] ") } else { String::new() };
+    let prefix = if k.flags.bool("prefix") || k.flags.bool("all-pods") {
+        format!("[pod/{pod}/{container}] ")
+    } else {
+        String::new()
+    };
     let mut text = String::new();
     for line in &lines[lines.len().saturating_sub(tail)..] {
         text.push_str(&prefix);
         if k.flags.bool("timestamps") {
-            text.push_str(&format!("{} ", line.at.rfc3339_micro().replace('Z', "000Z")));
+            text.push_str(&format!(
+                "{} ",
+                line.at.rfc3339_micro().replace('Z', "000Z")
+            ));
         }
         text.push_str(&line.text);
         if line.complete {
@@ -290,9 +463,11 @@ fn formatted(k: &Kubectl, logs: &Logs, pod: &str, container: &str, by_selector: 
     }
     let limit = usize::try_from(k.flags.int("limit-bytes")).unwrap_or(0);
     if limit > 0 && text.len() > limit {
-        let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let end = (0..=limit)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0);
         text.truncate(end);
     }
     text
 }
-
