@@ -46,10 +46,10 @@ pub fn of(resource: &Resource, object: &Value) -> Vec<String> {
         ("", "PersistentVolumeClaim") => claim_warnings("", object, &mut found),
         ("", "PersistentVolume") => volume(object, &mut found),
         ("", "Secret") if object["type"].str() == "kubernetes.io/tls" => tls(object, &mut found),
-        ("networking.k8s.io", "Ingress") => {
-            if object.annotation("kubernetes.io/ingress.class").is_some() {
-                found.push("annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead".into());
-            }
+        ("networking.k8s.io", "Ingress")
+            if object.annotation("kubernetes.io/ingress.class").is_some() =>
+        {
+            found.push("annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead".into());
         }
         _ => {}
     }

@@ -9,10 +9,15 @@ use crate::Session;
 static CLUSTER: LazyLock<Session> =
     LazyLock::new(|| Session::new(Simulation::new(Config::default())));
 
+/// A terminal on a default cluster at rest.
+pub(crate) fn session() -> Session {
+    CLUSTER.clone()
+}
+
 /// Runs the lines before the last, then checks what the last one prints and its exit status.
 #[track_caller]
 fn prints(lines: &[&str], want: &str, status: i32) {
-    let mut session = CLUSTER.clone();
+    let mut session = session();
     let Some((last, before)) = lines.split_last() else {
         return;
     };
@@ -81,10 +86,10 @@ fn apply_creates_and_changes() {
     );
     prints(
         &[
-            "cat > f.yaml <<EOF\napiVersion: v1\nkind: Namespace\nmetadata: {name: n}\nEOF\n",
+            "cat > f.yaml <<EOF\napiVersion: v1\nkind: Namespace\nmetadata: {name: new}\nEOF\n",
             "kubectl apply -f f.yaml",
         ],
-        "namespace/n created\n",
+        "namespace/new created\n",
         0,
     );
 }

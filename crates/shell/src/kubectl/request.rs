@@ -1,7 +1,6 @@
 //! Single requests to the API server, as client-go makes them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use kubarium_cluster::Cluster;
 use kubarium_cluster::api::WriteOptions;
@@ -149,7 +148,6 @@ impl Kubectl<'_> {
     ) -> Result<Value> {
         self.warn_deprecated(resource);
         check_kind(resource, &object)?;
-        self.await_account(resource, namespace, &object);
         let dry_run = self.dry_run()? == DryRun::Server;
         let options = WriteOptions {
             dry_run,
@@ -159,26 +157,6 @@ impl Kubectl<'_> {
         let made = self.change(|cluster| cluster.create_with(&PERSON, object, &options))?;
         self.warn_about(resource, &made);
         Ok(made)
-    }
-
-    /// The API server's ServiceAccount plugin waits for a namespace's default account, which the
-    /// controller manager is about to make (ten looks, 100 to 200 ms apart).
-    fn await_account(&mut self, resource: &Resource, namespace: &str, object: &Value) {
-        let account = object["spec"]["serviceAccountName"].str();
-        if &*resource.id() != "pods" || !matches!(account, "" | "default") {
-            return;
-        }
-        let key = ObjectKey::new("serviceaccounts", namespace, "default");
-        let space = ObjectKey::new("namespaces", "", namespace);
-        let coming = |cluster: &Cluster| {
-            let active = |n: &Value| n["metadata"]["deletionTimestamp"].is_null();
-            cluster.etcd.get(&key).is_none() && cluster.etcd.get(&space).is_some_and(active)
-        };
-        if coming(self.cluster()) {
-            let limit = Duration::from_millis(1500);
-            self.change(|_| ());
-            self.wait(limit, |cluster| !coming(cluster));
-        }
     }
 
     /// Prints what the API server warns of about an accepted object.

@@ -53,11 +53,7 @@ pub(crate) const ROOT: &[Command] = &[
         "kubectl exec and ssh NODE run commands in pods and on nodes",
     ),
     commands::events::COMMAND,
-    Command::not_yet(
-        "diff",
-        "Diff the live version against a would-be applied version",
-        "kubectl apply --dry-run=server -o yaml shows the would-be version",
-    ),
+    commands::diff::COMMAND,
     commands::apply::COMMAND,
     commands::patch::PATCH,
     commands::patch::REPLACE,

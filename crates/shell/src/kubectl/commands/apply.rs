@@ -1,6 +1,8 @@
 //! `kubectl apply`, client-side: the last applied manifest is kept in an annotation, and what is
 //! sent is a three-way merge (`kubectl/pkg/cmd/apply`, v1.37).
 
+use kubarium_cluster::Cluster;
+use kubarium_cluster::api::WriteOptions;
 use kubarium_objects::{ObjectMeta, Resource, Schema, Value, go, patch};
 
 use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, SELECTOR, VALIDATE};
@@ -271,6 +273,31 @@ fn is_builtin(resource: &Resource) -> bool {
     Schema::builtin()
         .by_kind(&resource.api_version(), &resource.kind)
         .is_some()
+}
+
+/// The object as applying would leave it, without doing so.
+pub(super) fn would_be(k: &mut Kubectl, info: &Info, live: Option<&Value>) -> Result<Value> {
+    let modified = with_annotation(&info.object);
+    let by = &crate::kubectl::request::PERSON;
+    let options = WriteOptions {
+        dry_run: true,
+        strict: true,
+        namespace: info.resource.namespaced.then(|| info.namespace.clone()),
+    };
+    let Some(live) = live else {
+        let made = k.change(|cluster| cluster.create_with(by, modified, &options))?;
+        return Ok(made);
+    };
+    let patch =
+        three_way(&info.resource, live, &modified).map_err(|e| Error::Plain(e.to_string()))?;
+    let kind = if is_builtin(&info.resource) {
+        Patch::Strategic(patch)
+    } else {
+        Patch::Merge(patch)
+    };
+    let key = info.key();
+    let merge = |cluster: &mut Cluster| cluster.patch(by, &key, &kind, Subresource::None, &options);
+    Ok(k.change(merge)?)
 }
 
 /// The object with itself in the annotation (`util.GetModifiedConfiguration`).

@@ -5,6 +5,7 @@ pub(crate) mod apply;
 pub(crate) mod config;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod diff;
 pub(crate) mod discovery;
 pub(crate) mod events;
 pub(crate) mod exec;

@@ -489,14 +489,12 @@ fn judge(k: &Kubectl, pod: &Info, errors: &mut Refusals, warnings: &mut Refusals
         .items()
         .iter()
         .any(|v| !v["emptyDir"].is_null());
-    if local && !finished {
-        if !k.flags.bool("delete-emptydir-data") {
-            errors.add(
-                "cannot delete Pods with local storage (use --delete-emptydir-data to override)",
-                pod,
-            );
-            return false;
-        }
+    if local && !finished && !k.flags.bool("delete-emptydir-data") {
+        errors.add(
+            "cannot delete Pods with local storage (use --delete-emptydir-data to override)",
+            pod,
+        );
+        return false;
     }
     if controller.is_none() && !finished {
         if !k.flags.bool("force") {
