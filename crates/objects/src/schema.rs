@@ -308,6 +308,15 @@ impl Schema {
             .copied()
     }
 
+    /// The names of all types' fields, each as often as it occurs.
+    pub(crate) fn field_names(&self) -> impl Iterator<Item = Text> {
+        let structs = self.types.iter().filter_map(|t| match t {
+            Type::Struct(s) => Some(s),
+            _ => None,
+        });
+        structs.flat_map(|s| s.fields.iter().map(|f| f.name.clone()))
+    }
+
     /// The type of that number.
     pub fn get(&self, id: TypeId) -> &Type {
         self.types.get(id.0 as usize).unwrap_or(&Type::RawJson)

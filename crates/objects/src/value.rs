@@ -4,9 +4,10 @@
 //! changed copy shares all that did not change with the original. A stored object is never
 //! changed; an update makes a new value.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::{Index, IndexMut};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
@@ -41,6 +42,9 @@ pub struct Map {
 }
 
 static NULL: Value = Value::Null;
+
+/// Up to this many entries a map is searched from its beginning.
+const SMALL: usize = 12;
 
 impl Value {
     /// An empty map.
@@ -220,6 +224,14 @@ impl Value {
 impl Map {
     /// The value under `key`.
     pub fn get(&self, key: &str) -> Option<&Value> {
+        // In a small map most keys differ in length: comparing for equality is quicker than for order.
+        if self.entries.len() <= SMALL {
+            return self
+                .entries
+                .iter()
+                .find(|(k, _)| **k == *key)
+                .map(|(_, v)| v);
+        }
         let at = self.find(key).ok()?;
         Some(&self.entries[at].1)
     }
@@ -282,9 +294,19 @@ impl<K: Into<Text>, V: Into<Value>> FromIterator<(K, V)> for Map {
     }
 }
 
+/// A field's name as a shared string. The names of the API's own fields are kept once for all objects.
+pub fn field_name(name: &str) -> Text {
+    static KNOWN: LazyLock<HashSet<Text>> =
+        LazyLock::new(|| crate::Schema::builtin().field_names().collect());
+    KNOWN.get(name).cloned().unwrap_or_else(|| Text::from(name))
+}
+
 /// Makes a map value: `object([("name", "web".into()), ("replicas", 3.into())])`.
 pub fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
-    Value::Object(Arc::new(fields.into_iter().collect()))
+    let fields = fields
+        .into_iter()
+        .map(|(name, value)| (field_name(name), value));
+    Value::Object(Arc::new(fields.collect()))
 }
 
 /// Makes a list value from anything that becomes a value.
@@ -315,7 +337,7 @@ impl IndexMut<&str> for Value {
         let at = match map.find(key) {
             Ok(at) => at,
             Err(at) => {
-                map.entries.insert(at, (Text::from(key), Value::Null));
+                map.entries.insert(at, (field_name(key), Value::Null));
                 at
             }
         };
@@ -481,7 +503,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut map = Map::default();
         while let Some((key, value)) = access.next_entry::<String, Value>()? {
-            map.insert(key, value);
+            map.insert(field_name(&key), value);
         }
         Ok(map.into())
     }
