@@ -2,7 +2,7 @@
 
 use kubarium_cluster::trace::{Layer, PhaseKind, Verdict};
 use kubarium_scene::lane::{Header, Lane as Drawn, Step};
-use leptos::{ev, prelude::*};
+use leptos::{ev, html, prelude::*};
 
 use crate::{
     icons,
@@ -180,6 +180,7 @@ fn Request() -> impl IntoView {
 fn Player() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let last = move || simulator.steps().saturating_sub(1);
+    let at_end = move || simulator.step.get() == last();
     let to = move |step: usize| {
         simulator.playing.set(false);
         simulator.seek(step);
@@ -230,7 +231,7 @@ fn Player() -> impl IntoView {
                 class="button plain icon"
                 aria-label=t("player.forward")
                 title=t("player.forward")
-                prop:disabled=move || simulator.step.get() >= last()
+                prop:disabled=at_end
                 on:click=move |_| to(simulator.step.get_untracked() + 1)
             >
                 {icons::STEP.view()}
@@ -322,8 +323,34 @@ pub(crate) fn layer_hue(layer: Layer) -> &'static str {
 #[component]
 fn Score() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
+    let frame = NodeRef::<html::Div>::new();
+    // The step that is seen stays in sight.
+    Effect::new(move |_| {
+        let step = simulator.step.get();
+        let at = simulator
+            .lane
+            .read()
+            .as_ref()
+            .and_then(|l| l.steps.get(step).map(|s| s.at));
+        if let (Some(frame), Some(at)) = (frame.get(), at) {
+            let (width, height) = (
+                f64::from(frame.client_width()),
+                f64::from(frame.client_height()),
+            );
+            let (left, top) = (
+                f64::from(frame.scroll_left()),
+                f64::from(frame.scroll_top()),
+            );
+            if at.x < left + 112.0 || at.x > left + width - 48.0 {
+                frame.set_scroll_left((at.x - width / 2.0).max(0.0) as i32);
+            }
+            if at.y < top + 56.0 || at.y > top + height - 40.0 {
+                frame.set_scroll_top((at.y - height / 2.0).max(0.0) as i32);
+            }
+        }
+    });
     view! {
-        <div class="score" tabindex="0" role="group" aria-label=t("lane.score")>
+        <div class="score" node_ref=frame tabindex="0" role="group" aria-label=t("lane.score")>
             {move || simulator.lane.get().map(|lane| drawing(simulator, &lane))}
         </div>
     }

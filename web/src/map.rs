@@ -19,6 +19,9 @@ use crate::{
 /// The smallest and the largest zoom.
 const ZOOM: std::ops::RangeInclusive<f64> = 0.15..=3.0;
 
+/// The height of the tools above the map, in pixels.
+const TOOLS: f64 = 48.0;
+
 /// What part of the map is seen: map units at the window's corner, and pixels for a map unit.
 #[derive(Clone, Copy, PartialEq)]
 struct View {
@@ -30,11 +33,13 @@ struct View {
 impl View {
     /// All of the map in a window of that size.
     fn fit(bounds: Rect, (width, height): (f64, f64)) -> View {
+        // The tools lie over the upper edge.
+        let height = (height - TOOLS).max(1.0);
         let zoom = (width / bounds.width.max(1.0)).min(height / bounds.height.max(1.0));
         let zoom = zoom.clamp(*ZOOM.start(), 1.25);
         View {
             x: bounds.x - (width / zoom - bounds.width) / 2.0,
-            y: bounds.y - (height / zoom - bounds.height) / 2.0,
+            y: bounds.y - (height / zoom - bounds.height) / 2.0 - TOOLS / zoom,
             zoom,
         }
     }
