@@ -62,8 +62,11 @@ pub(super) fn prepare_update(
             None => drop(object.remove(&["metadata", field])),
         }
     }
+    // A Deployment's annotations count too: its revision history is kept in them.
+    let annotated = resource.kind.as_ref() == "Deployment"
+        && !object["metadata"]["annotations"].same(&old["metadata"]["annotations"]);
     if let Some(generation) = old["metadata"]["generation"].as_i64()
-        && !same_but(object, old, &["metadata", "status"])
+        && (annotated || !same_but(object, old, &["metadata", "status"]))
     {
         object["metadata"]["generation"] = (generation + 1).into();
     }

@@ -268,7 +268,11 @@ pub(crate) fn check_kind(object: &Value) -> std::result::Result<(), String> {
             _ => problems.push(format!("{field} isn't string type")),
         }
     }
+    let version = object["apiVersion"].str();
     match &problems[..] {
+        [] if version.matches('/').count() > 1 => {
+            Err(format!("unexpected GroupVersion string: {version}"))
+        }
         [] => Ok(()),
         [one] => Err(one.clone()),
         many => Err(format!("[{}]", many.join(", "))),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use kubarium_cluster::Cluster;
 use kubarium_cluster::api::WriteOptions;
-use kubarium_objects::{ObjectKey, Resource, Status, Text, Value, array, go, object, warnings};
+use kubarium_objects::{
+    ObjectKey, Resource, Schema, Status, Text, Value, array, decode, go, object, patch, warnings,
+};
 
 use super::error::Result;
 use super::resource::Info;
@@ -267,4 +269,26 @@ fn check_kind(resource: &Resource, object: &Value) -> Result {
         go::quote(kind),
     ))
     .into())
+}
+
+/// What the API server says of fields that a patch brings and that do not exist; `None` where there
+/// are none, or for a kind that anybody may extend.
+pub(crate) fn unknown_fields(
+    resource: &Resource,
+    current: &Value,
+    patch: &Patch,
+) -> Option<decode::DecodeError> {
+    let schema = Schema::builtin();
+    schema.by_kind(&resource.api_version(), &resource.kind)?;
+    let patched = match patch {
+        Patch::Json(operations) => patch::json_patch(current, operations),
+        Patch::Merge(change) => Ok(patch::merge(current, change)),
+        Patch::Strategic(change) => {
+            patch::strategic_merge(schema, resource.type_id, current, change)
+        }
+    };
+    match decode::decode(schema, resource.type_id, &patched.ok()?) {
+        Err(unknown @ decode::DecodeError::Unknown(_)) => Some(unknown),
+        _ => None,
+    }
 }

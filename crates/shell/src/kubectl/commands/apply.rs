@@ -3,13 +3,15 @@
 
 use kubarium_cluster::Cluster;
 use kubarium_cluster::api::WriteOptions;
-use kubarium_objects::{ObjectMeta, Resource, Schema, Value, go, patch};
+use kubarium_objects::{FieldError, ObjectMeta, Resource, Schema, Status, Value, go, patch};
 
 use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, SELECTOR, VALIDATE};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
+use crate::kubectl::jsonpath::go_print;
+use crate::kubectl::manifest::Validation;
 use crate::kubectl::output::Format;
-use crate::kubectl::request::{Patch, Subresource};
+use crate::kubectl::request::{Patch, Subresource, unknown_fields};
 use crate::kubectl::resource::Info;
 use crate::kubectl::{DryRun, Kubectl};
 
@@ -246,19 +248,36 @@ fn apply(k: &mut Kubectl, mut info: Info, format: &Format) -> Result<Info> {
         } else {
             Patch::Merge(patch.clone())
         };
-        let sent = k.patch(
-            &info.resource.clone(),
-            &info.namespace.clone(),
-            &info.name.clone(),
-            &kind,
-            Subresource::None,
-        );
+        let sent = refuse_unknown(k, &info.resource, &current, &patch).and_then(|()| {
+            k.patch(
+                &info.resource.clone(),
+                &info.namespace.clone(),
+                &info.name.clone(),
+                &kind,
+                Subresource::None,
+            )
+        });
         sent.map_err(|error| applying(&info, &patch, error))?
     };
     if !quiet {
         k.report(format, &info, operation)?;
     }
     Ok(info)
+}
+
+/// A patch that kubectl sends with strict validation is refused where it brings fields that do not
+/// exist (`endpoints/handlers/patch.go`).
+fn refuse_unknown(k: &Kubectl, resource: &Resource, current: &Value, patch: &Value) -> Result {
+    if k.validation()? != Validation::Strict {
+        return Ok(());
+    }
+    let sent = Patch::Strategic(patch.clone());
+    let Some(why) = unknown_fields(resource, current, &sent) else {
+        return Ok(());
+    };
+    let shown = go_print(patch);
+    let error = FieldError::invalid("patch", shown.as_str(), why.to_string());
+    Err(Status::invalid("", "", &[error]).into())
 }
 
 fn create(k: &mut Kubectl, info: &Info, modified: Value) -> Result<Value> {
@@ -375,7 +394,7 @@ fn retrieving(info: &Info, error: Error) -> Error {
 
 fn applying(info: &Info, patch: &Value, error: Error) -> Error {
     let source = go::quote(&info.source);
-    wrap(error, |why| {
+    wrap(error.when("patching", &info.source), |why| {
         format!(
             "error when applying patch:\n{}\nto:\n{}\nfor: {source}: {why}",
             go::json(patch),

@@ -1,11 +1,12 @@
 //! `kubectl patch` and `kubectl replace`
 
+use kubarium_objects::decode::DecodeError;
 use kubarium_objects::{Schema, Value, go, yaml};
 
 use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, SAVE_CONFIG, VALIDATE};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, switch, text};
-use crate::kubectl::request::{DeleteOptions, Patch, Subresource};
+use crate::kubectl::request::{DeleteOptions, Patch, Subresource, unknown_fields};
 use crate::kubectl::{DryRun, Kubectl};
 
 const FLAGS: &[Flag] = &[
@@ -119,6 +120,12 @@ fn patch(k: &mut Kubectl) -> Result {
             "merge" => Patch::Merge(change.clone()),
             _ => Patch::Strategic(change.clone()),
         };
+        // kubectl patch asks for no validation: the API server warns.
+        if let Some(DecodeError::Unknown(paths)) = unknown_fields(&info.resource, &before, &sent) {
+            for path in paths {
+                k.warn(&format!("unknown field {}", go::quote(&path)));
+            }
+        }
         let after = if dry_run == DryRun::Client {
             locally(&info.resource, &before, &sent)
         } else {
