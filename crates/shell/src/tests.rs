@@ -146,3 +146,292 @@ fn what_was_done_can_be_undone() {
         0,
     );
 }
+
+#[test]
+fn objects_are_made_shown_and_changed() {
+    let web = "kubectl create deployment web --image=nginx";
+    let settle = "sim settle";
+    prints(&[web], "deployment.apps/web created\n", 0);
+    prints(
+        &[web, web],
+        "error: failed to create deployment: deployments.apps \"web\" already exists\n",
+        1,
+    );
+    prints(
+        &[
+            web,
+            settle,
+            "kubectl get deploy web --no-headers | cut -d' ' -f1-4",
+        ],
+        "web   1/1\n",
+        0,
+    );
+    prints(
+        &[web, settle, "kubectl rollout status deploy/web"],
+        "deployment \"web\" successfully rolled out\n",
+        0,
+    );
+    prints(
+        &[web, settle, "kubectl scale deploy web --replicas=3"],
+        "deployment.apps/web scaled\n",
+        0,
+    );
+    prints(
+        &[
+            web,
+            settle,
+            "kubectl scale deploy web --current-replicas=2 --replicas=3",
+        ],
+        "error: Expected replicas to be 2, was 1\n",
+        1,
+    );
+    prints(
+        &[web, settle, "kubectl set image deploy/web nginx=nginx:1.27"],
+        "deployment.apps/web image updated\n",
+        0,
+    );
+    prints(
+        &[web, settle, "kubectl set image deploy/web x=nginx:1.27"],
+        "error: unable to find container named \"x\"\n",
+        1,
+    );
+    prints(
+        &[web, settle, "kubectl expose deploy web --port=80"],
+        "service/web exposed\n",
+        0,
+    );
+    prints(
+        &[web, "kubectl expose deploy web"],
+        "error: couldn't find port via --port flag or introspection\n",
+        1,
+    );
+    prints(
+        &[
+            web,
+            settle,
+            "kubectl wait --for=condition=Available deploy/web",
+        ],
+        "deployment.apps/web condition met\n",
+        0,
+    );
+    prints(
+        &[web, settle, "kubectl delete deploy web"],
+        "deployment.apps \"web\" deleted from default namespace\n",
+        0,
+    );
+    prints(
+        &[web, "kubectl label deploy web a=b"],
+        "deployment.apps/web labeled\n",
+        0,
+    );
+    prints(
+        &[web, "kubectl label deploy web app=x"],
+        "error: 'app' already has a value (web), and --overwrite is false\n",
+        1,
+    );
+    prints(
+        &[web, "kubectl annotate deploy web note=x"],
+        "deployment.apps/web annotated\n",
+        0,
+    );
+    prints(
+        &[
+            web,
+            "kubectl patch deploy web -p '{\"spec\":{\"replicas\":2}}'",
+        ],
+        "deployment.apps/web patched\n",
+        0,
+    );
+    prints(
+        &[
+            web,
+            "kubectl patch deploy web -p '{\"spec\":{\"replicas\":1}}'",
+        ],
+        "deployment.apps/web patched (no change)\n",
+        0,
+    );
+    prints(
+        &[
+            web,
+            settle,
+            "kubectl rollout history deploy/web | tail -n +2",
+        ],
+        "REVISION  CHANGE-CAUSE\n1         <none>\n\n",
+        0,
+    );
+    prints(
+        &[web, settle, "kubectl describe deploy web | grep -c Scaled"],
+        "1\n",
+        0,
+    );
+    prints(&["kubectl cordon worker-1"], "node/worker-1 cordoned\n", 0);
+    prints(
+        &["kubectl cordon worker-1", "kubectl uncordon worker-1"],
+        "node/worker-1 uncordoned\n",
+        0,
+    );
+    prints(
+        &["kubectl taint nodes worker-1 a=b:NoSchedule"],
+        "node/worker-1 tainted\n",
+        0,
+    );
+    prints(
+        &["kubectl taint nodes worker-1 a-"],
+        "error: taint \"a\" not found\n",
+        1,
+    );
+    prints(
+        &[
+            "kubectl config set-context --current --namespace=kube-system",
+            "kubectl get deploy -o name",
+        ],
+        "deployment.apps/coredns\n",
+        0,
+    );
+    prints(
+        &["kubectl get pods --as=eve"],
+        "error: kubectl get --as is not simulated yet\n",
+        1,
+    );
+    prints(
+        &["kubectl edit deploy web"],
+        "error: kubectl edit is not simulated yet: it needs an editor in a terminal; kubectl get -o yaml > FILE, change the file, kubectl apply -f FILE does the same\n",
+        1,
+    );
+}
+
+#[test]
+fn pods_run_commands_and_keep_logs() {
+    let pod = "kubectl run p --image=busybox -- sh -c 'echo hello; sleep 1000'";
+    prints(&[pod, "sim settle", "kubectl logs p"], "hello\n", 0);
+    prints(&[pod, "sim settle", "kubectl exec p -- echo hi"], "hi\n", 0);
+    prints(
+        &[pod, "sim settle", "kubectl exec p -- sh -c 'exit 3'"],
+        "command terminated with exit code 3\n",
+        3,
+    );
+    prints(
+        &[pod, "sim settle", "kubectl logs p -c x"],
+        "error: container x is not valid for pod p out of: p\n",
+        1,
+    );
+    prints(&[pod, "kubectl logs p"], "", 0);
+    prints(&["ssh worker-1 hostname"], "worker-1\n", 0);
+    prints(
+        &["ssh nowhere hostname"],
+        "ssh: Could not resolve hostname nowhere: Name or service not known\n",
+        255,
+    );
+    prints(
+        &["ssh control-plane etcdctl get --prefix --keys-only /registry/namespaces/def"],
+        "/registry/namespaces/default\n\n",
+        0,
+    );
+    prints(
+        &["sim trace pod/nowhere http://x"],
+        "sim: there is no pod \"nowhere\"\n",
+        1,
+    );
+}
+
+/// Words that have been trouble elsewhere: whatever is made of them, nothing may panic.
+const WORDS: &[&str] = &[
+    "kubectl",
+    "get",
+    "pods",
+    "pod/x",
+    "-o",
+    "jsonpath={.a[",
+    "-o=custom-columns=A:.x[*]",
+    "-o",
+    "go-template={{range}}",
+    "{{.é}}{{\"ü",
+    "-f",
+    "-",
+    "--",
+    "-l",
+    "a in (",
+    "describe",
+    "node",
+    "ns",
+    "default",
+    "delete",
+    "--all",
+    "-n",
+    "ä",
+    "apply",
+    "create",
+    "cm",
+    "x",
+    "--from-literal=ß=ö",
+    "logs",
+    "exec",
+    "rollout",
+    "undo",
+    "set",
+    "image",
+    "*=y",
+    "label",
+    "a-",
+    "=",
+    "/",
+    "patch",
+    "-p",
+    "{",
+    "--type=json",
+    "[{}]",
+    "wait",
+    "--for=jsonpath={",
+    "--timeout=0s",
+    "sim",
+    "events",
+    "--since",
+    "goto",
+    "#1",
+    "trace",
+    "ssh",
+    "worker-1",
+    "top",
+    "explain",
+    "deploy.spec.template",
+    "--raw",
+    "/api/v1/pods",
+    "-w=",
+    "--sort-by=.é[",
+    "-it",
+    "--replicas=99999999999999999999",
+    "-A",
+    "--dry-run",
+    "taint",
+    "k=v:",
+    "run",
+    "--image",
+    "a/b@c:d",
+    "auth",
+    "can-i",
+    "expose",
+    "--port=0",
+];
+
+#[test]
+fn no_command_line_panics() {
+    let mut session = session();
+    // A small generator of its own: the same lines each time.
+    let mut state = 7u64;
+    let mut next = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap_or(0) % below
+    };
+    for _ in 0..1500 {
+        let mut words = vec!["kubectl".to_owned()];
+        words.extend((0..1 + next(6)).map(|_| WORDS[next(WORDS.len())].to_owned()));
+        let quoted: Vec<String> = words.iter().map(|w| kubarium_posix::quote(w)).collect();
+        let output = session.run(&format!(
+            "{} <<'EOF'\na: [é\n---\nkind: Pod\nEOF",
+            quoted.join(" ")
+        ));
+        assert!((0..=255).contains(&output.status), "{words:?}");
+    }
+}
