@@ -15,7 +15,7 @@ type Label = (Text, Text, Text);
 /// The label by which an EndpointSlice names its Service.
 pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
-/// The indexes. Every write to the store passes through [`Indexes::change`].
+/// The indexes. Every write to the store passes through `Indexes::change`.
 #[derive(Clone, Debug, Default)]
 pub struct Indexes {
     by_owner: BTreeMap<Text, Keys>,

@@ -3,12 +3,18 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::time::Instant;
 
 use crate::Result;
 
-/// Says what is about to be done.
+/// When this program began.
+static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Says what is about to be done, and at which minute since the first such line.
 pub(crate) fn say(what: &str) {
-    println!("\n\x1b[1m── {what}\x1b[0m");
+    let minutes = BEGUN.elapsed().as_secs_f64() / 60.0;
+    println!("\n\x1b[1m── {what}\x1b[0m  [{minutes:.1} min]");
 }
 
 /// Runs a program to its end, its output going where ours goes.

@@ -1,10 +1,16 @@
 //! Every test there is.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::run::{say, watch};
+use crate::run::{run, say, watch};
 use crate::{Result, page, score, serve, setup};
+
+/// Where the native determinism test leaves what it saw: a digest in the first line, then the text.
+const DETERMINISM: &str = "target/xtask/determinism.txt";
+/// Seconds that one WebAssembly test file may take: unoptimised code in a browser on a busy machine.
+const WASM_TIMEOUT: &str = "600";
 
 /// What one group of tests came to: its name, the runners' own totals, and whether all passed.
 struct Group {
@@ -29,7 +35,7 @@ pub(crate) fn test(options: &[&str]) -> Result {
         groups.push(group(
             "wasm",
             || setup::for_page().and_then(|()| setup::for_tests()),
-            wasm,
+            || wasm(wanted("native")),
         ));
     }
     if wanted("page") {
@@ -93,10 +99,12 @@ fn is_playwright_total(line: &str) -> bool {
 
 fn native() -> Group {
     say("Native tests (about 3 minutes on two cores the first time)");
-    let (totals, ended) = watch(
-        Command::new("cargo").args(["test", "--quiet", "--no-fail-fast"]),
-        is_cargo_total,
-    );
+    let mut cargo = Command::new("cargo");
+    cargo.args(["test", "--quiet", "--no-fail-fast"]);
+    let (totals, ended) = match determinism_file() {
+        Ok(file) => watch(cargo.env("KUBARIUM_DETERMINISM_FILE", file), is_cargo_total),
+        Err(e) => (Vec::new(), Err(e)),
+    };
     Group {
         name: "native",
         totals,
@@ -104,7 +112,38 @@ fn native() -> Group {
     }
 }
 
-fn wasm() -> (Vec<String>, Result) {
+/// The place for what the native determinism test saw, with nothing in it yet.
+fn determinism_file() -> Result<PathBuf> {
+    let file = std::path::absolute(DETERMINISM)?;
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // What an earlier run left must not pass for this one's.
+    if file.is_file() {
+        fs::remove_file(&file)?;
+    }
+    Ok(file)
+}
+
+/// What the native program makes of the determinism test, for the browser to compare with: from the native tests, where
+/// they have just run, or else from that one test.
+fn determinism_digest(native_ran: bool) -> Result<String> {
+    if !native_ran {
+        let mut cargo = Command::new("cargo");
+        cargo.args(["test", "--quiet", "--package", "kubarium-shell"]);
+        cargo.args(["--test", "determinism"]);
+        run(cargo.env("KUBARIUM_DETERMINISM_FILE", determinism_file()?))?;
+    }
+    let text = fs::read_to_string(DETERMINISM)
+        .map_err(|_| "the native determinism test left nothing to compare with")?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn wasm(native_ran: bool) -> (Vec<String>, Result) {
+    let digest = match determinism_digest(native_ran) {
+        Ok(digest) => digest,
+        Err(e) => return (Vec::new(), Err(e)),
+    };
     say("WebAssembly tests in a headless browser (about 3 minutes on two cores the first time)");
     let mut cargo = Command::new("cargo");
     cargo.args([
@@ -118,6 +157,8 @@ fn wasm() -> (Vec<String>, Result) {
         "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER",
         "wasm-bindgen-test-runner",
     );
+    cargo.env("KUBARIUM_DETERMINISM_DIGEST", digest);
+    cargo.env("WASM_BINDGEN_TEST_TIMEOUT", WASM_TIMEOUT);
     if let Some(driver) = setup::chromedriver() {
         cargo.env("CHROMEDRIVER", driver);
     }
