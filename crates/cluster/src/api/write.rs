@@ -259,13 +259,16 @@ impl Cluster {
             .ok_or_else(|| Status::not_found(&key.resource, &key.name))?;
         let old = self.get(key)?;
         let new = match change {
-            Patch::Json(operations) => patch::json_patch(old, operations),
-            Patch::Merge(value) => Ok(patch::merge(old, value)),
+            // A list of operations that do not fit is answered without a word of why.
+            Patch::Json(operations) => {
+                patch::json_patch(old, operations).map_err(|_| rejected())?
+            }
+            Patch::Merge(value) => patch::merge(old, value),
             Patch::Strategic(value) => {
                 patch::strategic_merge(Schema::builtin(), resource.type_id, old, value)
+                    .map_err(|error| Status::bad_request(error.to_string()))?
             }
-        }
-        .map_err(|error| Status::bad_request(error.to_string()))?;
+        };
         let name = new["metadata"]["name"].str();
         if name != &*key.name {
             return Err(Status::bad_request(format!(
@@ -291,6 +294,16 @@ impl Cluster {
             let text = Text::from(status.message.as_str());
             self.log(by, Action::Refuse, None, text);
         }
+    }
+}
+
+/// `errors.NewGenericServerResponse` of 422 (apimachinery v0.37).
+fn rejected() -> Status {
+    Status {
+        code: 422,
+        reason: "Invalid".into(),
+        message: "the server rejected our request due to an error in our request".into(),
+        details: Box::default(),
     }
 }
 

@@ -369,15 +369,22 @@ pub(super) fn binding(e: &mut Errors, o: &Value) {
     }
 }
 
+/// The classes that the API server makes by itself (`pkg/apis/scheduling/v1/helpers.go`).
+const SYSTEM_CLASSES: &[(&str, i64)] = &[
+    ("system-node-critical", 2_000_001_000),
+    ("system-cluster-critical", 2_000_000_000),
+];
+
 pub(super) fn priority_class(e: &mut Errors, o: &Value) {
     let name = o["metadata"]["name"].str();
     let value = o["value"].as_i64().unwrap_or(0);
-    if name.starts_with("system-") {
+    let known = SYSTEM_CLASSES.contains(&(name, value)) && o["globalDefault"].as_bool() != Some(true);
+    if name.starts_with("system-") && !known {
         e.forbidden(
             "metadata.name",
             "priority class names with 'system-' prefix are reserved for system use only",
         );
-    } else if value > 1_000_000_000 {
+    } else if value > 1_000_000_000 && !known {
         e.forbidden(
             "value",
             "maximum allowed value of a user defined priority is 1000000000",
