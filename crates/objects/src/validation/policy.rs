@@ -378,7 +378,8 @@ const SYSTEM_CLASSES: &[(&str, i64)] = &[
 pub(super) fn priority_class(e: &mut Errors, o: &Value) {
     let name = o["metadata"]["name"].str();
     let value = o["value"].as_i64().unwrap_or(0);
-    let known = SYSTEM_CLASSES.contains(&(name, value)) && o["globalDefault"].as_bool() != Some(true);
+    let known =
+        SYSTEM_CLASSES.contains(&(name, value)) && o["globalDefault"].as_bool() != Some(true);
     if name.starts_with("system-") && !known {
         e.forbidden(
             "metadata.name",
