@@ -97,9 +97,9 @@ pub(crate) fn Terminal() -> impl IntoView {
                 </For>
             </div>
             <form class="prompt" on:submit=submit>
-                <label for="prompt"><span class="sign" aria-hidden="true">"$"</span><span class="unseen">{t("terminal.prompt")}</span></label>
+                <span class="sign" aria-hidden="true">"$"</span>
                 <input
-                    id="prompt"
+                    aria-label=t("terminal.prompt")
                     node_ref=prompt
                     type="text"
                     spellcheck="false"
