@@ -1,7 +1,7 @@
 //! Comparison with recordings of a real cluster, by the scorers that came with them.
 //!
-//! A scorer prints percentages. What was once reached must not be lost: `tests/floors.txt` says, for each measure, below
-//! which percentage a change is a failure.
+//! A scorer prints percentages ([`crate::totals`] reads them). What was once reached must not be lost: `tests/floors.txt`
+//! says, for each measure, below which percentage a change is a failure.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,82 +10,136 @@ use std::process::Command;
 
 use crate::Result;
 use crate::run::{output, run, say, watch};
+use crate::totals::{self, Measure};
 
 /// Where the recordings lie, beside the workspace.
 const RECORDINGS: &str = "../shared/oracle";
 const FLOORS: &str = "tests/floors.txt";
 const REPORT: &str = "docs/FIDELITY.md";
 
-/// A scorer: its name, its program, and its arguments, in which `{}` is the command `kubarium`.
+/// A scorer with what it is given.
 struct Scorer {
+    /// The first word of its measures' names.
     name: &'static str,
+    /// What is compared, for the report.
+    about: &'static str,
+    /// Its program, in the folder of the recordings.
     program: &'static str,
+    /// Its arguments: `{}` is the command `kubarium`; a path in the folder of the recordings begins with `@`, and one that
+    /// ends with `*` and an ending is all such files, in order.
     arguments: &'static [&'static str],
-    /// What of the recordings it is given: files with this ending in these folders, or the folder itself.
-    folders: &'static [&'static str],
-    ending: Option<&'static str>,
+    /// Reads a line that it prints.
+    read: fn(&str) -> Vec<Measure>,
 }
 
-const SCORERS: [Scorer; 2] = [
+const SCORERS: [Scorer; 6] = [
     Scorer {
-        name: "sessions",
+        name: "kubectl",
+        about: "Sessions in a terminal: kubectl on a three-node cluster, line by line as it was printed.",
         program: "sessions/score.py",
-        arguments: &["--run", "{}"],
-        folders: &["sessions/kubectl", "sessions/network"],
-        ending: Some("session"),
+        arguments: &["--run", "{}", "@sessions/kubectl/*.session"],
+        read: totals::session,
+    },
+    Scorer {
+        name: "network",
+        about: "Sessions about the network: requests, node tools, rules, faults.",
+        program: "sessions/score.py",
+        arguments: &["--run", "{}", "@sessions/network/*.session"],
+        read: totals::session,
+    },
+    Scorer {
+        name: "own-manifests",
+        about: "Manifests written for this, right and wrong: the API server's verdict, message and defaulted object.",
+        program: "api/score.py",
+        arguments: &["{}", "@api/own.jsonl"],
+        read: totals::manifests,
+    },
+    Scorer {
+        name: "found-manifests",
+        about: "Manifests of public repositories: the same three.",
+        program: "api/score.py",
+        arguments: &["{}", "@api/found.jsonl"],
+        read: totals::manifests,
+    },
+    Scorer {
+        name: "scheduler",
+        about: "kube-scheduler's decisions: verdict, node, feasible nodes, message, scores, victims.",
+        program: "scheduler/score.py",
+        arguments: &["--jobs", "2", "{}", "@scheduler/cases.jsonl"],
+        read: totals::decisions,
     },
     Scorer {
         name: "kube-proxy",
+        about: "kube-proxy's rules for random sets of Services, after one sync and after sequences of changes, and what \
+                the kernel does with packets through them in hand-made networks.",
         program: "kube-proxy-random/score.py",
-        arguments: &["{}"],
-        folders: &["kube-proxy-random"],
-        ending: None,
+        arguments: &["{}", "@kube-proxy-random"],
+        read: totals::rules,
     },
 ];
 
-/// One measure: what was measured, the percentage reached, and the scorer's own line.
-struct Measure {
-    name: String,
-    percent: f64,
-    line: String,
+/// What a scorer came to: the lines in which it says so, and what they measure.
+struct Score {
+    scorer: &'static Scorer,
+    lines: Vec<String>,
+    measures: Vec<Measure>,
 }
 
-/// Runs the scorers that can run, holds what they say against the floors, and gives their totals.
+/// Runs the scorers, holds what they say against the floors, and gives their totals.
 pub(crate) fn against_recordings() -> (Vec<String>, Result) {
-    say("Comparison with recordings of a real cluster (about 3 minutes)");
+    say("Comparison with recordings of a real cluster (about 2 minutes)");
     if let Some(reason) = missing() {
         println!("Skipped: {reason}.");
         return (vec![format!("skipped: {reason}")], Ok(()));
     }
-    let measures = match build("dev", "debug").and_then(|kubarium| measure(&kubarium)) {
-        Ok(measures) => measures,
+    let scores = match build("dev", "debug").and_then(|kubarium| measure(&kubarium)) {
+        Ok(scores) => scores,
         Err(e) => return (Vec::new(), Err(e)),
     };
-    let floors = fs::read_to_string(FLOORS).unwrap_or_default();
-    let floor = |name: &str| {
-        floors.lines().find_map(|line| {
-            line.strip_prefix(name)?
-                .trim()
-                .strip_prefix('=')?
-                .trim()
-                .parse::<f64>()
-                .ok()
-        })
-    };
-    let lost: Vec<String> = measures
+    let totals = scores
         .iter()
-        .filter(|measure| floor(&measure.name).is_some_and(|floor| measure.percent < floor))
-        .map(|measure| format!("{} fell to {} %", measure.name, measure.percent))
+        .flat_map(|score| {
+            let name = score.scorer.name;
+            score
+                .lines
+                .iter()
+                .map(move |line| format!("{name}: {line}"))
+        })
         .collect();
-    let totals = measures.into_iter().map(|measure| measure.line).collect();
-    (
-        totals,
-        if lost.is_empty() {
-            Ok(())
-        } else {
-            Err(lost.join("; ").into())
-        },
-    )
+    let ended = fs::read_to_string(FLOORS)
+        .map_err(Into::into)
+        .and_then(|floors| hold(&floors, &scores));
+    (totals, ended)
+}
+
+/// Fails where a measure is below its floor, or no longer there.
+fn hold(floors: &str, scores: &[Score]) -> Result {
+    let reached = |name: &str| {
+        let (scorer, measure) = name.split_once(' ')?;
+        let score = scores.iter().find(|score| score.scorer.name == scorer)?;
+        let measure = score.measures.iter().find(|m| m.name == measure)?;
+        Some(measure.percent)
+    };
+    let mut lost = Vec::new();
+    for line in floors.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let floor = line
+            .split_once('=')
+            .and_then(|(name, floor)| Some((name.trim(), floor.trim().parse::<f64>().ok()?)));
+        let (name, floor) = floor.ok_or_else(|| format!("{FLOORS}: not a floor: {line}"))?;
+        match reached(name) {
+            Some(percent) if percent >= floor => {}
+            Some(percent) => lost.push(format!("{name} fell to {percent} %, below {floor} %")),
+            None => lost.push(format!("{name} was not measured")),
+        }
+    }
+    if lost.is_empty() {
+        Ok(())
+    } else {
+        Err(lost.join("; ").into())
+    }
 }
 
 /// `cargo xtask fidelity`: the release build against every recording, written to docs/FIDELITY.md.
@@ -93,23 +147,41 @@ pub(crate) fn fidelity() -> Result {
     if let Some(reason) = missing() {
         return Err(format!("nothing to measure against: {reason}").into());
     }
-    let measures = measure(&build("release", "release")?)?;
-    let mut report = String::from(
-        "# Fidelity\n\nHow far Kubarium does what a real cluster (Kubernetes v1.37.2, Linux) did, by recordings of one.\n\
-         Written by `cargo xtask fidelity`.\n\n| measure | reached |\n|---|---|\n",
+    say(
+        "Comparison with recordings of a real cluster (about 5 minutes on two cores, with the release build)",
     );
-    for Measure {
-        name,
-        percent,
-        line,
-    } in &measures
-    {
-        writeln!(report, "| {name} | {percent} % ({line}) |")?;
-    }
+    let scores = measure(&build("release", "release")?)?;
     fs::create_dir_all("docs")?;
-    fs::write(REPORT, report)?;
+    fs::write(REPORT, report(&scores)?)?;
     println!("\nWritten to {REPORT}.");
     Ok(())
+}
+
+fn report(scores: &[Score]) -> std::result::Result<String, std::fmt::Error> {
+    let mut text = String::from(
+        "# Fidelity\n\nHow far Kubarium does what a real cluster (Kubernetes v1.37.2, Linux) did, by recordings of one. \
+         Written by `cargo xtask fidelity`; what of it must not be lost again is in `tests/floors.txt`.\n",
+    );
+    for Score {
+        scorer,
+        lines,
+        measures,
+    } in scores
+    {
+        write!(
+            text,
+            "\n## {}\n\n{}\n\n| measure | the same |\n|---|---|\n",
+            scorer.name, scorer.about
+        )?;
+        for Measure { name, percent } in measures {
+            match percent {
+                0.0 => writeln!(text, "| {name} | 0 %: not simulated yet |")?,
+                _ => writeln!(text, "| {name} | {percent} % |")?,
+            }
+        }
+        writeln!(text, "\n```text\n{}\n```", lines.join("\n"))?;
+    }
+    Ok(text)
 }
 
 /// Why the scorers cannot run, if they cannot.
@@ -136,56 +208,42 @@ fn build(profile: &str, folder: &str) -> Result<PathBuf> {
     Ok(std::path::absolute(target.join(folder).join("kubarium"))?)
 }
 
-fn measure(kubarium: &Path) -> Result<Vec<Measure>> {
-    let mut measures = Vec::new();
+fn measure(kubarium: &Path) -> Result<Vec<Score>> {
+    let mut scores = Vec::new();
     for scorer in &SCORERS {
-        let recordings = Path::new(RECORDINGS);
-        let mut command = Command::new("python3");
-        command.arg(recordings.join(scorer.program));
-        for argument in scorer.arguments {
-            command.arg(argument.replace("{}", &kubarium.to_string_lossy()));
-        }
-        for folder in scorer.folders {
-            command.args(files(&recordings.join(folder), scorer.ending)?);
-        }
         println!("\n{}:", scorer.name);
-        let (lines, ended) = watch(&mut command, is_total);
-        ended?;
-        measures.extend(lines.into_iter().filter_map(|line| read(scorer.name, line)));
+        let mut command = Command::new("python3");
+        command.arg(Path::new(RECORDINGS).join(scorer.program));
+        for argument in scorer.arguments {
+            match argument.strip_prefix('@') {
+                Some(path) => command.args(files(path)?),
+                None => command.arg(argument.replace("{}", &kubarium.to_string_lossy())),
+            };
+        }
+        let (mut lines, ended) = watch(&mut command, |_| true);
+        ended.map_err(|e| format!("{}: {e}", scorer.name))?;
+        lines.retain(|line| !(scorer.read)(line).is_empty());
+        let measures = lines.iter().flat_map(|line| (scorer.read)(line)).collect();
+        scores.push(Score {
+            scorer,
+            lines,
+            measures,
+        });
     }
-    Ok(measures)
+    Ok(scores)
 }
 
-/// The folder itself, or its files with the ending, in order.
-fn files(folder: &Path, ending: Option<&str>) -> Result<Vec<PathBuf>> {
-    let Some(ending) = ending else {
-        return Ok(vec![folder.to_owned()]);
+/// What a path in the folder of the recordings stands for: itself, or all files with its ending.
+fn files(path: &str) -> Result<Vec<PathBuf>> {
+    let recordings = Path::new(RECORDINGS);
+    let Some((folder, ending)) = path.split_once("*.") else {
+        return Ok(vec![recordings.join(path)]);
     };
-    let entries = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
+    let entries = fs::read_dir(recordings.join(folder))?.map(|entry| entry.map(|e| e.path()));
     let mut files = entries.collect::<std::io::Result<Vec<_>>>()?;
     files.retain(|file| file.extension().is_some_and(|have| have == ending));
     files.sort();
     Ok(files)
-}
-
-/// A line that sums up, unlike one about a single recording.
-fn is_total(line: &str) -> bool {
-    !line.starts_with(' ') && line.contains(" %") && !line.contains(" % lines ")
-}
-
-/// Reads `dumps: 3/4 identical (75.0 %), …` or `75.0 % of 400 lines, …`.
-fn read(scorer: &str, line: String) -> Option<Measure> {
-    let (before, _) = line.split_once(" %")?;
-    let percent = before.rsplit(['(', ' ']).next()?.parse().ok()?;
-    let name = match line.split_once(": ") {
-        Some((part, _)) => format!("{scorer} {part}"),
-        None => scorer.to_owned(),
-    };
-    Some(Measure {
-        name,
-        percent,
-        line: format!("{scorer}: {line}"),
-    })
 }
 
 #[cfg(test)]
@@ -193,22 +251,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn totals_are_read_as_the_scorers_print_them() {
-        let measure = |line: &str| {
-            is_total(line)
-                .then(|| read("x", line.to_owned()))
-                .flatten()
-                .map(|m| (m.name, m.percent))
-        };
+    fn a_floor_fails_what_fell_below_it_or_is_gone() {
+        let scores = [Score {
+            scorer: &SCORERS[0],
+            lines: Vec::new(),
+            measures: totals::session("90.0 % of 10 lines, 1 of 2 commands"),
+        }];
+        let held = |floors: &str| hold(floors, &scores).map_err(|e| e.to_string());
         assert_eq!(
-            measure("dumps: 3/4 identical (75.0 %), 9/10 rules (90.00 %)"),
-            Some(("x dumps".into(), 75.0))
+            held("# why\n\nkubectl lines = 90\nkubectl commands = 49.9\n"),
+            Ok(())
         );
-        assert_eq!(
-            measure("12.5 % of 8 lines, 0 of 3 commands"),
-            Some(("x".into(), 12.5))
-        );
-        assert_eq!(measure(" 12.5 % lines   0/3   commands  a.session"), None);
-        assert_eq!(measure("100.0 % lines   3/3   commands  a.session"), None);
+        for (floor, why) in [
+            (
+                "kubectl lines = 90.1",
+                "kubectl lines fell to 90 %, below 90.1 %",
+            ),
+            ("kubectl words = 1", "kubectl words was not measured"),
+            ("network lines = 1", "network lines was not measured"),
+            (
+                "kubectl lines",
+                "tests/floors.txt: not a floor: kubectl lines",
+            ),
+        ] {
+            assert_eq!(held(floor), Err(why.to_owned()));
+        }
     }
 }
