@@ -92,7 +92,7 @@ test("commands run in the terminal, and their consequences stand in the timeline
   await expect(page.locator(".screen")).toContainText("deployment.apps/site created");
   await expect(page.locator(".pod[aria-label^='Pod site-'][data-state=ready]")).toHaveCount(1, { timeout: 20_000 });
   await page.getByRole("tab", { name: "Timeline" }).click();
-  await expect(page.locator(".events")).toContainText("replicaset-controller");
+  await expect(page.locator(".timeline .events")).toContainText("replicaset-controller");
   await expectAccessible(page);
   await page.getByRole("tab", { name: "Objects" }).click();
   await page.getByRole("searchbox").fill("deployments.apps default/site");

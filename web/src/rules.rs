@@ -136,7 +136,7 @@ fn chain(c: &ChainView, current: Current) -> impl IntoView + use<> {
         .then(|| view! { <li class="note">{t("rules.none")}</li> });
     view! {
         <section class="chain" data-lit=c.lit.then_some("") data-depth=c.depth.min(4).to_string()>
-            <h3><span class="name">{c.name.clone()}</span> {policy}</h3>
+            <h2><span class="name">{c.name.clone()}</span> {policy}</h2>
             <ol>{rules} {more} {empty}</ol>
         </section>
     }
