@@ -106,7 +106,7 @@ fn own_options(args: &[String]) -> Result<(OwnOptions<'_>, Vec<&str>), String> {
 }
 
 /// The objects of a text, lists unpacked, namespaced ones without a namespace in `default`.
-fn objects(input: &str) -> Result<Vec<Value>, String> {
+pub(crate) fn objects(input: &str) -> Result<Vec<Value>, String> {
     let documents = yaml::parse(input).map_err(|error| format!("objects: {error}"))?;
     let mut objects = Vec::new();
     for document in documents {

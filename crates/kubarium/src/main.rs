@@ -1,6 +1,7 @@
 //! The command kubarium.
 
 mod kube_proxy;
+mod lab;
 mod options;
 mod sh;
 
@@ -14,17 +15,13 @@ use options::Declaration;
 const WRONG: i32 = 2;
 
 /// The commands whose options are declared here.
-const DECLARED: [&Declaration; 1] = [&sh::DECLARATION];
+const DECLARED: [&Declaration; 2] = [&sh::DECLARATION, &lab::DECLARATION];
 
 /// Commands that read their own command line, with what they are for.
-const OTHERS: [(&str, &str); 4] = [
+const OTHERS: [(&str, &str); 3] = [
     (
         "kube-proxy",
         "Prints the rules that kube-proxy makes of objects on one node.",
-    ),
-    (
-        "lab",
-        "Says what can become of flows in a hand-made network (not simulated yet).",
     ),
     (
         "version",
@@ -74,6 +71,13 @@ fn dispatch(words: &[String]) -> Result<Done, (i32, String)> {
         if arguments.wants_help() {
             return Ok(Done::Text(declaration.help()));
         }
+        if name == lab::DECLARATION.name {
+            let (text, remarks) = lab::run(&arguments).map_err(|message| (1, message))?;
+            for remark in remarks {
+                eprintln!("kubarium: {remark}");
+            }
+            return Ok(Done::Text(text));
+        }
         return sh::run(&arguments)
             .map(Done::Status)
             .map_err(|message| (WRONG, message));
@@ -83,7 +87,6 @@ fn dispatch(words: &[String]) -> Result<Done, (i32, String)> {
             Ok(text) => Ok(Done::Text(text)),
             Err(message) => Err((1, message)),
         },
-        "lab" => Err((1, "lab: not simulated yet".to_owned())),
         "version" | "--version" | "-V" => Ok(Done::Text(format!(
             "kubarium {}, simulating Kubernetes {KUBERNETES}\n",
             env!("CARGO_PKG_VERSION")
@@ -242,6 +245,13 @@ mod tests {
             assert!(message.contains(want), "{line:?}: {message}");
             assert_eq!(status, WRONG, "{line:?}");
         }
-        assert!(says("lab x").is_err_and(|(_, message)| message.contains("not simulated yet")));
+        for (line, want) in [
+            ("lab", "which topology?"),
+            ("lab /nonexistent/file --flows x", "/nonexistent/file: "),
+        ] {
+            let (status, message) = says(line).err().unwrap_or_default();
+            assert!(message.contains(want), "{line:?}: {message}");
+            assert_eq!(status, 1, "{line:?}");
+        }
     }
 }

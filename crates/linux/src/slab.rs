@@ -67,6 +67,22 @@ impl<T: Clone> Slab<T> {
         item
     }
 
+    /// The items that are not the very same in an earlier clone: new or changed since.
+    pub fn changed_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (u32, &'a T)> {
+        let chunks = self.chunks.iter().enumerate();
+        let changed = chunks
+            .filter(|(n, chunk)| !before.chunks.get(*n).is_some_and(|b| Arc::ptr_eq(b, chunk)));
+        changed.flat_map(move |(n, chunk)| {
+            let items = chunk.iter().enumerate();
+            items.filter_map(move |(at, item)| {
+                let old = before.chunks.get(n).and_then(|b| b.get(at)?.as_ref());
+                let item = item.as_ref()?;
+                let same = old.is_some_and(|old| Arc::ptr_eq(old, item));
+                (!same).then_some(((n * CHUNK + at) as u32, &**item))
+            })
+        })
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.chunks.iter().enumerate().flat_map(|(n, chunk)| {
             let items = chunk.iter().enumerate();
@@ -99,5 +115,11 @@ mod tests {
         );
         assert_eq!(slab.chunks[0].capacity(), 0);
         assert_eq!(before.iter().count(), 3 * CHUNK);
+        let same = slab.clone();
+        if let Some(item) = slab.get_mut(3 * CHUNK as u32) {
+            *item = 8;
+        }
+        let changed: Vec<_> = slab.changed_since(&same).collect();
+        assert_eq!(changed, [(3 * CHUNK as u32, &8)]);
     }
 }

@@ -57,7 +57,9 @@ impl Sub for Time {
 pub trait Dice {
     /// True with the probability `numerator / 2^31`: how the kernel's `statistic` match draws.
     fn choose(&mut self, numerator: u32) -> bool;
-    /// A number in `0..below` (0 when `below` is 0): source ports, sequence numbers.
+    /// A number in `0..below` (0 when `below` is 0) that decides what becomes of a packet: nftables' `numgen random`.
+    fn pick(&mut self, below: u32) -> u32;
+    /// A number in `0..below` (0 when `below` is 0) that decides nothing: source ports, sequence numbers.
     fn number(&mut self, below: u32) -> u32;
 }
 
@@ -80,59 +82,102 @@ impl Dice for SeededDice {
         ((self.next() >> 33) as u32) < numerator
     }
 
+    fn pick(&mut self, below: u32) -> u32 {
+        self.number(below)
+    }
+
     fn number(&mut self, below: u32) -> u32 {
         ((u64::from((self.next() >> 32) as u32) * u64::from(below)) >> 32) as u32
     }
 }
 
-/// One random choice that a walk met, for exploring all of them.
+/// One random choice that a walk met, for exploring all of them: `taken` of `options`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Choice {
-    pub numerator: u32,
-    pub taken: bool,
+    /// How many ways it can go. Of two, the first has the probability `first / 2^31`; more are equally likely.
+    options: u32,
+    first: u32,
+    taken: u32,
 }
 
-/// Replays a list of choices, then takes `true` for every further one, noting each.
+const CERTAIN: u32 = 1 << 31;
+
+impl Choice {
+    /// The probability of what was taken.
+    pub fn probability(&self) -> f64 {
+        let first = f64::from(self.first) / f64::from(CERTAIN);
+        match (self.options, self.taken) {
+            (2, 0) => first,
+            (2, _) => 1.0 - first,
+            (options, _) => 1.0 / f64::from(options.max(1)),
+        }
+    }
+}
+
+/// Replays a list of choices, then takes the first way at every further one, noting each.
 #[derive(Clone, Debug)]
 pub(crate) struct ScriptedDice {
-    pub choices: Vec<Choice>,
+    choices: Vec<Choice>,
     at: usize,
     numbers: SeededDice,
 }
 
 impl ScriptedDice {
-    pub fn new(choices: Vec<Choice>) -> Self {
+    pub fn new(choices: Vec<Choice>, numbers: SeededDice) -> Self {
         ScriptedDice {
             choices,
             at: 0,
-            numbers: SeededDice(1),
+            numbers,
         }
     }
 
-    /// How many choices were met so far.
-    pub fn met(&self) -> usize {
-        self.at
+    /// The choices that were met, and the numbers that come next.
+    pub fn met(mut self) -> (Vec<Choice>, SeededDice) {
+        self.choices.truncate(self.at);
+        (self.choices, self.numbers)
+    }
+
+    fn take(&mut self, options: u32, first: u32) -> u32 {
+        if self.at == self.choices.len() {
+            self.choices.push(Choice {
+                options,
+                first,
+                taken: 0,
+            });
+        }
+        self.at += 1;
+        self.choices.get(self.at - 1).map_or(0, |c| c.taken)
+    }
+}
+
+/// The script of the next branch: the last choice that can still go another way goes it. False: all were taken.
+pub(crate) fn next_script(script: &mut Vec<Choice>) -> bool {
+    while script.last().is_some_and(|c| c.taken + 1 >= c.options) {
+        script.pop();
+    }
+    match script.last_mut() {
+        Some(choice) => {
+            choice.taken += 1;
+            true
+        }
+        None => false,
     }
 }
 
 impl Dice for ScriptedDice {
     fn choose(&mut self, numerator: u32) -> bool {
-        const CERTAIN: u32 = 1 << 31;
         if numerator == 0 || numerator >= CERTAIN {
             return numerator != 0;
         }
-        let taken = match self.choices.get(self.at) {
-            Some(choice) => choice.taken,
-            None => {
-                self.choices.push(Choice {
-                    numerator,
-                    taken: true,
-                });
-                true
-            }
-        };
-        self.at += 1;
-        taken
+        self.take(2, numerator) == 0
+    }
+
+    fn pick(&mut self, below: u32) -> u32 {
+        match below {
+            0 | 1 => 0,
+            2 => self.take(2, CERTAIN / 2),
+            more => self.take(more, 0),
+        }
     }
 
     fn number(&mut self, below: u32) -> u32 {

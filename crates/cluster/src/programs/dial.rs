@@ -24,6 +24,10 @@ impl Dice for Rng {
         (self.next_u64() >> 33) < u64::from(numerator)
     }
 
+    fn pick(&mut self, below: u32) -> u32 {
+        self.number(below)
+    }
+
     fn number(&mut self, below: u32) -> u32 {
         u32::try_from(self.below(u64::from(below))).unwrap_or(0)
     }

@@ -523,23 +523,11 @@ impl Walk<'_> {
         self.server_segments(at, &about, missing);
     }
 
-    fn run_client(&mut self, request: &Connect) -> Connection {
-        let mut connection = Connection {
-            verdict: Verdict::Unreachable,
-            server: None,
-            seen_source: None,
-            server_address: None,
-            local: None,
-            elapsed: Time::ZERO,
-            answer_ttl: None,
-            error: None,
-        };
+    /// Opens the client's socket and sends its first packet. Errors: no way there, nothing is sent.
+    pub fn begin(&mut self, request: &Connect) -> Result<(), Errno> {
         let source = match request.source {
-            Some(source) => Ok(source),
-            None => self.source_for(request.from, *request.dst.ip()),
-        };
-        let Ok(source) = source else {
-            return connection;
+            Some(source) => source,
+            None => self.source_for(request.from, *request.dst.ip())?,
         };
         let sport = request
             .sport
@@ -559,23 +547,36 @@ impl Walk<'_> {
         });
         self.set_timer(request.timeout, Timer::Deadline);
         self.client_ask(0);
-        self.run();
-        if let Some(client) = self.client.take() {
-            connection.verdict = client.verdict.unwrap_or(Verdict::Timeout);
-            connection.local = Some(client.local);
-            connection.elapsed = self.now - client.started;
-            connection.answer_ttl = client.answer_ttl;
-            connection.error = client.error;
-            if let Some(session) = client
-                .session
-                .filter(|_| matches!(connection.verdict, Verdict::Connected | Verdict::Stalled))
-            {
-                connection.server = Some((session.namespace, session.token));
-                connection.seen_source = Some(session.remote);
-                connection.server_address = Some(session.local);
-            }
+        Ok(())
+    }
+
+    /// What became of the client's connection.
+    pub fn outcome(&mut self) -> Connection {
+        let mut connection = Connection::unreachable();
+        let Some(client) = self.client.take() else {
+            return connection;
+        };
+        connection.verdict = client.verdict.unwrap_or(Verdict::Timeout);
+        connection.local = Some(client.local);
+        connection.elapsed = self.now - client.started;
+        connection.answer_ttl = client.answer_ttl;
+        connection.error = client.error;
+        if let Some(session) = client
+            .session
+            .filter(|_| matches!(connection.verdict, Verdict::Connected | Verdict::Stalled))
+        {
+            connection.server = Some((session.namespace, session.token));
+            connection.seen_source = Some(session.remote);
+            connection.server_address = Some(session.local);
         }
         connection
+    }
+
+    fn run_client(&mut self, request: &Connect) -> Connection {
+        if self.begin(request).is_ok() {
+            self.run();
+        }
+        self.outcome()
     }
 }
 

@@ -129,7 +129,42 @@ pub(crate) struct Walk<'a> {
     pub moved: u32,
 }
 
+/// A walk between two ticks, when no frame is under way: all of it but the network.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Paused {
+    pub now: Time,
+    pub timers: BTreeMap<(Time, Timer), ()>,
+    pub waiting: BTreeMap<(LinkId, Ipv4Addr), Vec<Waiting>>,
+    pub client: Option<Client>,
+    pub sessions: Vec<Session>,
+    pub moved: u32,
+}
+
 impl<'a> Walk<'a> {
+    /// Goes on with a walk that was paused.
+    pub fn resume(net: &'a mut Network, dice: &'a mut dyn Dice, paused: Paused) -> Walk<'a> {
+        Walk {
+            timers: paused.timers,
+            waiting: paused.waiting,
+            client: paused.client,
+            sessions: paused.sessions,
+            moved: paused.moved,
+            ..Walk::new(net, paused.now, dice, None)
+        }
+    }
+
+    /// What is needed to go on later.
+    pub fn pause(self) -> Paused {
+        Paused {
+            now: self.now,
+            timers: self.timers,
+            waiting: self.waiting,
+            client: self.client,
+            sessions: self.sessions,
+            moved: self.moved,
+        }
+    }
+
     pub fn new(
         net: &'a mut Network,
         now: Time,
@@ -197,38 +232,45 @@ impl<'a> Walk<'a> {
 
     /// Runs until nothing is left to do or the client has its answer.
     pub fn run(&mut self) {
-        loop {
-            while let Some((link, frame)) = self.queue.pop_front() {
-                self.moved += 1;
-                if self.moved > LIMIT {
-                    return;
-                }
-                self.receive(link, frame);
+        while self.run_queue() && self.fire_timers() {}
+    }
+
+    /// Moves frames until none is under way. False: there is nothing to wait for any more.
+    pub fn run_queue(&mut self) -> bool {
+        while let Some((link, frame)) = self.queue.pop_front() {
+            self.moved += 1;
+            if self.moved > LIMIT {
+                self.queue.clear();
+                return false;
             }
-            if self.client.as_ref().is_some_and(|c| c.finished()) {
-                return;
+            self.receive(link, frame);
+        }
+        !self.client.as_ref().is_some_and(|c| c.finished())
+    }
+
+    /// Goes on to the next tick at which something is due, and does it. False: nothing is.
+    pub fn fire_timers(&mut self) -> bool {
+        let Some((&(at, _), ())) = self.timers.first_key_value() else {
+            return false;
+        };
+        self.now = self.now.max(at);
+        // What is due at the same tick happens before any packet that comes of it is handled.
+        while let Some((&(due, timer), ())) = self.timers.first_key_value() {
+            if due > at {
+                break;
             }
-            let Some((&(at, _), ())) = self.timers.first_key_value() else {
-                return;
-            };
-            self.now = self.now.max(at);
-            // What is due at the same tick happens before any packet that comes of it is handled.
-            while let Some((&(due, timer), ())) = self.timers.first_key_value() {
-                if due > at {
-                    break;
-                }
-                self.timers.remove(&(due, timer));
-                match timer {
-                    Timer::Neighbour {
-                        link,
-                        address,
-                        attempt,
-                    } => self.neighbour_timer(link, address, attempt),
-                    Timer::Resend(count) => self.resend(count),
-                    Timer::Deadline => self.deadline(),
-                }
+            self.timers.remove(&(due, timer));
+            match timer {
+                Timer::Neighbour {
+                    link,
+                    address,
+                    attempt,
+                } => self.neighbour_timer(link, address, attempt),
+                Timer::Resend(count) => self.resend(count),
+                Timer::Deadline => self.deadline(),
             }
         }
+        true
     }
 
     /// Sends a frame out of a device.

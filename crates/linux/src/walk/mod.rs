@@ -146,3 +146,19 @@ pub struct Connection {
     /// The ICMP error that ended it, or the last one seen.
     pub error: Option<IcmpError>,
 }
+
+impl Connection {
+    /// One that never left its host, for there is no route.
+    pub(crate) fn unreachable() -> Connection {
+        Connection {
+            verdict: Verdict::Unreachable,
+            server: None,
+            seen_source: None,
+            server_address: None,
+            local: None,
+            elapsed: Time::ZERO,
+            answer_ttl: None,
+            error: None,
+        }
+    }
+}
