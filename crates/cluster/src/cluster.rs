@@ -62,6 +62,8 @@ pub struct Cluster {
     /// The event that set off what is being done now.
     cause: Option<EventId>,
     last_change: Time,
+    /// How many tasks have been carried out.
+    steps: u64,
 }
 
 /// A write to the store, as watchers see it.
@@ -123,6 +125,7 @@ impl Cluster {
             retries: controllers::Retries::default(),
             cause: None,
             last_change: Time::default(),
+            steps: 0,
         }
     }
 
@@ -194,6 +197,7 @@ impl Cluster {
             return false;
         };
         self.now = self.now.max(due.at);
+        self.steps += 1;
         if !self.stopped.is_empty() && self.is_stopped(&due.task) {
             self.held.push((due.task, due.cause));
             return true;
@@ -202,6 +206,12 @@ impl Cluster {
         task::run(self, due.task);
         self.cause = before;
         true
+    }
+
+    /// How many tasks have been carried out since the start: with the time, the exact place between
+    /// two tasks at which a command was given.
+    pub fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Lets time run to `until`, everything done that is due by then.

@@ -4,13 +4,13 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use kubarium_objects::{Text, Value};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How a cluster is set up: its machines, its networks, its components' settings.
 ///
 /// In YAML, as a document `apiVersion: kubarium/v1alpha1`, `kind: Cluster`. Objects that the
 /// cluster starts with follow as further documents.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Config {
     /// `kubarium/v1alpha1`
@@ -38,7 +38,7 @@ pub struct Config {
 }
 
 /// One machine.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NodeConfig {
     /// The node's name.
@@ -67,7 +67,7 @@ pub struct NodeConfig {
 }
 
 /// What a machine is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Runs the control plane, tainted as kubeadm does.
@@ -78,7 +78,7 @@ pub enum Role {
 }
 
 /// Addresses and the CNI.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct NetworkConfig {
     /// How pods of different nodes reach each other.
@@ -99,7 +99,7 @@ pub struct NetworkConfig {
 }
 
 /// How pods of different nodes reach each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cni {
     /// The bridge plugin on every node, and flannel's VXLAN between them.
@@ -110,7 +110,7 @@ pub enum Cni {
 }
 
 /// Who enforces NetworkPolicy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
     /// Nobody, as with plain flannel.
@@ -121,7 +121,7 @@ pub enum Policy {
 }
 
 /// kube-proxy's settings.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct KubeProxyConfig {
     /// How it writes rules.
@@ -131,7 +131,7 @@ pub struct KubeProxyConfig {
 }
 
 /// How kube-proxy writes rules.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProxyMode {
     /// iptables.
@@ -144,7 +144,7 @@ pub enum ProxyMode {
 }
 
 /// Which images can be pulled.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ImagesConfig {
     /// What becomes of an image that the catalogue does not know.
@@ -157,7 +157,7 @@ pub struct ImagesConfig {
 }
 
 /// What runs under the usual servers' names (nginx, httpd, redis).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Servers {
     /// Themselves: nginx welcomes.
@@ -178,7 +178,7 @@ impl ImagesConfig {
 }
 
 /// What becomes of an image that the catalogue does not know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownImage {
     /// It is pulled, and listens on the container's declared ports.
@@ -189,7 +189,7 @@ pub enum UnknownImage {
 }
 
 /// How long things take, in milliseconds: those of a quiet real cluster.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Timing {
     /// From a write until a watcher acts on it.

@@ -52,6 +52,20 @@ pub struct Complete {
     pub(crate) node: Arc<Node>,
 }
 
+impl Complete {
+    /// Whether it is one command by that name and nothing beside it.
+    pub fn is_only(&self, name: &str) -> bool {
+        let Node::Simple(simple) = &*self.node else {
+            return false;
+        };
+        let named = |part: &Part| matches!(part, Part::Literal(text) if text == name);
+        simple
+            .words
+            .first()
+            .is_some_and(|word| matches!(&word[..], [part] if named(part)))
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Node {
     Simple(Simple),

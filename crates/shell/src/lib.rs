@@ -11,6 +11,7 @@ pub mod registry;
 mod session;
 mod sim;
 mod ssh;
+pub mod state;
 
 pub use session::{Output, Place, Session, Stream};
 

@@ -94,14 +94,24 @@ pub(crate) const TOOLS: &[(&str, &str, State)] = &[
     ),
     ("sim fault", "Break and mend things", State::NotYet("")),
     (
+        "sim branches",
+        "A change made in the past begins a branch: lists them",
+        State::Works,
+    ),
+    (
+        "sim branch",
+        "Go to the end of another branch: sim branch N",
+        State::Works,
+    ),
+    (
         "sim save",
-        "Write the whole state to a file",
-        State::NotYet(""),
+        "Write the whole state to a file: sim save FILE",
+        State::Works,
     ),
     (
         "sim load",
-        "Read the whole state from a file",
-        State::NotYet(""),
+        "Read the whole state from a file: sim load FILE",
+        State::Works,
     ),
 ];
 

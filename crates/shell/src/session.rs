@@ -6,12 +6,14 @@ use kubarium_cluster::event::{Action, Component, EventId};
 use kubarium_cluster::time::EPOCH_SECONDS;
 use kubarium_cluster::trace::Trace;
 use kubarium_cluster::{Cluster, Simulation, Time};
+use kubarium_objects::Value;
 use kubarium_posix::{
     Command, Complete, Dialect, FileKind, Files, Found, Host, Job, Machine, MemoryFiles, Options,
     Progress, Reader, Reply, tools,
 };
 
 use crate::kubeconfig::Kubeconfig;
+use crate::state::{Given, Journal, Replay, State};
 use crate::{kubectl, sim, ssh};
 
 pub use kubarium_posix::Stream;
@@ -91,7 +93,14 @@ pub struct Session {
     pub simulation: Simulation,
     /// What the last `sim trace` saw, for whoever draws it.
     pub last_trace: Option<Trace>,
+    /// What is looked at, in the words of whoever draws: it is saved with the state.
+    pub view: Value,
     place: Place,
+    pub(crate) journal: Journal,
+    /// The command line is one command of the simulator's own, and nothing beside it.
+    pub(crate) alone: bool,
+    /// What takes this terminal's place when the command line has ended.
+    pub(crate) replaced_by: Option<Box<Session>>,
     pub(crate) kubeconfig: Kubeconfig,
     files: MemoryFiles,
     /// The shell; away while it runs.
@@ -104,7 +113,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// A terminal on the workstation from which the cluster is administered.
+    /// A terminal on the workstation from which the cluster is administered. What is given to it is
+    /// kept: on a cluster that has just come up, [`Session::state`] can be saved.
     pub fn new(simulation: Simulation) -> Session {
         let mut files = MemoryFiles::default();
         // An empty tree takes both.
@@ -121,7 +131,11 @@ impl Session {
             kubeconfig: Kubeconfig::new(&simulation.cluster),
             simulation,
             last_trace: None,
+            view: Value::Null,
             place: Place::Workstation,
+            journal: Journal::default(),
+            alone: false,
+            replaced_by: None,
             files,
             machine: Some(Machine::new(options)),
             written: Vec::new(),
@@ -171,6 +185,8 @@ impl Session {
                 status: 1,
             };
         };
+        self.note(Given::Run(command.text.clone()));
+        self.alone = command.is_only("sim");
         self.begin(&command.text);
         machine.feed(command);
         let status = self.drive(&mut machine);
@@ -184,7 +200,22 @@ impl Session {
                 _ => written.push((stream, text.into_owned())),
             }
         }
+        if let Some(other) = self.replaced_by.take() {
+            *self = *other;
+        }
         Output { written, status }
+    }
+
+    /// Keeps what was given to the terminal, with its place in time.
+    fn note(&mut self, given: Given) {
+        let cluster = &self.simulation.cluster;
+        self.journal.add(cluster.now, cluster.steps(), given);
+    }
+
+    /// The terminal that a saved state describes, and a remark where it is not quite as it was. A
+    /// long history takes its time: [`Replay`] does it in pieces.
+    pub fn from_state(state: State) -> (Session, Option<String>) {
+        Replay::new(state).finish()
     }
 
     /// Lets the shell run to the end of what it was given; simulated time goes on where it waits.
@@ -234,7 +265,7 @@ impl Session {
     fn command(&mut self, argv: &[String], stdin: Vec<u8>, cwd: &str) -> Finished {
         match argv.first().map(String::as_str) {
             Some("kubectl") => kubectl::run(self, argv, stdin, cwd),
-            Some("sim") => sim::run(self, argv),
+            Some("sim") => sim::run(self, argv, cwd),
             Some("ssh") => ssh::run(self, argv, stdin),
             other => Finished::failed(
                 127,
@@ -408,7 +439,22 @@ impl Session {
         path: &str,
         bytes: &[u8],
     ) -> Result<(), kubarium_posix::FileError> {
-        self.files.put(&self.absolute(HOME, path), bytes)
+        let path = self.absolute(HOME, path);
+        self.note(Given::File {
+            path: path.clone(),
+            bytes: bytes.into(),
+        });
+        Host::files_mut(self);
+        self.files.put(&path, bytes)
+    }
+
+    /// Writes a file as a command does: the command line stands in the history already.
+    pub(crate) fn put_file(
+        &mut self,
+        path: &str,
+        bytes: &[u8],
+    ) -> Result<(), kubarium_posix::FileError> {
+        Host::files_mut(self).write(path, bytes, false)
     }
 }
 

@@ -11,15 +11,16 @@ use kubarium_objects::duration::GoDuration;
 use kubarium_objects::{ObjectKey, Value, object};
 use serde::Serialize;
 
-use crate::registry::{self, State, TOOLS};
+use crate::registry::{self, TOOLS};
 use crate::session::{Finished, Session};
+use crate::state::State;
 
 type Result = std::result::Result<String, String>;
 
 const QUIET: Duration = Duration::from_secs(4);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(crate) fn run(session: &mut Session, argv: &[String]) -> Finished {
+pub(crate) fn run(session: &mut Session, argv: &[String], cwd: &str) -> Finished {
     let words: Vec<&str> = argv.iter().skip(1).map(String::as_str).collect();
     let result = match words[..] {
         [] | ["help" | "--help" | "-h", ..] => Ok(help()),
@@ -33,6 +34,10 @@ pub(crate) fn run(session: &mut Session, argv: &[String]) -> Finished {
         ["goto", event] => {
             number(event).and_then(|event| session.simulation.goto(event).map(|()| String::new()))
         }
+        ["branches"] => Ok(branches(session)),
+        ["branch", number] => branch(session, number),
+        ["save", file] => save(session, &session.absolute(cwd, file)),
+        ["load", file] => load(session, &session.absolute(cwd, file)),
         ["schedule", ref rest @ ..] => schedule(session, rest),
         ["node", "add", name] => {
             session.changing();
@@ -70,7 +75,7 @@ fn help() -> String {
 fn unknown(words: &[&str]) -> String {
     let name = format!("sim {}", words.first().unwrap_or(&""));
     match TOOLS.iter().find(|(known, ..)| *known == name) {
-        Some((_, _, State::NotYet(hint))) => registry::not_yet(&name, hint),
+        Some((_, _, registry::State::NotYet(hint))) => registry::not_yet(&name, hint),
         Some((_, short, _)) => short.to_string(),
         None => format!("there is no command {name:?}; sim help lists them"),
     }
@@ -82,6 +87,64 @@ fn moved(done: bool, otherwise: &str) -> Result {
     } else {
         Err(otherwise.to_owned())
     }
+}
+
+/// The branches, a line each: where it left another one, where it ends, and its last command.
+fn branches(session: &Session) -> String {
+    let mut text = String::new();
+    for branch in session.simulation.branches() {
+        let mark = if branch.current { '*' } else { ' ' };
+        let left = match branch.left {
+            Some((other, event)) => format!("leaves {other} after #{event}"),
+            None => "from the start".to_owned(),
+        };
+        let last = branch.last_command.as_deref().unwrap_or("no command yet");
+        let first_line = last.lines().next().unwrap_or("");
+        let _ = writeln!(
+            text,
+            "{mark} {:<3} {left:<24} ends at {} with {} events: {first_line}",
+            branch.number, branch.end, branch.events
+        );
+    }
+    text
+}
+
+fn branch(session: &mut Session, number: &str) -> Result {
+    let number = number
+        .parse()
+        .map_err(|_| format!("{number:?} is no branch's number; sim branches lists them"))?;
+    session.simulation.switch(number).map(|()| String::new())
+}
+
+/// A state is what was given to the terminal, line by line: half a line cannot be saved.
+fn alone(session: &Session, command: &str) -> std::result::Result<(), String> {
+    if session.alone {
+        return Ok(());
+    }
+    Err(format!(
+        "sim {command} has to be a command line of its own: without ;, &&, | or a loop around it"
+    ))
+}
+
+fn save(session: &mut Session, path: &str) -> Result {
+    alone(session, "save")?;
+    let text = session.state()?.write();
+    session
+        .put_file(path, text.as_bytes())
+        .map(|()| String::new())
+        .map_err(|error| format!("{path}: {error}"))
+}
+
+fn load(session: &mut Session, path: &str) -> Result {
+    alone(session, "load")?;
+    let bytes = session
+        .read_file(path)
+        .ok_or_else(|| format!("{path}: there is no such file; sim save writes one"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("{path} is no saved state"))?;
+    let state = State::read(text).map_err(|error| format!("{path}: {}", error.message))?;
+    let (loaded, remark) = Session::from_state(state);
+    session.replaced_by = Some(Box::new(loaded));
+    Ok(remark.map_or_else(String::new, |remark| format!("sim: {remark}\n")))
 }
 
 /// A number of an event: `17` or `#17`.
