@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use kubarium_objects::{Value, array, object};
+use kubarium_objects::{Text, Value, array, object};
 
 use crate::api::WriteOptions;
 use crate::cluster::Cluster;
 use crate::config::Role;
 use crate::event::{Action, Component};
+use crate::rng::Rng;
 
 /// Brings the cluster up and lets it come to rest.
 pub(crate) fn boot(cluster: &mut Cluster) {
@@ -23,6 +24,7 @@ pub(crate) fn boot(cluster: &mut Cluster) {
         for object in own_objects(cluster) {
             make(cluster, object);
         }
+        rbac(cluster);
         for at in 0..cluster.config.nodes.len() {
             let node = cluster.config.nodes[at].clone();
             if let Err(why) = crate::node::join(cluster, &node) {
@@ -48,6 +50,23 @@ pub(crate) fn boot(cluster: &mut Cluster) {
     });
     if !cluster.config.objects.is_empty() {
         cluster.settle(Duration::from_secs(4), Duration::from_secs(60));
+    }
+}
+
+/// Stores the roles and bindings that every API server makes. They are right as they are, and come
+/// with random numbers of their own: there are many of them.
+fn rbac(cluster: &mut Cluster) {
+    let mut rng = Rng::new(cluster.config.seed ^ 0x7262_6163);
+    let now: Value = cluster.now.rfc3339().into();
+    for object in crate::api::rbac::bootstrap::OBJECTS.iter() {
+        let mut object = object.clone();
+        object["metadata"]["creationTimestamp"] = now.clone();
+        object["metadata"]["uid"] = rng.uuid().into();
+        let Some(key) = cluster.key_of(&object) else {
+            continue;
+        };
+        let text = Text::from("");
+        cluster.commit(&Component::ApiServer, Action::Create, &key, Some(object), text);
     }
 }
 

@@ -101,6 +101,7 @@ impl Session {
             dry_run: true,
             strict: true,
             namespace: resource.namespaced.then_some(namespace),
+            ..WriteOptions::default()
         };
         match cluster.create_with(&Component::Person, object.clone(), &options) {
             // It is there already: applying changes it.

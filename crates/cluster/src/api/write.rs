@@ -7,6 +7,7 @@ use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
 use kubarium_objects::{ObjectKey, Schema, Text, Value, defaults, patch, validation};
 
+use super::rbac::{self, User};
 use super::{admission, key_in, strategy};
 use crate::cluster::Cluster;
 use crate::event::{Action, Component};
@@ -21,6 +22,8 @@ pub struct WriteOptions {
     pub strict: bool,
     /// The namespace of the request's path; an object that names another is refused.
     pub namespace: Option<Text>,
+    /// Who makes the request; none for components, whose rights are not looked at.
+    pub user: Option<User>,
 }
 
 impl WriteOptions {
@@ -109,6 +112,9 @@ impl Cluster {
         let (resource, mut object) = self.decode(&object, options.strict)?;
         place(&resource, &mut object, options)?;
         admission::create(self, &resource, &mut object)?;
+        if let Some(user) = &options.user {
+            rbac::check_escalation(self, user, &resource, &object, None)?;
+        }
         strategy::prepare_create(self, &resource, &mut object);
         let errors = validation::create(&resource, &object);
         if !errors.is_empty() {
@@ -210,6 +216,9 @@ impl Cluster {
         }
         if part == Subresource::None {
             admission::update(self, &resource, &mut object, &old)?;
+            if let Some(user) = &options.user {
+                rbac::check_escalation(self, user, &resource, &object, Some(&old))?;
+            }
         }
         strategy::prepare_update(&resource, &mut object, &old, part);
         if object.same(&old) {

@@ -4,6 +4,7 @@
 //! for one object. It reads the store as its informers would, writes through the API server, and
 //! keeps no state of its own beside what it stores.
 
+mod clusterrole_aggregation;
 mod cronjob;
 mod daemonset;
 mod deployment;
@@ -73,6 +74,7 @@ pub(crate) static CONTROLLERS: &[Controller] = &[
     disruption::CONTROLLER,
     garbage_collector::CONTROLLER,
     pod_gc::CONTROLLER,
+    clusterrole_aggregation::CONTROLLER,
 ];
 
 /// For controllers whose syncs read few objects.

@@ -90,9 +90,9 @@ impl Command {
 
 /// Flags that every command has (`kubectl options`).
 pub(crate) const GLOBAL: &[Flag] = &[
-    text("as", "Username to impersonate for the operation.").not_yet(),
-    list("as-group", "Group to impersonate for the operation.").not_yet(),
-    text("as-uid", "UID to impersonate for the operation.").not_yet(),
+    text("as", "Username to impersonate for the operation."),
+    list("as-group", "Group to impersonate for the operation."),
+    text("as-uid", "UID to impersonate for the operation."),
     text("cache-dir", "Default cache directory"),
     text(
         "certificate-authority",

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use kubarium_cluster::Cluster;
 use kubarium_cluster::api::WriteOptions;
+use kubarium_cluster::api::rbac::{Attributes, User};
 use kubarium_objects::{
     ObjectKey, Resource, Schema, Status, Text, Value, array, decode, go, object, patch, warnings,
 };
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::resource::Info;
 use super::{DryRun, Kubectl};
 
@@ -95,6 +96,63 @@ pub(crate) fn field(object: &Value, path: &str) -> String {
 }
 
 impl Kubectl<'_> {
+    /// Who makes the requests: the kubeconfig's user, or whom `--as` names.
+    pub fn user(&self) -> Result<User> {
+        let (name, uid) = (self.flags.str("as"), self.flags.str("as-uid"));
+        let groups = self.flags.list("as-group");
+        if !name.is_empty() {
+            return Ok(User::impersonated(name, uid, groups));
+        }
+        if uid.is_empty() && groups.is_empty() {
+            return Ok(User::admin());
+        }
+        super::error::plain(format!(
+            "requesting uid, groups or user-extra for {} without impersonating a user",
+            crate::kubeconfig::USER
+        ))
+    }
+
+    /// Whether the user may make a request; `subresource` and `name` are empty for none.
+    ///
+    /// # Errors
+    /// 403 Forbidden.
+    pub fn authorize(
+        &self,
+        verb: &str,
+        resource: &Resource,
+        subresource: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result {
+        let user = self.user()?;
+        let namespace = match &*resource.id() {
+            // The path of a namespace is a path within it.
+            "namespaces" => name,
+            _ if resource.namespaced => namespace,
+            _ => "",
+        };
+        let attributes = Attributes {
+            verb,
+            group: &resource.group,
+            resource: &resource.plural,
+            subresource,
+            namespace,
+            name,
+            path: "",
+        };
+        Ok(self.cluster().authorize(&user, &attributes)?)
+    }
+
+    /// How a person's object is written.
+    fn write_options(&self, resource: &Resource, namespace: &str) -> Result<WriteOptions> {
+        Ok(WriteOptions {
+            dry_run: self.dry_run()? == DryRun::Server,
+            strict: true,
+            namespace: resource.namespaced.then(|| Text::from(namespace)),
+            user: Some(self.user()?),
+        })
+    }
+
     /// The warning that comes with every request to a deprecated kind.
     pub fn warn_deprecated(&mut self, resource: &Resource) {
         match (&*resource.group, &*resource.kind) {
@@ -150,12 +208,9 @@ impl Kubectl<'_> {
     ) -> Result<Value> {
         self.warn_deprecated(resource);
         check_kind(resource, &object)?;
-        let dry_run = self.dry_run()? == DryRun::Server;
-        let options = WriteOptions {
-            dry_run,
-            strict: strict.unwrap_or(true),
-            namespace: resource.namespaced.then(|| Text::from(namespace)),
-        };
+        let mut options = self.write_options(resource, namespace)?;
+        options.strict = strict.unwrap_or(true);
+        self.authorize("create", resource, "", namespace, "")?;
         let made = self.change(|cluster| cluster.create_with(&PERSON, object, &options))?;
         self.warn_about(resource, &made);
         Ok(made)
@@ -172,12 +227,8 @@ impl Kubectl<'_> {
     pub fn replace(&mut self, info: &Info, object: Value, part: Subresource) -> Result<Value> {
         self.warn_deprecated(&info.resource);
         check_kind(&info.resource, &object)?;
-        let dry_run = self.dry_run()? == DryRun::Server;
-        let options = WriteOptions {
-            dry_run,
-            strict: true,
-            namespace: info.resource.namespaced.then(|| info.namespace.clone()),
-        };
+        let options = self.write_options(&info.resource, &info.namespace)?;
+        self.authorize("update", &info.resource, sub(part), &info.namespace, &info.name)?;
         let made = self.change(|cluster| cluster.update_with(&PERSON, object, part, &options))?;
         self.warn_about(&info.resource, &made);
         Ok(made)
@@ -193,12 +244,8 @@ impl Kubectl<'_> {
         part: Subresource,
     ) -> Result<Value> {
         self.warn_deprecated(resource);
-        let dry_run = self.dry_run()? == DryRun::Server;
-        let options = WriteOptions {
-            dry_run,
-            strict: true,
-            namespace: resource.namespaced.then(|| Text::from(namespace)),
-        };
+        let options = self.write_options(resource, namespace)?;
+        self.authorize("patch", resource, sub(part), namespace, name)?;
         let key = ObjectKey::new(resource.id(), namespace, name);
         let change = |cluster: &mut Cluster| cluster.patch(&PERSON, &key, patch, part, &options);
         let made = self.change(change)?;
@@ -212,6 +259,12 @@ impl Kubectl<'_> {
         key: &ObjectKey,
         options: &DeleteOptions,
     ) -> std::result::Result<Value, Status> {
+        if let Some(resource) = self.cluster().resource_by_id(&key.resource)
+            && let Err(Error::Status(status)) =
+                self.authorize("delete", &resource, "", &key.namespace, &key.name)
+        {
+            return Err(*status);
+        }
         self.change(|cluster| cluster.delete(&PERSON, key, options))
     }
 
@@ -228,6 +281,12 @@ impl Kubectl<'_> {
         key: &ObjectKey,
         options: &DeleteOptions,
     ) -> std::result::Result<Value, Status> {
+        if let Some(resource) = self.cluster().resource_by_id(&key.resource)
+            && let Err(Error::Status(status)) =
+                self.authorize("create", &resource, "eviction", &key.namespace, &key.name)
+        {
+            return Err(*status);
+        }
         let pod = self.cluster().get(key)?.clone();
         for (_, budget) in self
             .cluster()
@@ -251,7 +310,15 @@ impl Kubectl<'_> {
                 ));
             }
         }
-        self.delete(key, options)
+        self.change(|cluster| cluster.delete(&PERSON, key, options))
+    }
+}
+
+/// The subresource of a path.
+fn sub(part: Subresource) -> &'static str {
+    match part {
+        Subresource::None => "",
+        Subresource::Status => "status",
     }
 }
 

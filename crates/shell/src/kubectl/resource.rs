@@ -59,6 +59,9 @@ pub(crate) struct Query {
     /// `--all`, or a type without a name where the command takes that.
     pub all: bool,
     pub all_namespaces: bool,
+    /// The verb of the request that follows for objects asked for by name, where kubectl does not
+    /// get them first.
+    pub verb: Option<&'static str>,
 }
 
 /// One kind's part of what was asked for.
@@ -255,7 +258,8 @@ impl Kubectl<'_> {
             } else {
                 "".into()
             };
-            match self.read(&resource, &namespace, name) {
+            let verb = query.verb.unwrap_or("get");
+            match self.read_to(verb, &resource, &namespace, name) {
                 Ok(object) => {
                     let info = Info {
                         resource: resource.clone(),
@@ -298,7 +302,18 @@ impl Kubectl<'_> {
 
     /// GET of one object.
     pub fn read(&mut self, resource: &Arc<Resource>, namespace: &str, name: &str) -> Result<Value> {
+        self.read_to("get", resource, namespace, name)
+    }
+
+    fn read_to(
+        &mut self,
+        verb: &str,
+        resource: &Arc<Resource>,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Value> {
         self.warn_deprecated(resource);
+        self.authorize(verb, resource, "", namespace, name)?;
         if let Some(objects) = self.computed(resource) {
             let found = objects
                 .into_iter()
@@ -316,6 +331,8 @@ impl Kubectl<'_> {
         if !resource.has_verb("list") {
             return Err(Status::method_not_allowed(&resource.id(), "list").into());
         }
+        let namespace = (resource.namespaced && !query.all_namespaces).then(|| self.namespace());
+        self.authorize("list", resource, "", namespace.as_deref().unwrap_or(""), "")?;
         let labels = query.selector.as_deref().unwrap_or("");
         let fields = query.field_selector.as_deref().unwrap_or("");
         let refuse = |why: String| {
@@ -343,7 +360,6 @@ impl Kubectl<'_> {
                 return Err(refuse(format!("field label not supported: {field}")));
             }
         }
-        let namespace = (resource.namespaced && !query.all_namespaces).then(|| self.namespace());
         let objects: Vec<Value> = match self.computed(resource) {
             Some(objects) => objects,
             None => self

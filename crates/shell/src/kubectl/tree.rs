@@ -46,7 +46,7 @@ pub(crate) const ROOT: &[Command] = &[
         "kubectl get --raw asks the API server",
     ),
     commands::access::COPY,
-    commands::access::AUTH,
+    commands::auth::AUTH,
     Command::not_yet(
         "debug",
         "Create debugging sessions for troubleshooting workloads and nodes",

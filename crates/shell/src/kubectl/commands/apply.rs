@@ -302,6 +302,7 @@ pub(super) fn would_be(k: &mut Kubectl, info: &Info, live: Option<&Value>) -> Re
         dry_run: true,
         strict: true,
         namespace: info.resource.namespaced.then(|| info.namespace.clone()),
+        user: Some(k.user()?),
     };
     let Some(live) = live else {
         let made = k.change(|cluster| cluster.create_with(by, modified, &options))?;

@@ -212,6 +212,7 @@ fn select(k: &mut Kubectl) -> Result<(Vec<Info>, Vec<Error>, bool)> {
             .then(|| k.flags.str("field-selector").to_owned()),
         all: k.flags.bool("all"),
         all_namespaces: k.flags.bool("all-namespaces"),
+        verb: Some("delete"),
     };
     let explicit = query.selector.is_none() && query.field_selector.is_none() && !query.all;
     let selection = k.select(&query)?;

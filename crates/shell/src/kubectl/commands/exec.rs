@@ -64,6 +64,7 @@ fn exec(k: &mut Kubectl) -> Result {
 /// Runs a command in a container and prints what it writes.
 fn run_in(k: &mut Kubectl, pod: &Info, container: &str, words: &[String], stdin: &[u8]) -> Result {
     let key = pod.key();
+    k.authorize("create", &pod.resource, "exec", &pod.namespace, &pod.name)?;
     let answer = k.change(|cluster| cluster.exec(&key, Some(container), words, stdin));
     let output = match answer {
         Ok(output) => output,

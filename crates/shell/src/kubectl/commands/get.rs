@@ -145,6 +145,7 @@ fn from_args(k: &mut Kubectl, args: Vec<String>) -> Result<Selection> {
             .changed("field-selector")
             .then(|| k.flags.str("field-selector").to_owned()),
         all_namespaces: k.flags.bool("all-namespaces"),
+        verb: None,
     };
     k.select(&query)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod apply;
+pub(crate) mod auth;
 pub(crate) mod config;
 pub(crate) mod create;
 pub(crate) mod delete;
@@ -58,5 +59,6 @@ fn query(k: &Kubectl) -> Query {
             .then(|| k.flags.str("field-selector").to_owned()),
         all: k.flags.bool("all"),
         all_namespaces: k.flags.bool("all-namespaces"),
+        verb: None,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kubarium_cluster::api::rbac::Attributes;
 use kubarium_objects::{Resource, Status, Value, array, go, object};
 
 use crate::kubectl::Kubectl;
@@ -14,6 +15,15 @@ pub(super) fn run(k: &mut Kubectl) -> Result {
         return plain("arguments may not be passed when --raw is specified");
     }
     let path = raw.split('?').next().unwrap_or("").to_owned();
+    let user = k.user()?;
+    if !path.starts_with("/api/") && !path.starts_with("/apis/") {
+        let attributes = Attributes {
+            verb: "get",
+            path: &path,
+            ..Attributes::default()
+        };
+        k.cluster().authorize(&user, &attributes)?;
+    }
     let text = answer(k, &path)?;
     k.out(text);
     Ok(())

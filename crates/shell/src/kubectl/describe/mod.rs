@@ -101,6 +101,7 @@ fn select(k: &mut Kubectl, args: Vec<String>) -> Result<(Vec<Info>, Vec<Error>, 
             .then(|| k.flags.str("selector").to_owned()),
         field_selector: None,
         all_namespaces: k.flags.bool("all-namespaces"),
+        verb: None,
     };
     let selection = k.select(&query)?;
     let errors = selection.errors.clone();
