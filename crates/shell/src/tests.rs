@@ -290,7 +290,7 @@ fn objects_are_made_shown_and_changed() {
     );
     prints(
         &["kubectl get pods --as=eve"],
-        "error: kubectl get --as is not simulated yet\n",
+        "Error from server (Forbidden): pods is forbidden: User \"eve\" cannot list resource \"pods\" in API group \"\" in the namespace \"default\"\n",
         1,
     );
     prints(
