@@ -66,7 +66,13 @@ fn rbac(cluster: &mut Cluster) {
             continue;
         };
         let text = Text::from("");
-        cluster.commit(&Component::ApiServer, Action::Create, &key, Some(object), text);
+        cluster.commit(
+            &Component::ApiServer,
+            Action::Create,
+            &key,
+            Some(object),
+            text,
+        );
     }
 }
 

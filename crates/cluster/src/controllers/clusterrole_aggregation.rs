@@ -37,9 +37,10 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         let Ok(selector) = Selector::from_label_selector(selector) else {
             continue;
         };
-        let selected = cluster.etcd.list(RESOURCE, None).filter(|(other, role)| {
-            *other != key && selector.matches(&role["metadata"]["labels"])
-        });
+        let selected = cluster
+            .etcd
+            .list(RESOURCE, None)
+            .filter(|(other, role)| *other != key && selector.matches(&role["metadata"]["labels"]));
         for (_, role) in selected {
             for rule in role["rules"].items() {
                 if !rules.contains(rule) {

@@ -228,7 +228,13 @@ impl Kubectl<'_> {
         self.warn_deprecated(&info.resource);
         check_kind(&info.resource, &object)?;
         let options = self.write_options(&info.resource, &info.namespace)?;
-        self.authorize("update", &info.resource, sub(part), &info.namespace, &info.name)?;
+        self.authorize(
+            "update",
+            &info.resource,
+            sub(part),
+            &info.namespace,
+            &info.name,
+        )?;
         let made = self.change(|cluster| cluster.update_with(&PERSON, object, part, &options))?;
         self.warn_about(&info.resource, &made);
         Ok(made)

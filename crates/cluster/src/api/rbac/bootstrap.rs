@@ -85,8 +85,7 @@ fn cluster_role(name: &str, aggregation: &[&str]) -> Value {
             role["metadata"]["labels"][label.as_str()] = "true".into();
         } else {
             let labels = object([(label.as_str(), "true".into())]);
-            role["aggregationRule"]["clusterRoleSelectors"]
-                .push(object([("matchLabels", labels)]));
+            role["aggregationRule"]["clusterRoleSelectors"].push(object([("matchLabels", labels)]));
         }
     }
     role

@@ -133,7 +133,9 @@ impl Attributes<'_> {
     fn allowed_by(&self, rule: &Value) -> bool {
         let has = |list: &str, wanted: &str| {
             let items = rule[list].items();
-            items.iter().any(|v| matches!(v.str(), "*") || v.str() == wanted)
+            items
+                .iter()
+                .any(|v| matches!(v.str(), "*") || v.str() == wanted)
         };
         if !has("verbs", self.verb) {
             return false;

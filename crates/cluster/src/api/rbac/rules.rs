@@ -36,7 +36,10 @@ pub fn breakdown(rule: &Value) -> Vec<Value> {
     }
     for url in rule["nonResourceURLs"].items() {
         for verb in rule["verbs"].items() {
-            out.push(object([("nonResourceURLs", one(url)), ("verbs", one(verb))]));
+            out.push(object([
+                ("nonResourceURLs", one(url)),
+                ("verbs", one(verb)),
+            ]));
         }
     }
     out
@@ -120,7 +123,11 @@ pub(super) fn compact_string(rule: &Value) -> String {
     .iter()
     .filter(|(_, field)| !rule[*field].is_empty())
     .map(|(shown, field)| {
-        let values: Vec<String> = rule[*field].items().iter().map(|v| go::quote(v.str())).collect();
+        let values: Vec<String> = rule[*field]
+            .items()
+            .iter()
+            .map(|v| go::quote(v.str()))
+            .collect();
         format!("{shown}:[{}]", values.join(" "))
     })
     .collect();
