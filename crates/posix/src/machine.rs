@@ -279,14 +279,16 @@ impl Machine {
                     Turn::Blocked(until) => wake = [wake, until].into_iter().flatten().min(),
                 }
                 self.processes.insert(pid, process);
-                if pid == MAIN
-                    && let Some(status) = self.main_finished()
-                {
-                    return Progress::Finished(status);
-                }
                 if self.budget == 0 {
-                    return Progress::Ran;
+                    break;
                 }
+            }
+            // What was put into the background has had its turn: it has begun.
+            if let Some(status) = self.main_finished() {
+                return Progress::Finished(status);
+            }
+            if self.budget == 0 {
+                return Progress::Ran;
             }
             self.reap();
             if !ran {

@@ -13,7 +13,7 @@ mod sim;
 mod ssh;
 pub mod state;
 
-pub use session::{Output, Place, Session, Stream};
+pub use session::{Going, Output, Place, Session, Stream};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! A terminal: where a person types, and what comes back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kubarium_cluster::event::{Action, Component, EventId};
@@ -8,8 +9,8 @@ use kubarium_cluster::trace::Trace;
 use kubarium_cluster::{Cluster, Simulation, Time};
 use kubarium_objects::Value;
 use kubarium_posix::{
-    Command, Complete, Dialect, FileKind, Files, Found, Host, Job, Machine, MemoryFiles, Options,
-    Progress, Reader, Reply, tools,
+    Command, Complete, Dialect, FileKind, Files, Found, Host, Job, JobState, Machine, MemoryFiles,
+    Options, Progress, Reader, Reply, tools,
 };
 
 use crate::kubeconfig::Kubeconfig;
@@ -74,6 +75,15 @@ impl Finished {
     }
 }
 
+/// How a command line that was begun is getting on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Going {
+    /// It goes on: it waits for simulated time, or watches.
+    Running,
+    /// It has ended with this status, 0 to 255.
+    Finished(i32),
+}
+
 /// Where a session's commands run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -105,8 +115,27 @@ pub struct Session {
     files: MemoryFiles,
     /// The shell; away while it runs.
     machine: Option<Machine>,
+    /// The command line that [`Session::begin`] has begun.
+    foreground: Option<Foreground>,
+    /// Commands that go on: watches, followed logs, whatever waits.
+    jobs: BTreeMap<Job, kubectl::Ongoing>,
+    next_job: Job,
+    /// Somebody looks on and can interrupt: nothing need end by itself.
+    pub(crate) attended: bool,
     written: Vec<(Stream, Vec<u8>)>,
     /// The command line that is being carried out.
+    line: String,
+    cause: Option<EventId>,
+    checkpoint: bool,
+    /// Something was given to the cluster since its history was told.
+    changed: bool,
+}
+
+/// A command line in the foreground of a terminal, between two of its pieces.
+#[derive(Clone)]
+struct Foreground {
+    machine: Machine,
+    written: Vec<(Stream, Vec<u8>)>,
     line: String,
     cause: Option<EventId>,
     checkpoint: bool,
@@ -120,13 +149,7 @@ impl Session {
         // An empty tree takes both.
         let _ = files.make_directories(HOME);
         let _ = files.make_directories("/tmp");
-        let options = Options {
-            dialect: Dialect::Bash,
-            cwd: HOME.to_owned(),
-            env: [("HOME".to_owned(), HOME.to_owned())].into(),
-            interactive: true,
-            ..Options::default()
-        };
+        let options = shell();
         Session {
             kubeconfig: Kubeconfig::new(&simulation.cluster),
             simulation,
@@ -138,10 +161,15 @@ impl Session {
             replaced_by: None,
             files,
             machine: Some(Machine::new(options)),
+            foreground: None,
+            jobs: BTreeMap::new(),
+            next_job: 0,
+            attended: false,
             written: Vec::new(),
             line: String::new(),
             cause: None,
             checkpoint: false,
+            changed: false,
         }
     }
 
@@ -174,32 +202,38 @@ impl Session {
 
     /// Whether the shell has been left (`exit`).
     pub fn has_exited(&self) -> bool {
-        self.machine.as_ref().is_none_or(Machine::has_exited)
+        self.foreground.is_none() && self.machine.as_ref().is_none_or(Machine::has_exited)
     }
 
-    /// Runs one command of a script.
+    /// Runs one command of a script to its end; simulated time goes on for as long as it waits. While
+    /// another is in the foreground ([`Session::begin`]), a shell of its own runs it.
     pub fn run_command(&mut self, command: &Complete) -> Output {
-        let Some(mut machine) = self.machine.take() else {
-            return Output {
-                written: Vec::new(),
-                status: 1,
-            };
+        let own = self.machine.take();
+        let is_own = own.is_some();
+        let mut machine = match own {
+            Some(machine) => machine,
+            None if self.foreground.is_some() => Machine::new(shell()),
+            None => {
+                return Output {
+                    written: Vec::new(),
+                    status: 1,
+                };
+            }
         };
         self.note(Given::Run(command.text.clone()));
         self.alone = command.is_only("sim");
-        self.begin(&command.text);
+        self.attended = false;
+        self.enter(&command.text);
         machine.feed(command);
-        let status = self.drive(&mut machine);
-        self.machine = Some(machine);
-        self.end();
-        let mut written: Vec<(Stream, String)> = Vec::new();
-        for (stream, bytes) in std::mem::take(&mut self.written) {
-            let text = String::from_utf8_lossy(&bytes);
-            match written.last_mut() {
-                Some((last, so_far)) if *last == stream => so_far.push_str(&text),
-                _ => written.push((stream, text.into_owned())),
-            }
+        let status = match self.drive(&mut machine, None) {
+            Going::Finished(status) => status,
+            Going::Running => 130,
+        };
+        if is_own {
+            self.machine = Some(machine);
         }
+        self.end();
+        let written = texts(std::mem::take(&mut self.written));
         if let Some(other) = self.replaced_by.take() {
             *self = *other;
         }
@@ -218,22 +252,130 @@ impl Session {
         Replay::new(state).finish()
     }
 
-    /// Lets the shell run to the end of what it was given; simulated time goes on where it waits.
-    fn drive(&mut self, machine: &mut Machine) -> i32 {
+    // --- A command in the foreground of a terminal ------------------------------------------------
+
+    /// Begins a command line that somebody looks at: it is carried out as far as that takes no
+    /// simulated time. What it writes is then fetched with [`Session::take_written`], and
+    /// [`Session::go_on`] is called whenever simulated time has gone on. One that is begun while
+    /// another runs interrupts that one.
+    pub fn begin(&mut self, command: &Complete) -> Going {
+        self.interrupt();
+        let Some(mut machine) = self.machine.take() else {
+            return Going::Finished(1);
+        };
+        self.note(Given::Begin(command.text.clone()));
+        self.alone = command.is_only("sim");
+        machine.feed(command);
+        self.foreground = Some(Foreground {
+            machine,
+            written: Vec::new(),
+            line: command.text.clone(),
+            cause: None,
+            checkpoint: false,
+        });
+        self.let_go_on(self.simulation.cluster.now)
+    }
+
+    /// Lets the command line in the foreground go on, and simulated time with it, to `until` at the
+    /// most. A terminal whose clock somebody else drives passes the present.
+    pub fn go_on(&mut self, until: Time) -> Going {
+        let place = (self.simulation.cluster.now, self.simulation.cluster.steps());
+        let was_running = self.is_running();
+        let events = self.simulation.cluster.log.len();
+        let going = self.let_go_on(until);
+        // A look that only looked need not be repeated.
+        let cluster = &self.simulation.cluster;
+        let did = (cluster.now, cluster.steps()) != place || cluster.log.len() != events;
+        if was_running && (did || going != Going::Running) {
+            self.journal.add(place.0, place.1, Given::GoOn(until));
+        }
+        going
+    }
+
+    fn let_go_on(&mut self, until: Time) -> Going {
+        let Some(mut foreground) = self.foreground.take() else {
+            return Going::Finished(0);
+        };
+        self.written = std::mem::take(&mut foreground.written);
+        self.line.clone_from(&foreground.line);
+        (self.cause, self.checkpoint) = (foreground.cause, foreground.checkpoint);
+        self.attended = true;
+        let going = self.drive(&mut foreground.machine, Some(until));
+        self.attended = false;
+        (foreground.cause, foreground.checkpoint) = (self.cause, self.checkpoint);
+        self.end();
+        let written = std::mem::take(&mut self.written);
+        match going {
+            Going::Running => {
+                foreground.written = written;
+                self.foreground = Some(foreground);
+            }
+            Going::Finished(_) => {
+                self.machine = Some(foreground.machine);
+                if let Some(other) = self.replaced_by.take() {
+                    *self = *other;
+                }
+                self.written = written;
+            }
+        }
+        going
+    }
+
+    /// Whether a command line is in the foreground.
+    pub fn is_running(&self) -> bool {
+        self.foreground.is_some()
+    }
+
+    /// What the command line in the foreground, or the last one there, has written since this was
+    /// last asked.
+    pub fn take_written(&mut self) -> Vec<(Stream, String)> {
+        texts(match &mut self.foreground {
+            Some(foreground) => std::mem::take(&mut foreground.written),
+            None => std::mem::take(&mut self.written),
+        })
+    }
+
+    /// Ctrl C: ends the command line in the foreground, with status 130. Whether there was one.
+    pub fn interrupt(&mut self) -> bool {
+        let Some(mut foreground) = self.foreground.take() else {
+            return false;
+        };
+        self.note(Given::Interrupt);
+        self.written = std::mem::take(&mut foreground.written);
+        foreground.machine.interrupt(self);
+        self.machine = Some(foreground.machine);
+        true
+    }
+
+    /// Lets the shell run to the end of what it was given, or to `until`; simulated time goes on
+    /// where it waits.
+    fn drive(&mut self, machine: &mut Machine, until: Option<Time>) -> Going {
         let mut steps = 0;
         loop {
             let why = match machine.step(self, STEPS_AT_ONCE) {
-                Progress::Finished(status) => return status,
+                Progress::Finished(status) => return Going::Finished(status),
                 Progress::Ran if steps < STEPS_MAX => {
                     steps += STEPS_AT_ONCE;
                     continue;
                 }
                 Progress::Ran => "stopped: the command line has run for too long",
-                Progress::Blocked(Some(until)) => {
-                    self.simulation.cluster.run_until(cluster_time(until));
+                Progress::Blocked(Some(at)) => {
+                    let at = cluster_time(at);
+                    if until.is_some_and(|until| at > until) {
+                        if let Some(until) = until {
+                            self.simulation.cluster.run_until(until);
+                        }
+                        return Going::Running;
+                    }
+                    self.simulation.cluster.run_until(at);
                     steps += 1000;
-                    continue;
+                    if until.is_none() && steps > STEPS_MAX {
+                        "stopped: the command line has run for too long"
+                    } else {
+                        continue;
+                    }
                 }
+                Progress::Blocked(None) if until.is_some() => return Going::Running,
                 Progress::Blocked(None) => {
                     "stopped: the command line waits for something that cannot happen"
                 }
@@ -242,12 +384,12 @@ impl Session {
             machine.interrupt(self);
             self.written
                 .push((Stream::Err, format!("sh: {why}\n").into_bytes()));
-            return 130;
+            return Going::Finished(130);
         }
     }
 
     /// A command line begins.
-    fn begin(&mut self, line: &str) {
+    fn enter(&mut self, line: &str) {
         self.line = line.to_owned();
         self.cause = None;
         self.checkpoint = false;
@@ -255,16 +397,15 @@ impl Session {
 
     /// A command line has ended.
     fn end(&mut self) {
-        if self.cause.is_some() {
+        if std::mem::take(&mut self.changed) {
             self.simulation.touched();
         }
         self.cause = None;
     }
 
-    /// Carries out a command of this terminal.
+    /// Carries out a command of this terminal, other than kubectl.
     fn command(&mut self, argv: &[String], stdin: Vec<u8>, cwd: &str) -> Finished {
         match argv.first().map(String::as_str) {
-            Some("kubectl") => kubectl::run(self, argv, stdin, cwd),
             Some("sim") => sim::run(self, argv, cwd),
             Some("ssh") => ssh::run(self, argv, stdin),
             other => Finished::failed(
@@ -292,6 +433,7 @@ impl Session {
                 self.line.as_str(),
             );
             self.cause = Some(event);
+            self.changed = true;
         }
         self.cause
     }
@@ -299,6 +441,7 @@ impl Session {
     /// Changes the cluster, with the command line as the cause.
     pub(crate) fn change<T>(&mut self, what: impl FnOnce(&mut Cluster) -> T) -> T {
         let cause = self.cause();
+        self.changed = true;
         self.simulation.cluster.caused_by(cause, what)
     }
 
@@ -311,13 +454,48 @@ impl Session {
 /// What the session's commands may write.
 const WRITTEN_BYTES_MAX: usize = 16 << 20;
 
+/// How the terminal's shell is started.
+fn shell() -> Options {
+    Options {
+        dialect: Dialect::Bash,
+        cwd: HOME.to_owned(),
+        env: [("HOME".to_owned(), HOME.to_owned())].into(),
+        interactive: true,
+        ..Options::default()
+    }
+}
+
+/// What was written, as text, the pieces of one stream together.
+fn texts(pieces: Vec<(Stream, Vec<u8>)>) -> Vec<(Stream, String)> {
+    let mut written: Vec<(Stream, String)> = Vec::new();
+    for (stream, bytes) in pieces {
+        let text = String::from_utf8_lossy(&bytes);
+        match written.last_mut() {
+            Some((last, so_far)) if *last == stream => so_far.push_str(&text),
+            _ => written.push((stream, text.into_owned())),
+        }
+    }
+    written
+}
+
+fn bytes(output: Vec<(Stream, String)>) -> Vec<(Stream, Vec<u8>)> {
+    output
+        .into_iter()
+        .map(|(stream, text)| (stream, text.into_bytes()))
+        .collect()
+}
+
+fn posix_time(at: Time) -> kubarium_posix::Time {
+    at.0 + EPOCH_SECONDS.unsigned_abs() * 1_000_000_000
+}
+
 fn cluster_time(nanos: kubarium_posix::Time) -> Time {
     Time(nanos.saturating_sub(EPOCH_SECONDS.unsigned_abs() * 1_000_000_000))
 }
 
 impl Host for Session {
     fn now(&self) -> kubarium_posix::Time {
-        self.simulation.cluster.now.0 + EPOCH_SECONDS.unsigned_abs() * 1_000_000_000
+        posix_time(self.simulation.cluster.now)
     }
 
     fn write(&mut self, stream: Stream, bytes: &[u8]) {
@@ -348,24 +526,52 @@ impl Host for Session {
         if let Some(name) = argv.first_mut() {
             *name = base_name(name).to_owned();
         }
-        let finished = self.command(&argv, command.stdin, &command.cwd);
-        let output = finished
-            .output
-            .into_iter()
-            .map(|(s, text)| (s, text.into_bytes()))
-            .collect();
+        let (finished, ongoing) = if argv.first().is_some_and(|name| name == "kubectl") {
+            kubectl::run(self, &argv, command.stdin, &command.cwd)
+        } else {
+            (self.command(&argv, command.stdin, &command.cwd), None)
+        };
+        let state = match ongoing {
+            None => JobState::Exited(finished.status),
+            Some(ongoing) => {
+                self.next_job += 1;
+                self.jobs.insert(self.next_job, ongoing);
+                JobState::Running {
+                    job: self.next_job,
+                    until: Some(Host::now(self)),
+                }
+            }
+        };
         Reply {
-            output,
-            state: kubarium_posix::JobState::Exited(finished.status),
+            output: bytes(finished.output),
+            state,
         }
     }
 
-    fn poll(&mut self, _: Job) -> Reply {
-        // Every command has ended when it is started.
-        Reply::exited(1, "", "")
+    fn poll(&mut self, job: Job) -> Reply {
+        let Some(mut ongoing) = self.jobs.remove(&job) else {
+            return Reply::exited(1, "", "");
+        };
+        let (finished, until) = kubectl::go_on(self, &mut ongoing);
+        let state = match until {
+            None => JobState::Exited(finished.status),
+            Some(until) => {
+                self.jobs.insert(job, ongoing);
+                JobState::Running {
+                    job,
+                    until: Some(posix_time(until)),
+                }
+            }
+        };
+        Reply {
+            output: bytes(finished.output),
+            state,
+        }
     }
 
-    fn kill(&mut self, _: Job, _: i32) {}
+    fn kill(&mut self, job: Job, _: i32) {
+        self.jobs.remove(&job);
+    }
 
     fn files(&self) -> &dyn Files {
         &self.files

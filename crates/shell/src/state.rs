@@ -15,6 +15,7 @@
 //!              {"at": 9000000000, "steps": 400, "file": "/root/web.yaml", "text": "…"}]}
 //! ```
 //!
+//! A command line in the foreground of a terminal has `begin`, `goOn` (to a time) and `interrupt`.
 //! `at` is in nanoseconds of simulated time; `steps` counts the tasks carried out by then, which
 //! tells the place among tasks of one moment. Binary files have `base64` in place of `text`.
 
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use kubarium_cluster::{Config, Simulation, Time};
 use kubarium_objects::{Value, array, base64, object};
+use kubarium_posix::{Dialect, Reader};
 
 use crate::session::Session;
 
@@ -60,6 +62,12 @@ pub struct Input {
 pub enum Given {
     /// A command line, with its here-documents.
     Run(String),
+    /// A command line that was begun in the foreground.
+    Begin(String),
+    /// The one in the foreground was let go on to that time.
+    GoOn(Time),
+    /// The one in the foreground was interrupted.
+    Interrupt,
     /// A file's content.
     File {
         /// Its absolute path.
@@ -125,7 +133,8 @@ pub(crate) struct Journal {
 impl Journal {
     pub fn add(&mut self, at: Time, steps: u64, given: Given) {
         self.bytes += match &given {
-            Given::Run(text) => text.len(),
+            Given::Run(text) | Given::Begin(text) => text.len(),
+            Given::GoOn(_) | Given::Interrupt => 0,
             Given::File { path, bytes } => path.len() + bytes.len(),
         };
         self.overflown |= self.inputs.len() >= HISTORY_MAX || self.bytes > STATE_BYTES_MAX / 2;
@@ -202,6 +211,9 @@ impl State {
             let mut entry = object([("at", integer(input.at.0)), ("steps", integer(input.steps))]);
             match &input.given {
                 Given::Run(line) => entry["run"] = line.as_str().into(),
+                Given::Begin(line) => entry["begin"] = line.as_str().into(),
+                Given::GoOn(until) => entry["goOn"] = integer(until.0),
+                Given::Interrupt => entry["interrupt"] = true.into(),
                 Given::File { path, bytes } => {
                     entry["file"] = path.as_str().into();
                     match std::str::from_utf8(bytes) {
@@ -347,9 +359,10 @@ impl State {
             }
             before = input.at;
             match &input.given {
-                Given::Run(line) => {
+                Given::Run(line) | Given::Begin(line) => {
                     let _ = writeln!(script, "{line}");
                 }
+                Given::GoOn(_) | Given::Interrupt => {}
                 Given::File { path, bytes } => {
                     let text = String::from_utf8_lossy(bytes);
                     let mut mark = "END".to_owned();
@@ -415,6 +428,9 @@ fn cluster(value: &Value) -> Result<Config, String> {
 fn input(entry: &Value) -> Result<Input, String> {
     let given = match (entry.get("run"), entry.get("file")) {
         (Some(Value::String(line)), None) => Given::Run(line.to_string()),
+        (None, None) if !entry["begin"].is_null() => Given::Begin(entry["begin"].str().to_owned()),
+        (None, None) if !entry["goOn"].is_null() => Given::GoOn(Time(natural(&entry["goOn"]))),
+        (None, None) if !entry["interrupt"].is_null() => Given::Interrupt,
         (None, Some(Value::String(path))) => {
             let bytes = match (entry.get("text"), entry.get("base64")) {
                 (Some(Value::String(text)), None) => text.as_bytes().to_vec(),
@@ -427,7 +443,7 @@ fn input(entry: &Value) -> Result<Input, String> {
                 bytes: bytes.into(),
             }
         }
-        _ => return Err("it needs either run or file".to_owned()),
+        _ => return Err("it needs one of run, begin, goOn, interrupt and file".to_owned()),
     };
     Ok(Input {
         at: Time(natural(&entry["at"])),
@@ -478,6 +494,13 @@ impl Replay {
             Given::Run(line) => {
                 self.session.run(line);
             }
+            Given::Begin(line) => {
+                if let Some(Ok(command)) = Reader::new(line, Dialect::Bash).next() {
+                    self.session.begin(&command);
+                }
+            }
+            Given::GoOn(until) => drop(self.session.go_on(*until)),
+            Given::Interrupt => drop(self.session.interrupt()),
             Given::File { path, bytes } => {
                 // It was written once, so there is room for it.
                 let _ = self.session.write_file(path, bytes);

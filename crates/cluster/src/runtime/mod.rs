@@ -7,7 +7,7 @@ pub(crate) mod logs;
 pub(crate) mod process;
 
 pub use exec::{ExecError, Output};
-pub use logs::Logs;
+pub use logs::{Line, Logs};
 pub use process::Process;
 
 use std::collections::BTreeMap;

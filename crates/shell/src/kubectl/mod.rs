@@ -5,6 +5,7 @@ mod commands;
 mod describe;
 mod error;
 mod flags;
+mod follow;
 mod gotemplate;
 mod help;
 mod jsonpath;
@@ -19,7 +20,7 @@ pub(crate) mod tree;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kubarium_cluster::Cluster;
+use kubarium_cluster::{Cluster, Time};
 use kubarium_objects::Text;
 
 use crate::registry::{self, State};
@@ -27,6 +28,7 @@ use crate::session::{Finished, Session, Stream};
 use command::{Command, GLOBAL};
 use error::{Error, Result};
 use flags::{FlagError, Flags};
+use follow::Follow;
 
 /// The longest that a command waits that would wait for ever, in simulated time.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -42,6 +44,20 @@ pub(crate) struct Kubectl<'a> {
     pub cwd: String,
     output: Vec<(Stream, String)>,
     warned: BTreeSet<String>,
+    /// What goes on when the command itself has returned.
+    follow: Option<Follow>,
+}
+
+/// A run of kubectl that goes on: it watches, follows or waits while simulated time runs.
+#[derive(Clone)]
+pub(crate) struct Ongoing {
+    command: &'static Command,
+    path: String,
+    flags: Flags,
+    cwd: String,
+    warned: BTreeSet<String>,
+    started: Time,
+    follow: Follow,
 }
 
 /// What `--dry-run` says.
@@ -81,17 +97,69 @@ pub(crate) fn reads_stdin(argv: &[String]) -> bool {
     false
 }
 
-/// Runs a command line, `argv[0]` being `kubectl`.
-pub(crate) fn run(session: &mut Session, argv: &[String], stdin: Vec<u8>, cwd: &str) -> Finished {
+/// Runs a command line, `argv[0]` being `kubectl`. What goes on after that comes back beside what was
+/// written so far.
+pub(crate) fn run(
+    session: &mut Session,
+    argv: &[String],
+    stdin: Vec<u8>,
+    cwd: &str,
+) -> (Finished, Option<Ongoing>) {
     let words = argv.get(1..).unwrap_or(&[]);
     let mut kubectl = match prepare(session, words) {
         Ok(kubectl) => kubectl,
-        Err(finished) => return finished,
+        Err(finished) => return (finished, None),
     };
     kubectl.stdin = stdin;
     kubectl.cwd = cwd.to_owned();
     let result = kubectl.carry_out();
-    kubectl.finish(result)
+    let ongoing = match kubectl.follow.take() {
+        Some(follow) if result.is_ok() => Some(Ongoing {
+            command: kubectl.command,
+            path: kubectl.path.clone(),
+            flags: kubectl.flags.clone(),
+            cwd: cwd.to_owned(),
+            warned: kubectl.warned.clone(),
+            started: kubectl.cluster().now,
+            follow,
+        }),
+        _ => None,
+    };
+    (kubectl.finish(result), ongoing)
+}
+
+/// Lets a run go on: what it has written since, and when to ask again; `None` where it has ended.
+pub(crate) fn go_on(session: &mut Session, ongoing: &mut Ongoing) -> (Finished, Option<Time>) {
+    let unattended = !session.attended;
+    let mut kubectl = Kubectl {
+        session,
+        command: ongoing.command,
+        path: ongoing.path.clone(),
+        flags: ongoing.flags.clone(),
+        stdin: Vec::new(),
+        cwd: ongoing.cwd.clone(),
+        output: Vec::new(),
+        warned: std::mem::take(&mut ongoing.warned),
+        follow: None,
+    };
+    let step = ongoing.follow.step(&mut kubectl);
+    let now = kubectl.cluster().now;
+    ongoing.warned = std::mem::take(&mut kubectl.warned);
+    let (result, until) = match step {
+        Ok(Some(_)) if unattended && now.since(ongoing.started) > PATIENCE * 6 => (
+            Err(Error::Exit(
+                130,
+                format!(
+                    "({} would go on for ever: end it with timeout, as in timeout 30s {})",
+                    ongoing.path, ongoing.path
+                ),
+            )),
+            None,
+        ),
+        Ok(until) => (Ok(()), until),
+        Err(error) => (Err(error), None),
+    };
+    (kubectl.finish(result), until)
 }
 
 /// Finds the command and reads its flags.
@@ -133,6 +201,7 @@ fn prepare<'a>(
         cwd: String::new(),
         output,
         warned,
+        follow: None,
     })
 }
 

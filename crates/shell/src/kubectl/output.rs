@@ -155,7 +155,7 @@ impl Kubectl<'_> {
 
     /// Prints an object (or a List) in a format that shows it whole.
     pub fn print_object(&mut self, format: &Format, object: &Value) -> Result {
-        let object = self.without_managed_fields(object);
+        let object = self.shown(object);
         let text = match format {
             Format::Json => go::json_indent(&object, "    ") + "\n",
             Format::Yaml => yaml::to_yaml(&object),
@@ -177,8 +177,7 @@ impl Kubectl<'_> {
                 }
             },
             Format::Columns(columns) => {
-                let rows = rows(columns, std::slice::from_ref(&object));
-                self.print_rows(columns, rows);
+                self.print_columns(columns, std::slice::from_ref(&object));
                 return Ok(());
             }
             Format::Default | Format::Wide | Format::Name => return Ok(()),
@@ -187,7 +186,8 @@ impl Kubectl<'_> {
         Ok(())
     }
 
-    fn without_managed_fields(&self, object: &Value) -> Value {
+    /// The object as it is shown: without its managed fields, unless they are asked for.
+    pub fn shown(&self, object: &Value) -> Value {
         let shown = self.flags.bool("show-managed-fields");
         let mut object = object.clone();
         if !shown && !object["metadata"]["managedFields"].is_null() {
@@ -232,15 +232,8 @@ impl Kubectl<'_> {
 
     /// Prints objects as columns.
     pub fn print_columns(&mut self, columns: &[Column], objects: &[Value]) {
-        let rows = rows(columns, objects);
-        self.print_rows(columns, rows);
-    }
-
-    fn print_rows(&mut self, columns: &[Column], mut body: Vec<Vec<String>>) {
-        if !self.flags.bool("no-headers") {
-            body.insert(0, columns.iter().map(|c| c.header.clone()).collect());
-        }
-        self.out(table::rows(&body));
+        let rows = columns_of(columns, objects, !self.flags.bool("no-headers"));
+        self.out(table::rows(&rows));
     }
 
     /// Prints what became of an object: `deployment.apps/web created`, or the object in the format
@@ -282,7 +275,9 @@ fn named(info: &Info) -> String {
     format!("{}/{name}", kind_name(&info.resource))
 }
 
-fn rows(columns: &[Column], objects: &[Value]) -> Vec<Vec<String>> {
+/// Objects as columns, with the headers where they are wanted.
+pub(crate) fn columns_of(columns: &[Column], objects: &[Value], header: bool) -> Vec<Vec<String>> {
+    let head = header.then(|| columns.iter().map(|c| c.header.clone()).collect());
     let cell = |column: &Column, object: &Value| {
         let found = column.path.find(object).unwrap_or_default();
         let values: Vec<String> = found
@@ -301,8 +296,8 @@ fn rows(columns: &[Column], objects: &[Value]) -> Vec<Vec<String>> {
             values.join(",")
         }
     };
-    objects
+    let body = objects
         .iter()
-        .map(|object| columns.iter().map(|column| cell(column, object)).collect())
-        .collect()
+        .map(|object| columns.iter().map(|column| cell(column, object)).collect());
+    head.into_iter().chain(body).collect()
 }

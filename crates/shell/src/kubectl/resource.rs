@@ -333,6 +333,35 @@ impl Kubectl<'_> {
         }
         let namespace = (resource.namespaced && !query.all_namespaces).then(|| self.namespace());
         self.authorize("list", resource, "", namespace.as_deref().unwrap_or(""), "")?;
+        let (selector, field_selector) = self.filters(resource, query)?;
+        let objects: Vec<Value> = match self.computed(resource) {
+            Some(objects) => objects,
+            None => self
+                .cluster()
+                .etcd
+                .list(&resource.id(), namespace.as_deref())
+                .map(|(_, o)| o.clone())
+                .collect(),
+        };
+        let wanted = objects
+            .into_iter()
+            .filter(|o| fits(&selector, &field_selector, o));
+        let infos = wanted.map(|object| Info {
+            resource: resource.clone(),
+            namespace: if resource.namespaced {
+                object["metadata"]["namespace"].text()
+            } else {
+                "".into()
+            },
+            name: object["metadata"]["name"].text(),
+            object: self.as_version(resource, object),
+            source: String::new(),
+        });
+        Ok(infos.collect())
+    }
+
+    /// The label and field selectors of a request.
+    pub fn filters(&self, resource: &Resource, query: &Query) -> Result<(Selector, FieldSelector)> {
         let labels = query.selector.as_deref().unwrap_or("");
         let fields = query.field_selector.as_deref().unwrap_or("");
         let refuse = |why: String| {
@@ -360,32 +389,15 @@ impl Kubectl<'_> {
                 return Err(refuse(format!("field label not supported: {field}")));
             }
         }
-        let objects: Vec<Value> = match self.computed(resource) {
-            Some(objects) => objects,
-            None => self
-                .cluster()
-                .etcd
-                .list(&resource.id(), namespace.as_deref())
-                .map(|(_, o)| o.clone())
-                .collect(),
-        };
-        let wanted = objects.into_iter().filter(|o| {
-            let named = field_selector.terms.iter().all(|(field, equal, value)| {
-                (super::request::field(o, field) == **value) == *equal
-            });
-            named && selector.matches(&o["metadata"]["labels"])
-        });
-        let infos = wanted.map(|object| Info {
-            resource: resource.clone(),
-            namespace: if resource.namespaced {
-                object["metadata"]["namespace"].text()
-            } else {
-                "".into()
-            },
-            name: object["metadata"]["name"].text(),
-            object: self.as_version(resource, object),
-            source: String::new(),
-        });
-        Ok(infos.collect())
+        Ok((selector, field_selector))
     }
+}
+
+/// Whether selectors let an object through.
+pub(crate) fn fits(selector: &Selector, fields: &FieldSelector, object: &Value) -> bool {
+    let named = fields
+        .terms
+        .iter()
+        .all(|(field, equal, value)| (super::request::field(object, field) == **value) == *equal);
+    named && selector.matches(&object["metadata"]["labels"])
 }

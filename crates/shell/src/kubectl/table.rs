@@ -5,6 +5,16 @@
 /// width 0 or more and blanks as padding: a column is a run of lines that have the cell; the last
 /// cell of a line belongs to no column.
 pub(crate) fn align(text: &str, min_width: usize, padding: usize) -> String {
+    align_as_before(text, min_width, padding, &mut None)
+}
+
+/// As [`align`], with columns that are no narrower than they were before (`RememberWidths`).
+fn align_as_before(
+    text: &str,
+    min_width: usize,
+    padding: usize,
+    before: &mut Option<Vec<usize>>,
+) -> String {
     let lines: Vec<Vec<&str>> = text
         .split('\n')
         .map(|line| line.split('\t').collect())
@@ -26,11 +36,19 @@ pub(crate) fn align(text: &str, min_width: usize, padding: usize) -> String {
                 .max()
                 .unwrap_or(0);
             // An empty column stays empty unless a minimal width is asked for.
-            widths[at][column] = if widest == 0 && min_width == 0 {
+            let mut width = if widest == 0 && min_width == 0 {
                 0
             } else {
                 (widest + padding).max(min_width)
             };
+            if let Some(before) = before {
+                if before.len() <= column {
+                    before.resize(column + 1, 0);
+                }
+                width = width.max(before[column]);
+                before[column] = width;
+            }
+            widths[at][column] = width;
         }
     }
     let mut out = String::with_capacity(text.len() * 2);
@@ -54,6 +72,18 @@ pub(crate) fn align(text: &str, min_width: usize, padding: usize) -> String {
 /// The text of a table as `kubectl get` prints it: rows of cells, aligned with three blanks. Each
 /// line ends after its last cell.
 pub(crate) fn rows(rows: &[Vec<String>]) -> String {
+    align(&joined(rows), 6, 3)
+}
+
+/// As [`rows`], for a table that goes on: its columns never become narrower.
+pub(crate) fn more_rows(rows: &[Vec<String>], widths: &mut Vec<usize>) -> String {
+    let mut before = Some(std::mem::take(widths));
+    let text = align_as_before(&joined(rows), 6, 3, &mut before);
+    *widths = before.unwrap_or_default();
+    text
+}
+
+fn joined(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for row in rows {
         // A newline within a cell would break the table: the real one shows it escaped.
@@ -61,7 +91,7 @@ pub(crate) fn rows(rows: &[Vec<String>]) -> String {
         text.push_str(&cells.join("\t"));
         text.push('\n');
     }
-    align(&text, 6, 3)
+    text
 }
 
 /// A cell on one line, as the table printer writes it: cut at the first line break.

@@ -35,16 +35,8 @@ pub(crate) const ROOT: &[Command] = &[
         "kubectl logs shows what it writes",
     ),
     commands::exec::COMMAND,
-    Command::not_yet(
-        "port-forward",
-        "Forward one or more local ports to a pod",
-        "kubectl exec runs curl within a pod",
-    ),
-    Command::not_yet(
-        "proxy",
-        "Run a proxy to the Kubernetes API server",
-        "kubectl get --raw asks the API server",
-    ),
+    commands::forward::PORT_FORWARD,
+    commands::forward::PROXY,
     commands::access::COPY,
     commands::auth::AUTH,
     Command::not_yet(

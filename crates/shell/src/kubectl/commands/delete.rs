@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use kubarium_objects::go;
+use kubarium_cluster::Time;
+use kubarium_objects::{ObjectKey, Text, go};
 
 use crate::kubectl::command::{
     ALL, ALL_NAMESPACES, Command, DRY_RUN, FIELD_SELECTOR, FILES, SELECTOR,
 };
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, switch, text};
+use crate::kubectl::follow::Follow;
 use crate::kubectl::request::{DeleteOptions, Propagation};
 use crate::kubectl::resource::{Info, Query, kind_name};
 use crate::kubectl::{DryRun, Kubectl};
@@ -38,8 +40,7 @@ const FLAGS: &[Flag] = &[
         "interactive",
         "If true, delete resource only when user confirms.",
     )
-    .short('i')
-    .not_yet(),
+    .short('i'),
     switch(
         "now",
         "If true, resources are signaled for immediate shutdown (same as --grace-period=1).",
@@ -49,7 +50,7 @@ const FLAGS: &[Flag] = &[
         "Output mode. Use \"-o name\" for shorter output (resource/name).",
     )
     .short('o'),
-    text("raw", "Raw URI to DELETE to the server.").not_yet(),
+    text("raw", "Raw URI to DELETE to the server."),
     flag(
         "timeout",
         Kind::Duration,
@@ -73,8 +74,8 @@ pub(crate) const COMMAND: Command = Command::new(
 .flags(&[FILES, SELECTOR, FIELD_SELECTOR, ALL, ALL_NAMESPACES, DRY_RUN, FLAGS])
 .changing();
 
-/// How long a delete waits for one object before it gives up: kubectl's own limit is a week.
-const WAIT_MAX: Duration = Duration::from_secs(3600);
+/// How long a delete waits before it gives up: kubectl's own limit of a week.
+const WAIT_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 fn run(k: &mut Kubectl) -> Result {
     let output = k.flags.str("output").to_owned();
@@ -102,8 +103,14 @@ fn run(k: &mut Kubectl) -> Result {
         return plain("--force and --grace-period greater than 0 cannot be specified together");
     }
     let propagation = propagation(k)?;
-    if k.flags.bool("all") && k.flags.changed("selector") {
+    if k.flags.bool("all") && !k.flags.str("selector").is_empty() {
         return plain("cannot set --all and --selector at the same time");
+    }
+    if k.flags.bool("all") && !k.flags.str("field-selector").is_empty() {
+        return plain("cannot set --all and --field-selector at the same time");
+    }
+    if k.flags.changed("raw") {
+        return super::raw::send(k, super::raw::Method::Delete);
     }
     if force {
         k.warn("Immediate deletion does not wait for confirmation that the running resource has been terminated. The resource may continue to run on the cluster indefinitely.");
@@ -115,6 +122,21 @@ fn run(k: &mut Kubectl) -> Result {
         errors.retain(|e| !e.is_not_found());
     }
     let dry_run = k.dry_run()?;
+    if k.flags.bool("interactive") {
+        Error::aggregate(errors.clone())?;
+        if infos.is_empty() {
+            k.out("No resources found\n");
+            return Ok(());
+        }
+        if !confirmed(k, &infos) {
+            k.out("deletion is cancelled\n");
+            return Ok(());
+        }
+    }
+    let warns_of_scope = k.namespace_is_given() && !k.flags.bool("all-namespaces");
+    if warns_of_scope && infos.iter().any(|i| i.namespace.is_empty()) {
+        k.warn("deleting cluster-scoped resources, not scoped to the provided namespace");
+    }
     let mut gone = Vec::new();
     let mut found = 0;
     for info in infos {
@@ -144,37 +166,67 @@ fn run(k: &mut Kubectl) -> Result {
         report(k, &info, &output, grace, force, dry_run);
     }
     if found == 0 && errors.is_empty() {
-        if !explicit {
-            k.out("No resources found\n");
-        }
+        k.out("No resources found\n");
         return Ok(());
     }
     let waits = k.flags.bool("wait")
         && dry_run == DryRun::None
         && !gone.is_empty()
         && (!force || k.flags.changed("wait"));
+    // Where a delete has failed, kubectl waits for none.
+    Error::aggregate(errors)?;
     if waits {
         let limit = k.flags.duration("timeout");
         let limit = if limit.is_zero() { WAIT_MAX } else { limit };
-        let there =
-            |c: &kubarium_cluster::Cluster,
-             (key, uid): &(kubarium_objects::ObjectKey, kubarium_objects::Text)| {
-                c.etcd
-                    .get(key)
-                    .is_some_and(|o| o["metadata"]["uid"].str() == &**uid)
-            };
-        if !k.wait(limit, |cluster| gone.iter().all(|g| !there(cluster, g))) {
-            let left = gone.iter().find(|g| there(k.cluster(), g));
-            if let Some((key, _)) = left {
-                let plural = key.resource.split('.').next().unwrap_or("").to_owned();
-                errors.push(Error::Plain(format!(
-                    "timed out waiting for the condition on {plural}/{}",
-                    key.name
-                )));
-            }
-        }
+        let end = k.cluster().now + limit;
+        k.follow = Some(Follow::Delete(Waiting { gone, end }));
     }
-    Error::aggregate(errors)
+    Ok(())
+}
+
+/// What `kubectl delete` still waits for.
+#[derive(Clone)]
+pub(crate) struct Waiting {
+    /// Keys and uids.
+    gone: Vec<(ObjectKey, Text)>,
+    end: Time,
+}
+
+impl Waiting {
+    pub fn step(&mut self, k: &mut Kubectl) -> Result<Option<Time>> {
+        let cluster = k.cluster();
+        self.gone.retain(|(key, uid)| {
+            let there = cluster.etcd.get(key);
+            there.is_some_and(|o| o["metadata"]["uid"].str() == &**uid)
+        });
+        let Some((key, _)) = self.gone.first() else {
+            return Ok(None);
+        };
+        if cluster.now >= self.end {
+            let plural = key.resource.split('.').next().unwrap_or("");
+            return plain(format!(
+                "timed out waiting for the condition on {plural}/{}",
+                key.name
+            ));
+        }
+        Ok(Some(k.next_look(Some(self.end))))
+    }
+}
+
+/// `--interactive`: asks, and reads the answer from standard input.
+fn confirmed(k: &mut Kubectl, infos: &[Info]) -> bool {
+    let mut text = format!(
+        "You are about to delete the following {} resource(s):\n",
+        infos.len()
+    );
+    for info in infos {
+        text.push_str(&(info.shown() + "\n"));
+    }
+    text.push_str("Do you want to continue? (y/N): ");
+    k.out(text);
+    let input = String::from_utf8_lossy(&std::mem::take(&mut k.stdin)).into_owned();
+    let answer = input.lines().next().unwrap_or("").trim().to_owned();
+    answer.eq_ignore_ascii_case("y")
 }
 
 fn propagation(k: &Kubectl) -> Result<Propagation> {

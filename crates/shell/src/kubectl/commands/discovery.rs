@@ -154,13 +154,12 @@ pub(crate) const VERSION: Command = Command::new(
 
 fn version(k: &mut Kubectl) -> Result {
     let client_only = k.flags.bool("client");
-    let info = super::raw::version();
     let mut shown = object([
-        ("clientVersion", info.clone()),
+        ("clientVersion", super::raw::version(false)),
         ("kustomizeVersion", "v5.8.1".into()),
     ]);
     if !client_only {
-        shown["serverVersion"] = info;
+        shown["serverVersion"] = super::raw::version(true);
     }
     let text = match k.flags.str("output") {
         "json" => go::json_indent(&shown, "  ") + "\n",

@@ -1,10 +1,12 @@
 //! `kubectl events`
 
-use kubarium_objects::{ObjectMeta, time};
+use kubarium_cluster::Time;
+use kubarium_objects::{ObjectMeta, go, time};
 
 use crate::kubectl::command::{ALL_NAMESPACES, Command, PRINT};
 use crate::kubectl::error::{Result, plain};
-use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
+use crate::kubectl::flags::{self, Flag, flag, list, switch, text};
+use crate::kubectl::follow::{Follow, Kind, Watch};
 use crate::kubectl::output::Format;
 use crate::kubectl::printers;
 use crate::kubectl::resource::{Info, Query};
@@ -13,7 +15,7 @@ use crate::kubectl::{Kubectl, table};
 const FLAGS: &[Flag] = &[
     flag(
         "chunk-size",
-        Kind::Int,
+        flags::Kind::Int,
         "500",
         "Return large lists in chunks rather than all at once.",
     ),
@@ -30,8 +32,7 @@ const FLAGS: &[Flag] = &[
         "watch",
         "After listing the requested events, watch for more events.",
     )
-    .short('w')
-    .not_yet(),
+    .short('w'),
 ];
 
 pub(crate) const COMMAND: Command = Command::new(
@@ -42,41 +43,54 @@ pub(crate) const COMMAND: Command = Command::new(
 )
 .flags(&[PRINT, ALL_NAMESPACES, FLAGS]);
 
+/// What `kubectl events --watch` has printed so far.
+#[derive(Clone)]
+pub(crate) struct Watching {
+    watch: Watch,
+    about: Option<(String, String, String)>,
+    widths: Vec<usize>,
+    header: bool,
+}
+
 fn run(k: &mut Kubectl) -> Result {
+    if !k.flags.args.is_empty() {
+        let text = format!(
+            "unknown command {} for {}",
+            go::quote(&k.flags.args[0]),
+            go::quote(&k.path)
+        );
+        return plain(text);
+    }
     let format = k.format()?;
     let events = k.mapping("events")?;
     let all = k.flags.bool("all-namespaces");
-    let mut infos = k.list(
-        &events,
-        &Query {
-            all_namespaces: all,
-            ..Query::default()
-        },
-    )?;
-    let wanted = k.flags.str("for").to_owned();
-    if !wanted.is_empty() {
-        let Some((kind, name)) = wanted.split_once('/') else {
-            return plain("--for must be in resource/name form");
-        };
-        let resource = k.mapping(kind)?;
-        infos.retain(|i| {
-            i.object["involvedObject"]["kind"].str() == &*resource.kind
-                && i.object["involvedObject"]["name"].str() == name
-        });
-    }
+    let about = about(k)?;
     let types: Vec<String> = k.flags.list("types").to_vec();
-    if let Some(bad) = types
+    if types
         .iter()
-        .find(|t| !t.eq_ignore_ascii_case("normal") && !t.eq_ignore_ascii_case("warning"))
+        .any(|t| !t.eq_ignore_ascii_case("normal") && !t.eq_ignore_ascii_case("warning"))
     {
-        return plain(format!("valid --types are Normal or Warning, got {bad}"));
+        return plain("valid --types are Normal or Warning");
     }
-    infos.retain(|i| {
-        types.is_empty()
-            || types
-                .iter()
-                .any(|t| t.eq_ignore_ascii_case(i.object["type"].str()))
-    });
+    let query = Query {
+        all_namespaces: all,
+        ..Query::default()
+    };
+    let mut infos = k.list(&events, &query)?;
+    if k.flags.bool("watch") {
+        // A watch without a list tells of what there is first.
+        let watch = Watch::new(k, &events, &query, None, &infos)?;
+        let mut watching = Watching {
+            watch,
+            about,
+            widths: Vec::new(),
+            header: false,
+        };
+        watching.print(k, &format, infos)?;
+        k.follow = Some(Follow::Events(watching));
+        return Ok(());
+    }
+    infos.retain(|i| wanted(k, &about, i));
     infos.sort_by_key(seen);
     if infos.is_empty() {
         let namespace = k.namespace();
@@ -87,19 +101,102 @@ fn run(k: &mut Kubectl) -> Result {
         });
         return Ok(());
     }
-    if !matches!(format, Format::Default | Format::Wide) {
-        let items: Vec<_> = infos.into_iter().map(|i| i.object).collect();
-        let list = kubarium_objects::object([
-            ("apiVersion", "v1".into()),
-            ("items", kubarium_objects::array(items)),
-            ("kind", "List".into()),
-            ("metadata", kubarium_objects::Value::new_object()),
-        ]);
-        return k.print_object(&format, &list);
+    match format {
+        Format::Default | Format::Wide => {
+            let rows = rows(k, &infos, !k.flags.bool("no-headers"));
+            k.out(table::rows(&rows));
+            Ok(())
+        }
+        Format::Name => {
+            let names: String = infos.iter().map(|i| i.shown() + "\n").collect();
+            k.out(names);
+            Ok(())
+        }
+        _ => {
+            let items: Vec<_> = infos.into_iter().map(|i| i.object).collect();
+            let list = kubarium_objects::object([
+                ("apiVersion", "v1".into()),
+                ("items", kubarium_objects::array(items)),
+                ("kind", "EventList".into()),
+                ("metadata", kubarium_objects::Value::new_object()),
+            ]);
+            k.print_object(&format, &list)
+        }
     }
+}
+
+/// The kind, version and name that `--for` asks about.
+fn about(k: &mut Kubectl) -> Result<Option<(String, String, String)>> {
+    let wanted = k.flags.str("for").to_owned();
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let parts: Vec<&str> = wanted.split('/').collect();
+    match parts[..] {
+        [_] => plain("--for must be in resource/name form"),
+        [kind, name] => {
+            let resource = k.mapping(&kind.to_lowercase())?;
+            Ok(Some((
+                resource.kind.to_string(),
+                resource.api_version(),
+                name.to_owned(),
+            )))
+        }
+        _ => plain("arguments in resource/name form may not have more than one slash"),
+    }
+}
+
+fn wanted(k: &Kubectl, about: &Option<(String, String, String)>, info: &Info) -> bool {
+    let types = k.flags.list("types");
+    let e = &info.object;
+    let involved = &e["involvedObject"];
+    let fits = about.as_ref().is_none_or(|(kind, version, name)| {
+        involved["kind"].str() == kind
+            && involved["name"].str() == name
+            && (involved["apiVersion"].is_empty() || involved["apiVersion"].str() == version)
+    });
+    fits && (types.is_empty()
+        || types
+            .iter()
+            .any(|t| t.eq_ignore_ascii_case(e["type"].str())))
+}
+
+impl Watching {
+    pub fn step(&mut self, k: &mut Kubectl) -> Result<Option<Time>> {
+        let format = k.format()?;
+        let new = self.watch.take(k.cluster());
+        let infos = new
+            .into_iter()
+            .filter(|(kind, _)| *kind != Kind::Deleted)
+            .map(|(_, info)| info)
+            .collect();
+        self.print(k, &format, infos)?;
+        Ok(Some(k.next_look(None)))
+    }
+
+    fn print(&mut self, k: &mut Kubectl, format: &Format, mut infos: Vec<Info>) -> Result {
+        infos.retain(|i| wanted(k, &self.about, i));
+        for info in infos {
+            match format {
+                Format::Default | Format::Wide => {
+                    let header = !self.header && !k.flags.bool("no-headers");
+                    self.header = true;
+                    let rows = rows(k, &[info], header);
+                    k.out(table::more_rows(&rows, &mut self.widths));
+                }
+                Format::Name => k.out(info.shown() + "\n"),
+                _ => k.print_object(format, &info.object)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn rows(k: &Kubectl, infos: &[Info], header: bool) -> Vec<Vec<String>> {
+    let all = k.flags.bool("all-namespaces");
     let now = k.now();
     let mut rows: Vec<Vec<String>> = Vec::new();
-    if !k.flags.bool("no-headers") {
+    if header {
         let head = [
             "NAMESPACE",
             "LAST SEEN",
@@ -108,12 +205,8 @@ fn run(k: &mut Kubectl) -> Result {
             "OBJECT",
             "MESSAGE",
         ];
-        rows.push(
-            head.iter()
-                .skip(usize::from(!all))
-                .map(|h| (*h).to_owned())
-                .collect(),
-        );
+        let skipped = usize::from(!all);
+        rows.push(head.iter().skip(skipped).map(|h| (*h).to_owned()).collect());
     }
     for info in infos {
         let e = &info.object;
@@ -131,8 +224,7 @@ fn run(k: &mut Kubectl) -> Result {
         }
         rows.push(row);
     }
-    k.out(table::rows(&rows));
-    Ok(())
+    rows
 }
 
 /// When an event was seen last.

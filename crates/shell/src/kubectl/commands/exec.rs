@@ -111,9 +111,18 @@ fn run_in(k: &mut Kubectl, pod: &Info, container: &str, words: &[String], stdin:
 
 /// The pod that `POD` or `TYPE/NAME` means.
 pub(super) fn pod_of(k: &mut Kubectl, target: &str) -> Result<Info> {
+    let info = object_of(k, target)?;
+    pod_behind(k, &info)
+}
+
+/// The object that `POD` or `TYPE/NAME` means.
+pub(super) fn object_of(k: &mut Kubectl, target: &str) -> Result<Info> {
     let (kind, name) = target.split_once('/').unwrap_or(("pods", target));
-    if kind.is_empty() || name.is_empty() {
+    if kind.is_empty() || name.is_empty() || kind.contains(',') {
         return plain("arguments in resource/name form must have a single resource and name");
+    }
+    if name.contains('/') {
+        return plain("arguments in resource/name form may not have more than one slash");
     }
     let resource = k.mapping(kind)?;
     let namespace = if resource.namespaced {
@@ -122,27 +131,26 @@ pub(super) fn pod_of(k: &mut Kubectl, target: &str) -> Result<Info> {
         "".into()
     };
     let object = k.read(&resource, &namespace, name)?;
-    let info = Info {
+    Ok(Info {
         resource,
         namespace,
         name: name.into(),
         object,
         source: String::new(),
-    };
+    })
+}
+
+/// A pod itself, or the first of the pods that another object selects
+/// (`polymorphichelpers/attachablepodforobject.go`).
+pub(super) fn pod_behind(k: &mut Kubectl, info: &Info) -> Result<Info> {
     if &*info.resource.id() == "pods" {
-        return Ok(info);
+        return Ok(info.clone());
     }
-    let mut pods = logs::pods_of(k, &info, "attach")?;
+    let mut pods = logs::pods_of(k, info, "attach")?;
     if pods.is_empty() {
         return plain("timed out waiting for the condition");
     }
-    // Those that run come first.
-    pods.sort_by_key(|p| {
-        (
-            p.object["status"]["phase"].str() != "Running",
-            p.object.is_deleting(),
-        )
-    });
+    logs::most_active_first(&mut pods);
     Ok(pods.swap_remove(0))
 }
 

@@ -1,14 +1,17 @@
 //! `kubectl get`
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
+use kubarium_cluster::Time;
 use kubarium_objects::quantity::Quantity;
-use kubarium_objects::{ObjectMeta, Value, array, go, object};
+use kubarium_objects::{ObjectMeta, Resource, Value, array, go, object};
 
 use crate::kubectl::command::{ALL_NAMESPACES, Command, FIELD_SELECTOR, FILES, PRINT, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
-use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
-use crate::kubectl::output::Format;
+use crate::kubectl::flags::{self, Flag, flag, list, switch, text};
+use crate::kubectl::follow::{Follow, Kind, Watch};
+use crate::kubectl::output::{Format, columns_of};
 use crate::kubectl::printers::{self, Context};
 use crate::kubectl::resource::{Group, Info, Query, Selection, kind_name};
 use crate::kubectl::{Kubectl, jsonpath, table};
@@ -16,7 +19,7 @@ use crate::kubectl::{Kubectl, jsonpath, table};
 const FLAGS: &[Flag] = &[
     flag(
         "chunk-size",
-        Kind::Int,
+        flags::Kind::Int,
         "500",
         "Return large lists in chunks rather than all at once.",
     ),
@@ -40,7 +43,7 @@ const FLAGS: &[Flag] = &[
     text("raw", "Raw URI to request from the server."),
     flag(
         "server-print",
-        Kind::Bool,
+        flags::Kind::Bool,
         "true",
         "If true, have the server return the appropriate table output.",
     ),
@@ -64,13 +67,11 @@ const FLAGS: &[Flag] = &[
         "watch",
         "After listing/getting the requested object, watch for changes.",
     )
-    .short('w')
-    .not_yet(),
+    .short('w'),
     switch(
         "watch-only",
         "Watch for changes to the requested object(s), without listing/getting first.",
-    )
-    .not_yet(),
+    ),
 ];
 
 pub(crate) const COMMAND: Command = Command::new(
@@ -90,6 +91,14 @@ fn run(k: &mut Kubectl) -> Result {
     if args.is_empty() && k.flags.list("filename").is_empty() {
         k.err("You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of supported resources.\n\n");
         return Err(k.usage("Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed description of that resource (e.g. kubectl explain pods)."));
+    }
+    if k.flags.bool("output-watch-events") && !watches(k) {
+        return Err(
+            k.usage("--output-watch-events option can only be used with --watch or --watch-only")
+        );
+    }
+    if watches(k) {
+        return watch(k, &format);
     }
     let mut selection = if k.flags.list("filename").is_empty() {
         from_args(k, args)?
@@ -132,8 +141,146 @@ fn run(k: &mut Kubectl) -> Result {
     Error::aggregate(errors)
 }
 
+fn watches(k: &Kubectl) -> bool {
+    k.flags.bool("watch") || k.flags.bool("watch-only")
+}
+
+/// What `kubectl get --watch` has said so far.
+#[derive(Clone)]
+pub(crate) struct Watching {
+    watch: Watch,
+    printed: Printed,
+}
+
+/// Where a watch's output stands.
+#[derive(Clone, Default)]
+struct Printed {
+    header: bool,
+    widths: Vec<usize>,
+    objects: usize,
+}
+
+/// `kubectl get --watch`: what there is, then what becomes of it (`get.go`, `watch`).
+fn watch(k: &mut Kubectl, format: &Format) -> Result {
+    let args = k.flags.args.clone();
+    let query = query_of(k, args);
+    let selection = if k.flags.list("filename").is_empty() {
+        k.select(&query)?
+    } else {
+        from_files(k)?
+    };
+    let missing_is_fine = k.flags.bool("ignore-not-found");
+    if selection
+        .errors
+        .iter()
+        .any(|e| e.is_not_found() && missing_is_fine)
+    {
+        return Ok(());
+    }
+    Error::aggregate(selection.errors.clone())?;
+    let [group] = &selection.groups[..] else {
+        return plain("you may only specify a single resource type");
+    };
+    if !group.list && group.infos.len() > 1 {
+        return plain(
+            "watch is only supported on individual resources and resource collections - more than 1 resource was found",
+        );
+    }
+    let name = (!group.list)
+        .then(|| group.infos.first().map(|i| i.name.clone()))
+        .flatten();
+    let mut watching = Watching {
+        watch: Watch::new(k, &group.resource, &query, name, &group.infos)?,
+        printed: Printed::default(),
+    };
+    if !k.flags.bool("watch-only") {
+        watching
+            .printed
+            .print(k, format, &group.resource, Kind::Added, &group.infos)?;
+    }
+    k.follow = Some(Follow::Get(watching));
+    Ok(())
+}
+
+impl Watching {
+    pub fn step(&mut self, k: &mut Kubectl) -> Result<Option<Time>> {
+        let format = k.format()?;
+        for (kind, info) in self.watch.take(k.cluster()) {
+            let resource = info.resource.clone();
+            self.printed.print(k, &format, &resource, kind, &[info])?;
+        }
+        Ok(Some(k.next_look(None)))
+    }
+}
+
+impl Printed {
+    /// Prints objects, a table's rows or one after the other.
+    fn print(
+        &mut self,
+        k: &mut Kubectl,
+        format: &Format,
+        resource: &Arc<Resource>,
+        kind: Kind,
+        infos: &[Info],
+    ) -> Result {
+        if infos.is_empty() {
+            return Ok(());
+        }
+        let with_events = k.flags.bool("output-watch-events");
+        let header = !std::mem::replace(&mut self.header, true) && !k.flags.bool("no-headers");
+        match format {
+            Format::Default | Format::Wide => {
+                let group = Group {
+                    resource: resource.clone(),
+                    infos: infos.to_vec(),
+                    list: true,
+                };
+                let wide = matches!(format, Format::Wide);
+                let mut table = rows(k, &group, wide, k.flags.bool("show-kind"), header);
+                if with_events {
+                    for (at, row) in table.iter_mut().enumerate() {
+                        let head = header && at == 0;
+                        row.insert(0, if head { "EVENT" } else { kind.word() }.to_owned());
+                    }
+                }
+                k.out(table::more_rows(&table, &mut self.widths));
+            }
+            Format::Columns(columns) => {
+                let objects: Vec<Value> = infos.iter().map(|i| i.object.clone()).collect();
+                let table = columns_of(columns, &objects, header);
+                k.out(table::more_rows(&table, &mut self.widths));
+            }
+            Format::Name => {
+                let names: String = infos.iter().map(|i| i.shown() + "\n").collect();
+                k.out(names);
+            }
+            _ => {
+                for info in infos {
+                    if self.objects > 0 && matches!(format, Format::Yaml) {
+                        k.out("---\n");
+                    }
+                    self.objects += 1;
+                    if with_events {
+                        let shown = k.shown(&info.object);
+                        let event = object([("type", kind.word().into()), ("object", shown)]);
+                        k.print_object(format, &event)?;
+                    } else {
+                        k.print_object(format, &info.object)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 fn from_args(k: &mut Kubectl, args: Vec<String>) -> Result<Selection> {
-    let query = Query {
+    let query = query_of(k, args);
+    k.select(&query)
+}
+
+fn query_of(k: &Kubectl, args: Vec<String>) -> Query {
+    Query {
         all: args.len() == 1 && !args[0].contains('/'),
         args,
         selector: k
@@ -146,8 +293,7 @@ fn from_args(k: &mut Kubectl, args: Vec<String>) -> Result<Selection> {
             .then(|| k.flags.str("field-selector").to_owned()),
         all_namespaces: k.flags.bool("all-namespaces"),
         verb: None,
-    };
-    k.select(&query)
+    }
 }
 
 fn from_files(k: &mut Kubectl) -> Result<Selection> {
@@ -186,7 +332,7 @@ fn print_tables(k: &mut Kubectl, selection: &Selection, wide: bool, no_errors: b
     let several = selection.groups.len() > 1 || k.flags.bool("show-kind");
     let mut written = false;
     for group in selection.groups.iter().filter(|g| !g.infos.is_empty()) {
-        let rows = rows(k, group, wide, several);
+        let rows = rows(k, group, wide, several, !k.flags.bool("no-headers"));
         if written && !k.flags.bool("no-headers") {
             k.out("\n");
         }
@@ -205,14 +351,20 @@ fn print_tables(k: &mut Kubectl, selection: &Selection, wide: bool, no_errors: b
     }
 }
 
-fn rows(k: &Kubectl, group: &Group, wide: bool, with_kind: bool) -> Vec<Vec<String>> {
+fn rows(
+    k: &Kubectl,
+    group: &Group,
+    wide: bool,
+    with_kind: bool,
+    with_header: bool,
+) -> Vec<Vec<String>> {
     let printer = printers::of(&group.resource);
     let context = Context { now: k.now(), wide };
     let with_namespace = k.flags.bool("all-namespaces") && group.resource.namespaced;
     let label_columns = k.flags.list("label-columns");
     let show_labels = k.flags.bool("show-labels");
     let mut rows = Vec::new();
-    if !k.flags.bool("no-headers") {
+    if with_header {
         let mut header: Vec<String> = Vec::new();
         if with_namespace {
             header.push("NAMESPACE".to_owned());

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use kubarium_cluster::runtime::Logs;
-use kubarium_objects::{ObjectMeta, Selector, Status, Value, go, time};
+use kubarium_cluster::Time;
+use kubarium_cluster::runtime::{Line, Logs, State};
+use kubarium_objects::{ObjectMeta, Selector, Status, Text, Value, go, time};
 
 use crate::kubectl::Kubectl;
 use crate::kubectl::command::{ALL_NAMESPACES, Command, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, switch, text};
+use crate::kubectl::follow::Follow;
 use crate::kubectl::resource::{Info, Query};
 
 const FLAGS: &[Flag] = &[
@@ -73,46 +75,46 @@ const FLAGS: &[Flag] = &[
     ),
 ];
 
-pub(crate) const COMMAND: Command = Command::new("logs", "[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER] [options]", "Print the logs for a container in a pod", run)
-    .flags(&[SELECTOR, ALL_NAMESPACES, FLAGS])
-    .partly("-f lets simulated time run until the container has ended, a minute at the most, and prints then")
-    .changing();
+pub(crate) const COMMAND: Command = Command::new(
+    "logs",
+    "[-f] [-p] (POD | TYPE/NAME) [-c CONTAINER] [options]",
+    "Print the logs for a container in a pod",
+    run,
+)
+.flags(&[SELECTOR, ALL_NAMESPACES, FLAGS]);
 
-/// How long `-f` lets time run.
-const FOLLOW: Duration = Duration::from_secs(60);
+const USAGE: &str = "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command";
+
+/// One container whose output is wanted.
+#[derive(Clone)]
+struct Source {
+    pod: Info,
+    container: String,
+    /// The container that is followed: its id, once it has one.
+    id: Option<Text>,
+    /// How many of its lines are printed.
+    printed: usize,
+    /// When kubectl asks again after a refusal, and when it gives up.
+    again: Time,
+    patience: Time,
+    over: bool,
+}
+
+/// What `kubectl logs --follow` follows.
+#[derive(Clone)]
+pub(crate) struct Following {
+    sources: Vec<Source>,
+    by_selector: bool,
+}
 
 fn run(k: &mut Kubectl) -> Result {
     let selector = k.flags.str("selector").to_owned();
     let mut args = k.flags.args.clone();
-    if args.is_empty() && selector.is_empty() {
-        return Err(k.usage("expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command"));
+    if (args.is_empty() && selector.is_empty()) || args.len() > 2 {
+        return Err(k.usage(USAGE));
     }
-    if args.len() > 2 {
-        return Err(k.usage("expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command"));
-    }
-    if !args.is_empty() && !selector.is_empty() {
+    if args.len() == 1 && !selector.is_empty() {
         return Err(k.usage("only a selector (-l) or a POD name is allowed"));
-    }
-    let mut container = k.flags.str("container").to_owned();
-    if args.len() == 2 {
-        if !container.is_empty() {
-            return Err(k.usage("only one of -c or an inline [CONTAINER] arg is allowed"));
-        }
-        container = args.remove(1);
-    }
-    if k.flags.int("tail") < -1 {
-        return plain("--tail must be greater than or equal to -1");
-    }
-    if k.flags.changed("since") && k.flags.changed("since-time") {
-        return plain("at most one of `sinceTime` or `sinceSeconds` may be specified");
-    }
-    if k.flags.changed("limit-bytes") && k.flags.int("limit-bytes") < 1 {
-        return plain("--limit-bytes must be greater than 0");
-    }
-    if k.flags.bool("all-containers") && !container.is_empty() {
-        return plain(format!(
-            "--all-containers=true should not be specified with container name {container}"
-        ));
     }
     let since = k.flags.str("since-time").to_owned();
     if !since.is_empty() && time::parse_micros(&since).is_none() {
@@ -122,29 +124,193 @@ fn run(k: &mut Kubectl) -> Result {
             go::quote(&since)
         ));
     }
-    let pods = if selector.is_empty() {
-        vec![named(k, &args[0])?]
-    } else {
-        selected(k, &selector)?
+    let mut container = k.flags.str("container").to_owned();
+    let inline = args.len() == 2;
+    if inline {
+        container = args.remove(1);
+    }
+    let pods = match args.first() {
+        Some(target) => vec![named(k, target)?],
+        None => selected(k, &selector)?,
     };
     if pods.is_empty() {
         let namespace = k.namespace();
         k.err(format!("No resources found in {namespace} namespace.\n"));
-        return Ok(());
     }
-    let pods = match pods.len() {
-        1 if selector.is_empty() && &*pods[0].resource.id() != "pods" => chosen(k, &pods[0])?,
+    if k.flags.changed("since-time") && !k.flags.duration("since").is_zero() {
+        return plain("at most one of `sinceTime` or `sinceSeconds` may be specified");
+    }
+    if k.flags.bool("all-containers") && !container.is_empty() {
+        return plain(format!(
+            "--all-containers=true should not be specified with container name {container}"
+        ));
+    }
+    if inline && k.flags.changed("container") {
+        return plain("only one of -c or an inline [CONTAINER] arg is allowed");
+    }
+    if k.flags.int("limit-bytes") < 0 {
+        return plain("--limit-bytes must be greater than 0");
+    }
+    if k.flags.str("since").starts_with('-') {
+        return plain("--since must be greater than 0");
+    }
+    if k.flags.int("tail") < -1 {
+        return plain("--tail must be greater than or equal to -1");
+    }
+    let pods = match &pods[..] {
+        [only] if &*only.resource.id() != "pods" => chosen(k, only)?,
         _ => pods,
     };
-    let mut errors = Vec::new();
+    let now = k.cluster().now;
+    let patience = now + k.flags.duration("pod-running-timeout");
+    let mut sources = Vec::new();
     for pod in pods {
-        for name in containers(k, &pod.object, &container)? {
-            if let Err(error) = print(k, &pod, &name, !selector.is_empty()) {
-                errors.push(error);
-            }
+        for container in containers(k, &pod.object, &container)? {
+            sources.push(Source {
+                pod: pod.clone(),
+                container,
+                id: None,
+                printed: 0,
+                again: now,
+                patience,
+                over: false,
+            });
         }
     }
-    Error::aggregate(errors)
+    let by_selector = !selector.is_empty();
+    if k.flags.bool("follow") {
+        let allowed = k.flags.int("max-log-requests");
+        if sources.len() > 1 && sources.len() as i64 > allowed {
+            return plain(format!(
+                "you are attempting to follow {} log streams, but maximum allowed concurrency is {allowed}, use --max-log-requests to increase the limit",
+                sources.len()
+            ));
+        }
+        k.follow = Some(Follow::Logs(Following {
+            sources,
+            by_selector,
+        }));
+        return Ok(());
+    }
+    for source in sources {
+        match shown(k, &source.pod, &source.container, by_selector) {
+            Ok(text) => k.out(text),
+            Err(error) if k.flags.bool("ignore-errors") => {
+                k.out(format!("error: {}\n", error.text()));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+impl Following {
+    pub fn step(&mut self, k: &mut Kubectl) -> Result<Option<Time>> {
+        for source in &mut self.sources {
+            source.step(k, self.by_selector)?;
+        }
+        let now = k.cluster().now;
+        if self.sources.iter().all(|s| s.over) {
+            return Ok(None);
+        }
+        let retry = self
+            .sources
+            .iter()
+            .filter(|s| !s.over && s.again > now)
+            .map(|s| s.again)
+            .min();
+        Ok(Some(k.next_look(retry)))
+    }
+}
+
+impl Source {
+    /// Prints what the container has written since. It is over when that container has ended.
+    fn step(&mut self, k: &mut Kubectl, by_selector: bool) -> Result {
+        let now = k.cluster().now;
+        if self.over || now < self.again {
+            return Ok(());
+        }
+        if self.id.is_none() {
+            match shown(k, &self.pod, &self.container, by_selector) {
+                Ok(text) => {
+                    k.out(text);
+                    match current(k, self) {
+                        Some((id, lines, ended)) => {
+                            (self.id, self.printed, self.over) = (Some(id), lines, ended);
+                        }
+                        // A pod without a node: the answer is empty.
+                        None => self.over = true,
+                    }
+                }
+                Err(error) if k.flags.bool("ignore-errors") => {
+                    k.out(format!("error: {}\n", error.text()));
+                    self.over = true;
+                }
+                Err(error) => {
+                    k.err(format!("{}\n", error.text()));
+                    if now >= self.patience {
+                        return plain("timed out waiting for the condition");
+                    }
+                    self.again = (now + RETRY).min(self.patience);
+                }
+            }
+            return Ok(());
+        }
+        let (text, lines, ended) = more(k, self);
+        k.out(text);
+        (self.printed, self.over) = (lines, ended);
+        Ok(())
+    }
+}
+
+/// How long kubectl waits before it asks again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The container that stands in a source's place now: its id, how many lines it has written, and
+/// whether it has ended.
+fn current(k: &Kubectl, source: &Source) -> Option<(Text, usize, bool)> {
+    let (_, sandbox) = k.cluster().sandbox_of(&source.pod.key())?;
+    let container = sandbox.container(&source.container)?;
+    let ended = matches!(container.state, State::Exited(_));
+    Some((
+        container.id.clone(),
+        finished_lines(&container.logs, ended),
+        ended,
+    ))
+}
+
+/// The lines that are complete, or all where nothing is to follow.
+fn finished_lines(logs: &Logs, ended: bool) -> usize {
+    let open = logs.lines().next_back().is_some_and(|l| !l.complete) && !ended;
+    logs.lines().count() - usize::from(open)
+}
+
+/// What a followed container has written beyond what is printed, how many lines that makes, and
+/// whether it has ended.
+fn more(k: &Kubectl, source: &Source) -> (String, usize, bool) {
+    let Some((_, sandbox)) = k.cluster().sandbox_of(&source.pod.key()) else {
+        return (String::new(), source.printed, true);
+    };
+    let Some(container) = sandbox.container(&source.container) else {
+        return (String::new(), source.printed, true);
+    };
+    let (logs, ended) = if Some(&container.id) == source.id.as_ref() {
+        (&container.logs, matches!(container.state, State::Exited(_)))
+    } else {
+        match &container.previous {
+            Some(previous) if Some(&previous.id) == source.id.as_ref() => (&previous.logs, true),
+            _ => return (String::new(), source.printed, true),
+        }
+    };
+    let end = finished_lines(logs, ended);
+    // Old lines may have been given up.
+    let from = source.printed.min(end);
+    let lines: Vec<&Line> = logs.lines().skip(from).take(end - from).collect();
+    (
+        written(k, &lines, &source.pod.name, &source.container),
+        end,
+        ended,
+    )
 }
 
 /// The object of `POD` or `TYPE/NAME`.
@@ -192,14 +358,11 @@ fn chosen(k: &mut Kubectl, owner: &Info) -> Result<Vec<Info>> {
     if pods.is_empty() {
         return plain("timed out waiting for the condition");
     }
-    if !k.flags.bool("all-pods") && pods.len() > 1 {
-        // The one that has been ready for longest comes first.
-        pods.sort_by_key(|p| {
-            (
-                p.object["status"]["phase"].str() != "Running",
-                p.object.creation_timestamp().unwrap_or("").to_owned(),
-            )
-        });
+    most_logged_first(&mut pods);
+    if !k.flags.bool("all-pods") {
+        if pods.len() == 1 {
+            return Ok(pods);
+        }
         k.err(format!(
             "Found {} pods, using pod/{}\n",
             pods.len(),
@@ -210,12 +373,87 @@ fn chosen(k: &mut Kubectl, owner: &Info) -> Result<Vec<Info>> {
     Ok(pods)
 }
 
+/// `podutils.ByLogging`: assigned, running, ready, ready for longer, restarted more, older first.
+fn most_logged_first(pods: &mut [Info]) {
+    let phase = |p: &Value| match p["status"]["phase"].str() {
+        "Running" => 2,
+        "Pending" => 0,
+        _ => 1,
+    };
+    pods.sort_by_cached_key(|p| {
+        let o = &p.object;
+        let (ready, since) = readiness(o);
+        let restarts = restarts(o);
+        (
+            o["spec"]["nodeName"].is_empty(),
+            std::cmp::Reverse(phase(o)),
+            !ready,
+            since,
+            std::cmp::Reverse(restarts),
+            o.creation_timestamp().unwrap_or("").to_owned(),
+        )
+    });
+}
+
+/// `sort.Reverse(podutils.ActivePods)`: the pod that works best comes first.
+pub(super) fn most_active_first(pods: &mut [Info]) {
+    let phase = |p: &Value| match p["status"]["phase"].str() {
+        "Running" => 2,
+        "Pending" => 0,
+        _ => 1,
+    };
+    pods.sort_by_cached_key(|p| {
+        let o = &p.object;
+        let (ready, since) = readiness(o);
+        (
+            o["spec"]["nodeName"].is_empty(),
+            std::cmp::Reverse(phase(o)),
+            !ready,
+            o.is_deleting(),
+            since,
+            restarts(o),
+            o.creation_timestamp().unwrap_or("").to_owned(),
+        )
+    });
+}
+
+/// Whether a pod is ready, and since when.
+fn readiness(pod: &Value) -> (bool, String) {
+    let conditions = pod["status"]["conditions"].items();
+    match conditions.iter().find(|c| c["type"].str() == "Ready") {
+        Some(c) if c["status"].str() == "True" => (true, c["lastTransitionTime"].str().to_owned()),
+        _ => (false, String::new()),
+    }
+}
+
+fn restarts(pod: &Value) -> i64 {
+    let statuses = pod["status"]["containerStatuses"].items().iter();
+    statuses
+        .map(|s| s["restartCount"].as_i64().unwrap_or(0))
+        .max()
+        .unwrap_or(0)
+}
+
+/// The number of the container port of a name.
+pub(super) fn container_port(pod: &Value, name: &str) -> Option<i64> {
+    let containers = pod["spec"]["containers"].items().iter();
+    let mut ports = containers.flat_map(|c| c["ports"].items());
+    ports.find(|p| p["name"].str() == name)?["containerPort"].as_i64()
+}
+
 /// The pods that an object selects.
 pub(super) fn pods_of(k: &mut Kubectl, owner: &Info, what: &str) -> Result<Vec<Info>> {
     let selector = match &*owner.resource.kind {
         "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" => {
             Selector::from_label_selector(&owner.object["spec"]["selector"])
                 .map_err(|e| Error::Plain(e.to_string()))?
+        }
+        "Service" if owner.object["spec"]["selector"].is_empty() => {
+            let doing = doing(what);
+            return plain(format!(
+                "{doing} *v1.Service: invalid service '{}': Service is defined without a selector",
+                owner.name
+            ));
         }
         "Service" | "ReplicationController" => {
             Selector::from_map(&owner.object["spec"]["selector"])
@@ -226,11 +464,7 @@ pub(super) fn pods_of(k: &mut Kubectl, owner: &Info, what: &str) -> Result<Vec<I
             } else {
                 &owner.resource.version
             };
-            let doing = if what == "logs" {
-                "cannot get the logs from"
-            } else {
-                "cannot attach to"
-            };
+            let doing = doing(what);
             return plain(format!(
                 "{doing} *{package}.{kind}: selector for *{package}.{kind} not implemented"
             ));
@@ -248,6 +482,14 @@ pub(super) fn pods_of(k: &mut Kubectl, owner: &Info, what: &str) -> Result<Vec<I
         .into_iter()
         .filter(|p| p.namespace == owner.namespace && selector.matches(p.object.labels()))
         .collect())
+}
+
+fn doing(what: &str) -> &'static str {
+    if what == "logs" {
+        "cannot get the logs from"
+    } else {
+        "cannot attach to"
+    }
 }
 
 /// Names of a pod's containers, each with what kind it is: ``, `init`, `ephem`.
@@ -297,8 +539,13 @@ fn containers(k: &mut Kubectl, pod: &Value, wanted: &str) -> Result<Vec<String>>
     let all = container_names(pod);
     if k.flags.bool("all-containers") {
         let init = all.iter().filter(|(_, kind)| *kind == "init");
-        let rest = all.iter().filter(|(_, kind)| *kind != "init");
-        return Ok(init.chain(rest).map(|(name, _)| name.clone()).collect());
+        let main = all.iter().filter(|(_, kind)| kind.is_empty());
+        let ephemeral = all.iter().filter(|(_, kind)| *kind == "ephem");
+        return Ok(init
+            .chain(main)
+            .chain(ephemeral)
+            .map(|(name, _)| name.clone())
+            .collect());
     }
     if !wanted.is_empty() {
         if all.iter().all(|(name, _)| name != wanted) {
@@ -311,7 +558,7 @@ fn containers(k: &mut Kubectl, pod: &Value, wanted: &str) -> Result<Vec<String>>
         return Ok(vec![wanted.to_owned()]);
     }
     let (name, said) = default_container(pod);
-    if said {
+    if said && !k.flags.bool("all-pods") {
         k.err(format!(
             "Defaulted container {} out of: {}\n",
             go::quote(&name),
@@ -319,27 +566,6 @@ fn containers(k: &mut Kubectl, pod: &Value, wanted: &str) -> Result<Vec<String>>
         ));
     }
     Ok(vec![name])
-}
-
-fn print(k: &mut Kubectl, pod: &Info, container: &str, by_selector: bool) -> Result {
-    if k.flags.bool("follow") {
-        let key = pod.key();
-        let name = container.to_owned();
-        let ended = k.wait(FOLLOW, |cluster| {
-            cluster.etcd.get(&key).is_none_or(|o| {
-                status_of(o, &name).is_some_and(|s| !s["state"]["terminated"].is_null())
-            })
-        });
-        let text = shown(k, pod, container, by_selector)?;
-        k.out(text);
-        if !ended {
-            k.err("(the container still runs: on a real cluster this command would go on)\n");
-        }
-        return Ok(());
-    }
-    let text = shown(k, pod, container, by_selector)?;
-    k.out(text);
-    Ok(())
 }
 
 /// A container's status in a pod.
@@ -442,25 +668,12 @@ fn formatted(k: &Kubectl, logs: &Logs, pod: &str, container: &str, by_selector: 
         -1 => lines.len(),
         n => usize::try_from(n).unwrap_or(0),
     };
-    let prefix = if k.flags.bool("prefix") || k.flags.bool("all-pods") {
-        format!("[pod/{pod}/{container}] ")
-    } else {
-        String::new()
-    };
-    let mut text = String::new();
-    for line in &lines[lines.len().saturating_sub(tail)..] {
-        text.push_str(&prefix);
-        if k.flags.bool("timestamps") {
-            text.push_str(&format!(
-                "{} ",
-                line.at.rfc3339_micro().replace('Z', "000Z")
-            ));
-        }
-        text.push_str(&line.text);
-        if line.complete {
-            text.push('\n');
-        }
-    }
+    let mut text = written(
+        k,
+        &lines[lines.len().saturating_sub(tail)..],
+        pod,
+        container,
+    );
     let limit = usize::try_from(k.flags.int("limit-bytes")).unwrap_or(0);
     if limit > 0 && text.len() > limit {
         let end = (0..=limit)
@@ -468,6 +681,28 @@ fn formatted(k: &Kubectl, logs: &Logs, pod: &str, container: &str, by_selector: 
             .find(|at| text.is_char_boundary(*at))
             .unwrap_or(0);
         text.truncate(end);
+    }
+    text
+}
+
+/// Lines as they are printed: with the source or the time in front where that is asked for.
+fn written(k: &Kubectl, lines: &[&Line], pod: &str, container: &str) -> String {
+    let prefix = if k.flags.bool("prefix") || k.flags.bool("all-pods") {
+        format!("[pod/{pod}/{container}] ")
+    } else {
+        String::new()
+    };
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&prefix);
+        if k.flags.bool("timestamps") {
+            let at = line.at.rfc3339_micro().replace('Z', "000Z");
+            text.push_str(&format!("{at} "));
+        }
+        text.push_str(&line.text);
+        if line.complete {
+            text.push('\n');
+        }
     }
     text
 }

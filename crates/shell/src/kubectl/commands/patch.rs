@@ -186,7 +186,7 @@ const REPLACE_FLAGS: &[Flag] = &[
         "-1",
         "Period of time in seconds given to the resource to terminate gracefully.",
     ),
-    text("raw", "Raw URI to PUT to the server.").not_yet(),
+    text("raw", "Raw URI to PUT to the server."),
     text(
         "subresource",
         "If specified, replace will operate on the subresource of the requested object.",
@@ -213,6 +213,9 @@ pub(crate) const REPLACE: Command = Command::new(
 .changing();
 
 fn replace(k: &mut Kubectl) -> Result {
+    if k.flags.changed("raw") {
+        return super::raw::send(k, super::raw::Method::Put);
+    }
     let force = k.flags.bool("force");
     let grace = k.flags.int("grace-period");
     if grace >= 0 && !force {

@@ -1,13 +1,17 @@
 //! `kubectl rollout`
 
-use kubarium_cluster::Cluster;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use kubarium_cluster::Time;
 use kubarium_objects::{ObjectMeta, Value, array, go, object};
 
 use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
-use crate::kubectl::flags::{Flag, Kind, flag};
+use crate::kubectl::flags::{self, Flag, flag};
+use crate::kubectl::follow::{Follow, Kind, Watch};
 use crate::kubectl::request::{Patch, Subresource};
-use crate::kubectl::resource::Info;
+use crate::kubectl::resource::{Info, Query};
 use crate::kubectl::{DryRun, Kubectl, describe, table};
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -34,7 +38,7 @@ pub(crate) const COMMAND: Command = Command {
         SELECTOR,
         &[flag(
             "revision",
-            Kind::Int,
+            flags::Kind::Int,
             "0",
             "See the details, including podTemplate of the revision specified",
         )],
@@ -84,7 +88,7 @@ pub(crate) const COMMAND: Command = Command {
         DRY_RUN,
         &[flag(
             "to-revision",
-            Kind::Int,
+            flags::Kind::Int,
             "0",
             "The revision to rollback to. Default to 0 (last revision).",
         )],
@@ -95,19 +99,19 @@ pub(crate) const COMMAND: Command = Command {
 const STATUS_FLAGS: &[Flag] = &[
     flag(
         "revision",
-        Kind::Int,
+        flags::Kind::Int,
         "0",
         "Pin to a specific revision for showing its status. Defaults to 0 (last revision).",
     ),
     flag(
         "timeout",
-        Kind::Duration,
+        flags::Kind::Duration,
         "0s",
         "The length of time to wait before ending watch, zero means never.",
     ),
     flag(
         "watch",
-        Kind::Bool,
+        flags::Kind::Bool,
         "true",
         "Watch the status of the rollout until it's done.",
     )
@@ -130,60 +134,110 @@ fn infos(k: &mut Kubectl) -> Result<Vec<Info>> {
 
 // --- status -----------------------------------------------------------------------------------
 
-fn status(k: &mut Kubectl) -> Result {
-    let infos = infos(k)?;
-    let wanted = k.flags.int("revision");
-    if wanted < 0 {
-        return plain(format!("revision must be a positive integer: {wanted}"));
-    }
-    let mut errors = Vec::new();
-    for info in infos {
-        errors.extend(status_of(k, &info, wanted).err());
-    }
-    Error::aggregate(errors)
+/// What `kubectl rollout status` still waits for.
+#[derive(Clone)]
+pub(crate) struct Watching {
+    /// The first is the one that is watched.
+    infos: VecDeque<Info>,
+    watch: Option<Watch>,
+    /// When the one that is watched has taken too long.
+    end: Option<Time>,
+    /// When kubectl has its first answer.
+    from: Time,
 }
 
-fn status_of(k: &mut Kubectl, info: &Info, revision: i64) -> Result {
-    let kind = info.resource.kind.clone();
-    if !matches!(&*kind, "Deployment" | "DaemonSet" | "StatefulSet") {
-        return plain(format!("no status viewer has been implemented for {kind}"));
+/// What kubectl takes to start, ask for the API's resources and list: controllers are quicker than
+/// that, so that it hardly ever sees an object that they have not seen.
+const START: Duration = Duration::from_millis(100);
+
+fn status(k: &mut Kubectl) -> Result {
+    if k.flags.args.is_empty() && k.flags.list("filename").is_empty() {
+        return plain("required resource not specified");
     }
-    let key = info.key();
-    let watch = k.flags.bool("watch");
-    let mut said = String::new();
-    let mut failed = None;
-    let mut seen = String::new();
-    let limit = if watch {
-        Kubectl::patience(k.flags.duration("timeout"))
-    } else {
-        std::time::Duration::ZERO
-    };
-    let done = k.wait(limit, |cluster: &Cluster| {
-        let Some(object) = cluster.etcd.get(&key) else {
-            failed = Some("object has been deleted".to_owned());
-            return true;
-        };
-        let version = object["metadata"]["resourceVersion"].str();
-        if version == seen {
-            return false;
+    if k.flags.int("revision") < 0 {
+        let text = format!(
+            "revision must be a positive integer: {}",
+            k.flags.int("revision")
+        );
+        return plain(text);
+    }
+    let infos = infos(k)?;
+    if infos.is_empty() {
+        let namespace = k.namespace();
+        k.err(format!("No resources found in {namespace} namespace.\n"));
+        return Ok(());
+    }
+    k.follow = Some(Follow::Rollout(Watching {
+        infos: infos.into(),
+        watch: None,
+        end: None,
+        from: k.cluster().now + START,
+    }));
+    Ok(())
+}
+
+impl Watching {
+    pub fn step(&mut self, k: &mut Kubectl) -> Result<Option<Time>> {
+        if k.cluster().now < self.from {
+            return Ok(Some(self.from));
         }
-        seen = version.to_owned();
-        match progress(&kind, object, revision) {
-            Ok((text, done)) => {
-                said.push_str(&text);
-                done
+        while let Some(info) = self.infos.front().cloned() {
+            let kind = info.resource.kind.clone();
+            if !matches!(&*kind, "Deployment" | "DaemonSet" | "StatefulSet") {
+                return plain(format!("no status viewer has been implemented for {kind}"));
             }
-            Err(why) => {
-                failed = Some(why);
-                true
+            let first = self.watch.is_none();
+            if first {
+                let query = Query {
+                    all_namespaces: true,
+                    ..Query::default()
+                };
+                let known = std::slice::from_ref(&info);
+                let name = Some(info.name.clone());
+                self.watch = Some(Watch::new(k, &info.resource, &query, name, known)?);
+                let limit = k.flags.duration("timeout");
+                self.end = (!limit.is_zero()).then(|| k.cluster().now + limit);
+            }
+            let mut seen = Vec::new();
+            if first {
+                match k.current(&info.key()) {
+                    Some(object) => seen.push((Kind::Added, object)),
+                    None => return plain("object has been deleted"),
+                }
+            }
+            if let Some(watch) = &mut self.watch {
+                let new = watch.take(k.cluster());
+                let new = new
+                    .into_iter()
+                    .filter(|(_, i)| i.namespace == info.namespace);
+                seen.extend(new.map(|(kind, i)| (kind, i.object)));
+            }
+            if !self.look(k, &kind, seen)? {
+                if self.end.is_some_and(|end| k.cluster().now >= end) {
+                    return plain("timed out waiting for the condition");
+                }
+                return Ok(Some(k.next_look(self.end)));
+            }
+            self.infos.pop_front();
+            self.watch = None;
+        }
+        Ok(None)
+    }
+
+    /// Prints what there is to say; whether the rollout is over, or need not be watched.
+    fn look(&self, k: &mut Kubectl, kind: &str, seen: Vec<(Kind, Value)>) -> Result<bool> {
+        let revision = k.flags.int("revision");
+        for (what, object) in seen {
+            if what == Kind::Deleted {
+                return plain("object has been deleted");
+            }
+            let (text, done) = progress(kind, &object, revision).map_err(Error::Plain)?;
+            k.out(text);
+            if done || !k.flags.bool("watch") {
+                return Ok(true);
             }
         }
-    });
-    k.out(said);
-    match failed {
-        Some(why) => plain(why),
-        None if done || !watch => Ok(()),
-        None => plain("timed out waiting for the condition"),
+        Ok(false)
     }
 }
 

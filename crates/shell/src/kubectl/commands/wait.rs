@@ -1,31 +1,34 @@
 //! `kubectl wait`
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use kubarium_cluster::Cluster;
-use kubarium_objects::{ObjectKey, Text, Value, go};
+use kubarium_cluster::Time;
+use kubarium_objects::{Status, Value, go};
 
 use crate::kubectl::command::{
     ALL, ALL_NAMESPACES, Command, FIELD_SELECTOR, FILES, PRINT, SELECTOR,
 };
 use crate::kubectl::error::{Error, Result, plain};
-use crate::kubectl::flags::{Flag, Kind, flag, switch, text};
-use crate::kubectl::resource::{Info, NOTHING_NAMED, targets};
+use crate::kubectl::flags::{Flag, Kind, flag, switch};
+use crate::kubectl::follow::Follow;
+use crate::kubectl::resource::{Info, NOTHING_NAMED};
 use crate::kubectl::{Kubectl, jsonpath};
 
 const FLAGS: &[Flag] = &[
-    text(
+    flag(
         "for",
+        Kind::Texts,
+        "",
         "The condition to wait on: [create|delete|condition=condition-name[=condition-value]|jsonpath='{JSONPath expression}'=[JSONPath value]].",
     ),
     switch(
         "local",
         "If true, annotation will NOT contact api-server but run locally.",
-    )
-    .not_yet(),
+    ),
     flag(
         "timeout",
-        Kind::Text,
+        Kind::Duration,
         "30s",
         "The length of time to wait before giving up.  Zero means check once and don't wait, negative means wait for a week.",
     ),
@@ -40,7 +43,8 @@ pub(crate) const COMMAND: Command = Command::new(
 .flags(&[FILES, PRINT, SELECTOR, FIELD_SELECTOR, ALL, ALL_NAMESPACES, FLAGS])
 .changing();
 
-/// What is waited for.
+/// One of the conditions that are waited for.
+#[derive(Clone, Debug)]
 enum Condition {
     Create,
     Delete,
@@ -69,179 +73,189 @@ fn parse(text: &str) -> Result<Condition> {
             value: value.to_owned(),
         });
     }
-    if let Some(rest) = text.strip_prefix("jsonpath=") {
-        let (path, value) = split_path(rest);
-        if path.is_empty() {
-            return plain("jsonpath expression cannot be empty");
-        }
-        let path = jsonpath::relaxed(path.trim_matches(['\'', '"'])).map_err(Error::Plain)?;
-        return Ok(Condition::Path {
-            path,
-            value: value.map(|v| v.trim_matches(['\'', '"']).to_owned()),
-        });
+    let Some(rest) = text.strip_prefix("jsonpath=") else {
+        return plain(format!("unrecognized condition: {}", go::quote(text)));
+    };
+    let parts = split_path(rest);
+    if parts.len() > 2 {
+        return plain(
+            "jsonpath wait format must be --for=jsonpath='{.status.readyReplicas}'=3 or --for=jsonpath='{.status.readyReplicas}'",
+        );
     }
-    plain(format!(
-        "unrecognized condition: {}",
-        if text.is_empty() {
-            "[]".to_owned()
-        } else {
-            go::quote(text)
-        }
-    ))
+    if parts[0].is_empty() {
+        return plain("jsonpath expression cannot be empty");
+    }
+    let path = jsonpath::relaxed(&parts[0]).map_err(Error::Plain)?;
+    let value = match parts.get(1) {
+        None => None,
+        Some(value) => match value.trim_matches(['\'', '"']) {
+            "" => {
+                return plain(
+                    "jsonpath wait has to have a value after equal sign, like --for=jsonpath='{.status.readyReplicas}'=3",
+                );
+            }
+            value => Some(value.to_owned()),
+        },
+    };
+    Ok(Condition::Path { path, value })
 }
 
-/// `{.a}=b` at the equals sign that stands outside of the braces.
-fn split_path(text: &str) -> (&str, Option<&str>) {
-    let from = text.rfind('}').unwrap_or(0);
-    match text[from..].find('=') {
-        Some(at) => (&text[..from + at], Some(&text[from + at + 1..])),
-        None => (text, None),
+/// Splits at single equals signs; a doubled one belongs to the expression.
+fn split_path(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '=' && chars.next_if_eq(&'=').is_none() {
+            parts.push(String::new());
+            continue;
+        }
+        if let Some(part) = parts.last_mut() {
+            part.push(c);
+            if c == '=' {
+                part.push(c);
+            }
+        }
     }
+    parts
 }
 
 fn run(k: &mut Kubectl) -> Result {
-    let condition = parse(k.flags.str("for"))?;
-    let limit = limit(k.flags.str("timeout"))?;
-    let format = k.format()?;
-    let args = k.flags.args.clone();
-    let end = k.cluster().now + limit;
-    if args.is_empty() && k.flags.list("filename").is_empty() {
+    k.format()?;
+    let conditions: Vec<Condition> = k
+        .flags
+        .list("for")
+        .iter()
+        .map(|text| parse(text))
+        .collect::<Result<_>>()?;
+    if conditions.is_empty() {
+        return plain("unrecognized condition: []");
+    }
+    if k.flags.args.is_empty() && k.flags.list("filename").is_empty() {
         return plain(NOTHING_NAMED);
     }
-    if matches!(condition, Condition::Create) {
-        return create(k, &args, limit, &format);
-    }
-    let selection = if k.flags.list("filename").is_empty() {
-        let query = super::query(k);
-        let mut found = k.select(&query)?;
-        if matches!(condition, Condition::Delete) {
-            found.errors.retain(|e| !e.is_not_found());
-            if found.errors.is_empty() && found.groups.iter().all(|g| g.infos.is_empty()) {
-                return Ok(());
-            }
-        }
-        Error::aggregate(std::mem::take(&mut found.errors))?;
-        found.infos().collect()
-    } else {
-        super::infos(k)?
+    let limit = match k.flags.str("timeout") {
+        text if text.starts_with('-') => WEEK,
+        _ => k.flags.duration("timeout"),
     };
-    if selection.is_empty() {
-        return plain("no matching resources found");
-    }
-    let mut errors = Vec::new();
-    for mut info in selection {
-        let rest = end.since(k.cluster().now);
-        let (key, uid) = (info.key(), info.object["metadata"]["uid"].text());
-        let met = k.wait(rest, |cluster| is_met(cluster, &key, &uid, &condition));
-        if !met {
-            errors.push(Error::Plain(format!(
-                "timed out waiting for the condition on {}",
-                info.plural()
-            )));
-            continue;
-        }
-        if let Some(object) = k.current(&key) {
-            info.object = object;
-        }
-        k.report(&format, &info, "condition met")?;
-    }
-    Error::aggregate(errors)
-}
-
-fn limit(text: &str) -> Result<Duration> {
-    if text.starts_with('-') {
-        return Ok(Duration::from_secs(7 * 24 * 3600).min(crate::kubectl::PATIENCE * 6));
-    }
-    crate::kubectl::flags::go_duration(text).or_else(|why| {
-        plain(format!(
-            "invalid argument {} for \"--timeout\" flag: {why}",
-            go::quote(text)
-        ))
-    })
-}
-
-/// `--for=create`: until the objects are there.
-fn create(
-    k: &mut Kubectl,
-    args: &[String],
-    limit: Duration,
-    format: &crate::kubectl::output::Format,
-) -> Result {
-    let targets = targets(args)?;
-    let mut wanted: Vec<(std::sync::Arc<kubarium_objects::Resource>, Option<String>)> = Vec::new();
-    for (kind, name) in &targets.tuples {
-        wanted.push((k.mapping(kind)?, Some(name.clone())));
-    }
-    for kind in &targets.types {
-        let resource = k.mapping(kind)?;
-        if targets.names.is_empty() {
-            wanted.push((resource, None));
-        } else {
-            wanted.extend(
-                targets
-                    .names
-                    .iter()
-                    .map(|n| (resource.clone(), Some(n.clone()))),
-            );
-        }
-    }
-    let namespace = k.namespace();
-    let selector = kubarium_objects::Selector::parse(k.flags.str("selector"))
-        .map_err(|e| Error::Plain(e.to_string()))?;
-    let found = |cluster: &Cluster| -> Vec<Option<Vec<Value>>> {
-        let one =
-            |(resource, name): &(std::sync::Arc<kubarium_objects::Resource>, Option<String>)| {
-                let within = resource.namespaced.then(|| namespace.clone());
-                let objects: Vec<Value> = match name {
-                    Some(name) => cluster
-                        .find(&resource.id(), within.as_deref().unwrap_or(""), name)
-                        .cloned()
-                        .into_iter()
-                        .collect(),
-                    None => cluster
-                        .etcd
-                        .list(&resource.id(), within.as_deref())
-                        .map(|(_, o)| o.clone())
-                        .filter(|o| selector.matches(&o["metadata"]["labels"]))
-                        .collect(),
-                };
-                (!objects.is_empty()).then_some(objects)
-            };
-        wanted.iter().map(one).collect()
-    };
-    if !k.wait(limit, |cluster| found(cluster).iter().all(Option::is_some)) {
-        return plain("timed out waiting for the condition");
-    }
-    let objects = found(k.cluster());
-    for ((resource, _), objects) in wanted.iter().zip(objects) {
-        for object in objects.into_iter().flatten() {
-            let info = Info {
-                resource: resource.clone(),
-                namespace: object["metadata"]["namespace"].text(),
-                name: object["metadata"]["name"].text(),
-                object,
-                source: String::new(),
-            };
-            k.report(format, &info, "condition met")?;
-        }
-    }
+    k.follow = Some(Follow::Wait(Waiting {
+        end: k.cluster().now + limit,
+        once: limit.is_zero(),
+        created: !conditions.iter().any(|c| matches!(c, Condition::Create)),
+        conditions,
+        infos: None,
+        condition: 0,
+    }));
     Ok(())
 }
 
-fn is_met(cluster: &Cluster, key: &ObjectKey, uid: &Text, condition: &Condition) -> bool {
-    let object = cluster.etcd.get(key);
-    match condition {
-        Condition::Delete => object.is_none_or(|o| o["metadata"]["uid"].str() != &**uid),
-        Condition::Create => object.is_some(),
-        Condition::Is { name, value } => object.is_some_and(|o| has_condition(o, name, value)),
-        Condition::Path { path, value } => object.is_some_and(|o| {
-            let found = path.find(o).unwrap_or_default();
-            match (&found[..], value) {
-                ([_, ..], None) => true,
-                ([one], Some(wanted)) => jsonpath::go_print(one) == *wanted,
-                _ => false,
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often kubectl looks whether what is waited for has been made.
+const POLL: Duration = Duration::from_millis(500);
+
+/// What `kubectl wait` still waits for.
+#[derive(Clone)]
+pub(crate) struct Waiting {
+    conditions: Vec<Condition>,
+    end: Time,
+    /// `--timeout=0`: one look.
+    once: bool,
+    /// `--for=create` has been waited for.
+    created: bool,
+    /// The objects whose turn is still to come, once they have been looked up.
+    infos: Option<VecDeque<Info>>,
+    /// Which condition of the first of them is waited for.
+    condition: usize,
+}
+
+impl Waiting {
+    pub fn step(&mut self, k: &mut Kubectl) -> Result<Option<Time>> {
+        let now = k.cluster().now;
+        if !self.created {
+            match select(k) {
+                Ok(infos) if !infos.is_empty() => self.created = true,
+                Err(error) if !error.is_not_found() => return Err(error),
+                _ if now >= self.end => return plain("timed out waiting for the condition"),
+                _ => return Ok(Some((now + POLL).min(self.end))),
             }
-        }),
+        }
+        let waits_for_end = self
+            .conditions
+            .iter()
+            .any(|c| matches!(c, Condition::Delete));
+        if self.infos.is_none() {
+            let found = match select(k) {
+                Err(error) if waits_for_end && error.is_not_found() => return Ok(None),
+                found => found?,
+            };
+            if found.is_empty() && !waits_for_end {
+                return plain("no matching resources found");
+            }
+            self.infos = Some(found.into());
+        }
+        while let Some(info) = self.infos.as_ref().and_then(|i| i.front()).cloned() {
+            let Some(condition) = self.conditions.get(self.condition) else {
+                self.condition = 0;
+                self.infos.as_mut().map(VecDeque::pop_front);
+                continue;
+            };
+            let key = info.key();
+            let object = k.current(&key);
+            let met = match (condition, &object) {
+                (Condition::Delete, None) | (Condition::Create, _) => true,
+                (Condition::Delete, Some(o)) => {
+                    o["metadata"]["uid"].str() != info.object["metadata"]["uid"].str()
+                }
+                (_, None) => {
+                    return Err(Status::not_found(&key.resource, &key.name).into());
+                }
+                (Condition::Is { name, value }, Some(o)) => has_condition(o, name, value),
+                (Condition::Path { path, value }, Some(o)) => has_value(o, path, value)?,
+            };
+            if met {
+                let shown = Info {
+                    object: object.unwrap_or_else(|| info.object.clone()),
+                    ..info
+                };
+                let format = k.format()?;
+                k.report(&format, &shown, "condition met")?;
+                self.condition += 1;
+                continue;
+            }
+            if self.once {
+                return plain(format!("condition not met for {}", info.plural()));
+            }
+            if now >= self.end {
+                return plain(format!(
+                    "timed out waiting for the condition on {}",
+                    info.plural()
+                ));
+            }
+            return Ok(Some(k.next_look(Some(self.end))));
+        }
+        Ok(None)
+    }
+}
+
+/// The objects that the command line means.
+fn select(k: &mut Kubectl) -> Result<Vec<Info>> {
+    if !k.flags.list("filename").is_empty() {
+        return super::infos(k);
+    }
+    let query = super::query(k);
+    k.select(&query)?.all()
+}
+
+/// `jsonpath=`: exactly one value, and where one is named the same one.
+fn has_value(object: &Value, path: &jsonpath::Template, value: &Option<String>) -> Result<bool> {
+    let found = path.find(object).map_err(Error::Plain)?;
+    match (&found[..], value) {
+        ([], _) => Ok(false),
+        ([_, _, ..], _) => plain("given jsonpath expression matches more than one value"),
+        (_, None) => Ok(true),
+        ([Value::Array(_) | Value::Object(_)], _) => {
+            plain("jsonpath leads to a nested object or list which is not supported")
+        }
+        ([one], Some(wanted)) => Ok(jsonpath::go_print(one).trim() == wanted.trim()),
     }
 }
 

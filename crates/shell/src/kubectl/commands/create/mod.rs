@@ -16,7 +16,7 @@ use crate::kubectl::{DryRun, Kubectl};
 
 const FLAGS: &[Flag] = &[
     switch("edit", "Edit the API resource before creating").not_yet(),
-    text("raw", "Raw URI to POST to the server.").not_yet(),
+    text("raw", "Raw URI to POST to the server."),
     switch("windows-line-endings", "Only relevant if --edit=true."),
 ];
 
@@ -57,6 +57,9 @@ pub(crate) const COMMAND: Command = Command::new(
 .changing();
 
 fn run(k: &mut Kubectl) -> Result {
+    if k.flags.changed("raw") {
+        return crate::kubectl::commands::raw::send(k, crate::kubectl::commands::raw::Method::Post);
+    }
     if k.flags.list("filename").is_empty() {
         return plain("must specify one of -f and -k");
     }
