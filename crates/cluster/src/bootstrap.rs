@@ -31,6 +31,9 @@ pub(crate) fn boot(cluster: &mut Cluster) {
                 cluster.log(&Component::Network, Action::Refuse, None, why);
             }
         }
+        if let Some(class) = storage(cluster) {
+            make(cluster, class);
+        }
         for object in add_ons(cluster) {
             make(cluster, object);
         }
@@ -180,6 +183,25 @@ fn control_plane(cluster: &Cluster) -> Option<Value> {
         .iter()
         .position(|n| n.role == Role::ControlPlane)?;
     Some(crate::node::address(&cluster.config, at).to_string().into())
+}
+
+/// The default StorageClass of a cluster that has one.
+fn storage(cluster: &Cluster) -> Option<Value> {
+    let storage = &cluster.config.storage;
+    let (name, provisioner) = (
+        storage.default_class.as_ref()?,
+        storage.provisioner.as_ref()?,
+    );
+    let mut metadata = meta(name, "");
+    metadata.set(
+        &["annotations", "storageclass.kubernetes.io/is-default-class"],
+        "true",
+    );
+    let mut class = new("storage.k8s.io/v1", "StorageClass", metadata);
+    class["provisioner"] = provisioner.into();
+    class["reclaimPolicy"] = "Delete".into();
+    class["volumeBindingMode"] = "WaitForFirstConsumer".into();
+    Some(class)
 }
 
 /// CoreDNS, as the usual installers deploy it.

@@ -24,7 +24,7 @@ use crate::rng::Rng;
 use crate::scheduler::Scheduler;
 use crate::task::{self, Task};
 use crate::time::Time;
-use crate::{kube_proxy, kubelet, scheduler};
+use crate::{kube_proxy, kubelet, load, scheduler};
 
 /// A whole cluster at one moment.
 #[derive(Clone)]
@@ -59,6 +59,12 @@ pub struct Cluster {
     pub(crate) allocators: Allocators,
     pub(crate) recorder: Recorder,
     pub(crate) retries: controllers::Retries,
+    /// Volumes that the provisioner is making.
+    pub(crate) provisioning: BTreeSet<Text>,
+    /// What the autoscalers remember.
+    pub(crate) autoscalers: BTreeMap<ObjectKey, controllers::Autoscaled>,
+    /// The loads that a person has dialled.
+    pub(crate) loads: load::Loads,
     /// The event that set off what is being done now.
     cause: Option<EventId>,
     last_change: Time,
@@ -123,6 +129,9 @@ impl Cluster {
             held: Vec::new(),
             recorder: Recorder::default(),
             retries: controllers::Retries::default(),
+            provisioning: BTreeSet::new(),
+            autoscalers: BTreeMap::new(),
+            loads: load::Loads::new(),
             cause: None,
             last_change: Time::default(),
             steps: 0,

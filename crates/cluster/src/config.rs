@@ -26,6 +26,10 @@ pub struct Config {
     pub kube_proxy: KubeProxyConfig,
     /// Which images can be pulled.
     pub images: ImagesConfig,
+    /// Who makes volumes.
+    pub storage: StorageConfig,
+    /// Whether there is a metrics server.
+    pub metrics: bool,
     /// How long things take.
     pub timing: Timing,
     /// Whether CoreDNS is installed.
@@ -188,6 +192,29 @@ pub enum UnknownImage {
     Fail,
 }
 
+/// Who makes volumes for claims.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct StorageConfig {
+    /// The provisioner that runs, by the name that StorageClasses call it: `rancher.io/local-path`.
+    /// Without one, volumes are made by hand.
+    pub provisioner: Option<Text>,
+    /// The name of the default StorageClass that the cluster starts with, of that provisioner.
+    pub default_class: Option<Text>,
+    /// How long making a volume takes, in milliseconds.
+    pub provision_ms: u64,
+}
+
+impl Default for StorageConfig {
+    fn default() -> StorageConfig {
+        StorageConfig {
+            provisioner: None,
+            default_class: None,
+            provision_ms: 2500,
+        }
+    }
+}
+
 /// How long things take, in milliseconds: those of a quiet real cluster.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -275,6 +302,8 @@ impl Default for Config {
             network: NetworkConfig::default(),
             kube_proxy: KubeProxyConfig::default(),
             images: ImagesConfig::default(),
+            storage: StorageConfig::default(),
+            metrics: false,
             timing: Timing::default(),
             dns: true,
             seed: 1,

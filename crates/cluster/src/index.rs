@@ -25,6 +25,7 @@ pub struct Indexes {
     slices_by_service: BTreeMap<(Text, Text), Keys>,
     by_selector: BTreeMap<(Text, Label), Keys>,
     orphans: BTreeMap<(Text, Text), Keys>,
+    pods_by_claim: BTreeMap<(Text, Text), Keys>,
     pod_ranges: Arc<BTreeSet<u32>>,
 }
 
@@ -123,6 +124,15 @@ impl Indexes {
         found
     }
 
+    /// The pods of a namespace that use a claim.
+    pub fn pods_with_claim(
+        &self,
+        namespace: &str,
+        claim: &str,
+    ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
+        keys(self.pods_by_claim.get(&(namespace.into(), claim.into())))
+    }
+
     /// The EndpointSlices of a Service.
     pub fn slices_of(
         &self,
@@ -184,6 +194,11 @@ impl Indexes {
                         .into_iter()
                         .for_each(|n| insert(&mut self.pods_by_node, n.into(), key));
                 }
+                if !old["spec"]["volumes"].same(&new["spec"]["volumes"]) {
+                    let at = |claim| (key.namespace.clone(), claim);
+                    claims_of(&old).for_each(|c| remove(&mut self.pods_by_claim, &at(c), key));
+                    claims_of(&new).for_each(|c| insert(&mut self.pods_by_claim, at(c), key));
+                }
                 relabel(
                     &mut self.pods_by_label,
                     key,
@@ -233,6 +248,17 @@ impl Indexes {
             _ => {}
         }
     }
+}
+
+/// The names of the claims that a pod uses: its own, and those of its ephemeral volumes.
+pub(crate) fn claims_of(pod: &Value) -> impl Iterator<Item = Text> + '_ {
+    pod["spec"]["volumes"].items().iter().filter_map(|volume| {
+        let name = &volume["persistentVolumeClaim"]["claimName"];
+        match volume.get("ephemeral") {
+            Some(_) => Some(format!("{}-{}", pod.name(), volume["name"].str()).into()),
+            None => (!name.is_empty()).then(|| name.text()),
+        }
+    })
 }
 
 /// Where an object with a selector is found: under the first label that all it selects carry, or

@@ -6,6 +6,7 @@
 pub mod admission;
 mod allocate;
 mod delete;
+mod evict;
 pub mod rbac;
 mod strategy;
 mod write;

@@ -1,12 +1,17 @@
 //! disruption-controller: how many of a budget's pods may go
 //! (kubernetes v1.37, `pkg/controller/disruption`).
 
+use std::time::Duration;
+
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
 
 use super::{Controller, Outcome, pods, small};
 use crate::cluster::{Change, Cluster};
 use crate::event::Component;
+use crate::time::Time;
 
+/// An evicted pod whose deletion does not show within this time counts again.
+const DELETION_TIMEOUT: Duration = Duration::from_secs(120);
 const RESOURCE: &str = "poddisruptionbudgets.policy";
 
 pub(super) const CONTROLLER: Controller = Controller {
@@ -58,9 +63,22 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         .filter(|pod| selector.matches(pod.labels()) && !pods::is_over(pod))
         .collect();
     let none = found.is_empty();
+    // Those that were evicted, as long as their deletion has not shown.
+    let mut disrupted = budget["status"]["disruptedPods"].clone();
+    if let Value::Object(_) = &disrupted {
+        disrupted.object_mut().retain(|name, since| {
+            let evicted = Time::parse(since.str()).unwrap_or_default();
+            found
+                .iter()
+                .any(|pod| pod.name() == name && !pod.is_deleting())
+                && cluster.now.since(evicted) < DELETION_TIMEOUT
+        });
+    }
     let healthy = found
         .iter()
-        .filter(|pod| !pod.is_deleting() && pods::is_ready(pod))
+        .filter(|pod| {
+            !pod.is_deleting() && pods::is_ready(pod) && disrupted.get(pod.name()).is_none()
+        })
         .count() as i64;
     let (expected, desired) = expected(cluster, &budget, &found);
     if none {
@@ -70,6 +88,10 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     let allowed = if expected <= 0 { 0 } else { allowed };
     let mut updated = budget.clone();
     let status = &mut updated["status"];
+    match disrupted.is_empty() {
+        true => drop(status.remove(&["disruptedPods"])),
+        false => status["disruptedPods"] = disrupted,
+    }
     status["currentHealthy"] = healthy.into();
     status["desiredHealthy"] = desired.into();
     status["disruptionsAllowed"] = allowed.into();

@@ -11,15 +11,22 @@ mod deployment;
 mod disruption;
 mod endpoints;
 mod endpointslice;
+mod endpointslice_mirroring;
+mod ephemeral_volume;
 mod garbage_collector;
 mod history;
+mod horizontal;
 mod job;
 mod namespace;
 mod node_ipam;
 mod node_lifecycle;
+pub(crate) mod persistent_volume;
 mod pod_gc;
 pub(crate) mod pods;
+mod protection;
+mod provisioner;
 mod replicaset;
+mod resource_quota;
 mod rollout;
 mod root_ca;
 mod service_account;
@@ -27,6 +34,8 @@ mod slices;
 mod statefulset;
 mod taint_eviction;
 mod template;
+
+pub(crate) use horizontal::Memory as Autoscaled;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -65,12 +74,21 @@ pub(crate) static CONTROLLERS: &[Controller] = &[
     taint_eviction::CONTROLLER,
     deployment::CONTROLLER,
     replicaset::CONTROLLER,
+    replicaset::REPLICATION,
     statefulset::CONTROLLER,
     daemonset::CONTROLLER,
     job::CONTROLLER,
     cronjob::CONTROLLER,
     endpointslice::CONTROLLER,
     endpoints::CONTROLLER,
+    endpointslice_mirroring::CONTROLLER,
+    ephemeral_volume::CONTROLLER,
+    persistent_volume::CONTROLLER,
+    provisioner::CONTROLLER,
+    protection::OF_CLAIMS,
+    protection::OF_VOLUMES,
+    resource_quota::CONTROLLER,
+    horizontal::CONTROLLER,
     disruption::CONTROLLER,
     garbage_collector::CONTROLLER,
     pod_gc::CONTROLLER,
@@ -93,6 +111,7 @@ pub fn controller_names() -> impl Iterator<Item = &'static str> {
 
 /// Tells the controllers of a change.
 pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
+    horizontal::observe(cluster, change);
     for controller in CONTROLLERS {
         for key in (controller.observe)(cluster, change) {
             enqueue(cluster, controller, key);

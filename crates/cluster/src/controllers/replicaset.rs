@@ -18,6 +18,7 @@ use crate::task::Task;
 use crate::time::Time;
 
 const RESOURCE: &str = "replicasets.apps";
+const OLD: &str = "replicationcontrollers";
 /// The most pods that one sync makes or deletes.
 const BURST: usize = 500;
 
@@ -33,22 +34,38 @@ pub(super) const CONTROLLER: Controller = Controller {
     sync,
 };
 
+/// replication-controller: the same loop for the kind of old.
+pub(super) const REPLICATION: Controller = Controller {
+    name: "replication-controller",
+    observe: |cluster, change| concerned(cluster, change, "ReplicationController", OLD),
+    ..CONTROLLER
+};
+
 fn observe(cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
-    match &*change.key.resource {
-        RESOURCE if pods::spec_changed(change) => vec![change.key.clone()],
-        "pods" if pods::matters(change) => {
-            let mut keys = pods::controllers_of(change, "ReplicaSet", RESOURCE);
-            let pod = change.object();
-            if change.new.is_some() && pod.controller_ref().is_none() {
-                keys.extend(
-                    cluster
-                        .index
-                        .selecting(RESOURCE, &change.key.namespace, pod.labels()),
-                );
-            }
-            keys
-        }
-        _ => Vec::new(),
+    concerned(cluster, change, "ReplicaSet", RESOURCE)
+}
+
+fn concerned(cluster: &Cluster, change: &Change, kind: &str, resource: &str) -> Vec<ObjectKey> {
+    if *change.key.resource == *resource && pods::spec_changed(change) {
+        return vec![change.key.clone()];
+    }
+    if &*change.key.resource != "pods" || !pods::matters(change) {
+        return Vec::new();
+    }
+    let mut keys = pods::controllers_of(change, kind, resource);
+    let pod = change.object();
+    if change.new.is_some() && pod.controller_ref().is_none() {
+        let index = &cluster.index;
+        keys.extend(index.selecting(resource, &change.key.namespace, pod.labels()));
+    }
+    keys
+}
+
+/// The selector of a set; a replication controller's is a plain map.
+fn selector_of(set: &Value) -> Selector {
+    match set["kind"].str() {
+        "ReplicationController" => Selector::from_map(&set["spec"]["selector"]),
+        _ => pods::selector(&set["spec"]["selector"]),
     }
 }
 
@@ -73,7 +90,7 @@ fn claim(
     by: &Component,
     set: &Value,
 ) -> Result<Vec<(ObjectKey, Value)>, Status> {
-    let selector = pods::selector(&set["spec"]["selector"]);
+    let selector = selector_of(set);
     let (mut claimed, mut lost) = (Vec::new(), Vec::new());
     for (key, pod) in pods::controlled(cluster, set.uid()) {
         if !selector.matches(pod.labels()) {
@@ -315,10 +332,11 @@ fn update_status(
         }
     }
     if let Some(at) = next {
-        cluster.enqueue(
-            Task::Controller(CONTROLLER.name, key.clone()),
-            at.since(cluster.now),
-        );
+        let name = match &*key.resource {
+            OLD => REPLICATION.name,
+            _ => CONTROLLER.name,
+        };
+        cluster.enqueue(Task::Controller(name, key.clone()), at.since(cluster.now));
     }
     let mut updated = set.clone();
     let status = &mut updated["status"];
@@ -334,7 +352,9 @@ fn update_status(
             status[field] = count.into();
         }
     }
-    status["terminatingReplicas"] = terminating.into();
+    if &*key.resource == RESOURCE {
+        status["terminatingReplicas"] = terminating.into();
+    }
     status["observedGeneration"] = set.generation().into();
     failure_condition(status, error, cluster.now);
     if updated.same(&set) {

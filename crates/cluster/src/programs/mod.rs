@@ -110,6 +110,22 @@ impl Program {
     }
 }
 
+/// Clients and tools that are programs of their own in an image.
+pub(crate) const NAMES: &[&str] = &[
+    "curl",
+    "dig",
+    "getent",
+    "host",
+    "hostname",
+    "ip",
+    "nc",
+    "nslookup",
+    "ping",
+    "telnet",
+    "traceroute",
+    "wget",
+];
+
 /// Tools of the network that work on the namespace itself.
 const NET_TOOLS: &[&str] = &[
     "ip",

@@ -176,6 +176,55 @@ fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) 
                 .or_else(|| env.get("WHOAMI_PORT_NUMBER")?.parse().ok()),
         ),
         "redis-server" | "docker-entrypoint.sh" => only(option(args, &["--port"]).and_then(port)),
+        "postgres" => {
+            let trusting = env
+                .get("POSTGRES_HOST_AUTH_METHOD")
+                .is_some_and(|m| m == "trust");
+            if !given(env, &["POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE"]) && !trusting {
+                serve.refusal = Some(NO_POSTGRES_PASSWORD.into());
+            }
+            only(option(args, &["-p", "--port"]).and_then(port));
+        }
+        "mysqld" | "mariadbd" => {
+            let prefixes = if name == "mysqld" {
+                &["MYSQL"][..]
+            } else {
+                &["MARIADB", "MYSQL"]
+            };
+            let known = |suffix: &str| {
+                prefixes
+                    .iter()
+                    .any(|prefix| given(env, &[&format!("{prefix}_{suffix}")]))
+            };
+            let suffixes = [
+                "ROOT_PASSWORD",
+                "ROOT_PASSWORD_FILE",
+                "ALLOW_EMPTY_PASSWORD",
+                "ALLOW_EMPTY_ROOT_PASSWORD",
+                "RANDOM_ROOT_PASSWORD",
+                "ROOT_PASSWORD_HASH",
+            ];
+            if !suffixes.into_iter().any(known) {
+                let prefix = prefixes[0];
+                let (allow, words) = match prefix {
+                    "MYSQL" => (
+                        "MYSQL_ALLOW_EMPTY_PASSWORD",
+                        "password option is not specified",
+                    ),
+                    _ => (
+                        "MARIADB_ALLOW_EMPTY_ROOT_PASSWORD",
+                        "password option is not specified",
+                    ),
+                };
+                serve.refusal = Some(
+                    format!(
+                        "[ERROR] [Entrypoint]: Database is uninitialized and {words}\n    You need to specify one of the following as an environment variable:\n    - {prefix}_ROOT_PASSWORD\n    - {allow}\n    - {prefix}_RANDOM_ROOT_PASSWORD\n"
+                    )
+                    .into(),
+                );
+            }
+            only(option(args, &["-P", "--port"]).and_then(port));
+        }
         "python" | "python3" => match args {
             [m, module, rest @ ..] if m == "-m" && module == "http.server" => {
                 only(rest.iter().find_map(|a| a.parse().ok()).or(Some(8000)))
@@ -205,6 +254,26 @@ fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) 
     }
     Some(())
 }
+
+/// Whether one of these variables has a value.
+fn given(env: &Environment, names: &[&str]) -> bool {
+    names
+        .iter()
+        .any(|name| env.get(*name).is_some_and(|v| !v.is_empty()))
+}
+
+/// What the image's script says (docker-library/postgres, `docker-entrypoint.sh`).
+const NO_POSTGRES_PASSWORD: &str =
+    "Error: Database is uninitialized and superuser password is not specified.
+       You must specify POSTGRES_PASSWORD to a non-empty value for the
+       superuser. For example, \"-e POSTGRES_PASSWORD=password\" on \"docker run\".
+
+       You may also use \"POSTGRES_HOST_AUTH_METHOD=trust\" to allow all
+       connections without a password. This is *not* recommended.
+
+       See PostgreSQL documentation about \"trust\":
+       https://www.postgresql.org/docs/current/auth-trust.html
+";
 
 impl Serve {
     fn new(program: &ServerProgram, start_ms: u16, version: &str) -> Serve {

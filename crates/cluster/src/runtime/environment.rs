@@ -10,6 +10,7 @@ use kubarium_objects::{Text, Value};
 use crate::cluster::Cluster;
 use crate::images::Image;
 use crate::kubelet::containers;
+use crate::runtime::process::{base_name, is_shell};
 
 /// Variables by name.
 pub(crate) type Environment = BTreeMap<String, String>;
@@ -91,19 +92,37 @@ pub(crate) fn argv(
     let of_image =
         |list: &[&str]| -> Vec<String> { list.iter().map(|w| (*w).to_owned()).collect() };
     let (command, args) = (words(&spec["command"]), words(&spec["args"]));
-    match (command.is_empty(), args.is_empty()) {
-        (false, _) => command.into_iter().chain(args).collect(),
-        (true, false) => of_image(image.map_or(&[], |i| i.entrypoint))
-            .into_iter()
-            .chain(args)
-            .collect(),
-        (true, true) => {
-            let image = image.map_or((&[][..], &[][..]), |i| (i.entrypoint, i.cmd));
-            of_image(image.0)
-                .into_iter()
-                .chain(of_image(image.1))
-                .collect()
+    let (entrypoint, cmd) = image.map_or((&[][..], &[][..]), |i| (i.entrypoint, i.cmd));
+    if !command.is_empty() {
+        return command.into_iter().chain(args).collect();
+    }
+    let rest = if args.is_empty() { of_image(cmd) } else { args };
+    match entrypoint.first() {
+        Some(script) if script.ends_with("entrypoint.sh") => through_script(cmd, rest),
+        _ => of_image(entrypoint).into_iter().chain(rest).collect(),
+    }
+}
+
+/// What the usual entrypoint script of an image runs: its arguments as a command, or as options of
+/// the image's own program where they are no command (`docker-entrypoint.sh` of the official
+/// images, `entrypoint.sh` of curlimages/curl).
+fn through_script(cmd: &[&str], args: Vec<String>) -> Vec<String> {
+    let own = cmd.first().copied().unwrap_or_default();
+    let is_command = |word: &str| {
+        let name = base_name(word);
+        cmd.contains(&word)
+            || is_shell(name)
+            || word.contains('/') && !word.contains("://")
+            || kubarium_posix::tools::is_tool(name)
+            || kubarium_posix::builtins().any(|b| b == name)
+            || crate::programs::NAMES.contains(&name)
+    };
+    let takes_any = own == "curl" || own == "node";
+    match args.first() {
+        Some(first) if first.starts_with('-') || takes_any && !is_command(first) => {
+            std::iter::once(own.to_owned()).chain(args).collect()
         }
+        _ => args,
     }
 }
 

@@ -31,6 +31,7 @@ use crate::controllers::pods;
 use crate::event::{Action, Component};
 use crate::rng::Rng;
 use crate::task::Task;
+use crate::time::Time;
 use cache::{Cache, Store, occupies};
 use decision::Decisions;
 use filter::{Cycle, Failure, Hints, Reason, message};
@@ -55,7 +56,22 @@ pub struct Scheduler {
     nominated: Arc<BTreeMap<Text, BTreeSet<ObjectKey>>>,
     /// Where the next search for feasible nodes starts.
     start: usize,
+    /// Pods that have a node but wait for their volumes to be bound.
+    binding: Arc<BTreeMap<ObjectKey, Binding>>,
 }
+
+/// A pod between its node's choice and its binding.
+#[derive(Clone, Debug)]
+struct Binding {
+    node: Text,
+    claims: Vec<ObjectKey>,
+    until: Time,
+    /// What the log says when it is bound.
+    text: Text,
+}
+
+/// How long a pod waits for its volumes (VolumeBinding's `bindTimeoutSeconds`).
+const BIND_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Scheduler {
     /// The last decision about a pod, if it is not too long ago.
@@ -75,6 +91,10 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
         "nodes" => scheduler.observe_node(change, now),
         "persistentvolumeclaims" | "persistentvolumes" | "storageclasses.storage.k8s.io" => {
             scheduler.queue.move_where(now, |_, hints| hints.volumes);
+            if !scheduler.binding.is_empty() {
+                let delay = Duration::from_millis(cluster.config.timing.watch_ms);
+                cluster.enqueue(Task::Scheduler, delay);
+            }
         }
         _ => return,
     }
@@ -90,7 +110,16 @@ impl Scheduler {
         let before = change.old.as_ref().filter(|pod| occupies(pod));
         let after = change.new.as_ref().filter(|pod| occupies(pod));
         match (before, after) {
-            (None, None) => self.observe_pending(change),
+            (None, None) => {
+                let ends = |pod: &Value| pod.is_deleting() || pods::is_over(pod);
+                match self.binding.get(key) {
+                    Some(_) if change.new.as_ref().is_none_or(ends) => {
+                        self.give_up(key);
+                    }
+                    Some(_) => {}
+                    None => self.observe_pending(change),
+                }
+            }
             (_, Some(pod)) => {
                 if before.is_none() {
                     self.queue.remove(key);
@@ -112,6 +141,13 @@ impl Scheduler {
                 }
             }
         }
+    }
+
+    /// A pod no longer waits for its volumes; the room that was kept for it is free.
+    fn give_up(&mut self, key: &ObjectKey) -> Option<Binding> {
+        let binding = Arc::make_mut(&mut self.binding).remove(key)?;
+        Arc::make_mut(&mut self.cache).remove_pod(&binding.node, key);
+        Some(binding)
     }
 
     fn observe_pending(&mut self, change: &Change) {
@@ -217,13 +253,14 @@ struct Search {
     message: String,
     nominated: Option<(Text, Vec<Arc<PodInfo>>)>,
     hints: Hints,
-    /// Claims to be provisioned on the chosen node.
-    provision: Vec<ObjectKey>,
+    /// Claims to be bound before the pod is: each to a volume, or to one to be provisioned.
+    volumes: Vec<(ObjectKey, Option<ObjectKey>)>,
 }
 
 /// Schedules the next pod.
 pub(crate) fn run(cluster: &mut Cluster) {
     let now = cluster.now;
+    finish_bindings(cluster);
     let stale = cluster.scheduler.queue.flush(now);
     if let Some(key) = cluster.scheduler.queue.next(now) {
         schedule(cluster, &key, None, false);
@@ -308,7 +345,7 @@ fn schedule(cluster: &mut Cluster, key: &ObjectKey, forced: Option<&str>, explic
     let decision = scheduler.describe(key, &search, details);
     scheduler.decisions.add(key, decision.clone());
     match &decision.node {
-        Some(node) => bind(cluster, key, &pod, node, &search),
+        Some(node) => bind(cluster, key, &pod, node, &search, explicit),
         None => refuse(cluster, key, &pod, search),
     }
 }
@@ -400,7 +437,7 @@ impl Scheduler {
             }
         }
         if let Some(node) = search.chosen.and_then(|place| cache.node(place)) {
-            search.provision = cycle.volumes.to_provision(store, node);
+            search.volumes = cycle.volumes.to_bind(store, node);
         }
         search
     }
@@ -535,24 +572,96 @@ fn enough_nodes(count: usize) -> usize {
     (count * percentage / 100).max(MIN)
 }
 
-/// Binds a pod to a node through its binding subresource.
-fn bind(cluster: &mut Cluster, key: &ObjectKey, pod: &Value, node: &Text, search: &Search) {
+/// Sees to a pod's volumes, and binds it to its node once they are there; at once where it is told.
+fn bind(
+    cluster: &mut Cluster,
+    key: &ObjectKey,
+    pod: &Value,
+    node: &Text,
+    search: &Search,
+    explicit: bool,
+) {
     let by = Component::Scheduler;
-    for claim in &search.provision {
-        // A claim that went meanwhile is not needed.
-        let _ = cluster.modify(&by, claim, Subresource::None, |claim| {
-            volumes::select_node(claim, node)
-        });
+    for (claim, volume) in &search.volumes {
+        let Some(object) = cluster.etcd.get(claim).cloned() else {
+            continue;
+        };
+        // What went meanwhile is seen by the next try.
+        let _ = match volume {
+            Some(volume) => cluster.modify(&by, volume, Subresource::None, |volume| {
+                volumes::reserve(volume, &object);
+            }),
+            None => cluster.modify(&by, claim, Subresource::None, |claim| {
+                volumes::select_node(claim, node);
+            }),
+        };
     }
-    let mut bound = pod.clone();
-    bound["spec"]["nodeName"] = node.into();
-    set_scheduled(&mut bound, true, "", "", cluster);
     let text = match search.feasible.len() {
         0 => format!("bound to {node} (as told)"),
         1 => format!("bound to {node} (the only feasible node)"),
         count => format!("bound to {node} (best of {count}: {})", search.best),
     };
-    let bound = cluster.commit(&by, Action::Update, key, Some(bound), text.into());
+    if search.volumes.is_empty() || explicit {
+        return bind_now(cluster, key, pod, node, text.into());
+    }
+    let mut assumed = pod.clone();
+    assumed["spec"]["nodeName"] = node.into();
+    let until = cluster.now + BIND_TIMEOUT;
+    let scheduler = &mut cluster.scheduler;
+    scheduler.queue.remove(key);
+    Arc::make_mut(&mut scheduler.cache).set_pod(node, key, &assumed);
+    let binding = Binding {
+        node: node.clone(),
+        claims: search
+            .volumes
+            .iter()
+            .map(|(claim, _)| claim.clone())
+            .collect(),
+        until,
+        text: text.into(),
+    };
+    Arc::make_mut(&mut scheduler.binding).insert(key.clone(), binding);
+    cluster.enqueue(Task::Scheduler, BIND_TIMEOUT);
+}
+
+/// Binds those pods whose volumes are there now, and gives those up that have waited too long.
+fn finish_bindings(cluster: &mut Cluster) {
+    if cluster.scheduler.binding.is_empty() {
+        return;
+    }
+    let now = cluster.now;
+    let waiting = cluster.scheduler.binding.clone();
+    for (key, binding) in &*waiting {
+        let bound = |claim: &ObjectKey| cluster.etcd.get(claim).is_some_and(volumes::is_bound);
+        let done = binding.claims.iter().all(bound);
+        if !done && now < binding.until {
+            continue;
+        }
+        cluster.scheduler.give_up(key);
+        let Some(pod) = cluster.etcd.get(key).cloned() else {
+            continue;
+        };
+        if done {
+            bind_now(cluster, key, &pod, &binding.node, binding.text.clone());
+        } else {
+            cluster.scheduler.queue.add(key, &pod);
+            let message = "running PreBind plugin \"VolumeBinding\": binding volumes: context deadline exceeded";
+            let search = Search {
+                message: message.to_owned(),
+                ..Search::default()
+            };
+            refuse(cluster, key, &pod, search);
+        }
+    }
+}
+
+/// Binds a pod to a node through its binding subresource.
+fn bind_now(cluster: &mut Cluster, key: &ObjectKey, pod: &Value, node: &Text, text: Text) {
+    let by = Component::Scheduler;
+    let mut bound = pod.clone();
+    bound["spec"]["nodeName"] = node.into();
+    set_scheduled(&mut bound, true, "", "", cluster);
+    let bound = cluster.commit(&by, Action::Update, key, Some(bound), text);
     let message = format!(
         "Successfully assigned {}/{} to {node}",
         key.namespace, key.name

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use kubarium_objects::quantity::Quantity;
-use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
+use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
+
+use crate::index::claims_of as claims;
 
 use super::cache::Store;
 use super::filter::{Failure, Reason};
@@ -48,17 +50,6 @@ struct Delayed {
 
 /// A disk's kind, its name, whether this user only reads.
 type Disk = (&'static str, String, bool);
-
-/// The names of the claims that a pod uses.
-fn claims(pod: &Value) -> impl Iterator<Item = Text> + '_ {
-    pod["spec"]["volumes"].items().iter().filter_map(|volume| {
-        let name = &volume["persistentVolumeClaim"]["claimName"];
-        match volume.get("ephemeral") {
-            Some(_) => Some(format!("{}-{}", pod.name(), volume["name"].str()).into()),
-            None => (!name.is_empty()).then(|| name.text()),
-        }
-    })
-}
 
 fn disks(pod: &Value) -> Vec<Disk> {
     let mut found = Vec::new();
@@ -293,17 +284,45 @@ impl Volumes {
         Some(nodes.iter().map(|node| score(node).unwrap_or(0)).collect())
     }
 
-    /// The claims that are to be provisioned on the chosen node.
-    pub fn to_provision(&self, store: Store<'_>, node: &NodeInfo) -> Vec<ObjectKey> {
+    /// What the claims that wait get on the chosen node: a volume, or `None`, to be provisioned.
+    pub fn to_bind(
+        &self,
+        store: Store<'_>,
+        node: &NodeInfo,
+    ) -> Vec<(ObjectKey, Option<ObjectKey>)> {
         let placed = self.place(store, node).unwrap_or_default();
-        let open = placed.iter().filter(|(delayed, volume)| {
-            volume.is_none() && delayed.claim.annotation(SELECTED_NODE).is_none()
-        });
-        open.map(|(delayed, _)| {
-            ObjectKey::new(CLAIMS, self.namespace.clone(), delayed.claim.name())
-        })
-        .collect()
+        let key = |name: &str| ObjectKey::new(CLAIMS, self.namespace.clone(), name);
+        let pair = |(delayed, volume): (&Delayed, Option<&Value>)| {
+            let volume = volume.map(|v| ObjectKey::new(VOLUMES, "", v.name()));
+            (key(delayed.claim.name()), volume)
+        };
+        placed.into_iter().map(pair).collect()
     }
+}
+
+/// Keeps a volume for a claim: the claim's controller does the rest.
+pub(super) fn reserve(volume: &mut Value, claim: &Value) {
+    if !volume["spec"]["claimRef"].is_null() {
+        return;
+    }
+    let metadata = &claim["metadata"];
+    volume["spec"]["claimRef"] = object([
+        ("apiVersion", "v1".into()),
+        ("kind", "PersistentVolumeClaim".into()),
+        ("name", metadata["name"].clone()),
+        ("namespace", metadata["namespace"].clone()),
+        ("resourceVersion", metadata["resourceVersion"].clone()),
+        ("uid", metadata["uid"].clone()),
+    ]);
+    volume["metadata"]["annotations"]["pv.kubernetes.io/bound-by-controller"] = "yes".into();
+}
+
+/// Whether a claim is bound for good.
+pub(super) fn is_bound(claim: &Value) -> bool {
+    !claim["spec"]["volumeName"].is_empty()
+        && claim
+            .annotation("pv.kubernetes.io/bind-completed")
+            .is_some()
 }
 
 /// The annotation by which a claim learns on which node it is wanted.

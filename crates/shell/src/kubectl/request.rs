@@ -293,30 +293,7 @@ impl Kubectl<'_> {
         {
             return Err(*status);
         }
-        let pod = self.cluster().get(key)?.clone();
-        for (_, budget) in self
-            .cluster()
-            .etcd
-            .list("poddisruptionbudgets.policy", Some(&key.namespace))
-        {
-            let selects =
-                kubarium_objects::Selector::from_label_selector(&budget["spec"]["selector"]);
-            let selected = selects.is_ok_and(|s| s.matches(&pod["metadata"]["labels"]));
-            let settled = matches!(
-                pod["status"]["phase"].str(),
-                "Pending" | "Succeeded" | "Failed"
-            ) || !pod["metadata"]["deletionTimestamp"].is_null();
-            if selected
-                && !settled
-                && budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0) <= 0
-            {
-                return Err(Status::too_many_requests(
-                    "Cannot evict pod as it would violate the pod's disruption budget.",
-                    0,
-                ));
-            }
-        }
-        self.change(|cluster| cluster.delete(&PERSON, key, options))
+        self.change(|cluster| cluster.evict(&PERSON, key, options))
     }
 }
 
