@@ -193,7 +193,7 @@ pub enum UnknownImage {
 }
 
 /// Who makes volumes for claims.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StorageConfig {
     /// The provisioner that runs, by the name that StorageClasses call it: `rancher.io/local-path`.

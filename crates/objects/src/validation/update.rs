@@ -275,10 +275,15 @@ fn volume(e: &mut Errors, new: &Value, old: &Value) {
 }
 
 fn claim(e: &mut Errors, new: &Value, old: &Value) {
+    // A claim without a class may be given one later, as the default class does.
+    let classless = old["spec"].get("storageClassName").is_none();
     let rest = |v: &Value| {
         let mut s = v["spec"].clone();
         for f in ["volumeName", "volumeAttributesClassName", "resources"] {
             s.remove(&[f]);
+        }
+        if classless {
+            s.remove(&["storageClassName"]);
         }
         s
     };
