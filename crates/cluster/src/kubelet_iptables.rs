@@ -14,7 +14,8 @@ const CANARY: &str = "KUBE-KUBELET-CANARY";
 /// Keeps loopback addresses from being reached from elsewhere.
 const FIREWALL: &str = "KUBE-FIREWALL";
 
-/// Makes the kubelet's chains and rules (IPv4) where they are missing: at its start, and whenever
+/// Makes the kubelet's chains and rules where they are missing (the other family's tables only have the chains that
+/// tell): at its start, and whenever
 /// the canary is gone.
 pub fn ensure(tables: &mut Netfilter) {
     ensure_chain(tables, TableKind::Mangle, HINT);
@@ -24,8 +25,10 @@ pub fn ensure(tables: &mut Netfilter) {
         let jump = rule().jump(&FIREWALL.into());
         prepend_if_missing(tables, TableKind::Filter, chain, jump);
     }
+    tables.ensure_chain6(TableKind::Mangle, HINT);
     for table in [TableKind::Mangle, TableKind::Nat, TableKind::Filter] {
         ensure_chain(tables, table, CANARY);
+        tables.ensure_chain6(table, CANARY);
     }
 }
 

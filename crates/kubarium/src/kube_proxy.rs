@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::IpNet;
+use kubarium_cluster::Time;
 use kubarium_cluster::kube_proxy::{
-    Config, Family, Mode, NodeInfo, ServiceChainsCache, State, Sync, ensure_canary, parse_ip,
+    Config, Family, Memory, Mode, NftChainsCache, NftSync, NodeInfo, ServiceChainsCache, State,
+    Sync, TABLE, ensure_canary, parse_cidr, parse_ip,
 };
-use kubarium_linux::netfilter::{Netfilter, restore};
+use kubarium_linux::netfilter::{Netfilter, nft, restore};
 use kubarium_objects::{Value, yaml};
 
 /// What `kubarium kube-proxy --help` says.
 pub const USAGE: &str = "\
 Usage: kubarium kube-proxy --node NODE [--mode iptables|nftables|ipvs] [kube-proxy's own flags] < objects.yaml
 
-Prints what iptables-save prints on that node after one full sync of the Services,
+Prints what iptables-save (nftables mode: nft list table ip kube-proxy) prints on that node after one full sync of the Services,
 EndpointSlices and Nodes in objects.yaml. A KubeProxyConfiguration among them counts like
 kube-proxy's own configuration file; flags have the last word. The node's interface
 addresses are those of loopback, the node and the first of each pod CIDR, unless a ConfigMap
 kube-system/proxy-case-environment lists them in the key interfaces.json
-({\"eth0\": [\"172.18.0.3/24\"]}).
+({\"eth0\": [\"172.18.0.3/24\"]}). The Services' networks are those of ServiceCIDR objects, else
+10.43.0.0/16.
 ";
 
 /// Runs the command on its arguments and its standard input, which is read only if needed.
@@ -45,10 +49,8 @@ pub fn run(
     if let Some(mode) = own.mode {
         config.apply_flags([&*format!("--proxy-mode={mode}")])?;
     }
-    match config.mode {
-        Mode::Iptables => {}
-        Mode::Nftables => return Err("--mode nftables: not simulated yet".to_owned()),
-        Mode::Ipvs => return Err("--mode ipvs: not simulated yet".to_owned()),
+    if config.mode == Mode::Ipvs {
+        return Err("--mode ipvs: not simulated yet".to_owned());
     }
     let node = of_kind("Node").find(|node| node.at(&["metadata", "name"]).str() == node_name);
     let Some(node) = node else {
@@ -62,6 +64,10 @@ pub fn run(
     }
     let state = State::from_objects(Family::Ipv4, objects.iter());
     let mut tables = Netfilter::default();
+    if config.mode == Mode::Nftables {
+        config.service_cidrs = service_cidrs(&objects);
+        return nftables(&config, &node, &state, &mut tables);
+    }
     ensure_canary(&mut tables);
     let mut sync = Sync {
         config: &config,
@@ -72,6 +78,45 @@ pub fn run(
     };
     sync.full(&mut tables).map_err(|error| error.to_string())?;
     Ok(restore::save(&tables, None, false, ""))
+}
+
+/// The table of the nftables mode, as `nft list` prints it.
+fn nftables(
+    config: &Config,
+    node: &NodeInfo,
+    state: &State,
+    tables: &mut Netfilter,
+) -> Result<String, String> {
+    let mut sync = NftSync {
+        config,
+        node,
+        state,
+        cache: &mut NftChainsCache::default(),
+        memory: &mut Memory::default(),
+        at: Time(0),
+    };
+    sync.full(tables).map_err(|error| error.to_string())?;
+    let words = ["list", "table", "ip", TABLE].map(str::to_owned);
+    let output = nft::run(tables, &words, "", kubarium_linux::Time::ZERO);
+    if output.status == 0 {
+        Ok(output.stdout)
+    } else {
+        Err(output.stderr)
+    }
+}
+
+/// The Services' networks: those of the ServiceCIDR objects, else this project's own default.
+fn service_cidrs(objects: &[Value]) -> Vec<IpNet> {
+    let objects = objects.iter().filter(|o| o["kind"].str() == "ServiceCIDR");
+    let named: Vec<IpNet> = objects
+        .flat_map(|object| object["spec"]["cidrs"].items())
+        .filter_map(|cidr| parse_cidr(cidr.str()))
+        .collect();
+    if named.is_empty() {
+        let network = kubarium_cluster::config::Config::default().network;
+        return vec![network.service_cidr.into()];
+    }
+    named
 }
 
 /// The options that are not kube-proxy's own.

@@ -1,5 +1,7 @@
 //! Hops put into words: what happened, why, and in one sentence.
 
+mod nft;
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -17,9 +19,10 @@ struct Words {
     action: String,
     explanation: String,
     dropped: bool,
-    table: Option<&'static str>,
-    chain: Option<Arc<Chain>>,
+    table: Option<Arc<str>>,
+    chain: Option<Arc<str>>,
     rule: Option<usize>,
+    rule_text: Option<String>,
     passed: u32,
 }
 
@@ -32,6 +35,7 @@ fn say(layer: Layer, action: impl Into<String>, explanation: impl Into<String>) 
         table: None,
         chain: None,
         rule: None,
+        rule_text: None,
         passed: 0,
     }
 }
@@ -68,13 +72,9 @@ fn hop(net: &Network, n: usize, raw: &RawHop) -> Hop {
         at: raw.at,
         device: raw.device.and_then(|d| net.link(d)).map(|l| l.name.clone()),
         table: words.table,
-        chain: words.chain.as_ref().map(|c| c.name.as_str().into()),
+        chain: words.chain,
         rule: words.rule.map(|r| r + 1),
-        rule_text: words
-            .chain
-            .as_ref()
-            .zip(words.rule)
-            .map(|(c, r)| c.rule_text(r)),
+        rule_text: words.rule_text,
         action: words.action,
         explanation: words.explanation,
         passed: words.passed,
@@ -207,8 +207,8 @@ fn words(net: &Network, raw: &RawHop) -> Words {
             chain,
             passed,
         } => Words {
-            table: Some(table.name()),
-            chain: Some(chain.clone()),
+            table: Some(table.name().into()),
+            chain: Some(chain.name.text()),
             passed: *passed,
             ..say(
                 Netfilter,
@@ -225,8 +225,8 @@ fn words(net: &Network, raw: &RawHop) -> Words {
             policy,
             passed,
         } => Words {
-            table: Some(table.name()),
-            chain: Some(chain.clone()),
+            table: Some(table.name().into()),
+            chain: Some(chain.name.text()),
             passed: *passed,
             dropped: *policy == Policy::Drop,
             ..say(
@@ -239,6 +239,9 @@ fn words(net: &Network, raw: &RawHop) -> Words {
                 ),
             )
         },
+        Event::NftRule { .. } | Event::NftChainEnd { .. } | Event::NftPolicy { .. } => {
+            nft::words(&raw.event)
+        }
         Event::ConntrackNew { tuple } => say(
             Conntrack,
             "new",
@@ -530,9 +533,10 @@ fn rule(table: TableKind, chain: &Arc<Chain>, index: u32, passed: u32) -> Words 
         .and_then(Rule::comment)
         .map_or_else(String::new, |c| format!(" “{c}”"));
     Words {
-        table: Some(table.name()),
-        chain: Some(chain.clone()),
+        table: Some(table.name().into()),
+        chain: Some(chain.name.text()),
         rule: Some(index as usize),
+        rule_text: Some(chain.rule_text(index as usize)),
         passed,
         dropped,
         ..say(

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::conntrack::{Direction, Tuple};
 use crate::link::{LinkId, NamespaceId};
-use crate::netfilter::{Chain, Hook, Policy, TableKind};
+use crate::netfilter::{Chain, Hook, Policy, TableKind, nft};
 use crate::packet::{Headers, Mac, Packet};
 use crate::route::{Route, RouteKind};
 use crate::time::Time;
@@ -119,6 +119,27 @@ pub enum Event {
         policy: Policy,
         passed: u32,
     },
+    /// A rule of nftables matched; `verdict` is what it (or the element of its map) said.
+    NftRule {
+        table: Arc<str>,
+        chain: Arc<nft::Chain>,
+        index: u32,
+        passed: u32,
+        verdict: Option<nft::Verdict>,
+        element: Option<nft::Key>,
+    },
+    /// No rule of a chain of nftables decided: back to the calling chain.
+    NftChainEnd {
+        table: Arc<str>,
+        chain: Arc<nft::Chain>,
+        passed: u32,
+    },
+    /// No rule decided: the base chain's policy.
+    NftPolicy {
+        table: Arc<str>,
+        chain: Arc<nft::Chain>,
+        policy: Policy,
+    },
     /// A connection was begun, not yet entered.
     ConntrackNew { tuple: Tuple },
     /// It belongs to a known connection.
@@ -224,14 +245,14 @@ pub struct Hop {
     pub device: Option<Arc<str>>,
     /// Netfilter's table.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub table: Option<&'static str>,
+    pub table: Option<Arc<str>>,
     /// Its chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chain: Option<Arc<str>>,
     /// The rule's number in the chain, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<usize>,
-    /// The rule as iptables-save prints it.
+    /// The rule as iptables-save (or nft) prints it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_text: Option<String>,
     /// What was done, in a word or two: `jump KUBE-SVC-…`, `forward`, `drop`.

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kubarium_linux::netfilter::nft::Set;
+
 use super::endpoints::Categorized;
+use super::nftables::NftChains;
 use super::node::NodeInfo;
 use super::service::NamespacedName;
-use super::service_chains::{RuleOptions, ServiceChains, service_chains};
+use super::service_chains::{RuleOptions, ServiceChains};
 use super::state::{PortEntry, State};
 
 /// How many different blocks are kept for a Service; those of a Service with local traffic
@@ -15,25 +18,95 @@ const BLOCKS_A_SERVICE: usize = 32;
 /// How many different settings are kept (clusters near the size limit, a pod CIDR a node).
 const SETTINGS: usize = 4;
 
-/// The blocks made last, by settings and Service. Only a memory: a block is the same made anew.
-#[derive(Clone, Debug, Default)]
-pub struct ServiceChainsCache {
-    settings: Vec<(RuleOptions, Arc<Blocks>)>,
+/// How many sets and maps are kept for sharing.
+const SETS: usize = 32;
+
+/// What a service port becomes in a mode.
+pub trait Built {
+    /// For nodes that use these of its endpoints. `node_ip_in_ranges`: whether the node's own address lies in one of
+    /// its source ranges.
+    fn build(
+        entry: &PortEntry,
+        used: &Categorized,
+        node_ip_in_ranges: bool,
+        options: &RuleOptions,
+    ) -> Self;
 }
 
-type Blocks = BTreeMap<NamespacedName, Vec<Block>>;
+/// The blocks made last, by settings and Service. Only a memory: a block is the same made anew.
+#[derive(Debug)]
+pub struct Cache<B> {
+    settings: Vec<(RuleOptions, Arc<Blocks<B>>)>,
+}
 
-#[derive(Clone, Debug)]
-struct Block {
+/// The blocks of the iptables mode.
+pub type ServiceChainsCache = Cache<ServiceChains>;
+
+/// The blocks of the nftables mode, and the sets that nodes share.
+#[derive(Clone, Debug, Default)]
+pub struct NftChainsCache {
+    blocks: Cache<NftChains>,
+    sets: Vec<Arc<Set>>,
+}
+
+impl NftChainsCache {
+    /// As of [`Cache`].
+    pub(crate) fn with(&mut self, options: &RuleOptions) -> BlocksWith<'_, NftChains> {
+        self.blocks.with(options)
+    }
+
+    /// A set that other nodes have as well is kept once.
+    pub(crate) fn shared(&mut self, set: Set) -> Arc<Set> {
+        if let Some(known) = self.sets.iter().find(|known| ***known == set) {
+            return known.clone();
+        }
+        let set = Arc::new(set);
+        self.sets.truncate(SETS - 1);
+        self.sets.insert(0, set.clone());
+        set
+    }
+}
+
+type Blocks<B> = BTreeMap<NamespacedName, Vec<Block<B>>>;
+
+#[derive(Debug)]
+struct Block<B> {
     entry: Arc<PortEntry>,
     used: Categorized,
     node_ip_in_ranges: bool,
-    chains: Arc<ServiceChains>,
+    chains: Arc<B>,
 }
 
-impl ServiceChainsCache {
+impl<B> Clone for Block<B> {
+    fn clone(&self) -> Self {
+        Block {
+            entry: self.entry.clone(),
+            used: self.used.clone(),
+            node_ip_in_ranges: self.node_ip_in_ranges,
+            chains: self.chains.clone(),
+        }
+    }
+}
+
+impl<B> Clone for Cache<B> {
+    fn clone(&self) -> Self {
+        Cache {
+            settings: self.settings.clone(),
+        }
+    }
+}
+
+impl<B> Default for Cache<B> {
+    fn default() -> Self {
+        Cache {
+            settings: Vec::new(),
+        }
+    }
+}
+
+impl<B: Built> Cache<B> {
     /// The blocks made with these settings, to be asked for one by one.
-    pub(crate) fn with(&mut self, options: &RuleOptions) -> BlocksWith<'_> {
+    pub(crate) fn with(&mut self, options: &RuleOptions) -> BlocksWith<'_, B> {
         let at = self.settings.iter().position(|(known, _)| known == options);
         let entry = match at {
             Some(at) => self.settings.remove(at),
@@ -52,19 +125,19 @@ impl ServiceChainsCache {
 }
 
 /// The blocks of one set of settings.
-pub(crate) struct BlocksWith<'a> {
+pub(crate) struct BlocksWith<'a, B> {
     options: &'a RuleOptions,
-    blocks: &'a mut Blocks,
+    blocks: &'a mut Blocks<B>,
 }
 
-impl BlocksWith<'_> {
+impl<B: Built> BlocksWith<'_, B> {
     /// The rules of a service port on a node.
     pub(crate) fn get(
         &mut self,
         service: &NamespacedName,
         entry: &Arc<PortEntry>,
         node: &NodeInfo,
-    ) -> Arc<ServiceChains> {
+    ) -> Arc<B> {
         let node_ip = node.node_ip(self.options.family);
         let ranges = &entry.port.source_ranges;
         let node_ip_in_ranges = ranges.iter().any(|range| range.contains(&node_ip));
@@ -73,7 +146,7 @@ impl BlocksWith<'_> {
             Some(known) => known,
             None => self.blocks.entry(service.clone()).or_default(),
         };
-        let fits = |block: &&Block| {
+        let fits = |block: &&Block<B>| {
             (Arc::ptr_eq(&block.entry, entry) || block.entry == *entry)
                 && block.node_ip_in_ranges == node_ip_in_ranges
                 && block.used == *used
@@ -81,12 +154,7 @@ impl BlocksWith<'_> {
         if let Some(block) = known.iter().find(fits) {
             return block.chains.clone();
         }
-        let chains = Arc::new(service_chains(
-            entry,
-            &used,
-            node_ip_in_ranges,
-            self.options,
-        ));
+        let chains = Arc::new(B::build(entry, &used, node_ip_in_ranges, self.options));
         known.truncate(BLOCKS_A_SERVICE - 1);
         known.insert(
             0,

@@ -13,9 +13,11 @@ use std::time::Duration;
 use kubarium_linux::{NamespaceId, Network, Protocol};
 use kubarium_objects::{ObjectKey, Text};
 
-use super::cache::ServiceChainsCache;
+use super::address::Family;
+use super::cache::{NftChainsCache, ServiceChainsCache};
 use super::config::{Config, Mode};
 use super::conntrack::StaleFlows;
+use super::nftables::{Memory, NftSync};
 use super::node::NodeInfo;
 use super::service::NamespacedName;
 use super::state::{ChangeTracker, State};
@@ -37,7 +39,7 @@ pub struct Proxies {
     /// Their configuration, or why none of them starts.
     config: Result<Arc<Config>, Text>,
     seen: ChangeTracker,
-    cache: ServiceChainsCache,
+    caches: Caches,
     /// The states that were synced, oldest first. Of those that mean the same to any node only
     /// the last is kept.
     points: Vec<Point>,
@@ -47,6 +49,13 @@ pub struct Proxies {
     touched: BTreeSet<Text>,
     /// Nodes whose rules are made, and which may track UDP flows.
     walked: BTreeSet<Text>,
+}
+
+/// Blocks of rules that nodes share, of each mode.
+#[derive(Clone, Debug, Default)]
+struct Caches {
+    iptables: ServiceChainsCache,
+    nftables: NftChainsCache,
 }
 
 /// A sync of all nodes.
@@ -66,6 +75,8 @@ pub struct KubeProxy {
     stopped: bool,
     /// When a failed sync is tried again.
     retry_at: Option<Time>,
+    /// What it remembers in the nftables mode, of each family.
+    nft: [Memory; 2],
 }
 
 #[derive(Clone, Debug)]
@@ -86,7 +97,7 @@ impl Proxies {
         Proxies {
             config: configured(config).map(Arc::new).map_err(Text::from),
             seen: ChangeTracker::default(),
-            cache: ServiceChainsCache::default(),
+            caches: Caches::default(),
             points: Vec::new(),
             pending: false,
             touched: BTreeSet::new(),
@@ -128,9 +139,9 @@ fn configured(cluster: &crate::config::Config) -> Result<Config, String> {
         ProxyMode::Ipvs => Mode::Ipvs,
     };
     config.apply_flags(cluster.kube_proxy.flags.iter().map(|flag| &**flag))?;
+    config.service_cidrs = vec![cluster.network.service_cidr.into()];
     match config.mode {
-        Mode::Iptables => Ok(config),
-        Mode::Nftables => Err("nftables mode: not simulated yet".to_owned()),
+        Mode::Iptables | Mode::Nftables => Ok(config),
         Mode::Ipvs => Err("ipvs mode: not simulated yet".to_owned()),
     }
 }
@@ -169,7 +180,7 @@ fn schedule(cluster: &mut Cluster) {
     let earliest = proxies
         .points
         .last()
-        .map(|last| last.at + config.min_sync_period);
+        .map(|last| last.at + config.min_sync_period());
     let due = earliest.map_or(seen, |earliest| earliest.max(seen));
     cluster.enqueue(Task::KubeProxies, due - cluster.now);
 }
@@ -253,13 +264,23 @@ pub(crate) fn run(cluster: &mut Cluster, node: &Text) {
         .kube_proxy
         .retry_at
         .is_some_and(|at| at <= cluster.now);
-    let flushed = cluster
-        .net
-        .namespace(machine.netns)
-        .is_some_and(|ns| canary_is_gone(&ns.netfilter));
-    if retry || flushed {
+    if retry || flushed(cluster, machine.netns) {
         make(cluster, node, true);
     }
+}
+
+/// Has someone flushed all rules? Only the iptables mode has a canary.
+fn flushed(cluster: &Cluster, netns: NamespaceId) -> bool {
+    let iptables = cluster
+        .proxies
+        .config
+        .as_ref()
+        .is_ok_and(|config| config.mode == Mode::Iptables);
+    iptables
+        && cluster
+            .net
+            .namespace(netns)
+            .is_some_and(|ns| canary_is_gone(&ns.netfilter))
 }
 
 /// The kube-proxy of a node ends: its rules stay as they are.
@@ -310,12 +331,8 @@ pub fn rules_changed(cluster: &mut Cluster, node: &str) {
         return;
     };
     let name = machine.name.clone();
-    let flushed = cluster
-        .net
-        .namespace(machine.netns)
-        .is_some_and(|ns| canary_is_gone(&ns.netfilter));
-    if flushed {
-        let period = config.sync_period.as_nanos().max(1);
+    if flushed(cluster, machine.netns) {
+        let period = config.sync_period().as_nanos().max(1);
         let past = (cluster.now - synced.started).as_nanos() % period;
         let left = u64::try_from(period - past).unwrap_or(u64::MAX);
         cluster.enqueue(Task::KubeProxy(name.clone()), Duration::from_nanos(left));
@@ -369,12 +386,12 @@ fn make(cluster: &mut Cluster, node: &str, full: bool) {
             &mut proxy,
             &mut cluster.net,
             netns,
-            &mut cluster.proxies.cache,
+            &mut cluster.proxies.caches,
         ) else {
             return;
         };
         if let Err(error) = result {
-            let retry = point.at + config.sync_period;
+            let retry = point.at + config.sync_period();
             proxy.retry_at = Some(retry);
             log(cluster, &name, &format!("fails to sync its rules: {error}"));
             let task = Task::KubeProxy(name.clone());
@@ -412,7 +429,7 @@ impl NodeSync<'_> {
         proxy: &mut KubeProxy,
         net: &mut Network,
         netns: NamespaceId,
-        cache: &mut ServiceChainsCache,
+        caches: &mut Caches,
     ) -> Option<Result<(), SyncError>> {
         let (at, state) = (self.point.at, &self.point.state);
         if proxy.synced.is_none() {
@@ -427,18 +444,28 @@ impl NodeSync<'_> {
                 && at - before.last_full < FULL_SYNC_PERIOD
         });
         let last_cleanup = before.as_ref().map(|before| before.last_cleanup);
-        let is_due = |last: Time| at - last > self.config.sync_period;
+        let is_due = |last: Time| at - last > self.config.sync_period();
         let remove_stale = !state.is_large() || last_cleanup.is_none_or(is_due);
-        let mut sync = Sync {
-            config: self.config,
-            node: self.info,
-            state,
-            cache,
-            remove_stale,
-        };
-        let result = match partial {
-            Some(before) => sync.partial(tables, &state.changed_since(&before.state)),
-            None => sync.full(tables),
+        let changed = partial.map(|before| state.changed_since(&before.state));
+        let result = if self.config.mode == Mode::Nftables {
+            self.nftables(
+                tables,
+                &mut proxy.nft,
+                &mut caches.nftables,
+                changed.as_ref(),
+            )
+        } else {
+            let mut sync = Sync {
+                config: self.config,
+                node: self.info,
+                state,
+                cache: &mut caches.iptables,
+                remove_stale,
+            };
+            match &changed {
+                Some(changed) => sync.partial(tables, changed),
+                None => sync.full(tables),
+            }
         };
         let was_partial = partial.is_some();
         let last_full = before.as_ref().map_or(at, |before| before.last_full);
@@ -460,8 +487,41 @@ impl NodeSync<'_> {
         Some(result)
     }
 
+    /// A sync in the nftables mode. The other family's table has no Services in it.
+    fn nftables(
+        &self,
+        tables: &mut kubarium_linux::netfilter::Netfilter,
+        [ipv4, ipv6]: &mut [Memory; 2],
+        cache: &mut NftChainsCache,
+        changed: Option<&BTreeSet<NamespacedName>>,
+    ) -> Result<(), SyncError> {
+        let nothing = State::new(Family::Ipv6);
+        let each = [(&*self.point.state, ipv4), (&nothing, ipv6)];
+        for (state, memory) in each {
+            let mut sync = NftSync {
+                config: self.config,
+                node: self.info,
+                state,
+                cache,
+                memory,
+                at: self.point.at,
+            };
+            match changed {
+                None => sync.full(tables)?,
+                Some(changed) if state.family() == Family::Ipv4 => {
+                    sync.partial(tables, changed)?;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// What kube-proxy does once, when it starts.
     fn start(&self, net: &mut Network, netns: NamespaceId) -> Option<()> {
+        if self.config.mode == Mode::Nftables {
+            return Some(());
+        }
         ensure_canary(&mut net.namespace_mut(netns)?.netfilter);
         if super::shared_chains::answers_on_localhost(self.config, self.info) {
             // The kernel knows this parameter; a failure would be the network's own.

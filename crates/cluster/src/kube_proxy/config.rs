@@ -66,6 +66,14 @@ pub struct Config {
     pub min_sync_period: Duration,
     /// `--conntrack-tcp-be-liberal`: packets outside a connection's window are let through.
     pub tcp_be_liberal: bool,
+    /// The field `nftables.masqueradeBit`, which has no flag.
+    pub nftables_masquerade_bit: u8,
+    /// `--nftables-sync-period`
+    pub nftables_sync_period: Duration,
+    /// `--nftables-min-sync-period`
+    pub nftables_min_sync_period: Duration,
+    /// The Services' networks: not a setting, but known from the cluster's ServiceCIDR objects.
+    pub service_cidrs: Vec<IpNet>,
 }
 
 impl Default for Config {
@@ -84,6 +92,10 @@ impl Default for Config {
             sync_period: Duration::from_secs(30),
             min_sync_period: Duration::from_secs(1),
             tcp_be_liberal: false,
+            nftables_masquerade_bit: 14,
+            nftables_sync_period: Duration::from_secs(30),
+            nftables_min_sync_period: Duration::from_secs(1),
+            service_cidrs: Vec::new(),
         }
     }
 }
@@ -163,8 +175,10 @@ static SETTINGS: &[Setting] = &[
     setting("show-hidden-metrics-for-version", &["showHiddenMetricsForVersion"], Nothing),
     setting("v", &["logging", "verbosity"], Nothing),
     setting("vmodule", &["logging", "vmodule"], Nothing),
-    setting("nftables-min-sync-period", &["nftables", "minSyncPeriod"], Nothing),
-    setting("nftables-sync-period", &["nftables", "syncPeriod"], Nothing),
+    setting("nftables-min-sync-period", &["nftables", "minSyncPeriod"], Word(|c, v| { c.nftables_min_sync_period = duration(v)?; Ok(()) })),
+    setting("nftables-sync-period", &["nftables", "syncPeriod"], Word(|c, v| { c.nftables_sync_period = duration(v)?; Ok(()) })),
+    setting("", &["nftables", "masqueradeBit"], Word(|c, v| { c.nftables_masquerade_bit = bit(v)?; Ok(()) })),
+    setting("", &["nftables", "masqueradeAll"], Bool(|c, v| c.masquerade_all |= v)),
     setting("ipvs-exclude-cidrs", &["ipvs", "excludeCIDRs"], Nothing),
     setting("ipvs-min-sync-period", &["ipvs", "minSyncPeriod"], Nothing),
     setting("ipvs-scheduler", &["ipvs", "scheduler"], Nothing),
@@ -196,7 +210,7 @@ impl Config {
             };
             let setting = SETTINGS
                 .iter()
-                .find(|s| s.flag == name)
+                .find(|s| s.flag == name && !name.is_empty())
                 .ok_or_else(|| format!("unknown flag: --{name}"))?;
             let value = match value {
                 Some(value) => value,
@@ -241,13 +255,13 @@ impl Config {
         let invalid =
             |field: &str, why: &str| Err(format!("KubeProxyConfiguration.{field}: {why}"));
         let needs = |mode, name: &Text| self.detect_local_mode == mode && name.is_empty();
-        if self.sync_period.is_zero() {
+        if self.sync_period().is_zero() {
             return invalid(
                 "SyncPeriod",
                 "Invalid value: \"0s\": must be greater than 0",
             );
         }
-        if self.min_sync_period > self.sync_period {
+        if self.min_sync_period() > self.sync_period() {
             return invalid(
                 "SyncPeriod",
                 "Invalid value: must be greater than or equal to KubeProxyConfiguration.MinSyncPeriod",
@@ -274,6 +288,28 @@ impl Config {
     /// The packet mark that asks for masquerading.
     pub fn masquerade_mark(&self) -> u32 {
         1u32.checked_shl(self.masquerade_bit.into()).unwrap_or(0)
+    }
+
+    /// The same in the nftables mode.
+    pub fn nftables_masquerade_mark(&self) -> u32 {
+        1u32.checked_shl(self.nftables_masquerade_bit.into())
+            .unwrap_or(0)
+    }
+
+    /// How often rules are looked after in the mode that is on, and how long a failed sync waits.
+    pub fn sync_period(&self) -> Duration {
+        match self.mode {
+            Mode::Nftables => self.nftables_sync_period,
+            Mode::Iptables | Mode::Ipvs => self.sync_period,
+        }
+    }
+
+    /// The least time between two syncs in the mode that is on.
+    pub fn min_sync_period(&self) -> Duration {
+        match self.mode {
+            Mode::Nftables => self.nftables_min_sync_period,
+            Mode::Iptables | Mode::Ipvs => self.min_sync_period,
+        }
     }
 
     /// The first cluster CIDR of a family.
@@ -371,12 +407,13 @@ fn set_node_port_addresses(config: &mut Config, value: &str) -> Result<(), Strin
 }
 
 fn set_masquerade_bit(config: &mut Config, value: &str) -> Result<(), String> {
-    config.masquerade_bit = value
-        .parse()
-        .ok()
-        .filter(|bit| *bit <= 31)
-        .ok_or("must be within the range [0, 31]")?;
+    config.masquerade_bit = bit(value)?;
     Ok(())
+}
+
+fn bit(value: &str) -> Result<u8, String> {
+    let bit = value.parse().ok().filter(|bit| *bit <= 31);
+    bit.ok_or_else(|| "must be within the range [0, 31]".to_owned())
 }
 
 /// A Go duration: `100ms`, `1m30s`, `1.5h`, `0`.

@@ -160,16 +160,32 @@ pub(crate) struct NodePortAddresses {
 
 impl NodePortAddresses {
     pub(crate) fn new(config: &Config, node: &NodeInfo, family: Family) -> NodePortAddresses {
-        let mut cidrs: Vec<IpNet> = if config.node_port_primary {
+        let cidrs: Vec<IpNet> = if config.node_port_primary {
             vec![Family::host(node.node_ip(family))]
         } else {
             config.node_port_addresses.clone()
         };
+        NodePortAddresses::of(cidrs, family)
+    }
+
+    fn of(mut cidrs: Vec<IpNet>, family: Family) -> NodePortAddresses {
         cidrs.retain(|cidr| Family::of(cidr.addr()) == family);
         if cidrs.is_empty() {
             cidrs.push(family.everything());
         }
         NodePortAddresses { cidrs }
+    }
+
+    /// In the nftables mode they are the node's own address if nothing is said.
+    pub(crate) fn for_nftables(
+        config: &Config,
+        node: &NodeInfo,
+        family: Family,
+    ) -> NodePortAddresses {
+        if config.node_port_primary || config.node_port_addresses.is_empty() {
+            return NodePortAddresses::of(vec![Family::host(node.node_ip(family))], family);
+        }
+        NodePortAddresses::of(config.node_port_addresses.clone(), family)
     }
 
     /// Whether every address is meant.

@@ -15,6 +15,7 @@ use kubarium_linux::netfilter::{Chain, ChainName, Rule};
 use kubarium_objects::Text;
 
 use super::address::Family;
+use super::cache::Built;
 use super::endpoints::{Categorized, Endpoint};
 use super::naming::{chain_name, hash};
 use super::node::LocalDetector;
@@ -29,7 +30,7 @@ pub(crate) const LOCALHOST_NODE_PORTS_ACCEPTED: &str = "localhost_nps_accepted_p
 
 /// What of the configuration, the node and the cluster decides the text of service rules.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RuleOptions {
+pub struct RuleOptions {
     pub family: Family,
     pub detector: LocalDetector,
     pub masquerade_all: bool,
@@ -37,41 +38,43 @@ pub(crate) struct RuleOptions {
     pub localhost_counter: bool,
     /// Whether comments on endpoints' rules are left out.
     pub large: bool,
+    /// The bits that mark a packet for masquerading, where service rules name them.
+    pub mark: u32,
 }
 
 /// One service port's rules.
 #[derive(Debug, Default)]
-pub(crate) struct ServiceChains {
-    pub nat_services: Vec<Rule>,
-    pub nat_node_ports: Vec<Rule>,
-    pub filter_services: Vec<Rule>,
-    pub filter_external_services: Vec<Rule>,
-    pub filter_node_ports: Vec<Rule>,
-    pub filter_proxy_firewall: Vec<Rule>,
+pub struct ServiceChains {
+    pub(crate) nat_services: Vec<Rule>,
+    pub(crate) nat_node_ports: Vec<Rule>,
+    pub(crate) filter_services: Vec<Rule>,
+    pub(crate) filter_external_services: Vec<Rule>,
+    pub(crate) filter_node_ports: Vec<Rule>,
+    pub(crate) filter_proxy_firewall: Vec<Rule>,
     /// The chains of its own, in the nat table.
-    pub chains: Vec<Arc<Chain>>,
+    pub(crate) chains: Vec<Arc<Chain>>,
 }
 
-/// Makes the rules of a service port for nodes that use these of its endpoints.
-/// `node_ip_in_ranges`: whether the node's own address lies in one of its source ranges.
-pub(crate) fn service_chains(
-    entry: &PortEntry,
-    used: &Categorized,
-    node_ip_in_ranges: bool,
-    options: &RuleOptions,
-) -> ServiceChains {
-    let maker = Maker::new(entry, used, node_ip_in_ranges, options);
-    let mut out = ServiceChains::default();
-    maker.cluster_ip(&mut out);
-    maker.external_ips(&mut out);
-    maker.load_balancer(&mut out);
-    maker.node_port(&mut out);
-    maker.health_check(&mut out);
-    maker.external_chain(&mut out);
-    maker.firewall_chain(&mut out);
-    maker.endpoint_list_chains(&mut out);
-    maker.endpoint_chains(&mut out);
-    out
+impl Built for ServiceChains {
+    fn build(
+        entry: &PortEntry,
+        used: &Categorized,
+        node_ip_in_ranges: bool,
+        options: &RuleOptions,
+    ) -> ServiceChains {
+        let maker = Maker::new(entry, used, node_ip_in_ranges, options);
+        let mut out = ServiceChains::default();
+        maker.cluster_ip(&mut out);
+        maker.external_ips(&mut out);
+        maker.load_balancer(&mut out);
+        maker.node_port(&mut out);
+        maker.health_check(&mut out);
+        maker.external_chain(&mut out);
+        maker.firewall_chain(&mut out);
+        maker.endpoint_list_chains(&mut out);
+        maker.endpoint_chains(&mut out);
+        out
+    }
 }
 
 struct Maker<'a> {

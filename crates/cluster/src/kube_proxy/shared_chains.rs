@@ -137,6 +137,7 @@ impl Settings {
                 masquerade_all: config.masquerade_all,
                 localhost_counter: localhost_node_ports && node.nfacct,
                 large: state.is_large(),
+                mark: 0,
             },
             mark: config.masquerade_mark(),
             random_fully: node.random_fully,

@@ -36,6 +36,8 @@ pub enum SyncError {
     ChainInUse(ChainName),
     /// The family's tables are not simulated yet.
     NotSimulated(Family),
+    /// nftables refused the whole transaction.
+    Refused(&'static str),
 }
 
 impl fmt::Display for SyncError {
@@ -48,6 +50,7 @@ impl fmt::Display for SyncError {
                     "CHAIN_DEL failed (Device or resource busy): chain {chain}"
                 )
             }
+            SyncError::Refused(why) => write!(f, "Could not process rule: {why}"),
             SyncError::NotSimulated(family) => {
                 write!(f, "{} rules: not simulated yet", family.as_str())
             }

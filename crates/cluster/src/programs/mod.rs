@@ -160,7 +160,8 @@ fn net(io: &mut Io<'_>, argv: &[String]) -> Step {
         kube_proxy::bring_up_to_date(io.cluster, &io.place.node);
     }
     let output = kubarium_linux::tools::run(&mut io.cluster.net, io.place.netns, argv, now);
-    if on_node && argv.first().is_some_and(|name| name.starts_with("ip")) {
+    let changes = |name: &String| name.starts_with("ip") || base_name(name) == "nft";
+    if on_node && argv.first().is_some_and(changes) {
         kube_proxy::rules_changed(io.cluster, &io.place.node);
     }
     io.out(output.stdout);

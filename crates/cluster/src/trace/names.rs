@@ -124,7 +124,7 @@ impl Names {
             netns,
             layer: layer(hop.layer),
             device: hop.device.as_deref().unwrap_or("").to_owned(),
-            table: hop.table.map(str::to_owned),
+            table: hop.table.as_deref().map(str::to_owned),
             chain: hop.chain.as_deref().map(str::to_owned),
             rule: hop.rule,
             rule_text: hop.rule_text.clone(),

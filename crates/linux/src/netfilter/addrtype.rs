@@ -39,7 +39,8 @@ fn names(types: u16) -> String {
         .join(",")
 }
 
-fn type_of(namespace: &Namespace, address: Ipv4Addr, dev: Option<LinkId>) -> u16 {
+/// The bit of an address' type.
+pub(crate) fn type_of(namespace: &Namespace, address: Ipv4Addr, dev: Option<LinkId>) -> u16 {
     if address.is_unspecified() {
         return 1;
     }
@@ -149,6 +150,20 @@ impl AddrType {
         if self.limit_out {
             out.push_str(" limit-out");
         }
+    }
+
+    /// In nft's words.
+    pub(crate) fn translated(&self) -> String {
+        let part = |side: Option<(u16, bool)>, word: &str| {
+            let (types, invert) = side?;
+            let not = if invert { "!= " } else { "" };
+            Some(format!(
+                "fib {word} type {not}{}",
+                names(types).to_ascii_lowercase()
+            ))
+        };
+        let parts = [part(self.source, "saddr"), part(self.destination, "daddr")];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     pub(crate) fn matches(&self, cx: &Context) -> bool {

@@ -116,6 +116,12 @@ impl CtMatch {
         );
     }
 
+    /// In nft's words.
+    pub(crate) fn translated(&self) -> String {
+        let names = self.names().to_ascii_lowercase();
+        format!("ct state {}{names}", if self.invert { "! " } else { "" })
+    }
+
     pub(crate) fn matches(&self, cx: &Context) -> bool {
         let mut bits = match cx.ct_state {
             CtState::Invalid => 1,

@@ -3,8 +3,8 @@
 //! Chains are shared data (`Arc<Chain>`): thousands of nodes can hold the same one. What a packet changes (counters,
 //! lists of `recent`, accounting) is kept apart, per namespace and only where something was counted.
 //!
-//! Deliberately absent so far: nftables. `Ruleset` names its place, and `Hook::pipeline` is where its base chains will
-//! be asked, by their priorities, between the tables of iptables.
+//! Two kinds of tables stand side by side: iptables' four (by nf_tables, as Debian's iptables 1.8.9 makes them), and
+//! those of nftables (`nft`). `Hook::pipeline` has the order in which a packet meets them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
+use names::Named;
 
 pub(crate) mod addrtype;
 mod arguments;
@@ -25,7 +26,9 @@ pub mod ipset;
 pub mod iptables;
 pub(crate) mod list;
 pub(crate) mod misc;
+mod names;
 pub(crate) mod nat;
+pub mod nft;
 pub(crate) mod ports;
 pub(crate) mod recent;
 pub(crate) mod reject;
@@ -69,23 +72,39 @@ impl Hook {
         }
     }
 
-    /// Who is asked at this point, in the order of the kernel's priorities (`enum nf_ip_hook_priorities`).
+    /// Who is asked at this point, in the order of the kernel's priorities (`enum nf_ip_hook_priorities`). Base chains
+    /// of nftables come between, by theirs; of two with the same priority the one that was made later comes first, so
+    /// theirs come before the tables of iptables, which are as old as the machine.
     #[must_use]
-    pub(crate) fn pipeline(self) -> &'static [Step] {
+    pub(crate) fn pipeline(self) -> &'static [(i32, Step)] {
         use Step::{Confirm, Iptables, Track};
         use TableKind::{Filter, Mangle, Nat, Raw};
         match self {
-            Hook::Prerouting => &[Iptables(Raw), Track, Iptables(Mangle), Iptables(Nat)],
-            Hook::Input => &[Iptables(Mangle), Iptables(Filter), Iptables(Nat), Confirm],
-            Hook::Forward => &[Iptables(Mangle), Iptables(Filter)],
-            Hook::Output => &[
-                Iptables(Raw),
-                Track,
-                Iptables(Mangle),
-                Iptables(Nat),
-                Iptables(Filter),
+            Hook::Prerouting => &[
+                (-300, Iptables(Raw)),
+                (-200, Track),
+                (-150, Iptables(Mangle)),
+                (-100, Iptables(Nat)),
             ],
-            Hook::Postrouting => &[Iptables(Mangle), Iptables(Nat), Confirm],
+            Hook::Input => &[
+                (-150, Iptables(Mangle)),
+                (0, Iptables(Filter)),
+                (100, Iptables(Nat)),
+                (i32::MAX, Confirm),
+            ],
+            Hook::Forward => &[(-150, Iptables(Mangle)), (0, Iptables(Filter))],
+            Hook::Output => &[
+                (-300, Iptables(Raw)),
+                (-200, Track),
+                (-150, Iptables(Mangle)),
+                (-100, Iptables(Nat)),
+                (0, Iptables(Filter)),
+            ],
+            Hook::Postrouting => &[
+                (-150, Iptables(Mangle)),
+                (100, Iptables(Nat)),
+                (i32::MAX, Confirm),
+            ],
         }
     }
 }
@@ -99,15 +118,6 @@ pub(crate) enum Step {
     Iptables(TableKind),
     /// Enter a new connection into the table.
     Confirm,
-}
-
-/// The kinds of rule sets that a namespace can hold.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ruleset {
-    /// iptables' tables (by nf_tables, as Debian's iptables 1.8.9 is).
-    Iptables,
-    /// nftables' own tables: not simulated yet.
-    Nftables,
 }
 
 /// The tables of iptables.
@@ -181,6 +191,13 @@ impl ChainName {
     #[must_use]
     pub fn text(&self) -> Arc<str> {
         self.text.clone()
+    }
+}
+
+impl ChainName {
+    /// Which of so many parts of a map it belongs to.
+    pub(crate) fn shard(&self, shards: usize) -> usize {
+        self.hash as usize % shards
     }
 }
 
@@ -290,15 +307,16 @@ impl PartialEq for Chain {
     }
 }
 
-const SHARDS: usize = 32;
-
-type Shard = BTreeMap<ChainName, Arc<Chain>>;
-
 /// The chains of one table by name. Its clone is cheap, and a change copies a thirty-second of it.
 #[derive(Clone, Debug)]
 pub struct Table {
-    shards: Arc<[Arc<Shard>; SHARDS]>,
+    user: Named<Chain>,
     builtin: [Option<Arc<Chain>>; 5],
+    /// When each built-in chain was made in the kernel (counted with the users' chains): with the first rule that went
+    /// into it. 0: it is only printed, not there.
+    builtin_made: [u64; 5],
+    /// What the next chain gets.
+    next: u64,
 }
 
 impl Table {
@@ -314,8 +332,10 @@ impl Table {
             )));
         }
         Table {
-            shards: Arc::new([const { None::<()> }; SHARDS].map(|_| Arc::default())),
+            user: Named::default(),
             builtin,
+            builtin_made: [0; 5],
+            next: 1,
         }
     }
 
@@ -334,45 +354,60 @@ impl Table {
     /// A chain by name.
     #[must_use]
     pub fn chain(&self, name: &ChainName) -> Option<&Arc<Chain>> {
-        self.shards[name.hash as usize % SHARDS]
+        self.user
             .get(name)
             .or_else(|| self.builtin[self.hook_of(name)?].as_ref())
     }
 
     /// Puts a chain in, in place of one of that name.
     pub(crate) fn insert(&mut self, chain: Arc<Chain>) {
+        let made = self.next;
+        self.next += 1;
         if let Some(hook) = self.hook_of(&chain.name) {
+            if self.builtin_made[hook] == 0 {
+                self.builtin_made[hook] = made;
+            }
             self.builtin[hook] = Some(chain);
         } else {
-            let shards = Arc::make_mut(&mut self.shards);
-            Arc::make_mut(&mut shards[chain.name.hash as usize % SHARDS])
-                .insert(chain.name.clone(), chain);
+            let name = chain.name.clone();
+            self.user.insert(&name, made, chain);
         }
     }
 
     pub(crate) fn remove(&mut self, name: &ChainName) -> Option<Arc<Chain>> {
-        let shard = name.hash as usize % SHARDS;
-        self.shards[shard].get(name)?;
-        Arc::make_mut(&mut Arc::make_mut(&mut self.shards)[shard]).remove(name)
+        self.user.remove(name)
     }
 
     /// All chains as iptables lists them: built-in ones by hook, then users' by name.
     #[must_use]
     pub fn chains(&self) -> Vec<&Arc<Chain>> {
-        let mut user: Vec<&Arc<Chain>> = self.shards.iter().flat_map(|s| s.values()).collect();
+        let mut user: Vec<&Arc<Chain>> = self.user().collect();
         user.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
         self.builtin.iter().flatten().chain(user).collect()
     }
 
+    /// All chains that are in the kernel, in the order in which they were made.
+    #[must_use]
+    pub fn made(&self) -> Vec<&Arc<Chain>> {
+        let builtin = self.builtin_made.iter().zip(&self.builtin);
+        let builtin = builtin
+            .filter(|(made, _)| **made > 0)
+            .filter_map(|(made, chain)| Some((*made, chain.as_ref()?)));
+        let user = self.user.listed().into_iter();
+        let mut all: Vec<_> = user.map(|c| (c.0, c.2)).chain(builtin).collect();
+        all.sort_by_key(|c| c.0);
+        all.into_iter().map(|c| c.1).collect()
+    }
+
     /// The users' chains, in no meaningful order.
     pub fn user(&self) -> impl Iterator<Item = &Arc<Chain>> {
-        self.shards.iter().flat_map(|shard| shard.values())
+        self.user.iter().map(|(_, chain)| chain)
     }
 
     /// How many chains a user made.
     #[must_use]
     pub fn user_chains(&self) -> usize {
-        self.shards.iter().map(|s| s.len()).sum()
+        self.user.len()
     }
 }
 
@@ -432,6 +467,11 @@ pub(crate) struct State {
     /// Packets seen by `statistic --mode nth`, by table, chain and rule.
     pub nth: BTreeMap<(TableKind, ChainName, u32), u32>,
     pub accounts: BTreeMap<Arc<str>, Counter>,
+    /// Elements of nftables' sets with time-outs, by table (the number of its making) and set.
+    pub leases: BTreeMap<(u64, ChainName), nft::Leases>,
+    /// What nftables' counters counted, and where its `numgen inc` stand, by table, chain and rule.
+    pub nft_counters: BTreeMap<(u64, ChainName, u64), Counter>,
+    pub nft_turns: BTreeMap<(u64, ChainName, u64), u32>,
 }
 
 /// A namespace's packet filter. Its clone is cheap.
@@ -441,6 +481,19 @@ pub struct Netfilter {
     sets: Option<Arc<BTreeMap<Arc<str>, IpSet>>>,
     pub(crate) state: Option<Arc<State>>,
     tracking: bool,
+    /// What only some namespaces have.
+    extra: Option<Box<Extra>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Extra {
+    nft: Option<Arc<nft::Nftables>>,
+    /// Tables of the other address family: kept and printed, for no such packet exists here.
+    tables6: [Option<Box<Table>>; 4],
+    state6: Option<Arc<State>>,
+    /// When each table of iptables was made (by [`TableKind`], ip and ip6), and the last number given.
+    made: [[u32; 4]; 2],
+    last_made: u32,
 }
 
 impl Netfilter {
@@ -452,7 +505,97 @@ impl Netfilter {
 
     /// A table to change, made if it is not there.
     pub(crate) fn table_mut(&mut self, kind: TableKind) -> &mut Table {
+        self.note_made(0, kind);
         self.tables[kind as usize].get_or_insert_with(|| Box::new(Table::new(kind)))
+    }
+
+    fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    fn note_made(&mut self, family: usize, kind: TableKind) {
+        let extra = self.extra_mut();
+        if extra.made[family][kind as usize] == 0 {
+            extra.last_made += 1;
+            extra.made[family][kind as usize] = extra.last_made;
+        }
+    }
+
+    /// The number of the next table that is made.
+    pub(crate) fn next_number(&mut self) -> u32 {
+        let extra = self.extra_mut();
+        extra.last_made += 1;
+        extra.last_made
+    }
+
+    /// A table of ip6tables.
+    #[must_use]
+    pub fn table6(&self, kind: TableKind) -> Option<&Table> {
+        self.extra.as_ref()?.tables6[kind as usize].as_deref()
+    }
+
+    /// Puts the tables of ip6tables in the place of those of iptables, and back.
+    pub(crate) fn swap_family(&mut self) {
+        let extra = self.extra.get_or_insert_default();
+        std::mem::swap(&mut self.tables, &mut extra.tables6);
+        extra.made.swap(0, 1);
+        std::mem::swap(&mut self.state, &mut extra.state6);
+    }
+
+    /// Makes a chain of ip6tables, empty, where it is not there.
+    pub fn ensure_chain6(&mut self, kind: TableKind, name: &str) {
+        self.note_made(1, kind);
+        let tables = &mut self.extra_mut().tables6;
+        let table = tables[kind as usize].get_or_insert_with(|| Box::new(Table::new(kind)));
+        if table.chain(&name.into()).is_none() {
+            table.insert(Arc::new(Chain::new(name.into(), None, Vec::new())));
+        }
+    }
+
+    /// iptables' and ip6tables' tables with the number of their making.
+    pub(crate) fn xtables(&self) -> Vec<(u32, nft::Family, TableKind, &Table)> {
+        let mut all = Vec::new();
+        for kind in TableKind::ALL {
+            for (family, table) in [
+                (nft::Family::Ip, self.table(kind)),
+                (nft::Family::Ip6, self.table6(kind)),
+            ] {
+                if let Some(table) = table {
+                    let made = self
+                        .extra
+                        .as_ref()
+                        .map_or(0, |e| e.made[family as usize][kind as usize]);
+                    all.push((made, family, kind, table));
+                }
+            }
+        }
+        all.sort_by_key(|t| t.0);
+        all
+    }
+
+    /// Removes a whole table of iptables (or ip6tables), as only nft can.
+    pub(crate) fn remove_table(&mut self, family: nft::Family, kind: TableKind) {
+        let tables = match family {
+            nft::Family::Ip => &mut self.tables,
+            nft::Family::Ip6 => &mut self.extra_mut().tables6,
+        };
+        tables[kind as usize] = None;
+        self.extra_mut().made[family as usize][kind as usize] = 0;
+        if family == nft::Family::Ip && self.state.is_some() {
+            self.state_mut().counters[kind as usize].clear();
+        }
+    }
+
+    /// nftables' tables, None if there never was one.
+    #[must_use]
+    pub fn nft(&self) -> Option<&Arc<nft::Nftables>> {
+        self.extra.as_ref()?.nft.as_ref()
+    }
+
+    /// Puts nftables' tables in.
+    pub(crate) fn set_nft(&mut self, tables: nft::Nftables, tracking: bool) {
+        self.tracking |= tracking;
+        self.extra_mut().nft = Some(Arc::new(tables));
     }
 
     /// Makes a table with its empty built-in chains, as the first use of iptables on it does.
@@ -482,6 +625,7 @@ impl Netfilter {
                 .chains()
                 .iter()
                 .any(|c| c.rules.iter().any(Rule::needs_tracking));
+        self.note_made(0, kind);
         self.tables[kind as usize] = Some(Box::new(table));
         if self
             .state
@@ -542,7 +686,7 @@ impl Netfilter {
     /// Is any table here at all?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tables.iter().all(Option::is_none)
+        self.tables.iter().all(Option::is_none) && self.nft().is_none()
     }
 
     /// The address sets by name.

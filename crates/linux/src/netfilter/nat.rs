@@ -96,6 +96,13 @@ impl NatTarget {
         }
     }
 
+    /// `ADDRESS:PORT`
+    pub(crate) fn destination_text(&self) -> String {
+        let mut text = String::new();
+        self.destination(&mut text);
+        text
+    }
+
     fn flags(&self, dashes: &str, out: &mut String) {
         for (set, name) in [
             (self.random, "random"),

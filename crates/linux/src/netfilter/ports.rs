@@ -57,7 +57,7 @@ const SERVICES: &[(u16, &str)] = &[
     (10050, "zabbix-agent"),
 ];
 
-fn port(text: &str) -> Option<u16> {
+pub(crate) fn port(text: &str) -> Option<u16> {
     text.parse().ok().or_else(|| {
         SERVICES
             .iter()

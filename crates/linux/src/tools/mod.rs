@@ -59,6 +59,9 @@ pub const COMMANDS: &[&str] = &[
     "iptables",
     "iptables-save",
     "iptables-restore",
+    "ip6tables",
+    "ip6tables-save",
+    "nft",
     "conntrack",
     "ss",
     "sysctl",
@@ -99,6 +102,14 @@ pub fn run_with_input(
         "iptables-restore" | "iptables-nft-restore" => {
             words::iptables_restore(net, namespace, args, input)
         }
+        "ip6tables" | "ip6tables-nft" | "ip6tables-save" | "ip6tables-nft-save" => {
+            words::ip6tables(net, namespace, name, args)
+        }
+        "nft" => net
+            .namespace_mut(namespace)
+            .map_or_else(Output::default, |ns| {
+                crate::netfilter::nft::run(&mut ns.netfilter, args, input, now)
+            }),
         other => Output::failed(127, format!("{other}: not simulated yet\n")),
     }
 }

@@ -65,6 +65,35 @@ pub(super) fn iptables_save(net: &Network, namespace: NamespaceId, args: &[Strin
     Output::ok(save(&ns.netfilter, only, counters, ""))
 }
 
+/// `ip6tables` and `ip6tables-save`: the same commands on the other family's tables. Addresses of that family are not
+/// known here.
+pub(super) fn ip6tables(
+    net: &mut Network,
+    namespace: NamespaceId,
+    name: &str,
+    args: &[String],
+) -> Output {
+    let Some(ns) = net.namespace_mut(namespace) else {
+        return Output::default();
+    };
+    ns.netfilter.swap_family();
+    let mut output = if name.ends_with("-save") {
+        iptables_save(net, namespace, args)
+    } else {
+        net.namespace_mut(namespace)
+            .map_or_else(Output::default, |ns| {
+                crate::netfilter::iptables::run(&mut ns.netfilter, args)
+            })
+    };
+    if let Some(ns) = net.namespace_mut(namespace) {
+        ns.netfilter.swap_family();
+    }
+    for text in [&mut output.stdout, &mut output.stderr] {
+        *text = text.replace("iptables", "ip6tables");
+    }
+    output
+}
+
 pub(super) fn iptables_restore(
     net: &mut Network,
     namespace: NamespaceId,

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::engine::{Skb, Walk, note};
 use super::nat::Manipulation;
+use super::nft::Spot;
 use crate::link::{Link, LinkId, NamespaceId};
 use crate::namespace::Namespace;
 use crate::netfilter::evaluate::{Context, CtState};
+use crate::netfilter::nft::Nftables;
 use crate::netfilter::{Chain, Hook, Policy, RejectWith, Step, TableKind, Target};
 use crate::slab::Slab;
 use crate::time::{Dice, Time};
@@ -23,7 +25,7 @@ pub(crate) enum Passed {
 
 /// What a table decided.
 #[derive(Clone, Copy, Debug)]
-enum Decided {
+pub(crate) enum Decided {
     Accept,
     Drop,
     Reject(RejectWith),
@@ -266,7 +268,21 @@ impl Walk<'_> {
             return Passed::Accepted;
         }
         let tracks = ns.netfilter.tracks();
-        for step in hook.pipeline() {
+        let nft = self.nft_at(namespace, hook);
+        let spot = Spot {
+            namespace,
+            hook,
+            input,
+            output,
+            next_hop,
+        };
+        let mut asked = 0;
+        for (priority, step) in hook.pipeline() {
+            if let Some(nft) = &nft
+                && let Some(passed) = self.nft_until(nft, &mut asked, *priority, spot, skb)
+            {
+                return passed;
+            }
             let kind = match step {
                 Step::Track => {
                     if tracks && !self.track(namespace, skb, input.or(output)) {
@@ -290,7 +306,7 @@ impl Walk<'_> {
                 }
                 continue;
             }
-            match self.table(
+            let decided = self.table(
                 namespace,
                 kind,
                 hook,
@@ -299,16 +315,59 @@ impl Walk<'_> {
                 output,
                 physical_out,
                 next_hop,
-            ) {
-                None | Some(Decided::Accept | Decided::Nat(_)) => {}
-                Some(Decided::Drop) => return Passed::Dropped,
-                Some(Decided::Reject(with)) => {
-                    self.reject(namespace, skb, with);
-                    return Passed::Rejected;
-                }
+            );
+            if let Some(passed) = self.stopped(namespace, skb, decided) {
+                return passed;
             }
         }
+        if let Some(nft) = &nft
+            && let Some(passed) = self.nft_until(nft, &mut asked, i32::MAX, spot, skb)
+        {
+            return passed;
+        }
         Passed::Accepted
+    }
+
+    /// What a decision means for the packet; None: it goes on.
+    fn stopped(
+        &mut self,
+        namespace: NamespaceId,
+        skb: &mut Skb,
+        decided: Option<Decided>,
+    ) -> Option<Passed> {
+        match decided {
+            None | Some(Decided::Accept | Decided::Nat(_)) => None,
+            Some(Decided::Drop) => Some(Passed::Dropped),
+            Some(Decided::Reject(with)) => {
+                self.reject(namespace, skb, with);
+                Some(Passed::Rejected)
+            }
+        }
+    }
+
+    /// The base chains of nftables (but for address translation) up to a priority, from the `asked`th on.
+    fn nft_until(
+        &mut self,
+        nft: &Nftables,
+        asked: &mut usize,
+        priority: i32,
+        spot: Spot,
+        skb: &mut Skb,
+    ) -> Option<Passed> {
+        while let Some(chain) = nft.at(spot.hook).get(*asked)
+            && chain.priority <= priority
+        {
+            let index = *asked;
+            *asked += 1;
+            if chain.nat {
+                continue;
+            }
+            let decided = self.nft_chain(nft, index, spot, skb);
+            if let Some(passed) = self.stopped(spot.namespace, skb, decided) {
+                return Some(passed);
+            }
+        }
+        None
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -355,7 +414,8 @@ impl Walk<'_> {
         Some(traversal.run(&chain))
     }
 
-    /// What the nat table's chain of a hook says to a new connection; None for nothing.
+    /// What the chains for address translation at a hook say to a new connection; None for nothing. The first that
+    /// asks for something is heard (`nf_nat_inet_fn`).
     #[allow(clippy::too_many_arguments)]
     pub fn nat_rules(
         &mut self,
@@ -367,19 +427,54 @@ impl Walk<'_> {
         physical_out: Option<LinkId>,
         next_hop: Option<std::net::Ipv4Addr>,
     ) -> Result<Option<Manipulation>, ()> {
-        match self.table(
+        let own = hook
+            .pipeline()
+            .iter()
+            .find(|step| step.1 == Step::Iptables(TableKind::Nat))
+            .map_or(0, |step| step.0);
+        let spot = Spot {
             namespace,
-            TableKind::Nat,
             hook,
-            skb,
             input,
             output,
-            physical_out,
             next_hop,
-        ) {
-            Some(Decided::Nat(manipulation)) => Ok(Some(manipulation)),
+        };
+        let source = matches!(hook, Hook::Postrouting | Hook::Input);
+        // DNAT in PREROUTING and OUTPUT, SNAT in POSTROUTING and INPUT: others do nothing.
+        let heard = |decided: Option<Decided>| match decided {
+            Some(Decided::Nat(asked)) if asked.changes_source() == source => Ok(Some(asked)),
             Some(Decided::Drop | Decided::Reject(_)) => Err(()),
-            None | Some(Decided::Accept) => Ok(None),
+            None | Some(Decided::Accept | Decided::Nat(_)) => Ok(None),
+        };
+        let nft = self.nft_at(namespace, hook);
+        let chains = nft.as_ref().map_or(0, |nft| nft.at(hook).len());
+        let mut iptables_asked = false;
+        for index in 0..=chains {
+            let chain = nft.as_ref().and_then(|nft| nft.at(hook).get(index));
+            let later = chain.is_none_or(|chain| chain.priority > own);
+            if later && !std::mem::replace(&mut iptables_asked, true) {
+                let kind = TableKind::Nat;
+                let decided = self.table(
+                    namespace,
+                    kind,
+                    hook,
+                    skb,
+                    input,
+                    output,
+                    physical_out,
+                    next_hop,
+                );
+                if let Some(asked) = heard(decided)? {
+                    return Ok(Some(asked));
+                }
+            }
+            if let (Some(nft), true) = (&nft, chain.is_some_and(|chain| chain.nat)) {
+                let decided = self.nft_chain(nft, index, spot, skb);
+                if let Some(asked) = heard(decided)? {
+                    return Ok(Some(asked));
+                }
+            }
         }
+        Ok(None)
     }
 }

@@ -10,6 +10,7 @@ mod fates;
 mod hooks;
 mod ip;
 mod nat;
+mod nft;
 mod tunnel;
 
 use std::net::{Ipv4Addr, SocketAddrV4};

@@ -33,6 +33,25 @@ impl Manipulation {
         }
     }
 
+    pub fn new(
+        source: bool,
+        addresses: Option<(Ipv4Addr, Ipv4Addr)>,
+        ports: Option<(u16, u16)>,
+        random: bool,
+    ) -> Manipulation {
+        Manipulation {
+            source,
+            addresses,
+            ports,
+            random,
+        }
+    }
+
+    /// Does it change the source (or the destination)?
+    pub fn changes_source(&self) -> bool {
+        self.source
+    }
+
     pub fn masquerade(m: &Masquerade, address: Ipv4Addr, source: bool) -> Manipulation {
         Manipulation {
             source,
