@@ -49,6 +49,15 @@ pub struct NftChainsCache {
     sets: Vec<Arc<Set>>,
 }
 
+/// Blocks of rules that nodes share, of each mode.
+#[derive(Clone, Debug, Default)]
+pub struct Caches {
+    /// Of the iptables mode.
+    pub iptables: ServiceChainsCache,
+    /// Of the nftables mode.
+    pub nftables: NftChainsCache,
+}
+
 impl NftChainsCache {
     /// As of [`Cache`].
     pub(crate) fn with(&mut self, options: &RuleOptions) -> BlocksWith<'_, NftChains> {

@@ -14,7 +14,7 @@ use kubarium_linux::{NamespaceId, Network, Protocol};
 use kubarium_objects::{ObjectKey, Text};
 
 use super::address::Family;
-use super::cache::{NftChainsCache, ServiceChainsCache};
+use super::cache::{Caches, NftChainsCache};
 use super::config::{Config, Mode};
 use super::conntrack::StaleFlows;
 use super::nftables::{Memory, NftSync};
@@ -49,13 +49,6 @@ pub struct Proxies {
     touched: BTreeSet<Text>,
     /// Nodes whose rules are made, and which may track UDP flows.
     walked: BTreeSet<Text>,
-}
-
-/// Blocks of rules that nodes share, of each mode.
-#[derive(Clone, Debug, Default)]
-struct Caches {
-    iptables: ServiceChainsCache,
-    nftables: NftChainsCache,
 }
 
 /// A sync of all nodes.

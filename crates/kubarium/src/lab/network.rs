@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use kubarium_cluster::cni::flannel_rules;
-use kubarium_cluster::kube_proxy::{Config, Family, Mode, NodeInfo, ServiceChainsCache, State};
+use kubarium_cluster::kube_proxy::{Caches, Config, Family, Mode, NodeInfo, State};
 use kubarium_linux::{
     Address, Errno, LinkId, MAIN, Mac, NamespaceId, Neighbour, NeighbourState, Network, PortFlags,
     Protocol, Route, SegmentId, Time, tools,
@@ -266,7 +266,7 @@ impl Lab {
         proxy_config(topology, "")?;
         let pods = topology.cluster_cidr.unwrap_or(PODS);
         let state = State::from_objects(Family::Ipv4, objects.iter());
-        let mut cache = ServiceChainsCache::default();
+        let mut cache = Caches::default();
         for (node, built) in topology.nodes.iter().zip(nodes) {
             let config = proxy_config(topology, &node.name)?;
             let object = objects.iter().find(|o| {
@@ -371,11 +371,11 @@ fn proxy_config(topology: &Topology, node: &str) -> Result<Config, String> {
     let flags =
         (topology.kube_proxy_flags.iter()).map(|flag| flag.replace("=NODE", &format!("={node}")));
     let flags: Vec<String> = std::iter::once(mode).chain(flags).collect();
+    config.service_cidrs = topology.service_cidr.map(Into::into).into_iter().collect();
     let applied = config.apply_flags(flags.iter().map(String::as_str));
     applied.map_err(|error| format!("kube-proxy: {error}"))?;
     match config.mode {
-        Mode::Iptables => Ok(config),
-        Mode::Nftables => Err("kube-proxy in nftables mode: not simulated yet".to_owned()),
+        Mode::Iptables | Mode::Nftables => Ok(config),
         Mode::Ipvs => Err("kube-proxy in ipvs mode: not simulated yet".to_owned()),
     }
 }

@@ -15,6 +15,9 @@ pub struct Topology {
     /// Addresses of all pods.
     #[serde(rename = "clusterCIDR")]
     pub cluster_cidr: Option<Ipv4Net>,
+    /// Addresses of all Services, which the nftables mode knows.
+    #[serde(rename = "serviceCIDR")]
+    pub service_cidr: Option<Ipv4Net>,
     /// The network that nodes and the host outside are on.
     pub network: Segment,
     /// The nodes.

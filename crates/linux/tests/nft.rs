@@ -1,0 +1,308 @@
+//! The `nft` command: what it takes, what it prints, and that packets walk what it made.
+
+mod lab;
+
+use std::path::Path;
+
+use kubarium_linux::netfilter::{Netfilter, nft};
+use kubarium_linux::tools::Output;
+use kubarium_linux::{Protocol, SeededDice, Time, Trace};
+use lab::Lab;
+
+fn run(tables: &mut Netfilter, line: &str) -> Output {
+    let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    nft::run(tables, &words, "", Time::ZERO)
+}
+
+fn script(tables: &mut Netfilter, text: &str) -> Output {
+    let words = ["-f", "-"].map(str::to_owned);
+    nft::run(tables, &words, text, Time::ZERO)
+}
+
+fn loaded(text: &str) -> Netfilter {
+    let mut tables = Netfilter::default();
+    let output = script(&mut tables, text);
+    assert_eq!(output.stderr, "", "{text}");
+    tables
+}
+
+const TABLE: &str = "\
+table ip t {
+	set s {
+		type ipv4_addr
+		elements = { 10.0.0.1, 10.0.0.2 }
+	}
+
+	map m {
+		type ipv4_addr . inet_proto . inet_service : verdict
+		comment \"what is where\"
+		elements = { 10.0.0.2 . udp . 53 comment \"dns\" : drop,
+			     10.0.0.1 . tcp . 80 : goto d }
+	}
+
+	chain c {
+		comment \"a chain\"
+	}
+
+	chain d {
+	}
+
+	chain f {
+		type filter hook forward priority filter + 5; policy drop;
+	}
+}
+";
+
+/// A rule as it is printed; empty: as it was written.
+fn rule(written: &str, printed: &str) {
+    let mut tables = loaded(TABLE);
+    let output = run(&mut tables, &format!("add rule ip t c {written}"));
+    assert_eq!(output.stderr, "", "{written}");
+    let listed = run(&mut tables, "list chain ip t c").stdout;
+    let line = listed.lines().nth(3).unwrap_or_default().trim();
+    let want = if printed.is_empty() { written } else { printed };
+    assert_eq!(line, want);
+}
+
+#[test]
+fn rules_are_printed_as_nft_prints_them() {
+    rule("ip saddr 10.0.0.0/8 accept", "");
+    rule(
+        "ip saddr != { 10.0.0.0/8, 10.1.0.0/16 } drop",
+        "ip saddr != 10.0.0.0/8 drop",
+    );
+    rule(
+        "ip daddr { 10.0.0.2, 10.0.0.1 } accept",
+        "ip daddr { 10.0.0.1, 10.0.0.2 } accept",
+    );
+    rule("ip daddr @s return", "");
+    rule("tcp dport { 80, 443 } accept", "");
+    rule("tcp dport 1-1024 reject with tcp reset", "");
+    rule("udp dport http drop", "udp dport 80 drop");
+    rule("ct state established,related accept", "");
+    rule(
+        "ct state related,established accept",
+        "ct state established,related accept",
+    );
+    rule(
+        "mark and 0x4000 != 0 mark set mark xor 0x4000",
+        "meta mark & 0x00004000 != 0x00000000 meta mark set meta mark ^ 0x00004000",
+    );
+    rule(
+        "meta mark 1 counter",
+        "meta mark 0x00000001 counter packets 0 bytes 0",
+    );
+    rule(
+        "iifname \"eth*\" oifname lo accept",
+        "iifname \"eth*\" oifname \"lo\" accept",
+    );
+    rule("fib daddr type local reject", "");
+    rule(
+        "reject with icmp type host-prohibited",
+        "reject with icmp host-prohibited",
+    );
+    rule("ip daddr . meta l4proto . th dport vmap @m", "");
+    rule("numgen random mod 2 vmap { 0 : return, 1 : drop }", "");
+    rule(
+        "log prefix \"no: \" counter drop comment \"why\"",
+        "log prefix \"no: \" counter packets 0 bytes 0 drop comment \"why\"",
+    );
+}
+
+fn refused(line: &str, want: &str) {
+    let output = run(&mut loaded(TABLE), line);
+    assert_eq!(output.status, 1, "{line}");
+    let text = output.stderr.replace('\n', "/");
+    assert!(text.contains(want), "{line}: {text}");
+}
+
+#[test]
+fn what_is_wrong_is_underlined() {
+    refused(
+        "list table ip tt",
+        "Error: No such file or directory; did you mean table ‘t’ in family ip?/list table ip tt/              ^^/",
+    );
+    refused("list table ip6 t", "did you mean table ‘t’ in family ip?");
+    refused(
+        "list chain ip t nothing-like-it",
+        "Error: No such file or directory/list chain ip t nothing-like-it/                ^^^^^^^^^^^^^^^/",
+    );
+    refused("list map ip t s", "No such file or directory");
+    refused("delete chain ip t d", "Device or resource busy");
+    refused("add rule ip t c jump nowhere", "No such file or directory");
+    refused("add rule ip t c jump c", "Too many links");
+    refused(
+        "add rule ip t c ip saddr @nothing drop",
+        "No such file or directory",
+    );
+    refused(
+        "add rule ip t c dnat to 10.0.0.1; add rule ip t f dnat to 10.0.0.1",
+        "Invalid argument",
+    );
+    refused(
+        "add element ip t s { 10.0.0 }",
+        "Could not resolve hostname",
+    );
+    refused(
+        "add element ip t m { 10.0.0.1 . tcp . 80 : drop }",
+        "File exists",
+    );
+    refused(
+        "delete element ip t s { 10.0.0.9 }",
+        "No such file or directory",
+    );
+    refused("delete set ip t nothing", "No such file or directory");
+    refused("create table ip t", "File exists");
+    refused("frobnicate", "syntax error, unexpected string");
+    refused(
+        "add rule ip t c ip saddr",
+        "syntax error, unexpected end of file",
+    );
+    refused("add rule ip t c limit rate 1/second", "not simulated yet");
+    refused("add rule ip t c ip6 saddr ::1", "conflicting protocols");
+    refused("-f nowhere.nft", "Could not open file");
+}
+
+#[test]
+fn a_script_is_carried_out_whole_or_not_at_all() {
+    let mut tables = loaded(TABLE);
+    let output = script(
+        &mut tables,
+        "add rule ip t c drop\nadd rule ip t nope drop\n",
+    );
+    assert!(
+        output.stderr.starts_with("/dev/stdin:2:15-18: Error:"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(run(&mut tables, "list table ip t").stdout, TABLE);
+}
+
+#[test]
+fn what_is_listed_can_be_read_again() {
+    assert_eq!(run(&mut loaded(TABLE), "list ruleset").stdout, TABLE);
+    let dumps = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/oracle/kube-proxy-random/dumps");
+    let Ok(dumps) = std::fs::read_dir(&dumps) else {
+        println!("skipped: no recordings at {}", dumps.display());
+        return;
+    };
+    let mut paths: Vec<_> = dumps.flatten().map(|d| d.path().join("nft.txt")).collect();
+    // The largest ones show nothing new.
+    paths.retain(|p| std::fs::metadata(p).is_ok_and(|m| m.len() < 30_000));
+    paths.sort();
+    assert!(!paths.is_empty());
+    for path in paths {
+        let text = std::fs::read_to_string(&path).expect("a dump");
+        // Chains that others name come first where nft reads them.
+        let listed = run(&mut loaded(&text), "list ruleset").stdout;
+        assert_eq!(listed, text, "{}", path.display());
+    }
+}
+
+#[test]
+fn handles_name_rules() {
+    let mut tables = loaded(TABLE);
+    for line in [
+        "add rule ip t c accept",
+        "add rule ip t c drop",
+        "insert rule ip t c return",
+    ] {
+        assert_eq!(run(&mut tables, line).stderr, "");
+    }
+    let listed = run(&mut tables, "-a list chain ip t c").stdout;
+    let handle = |text: &str| {
+        let line = listed
+            .lines()
+            .find(|l| l.trim().starts_with(text))
+            .unwrap_or_default();
+        line.rsplit(' ').next().unwrap_or_default().to_owned()
+    };
+    let drop = handle("drop");
+    assert_eq!(
+        run(&mut tables, &format!("delete rule ip t c handle {drop}")).stderr,
+        ""
+    );
+    let add = format!("add rule ip t c handle {} counter", handle("return"));
+    assert_eq!(run(&mut tables, &add).stderr, "");
+    let left = run(&mut tables, "list chain ip t c").stdout;
+    let rules: Vec<&str> = left.lines().skip(3).map(str::trim).take(3).collect();
+    assert_eq!(rules, ["return", "counter packets 0 bytes 0", "accept"]);
+}
+
+/// Two hosts on one segment, `a` with these tables: what a connection from `b` to port 80 of `a` meets.
+fn meets(text: &str, want: &str) {
+    let mut lab = Lab::new();
+    lab.host("a", "172.18.0.3", None);
+    lab.host("b", "172.18.0.4", None);
+    let a = lab.id("a");
+    lab.serve(a, "server", 80);
+    lab.serve(a, "other", 8080);
+    let tables = &mut lab.net.namespace_mut(a).expect("a").netfilter;
+    assert_eq!(script(tables, text).stderr, "", "{text}");
+    let mut trace = Trace::new();
+    let request = lab.request("b", "172.18.0.3:80", Protocol::TCP);
+    let connection = lab
+        .net
+        .connect(&request, lab.now, &mut SeededDice(1), Some(&mut trace));
+    let mut met: Vec<String> = trace
+        .hops(&lab.net)
+        .into_iter()
+        .filter(|hop| hop.rule_text.is_some())
+        .map(|hop| format!("{}: {}", hop.chain.unwrap_or_default(), hop.action))
+        .collect();
+    // Retransmissions meet the same.
+    met.dedup();
+    met.push(
+        lab.outcome(&connection)
+            .split(' ')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    );
+    assert_eq!(met.join(", "), want, "{text}");
+}
+
+fn at(hook: &str, more: &str) -> String {
+    format!("table ip t {{ {more} chain base {{ type filter hook {hook}; policy accept;")
+}
+
+#[test]
+fn packets_walk_the_chains() {
+    let input = |rules: &str| format!("{} {rules} }} }}\n", at("input priority 0", ""));
+    meets(&input("tcp dport 81 drop"), "connected");
+    meets(&input("tcp dport 80 drop"), "base: drop, timeout");
+    meets(
+        &input("tcp dport { 1-100 } reject"),
+        "base: reject, refused",
+    );
+    meets(
+        &input("ip saddr 172.18.0.4 accept; drop"),
+        "base: accept, connected",
+    );
+    meets(
+        &input("ct state new counter; meta mark set 5; meta mark 6 drop"),
+        "base: count, base: mark, connected",
+    );
+    let jump = "chain c { return; drop; }";
+    meets(
+        &format!(
+            "{} jump c; goto c; drop; }} }}\n",
+            at("input priority 0", jump)
+        ),
+        "base: jump c, c: return, base: goto c, c: return, connected",
+    );
+    // The lower priority is asked first.
+    let two = "table ip t { chain late { type filter hook input priority 10; drop; }\n chain early { type filter hook input priority -10; reject; } }";
+    meets(two, "early: reject, refused");
+    let nat = "table ip t { map m { type inet_service : ipv4_addr . inet_service; elements = { 80 : 172.18.0.3 . 8080 }; }\n chain n { type nat hook prerouting priority dstnat; meta l4proto tcp dnat ip to tcp dport map @m; } }";
+    meets(nat, "n: dnat, connected");
+    let sets = "set seen { type ipv4_addr; flags dynamic,timeout; timeout 1m; }";
+    meets(
+        &format!(
+            "{} ip saddr @seen drop; update @seen {{ ip saddr }}; ip saddr @seen reject; }} }}\n",
+            at("input priority 0", sets)
+        ),
+        "base: update, base: reject, refused",
+    );
+}
