@@ -4,7 +4,7 @@
 mod names;
 mod run;
 
-pub use run::TraceRequest;
+pub use run::{Lookup, TraceRequest};
 
 use serde::Serialize;
 

@@ -9,6 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::go;
 use crate::quantity::Quantity;
 use crate::schema::{Field, Schema, Struct, Type, TypeId};
+use crate::similar::distance;
 use crate::time;
 use crate::value::{Map, Value};
 use crate::yaml::Positions;
@@ -426,38 +427,6 @@ fn struct_in(schema: &Schema, id: TypeId) -> Option<&Struct> {
         Type::List(item) => struct_in(schema, *item),
         _ => None,
     }
-}
-
-/// How many letters must be changed, added, left out or swapped with the next (without regard to case).
-fn distance(a: &str, b: &str) -> usize {
-    let lower = |s: &str| {
-        s.chars()
-            .map(|c| c.to_ascii_lowercase())
-            .take(64)
-            .collect::<Vec<char>>()
-    };
-    let (a, b) = (lower(a), lower(b));
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                let swap = if swapped {
-                    rows[i - 2][j - 2] + 1
-                } else {
-                    change
-                };
-                change
-                    .min(swap)
-                    .min(rows[i - 1][j] + 1)
-                    .min(rows[i][j - 1] + 1)
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]

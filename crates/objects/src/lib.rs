@@ -14,6 +14,7 @@ pub mod patch;
 pub mod quantity;
 pub mod schema;
 pub mod selector;
+pub mod similar;
 pub mod status;
 pub mod time;
 pub mod validation;

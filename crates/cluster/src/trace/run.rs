@@ -32,6 +32,19 @@ pub struct TraceRequest {
     pub udp: bool,
 }
 
+/// What a DNS server answers to whoever asks from a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lookup {
+    /// The full name that was answered last: `web.default.svc.cluster.local`.
+    pub name: String,
+    /// `NOERROR`, `NXDOMAIN`, …; empty where nobody answered.
+    pub code: String,
+    /// The answer's records of the type that was asked for, as zone files have their values.
+    pub values: Vec<String>,
+    /// Why nobody answered.
+    pub reason: String,
+}
+
 /// Where a trace begins.
 struct Start {
     netns: NamespaceId,
@@ -93,6 +106,49 @@ impl Cluster {
         trace.server = self.server_of(&connection);
         trace.conntrack = self.tracked(&connection, &hops, target);
         Ok(trace)
+    }
+
+    /// Looks a name up in DNS from a place as [`TraceRequest::from`] has it, through the network and
+    /// with its search list.
+    ///
+    /// # Errors
+    /// A sentence: there is no such pod or node, or no such type of record.
+    pub fn lookup(&mut self, from: &str, name: &str, kind: &str) -> Result<Lookup, String> {
+        let start = self.start_of(from)?;
+        let kind = Type::parse(kind).ok_or_else(|| format!("{kind:?} is no type of record"))?;
+        let settings = Settings::read(&start.view);
+        let server = settings.servers.first().copied();
+        let target = SocketAddrV4::new(server.unwrap_or(Ipv4Addr::LOCALHOST), 53);
+        let mut found = Lookup::default();
+        for candidate in settings.candidates(name) {
+            let connect = Connect {
+                timeout: patience(),
+                ..Connect::udp(start.netns, target)
+            };
+            let (connection, hops) = self.connect_traced(&connect);
+            let now = self.now;
+            let answer = connection
+                .server
+                .and_then(|(_, token)| dns::ask(self, token, &candidate, kind, now));
+            let Some(answer) = answer else {
+                let names = Names::of(self, &hops, *target.ip());
+                let dropped = hops.iter().rev().find(|h| h.dropped);
+                let why = judge(&connection, dropped, target, &names).1;
+                found.reason = format!("the DNS server {} does not answer: {why}", target.ip());
+                break;
+            };
+            let values = answer.answers.iter().filter(|r| r.kind() == kind);
+            found = Lookup {
+                name: candidate,
+                code: answer.code.name().to_owned(),
+                values: values.map(dns::Record::value).collect(),
+                reason: String::new(),
+            };
+            if !found.values.is_empty() {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     fn start_of(&self, from: &str) -> Result<Start, String> {
