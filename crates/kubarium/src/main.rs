@@ -1,5 +1,6 @@
 //! The command kubarium.
 
+mod exercise;
 mod kube_proxy;
 mod lab;
 mod options;
@@ -15,7 +16,7 @@ use options::Declaration;
 const WRONG: i32 = 2;
 
 /// The commands whose options are declared here.
-const DECLARED: [&Declaration; 2] = [&sh::DECLARATION, &lab::DECLARATION];
+const DECLARED: [&Declaration; 3] = [&sh::DECLARATION, &lab::DECLARATION, &exercise::DECLARATION];
 
 /// Commands that read their own command line, with what they are for.
 const OTHERS: [(&str, &str); 3] = [
@@ -77,6 +78,11 @@ fn dispatch(words: &[String]) -> Result<Done, (i32, String)> {
                 eprintln!("kubarium: {remark}");
             }
             return Ok(Done::Text(text));
+        }
+        if name == exercise::DECLARATION.name {
+            let (text, status) = exercise::run(&arguments).map_err(|message| (WRONG, message))?;
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            return Ok(Done::Status(status));
         }
         return sh::run(&arguments)
             .map(Done::Status)

@@ -1,8 +1,8 @@
 //! Partial objects: what has to be there, and nothing about the rest.
 //!
 //! As in Chainsaw and KUTTL an object fits when every field of the pattern is in it. Differences:
-//! a list fits when its items fit items of the object's list in the same order, others may stand
-//! between (`[]` wants an empty list); and a text may be a comparison (`">= 2"`, `"< 5"`,
+//! a list fits when each of its items fits another item of the object's list, in whatever order
+//! (`[]` wants an empty list); and a text may be a comparison (`">= 2"`, `"< 5"`,
 //! `"!= x"`) or have `*` for any text (`"nginx:*"`; `"*"` alone: anything that is there). `null`
 //! wants the field not to be there.
 
@@ -13,6 +13,8 @@ pub(crate) type Misfits = Vec<String>;
 
 /// How deep a pattern may be.
 const DEPTH_MAX: usize = 32;
+/// Up to this many items of a list are told apart.
+const LIST_MAX: usize = 64;
 
 /// What does not fit; nothing where all does.
 pub(crate) fn misfits(pattern: &Value, value: &Value) -> Misfits {
@@ -34,6 +36,43 @@ pub(crate) fn in_order<'a>(
     patterns
         .iter()
         .position(|pattern| !values.any(|value| fits(pattern, value)))
+}
+
+/// The first pattern for which no item is left when each takes one that fits.
+fn unmatched(patterns: &[Value], items: &[Value]) -> Option<usize> {
+    let mut taken: Vec<Option<usize>> = vec![None; items.len()];
+    patterns.iter().enumerate().find_map(|(index, pattern)| {
+        if items.len() > LIST_MAX {
+            return (!items.iter().any(|item| fits(pattern, item))).then_some(index);
+        }
+        let mut tried = vec![false; items.len()];
+        (!take(patterns, items, index, &mut taken, &mut tried)).then_some(index)
+    })
+}
+
+/// Finds an item for a pattern; another pattern may have to give its own up and take another one.
+fn take(
+    patterns: &[Value],
+    items: &[Value],
+    index: usize,
+    taken: &mut [Option<usize>],
+    tried: &mut [bool],
+) -> bool {
+    for at in 0..items.len() {
+        if tried[at] || !fits(&patterns[index], &items[at]) {
+            continue;
+        }
+        tried[at] = true;
+        let free = match taken[at] {
+            None => true,
+            Some(other) => take(patterns, items, other, taken, tried),
+        };
+        if free {
+            taken[at] = Some(index);
+            return true;
+        }
+    }
+    false
 }
 
 fn fit(pattern: &Value, value: &Value, path: &str, depth: usize, found: &mut Misfits) {
@@ -59,7 +98,7 @@ fn fit(pattern: &Value, value: &Value, path: &str, depth: usize, found: &mut Mis
             if wanted.is_empty() && !items.is_empty() {
                 found.push(format!("{path} has {} items, wanted none", items.len()));
             }
-            if let Some(missing) = in_order(wanted, items.iter()) {
+            if let Some(missing) = unmatched(wanted, items) {
                 let nearest = items.iter().map(|item| misfits(&wanted[missing], item));
                 match nearest.min_by_key(Vec::len) {
                     Some(near) if items.len() == 1 => {
@@ -107,7 +146,9 @@ fn scalar(pattern: &Value, value: &Value) -> bool {
     }
     let Value::String(wanted) = pattern else {
         // Go leaves out what is zero or false.
-        return pattern.is_empty() && value.is_null();
+        let absent = pattern.is_empty() && value.is_null();
+        // `cpu: 2` means the quantity "2".
+        return absent || value.as_str().is_some_and(|text| text == pattern.to_json());
     };
     if let Some((operator, operand)) = comparison(wanted) {
         return compare(operator, operand, value);
@@ -184,7 +225,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn says(pattername: &str, value: &str, want: &[&str]) {
+    fn says(pattern: &str, value: &str, want: &[&str]) {
         let (pattern, value) = (yaml(&format!("v: {pattern}")), yaml(&format!("v: {value}")));
         assert_eq!(misfits(&pattern, &value), want, "{pattern} {value}");
     }
@@ -206,7 +247,10 @@ mod tests {
             ("{a: null}", "{b: 1}"),
             ("{a: 0, b: false}", "{}"),
             ("{a: []}", "{}"),
-            ("[{name: a}, {name: c}]", "[{name: a}, {name: b}, {name: c}]"),
+            (
+                "[{name: a}, {name: c}]",
+                "[{name: a}, {name: b}, {name: c}]",
+            ),
             ("{a: '*'}", "{a: '*'}"),
         ] {
             says(pattern, value, &[]);
@@ -225,11 +269,11 @@ mod tests {
             ("{a: []}", "{a: [1]}", "a has 1 items, wanted none"),
             (
                 "{a: [{name: x}]}",
-                "{a: [{name: y}]}",
-                "a[0].name is \"y\", wanted \"x\"",
+                "{a: [{name: z}]}",
+                "a[0].name is \"z\", wanted \"x\"",
             ),
             (
-                "{a: [{name: c}, {name: a}]}",
+                "{a: [{name: a}, {name: a}]}",
                 "{a: [{name: a}, {name: c}]}",
                 "a has no item {\"name\":\"a\"}",
             ),

@@ -196,11 +196,14 @@ impl Connect {
             Ok(places) => places,
             Err(why) => return Outcome::missing(why),
         };
+        let Some(to) = self.target(cluster) else {
+            return Outcome::missing(format!("{} has no address.", self.to));
+        };
         let mut copy = cluster.clone();
         for place in &places {
             let request = TraceRequest {
                 from: place.clone(),
-                to: self.to.clone(),
+                to: to.clone(),
                 udp: self.udp,
             };
             for _ in 0..self.times {
@@ -214,6 +217,18 @@ impl Connect {
             }
         }
         Outcome::passed()
+    }
+
+    /// Where to, with `pod/NAME:80` and the like as an address; `None` where that has none.
+    fn target(&self, cluster: &Cluster) -> Option<String> {
+        let named = ["pod/", "node/", "service/"]
+            .iter()
+            .any(|kind| self.to.starts_with(kind));
+        if !named {
+            return Some(self.to.clone());
+        }
+        let (name, port) = self.to.split_once(':').unwrap_or((&self.to, "80"));
+        Some(format!("{}:{port}", address(cluster, name)?))
     }
 
     /// What is not as it has to be.

@@ -82,7 +82,8 @@ pub enum From {
 pub struct Connect {
     /// From where.
     pub from: From,
-    /// To where: a name, an address or a URL.
+    /// To where: a name, an address or a URL; or `pod/NAME[.NAMESPACE]:PORT`, and so `service/…` and
+    /// `node/…`, for the address that it has.
     pub to: String,
     /// A datagram instead of a connection.
     pub udp: bool,
