@@ -10,17 +10,19 @@ use std::time::Duration;
 use kubarium_linux::Network;
 use kubarium_objects::{ObjectKey, Text, Value};
 
+use crate::alike::Alike;
 use crate::api::Allocators;
 use crate::config::Config;
 use crate::controllers;
-use crate::etcd::Etcd;
+use crate::etcd::{Content, Etcd};
 use crate::event::{Action, Component, Event, EventId, EventLog};
 use crate::index::Indexes;
 use crate::kube_proxy::Proxies;
 use crate::machine::{Ground, Machine};
 use crate::queue::Queue;
-use crate::recorder::Recorder;
+use crate::recorder::{Note, Recorder};
 use crate::rng::Rng;
+use crate::run::Run;
 use crate::scheduler::Scheduler;
 use crate::task::{self, Task};
 use crate::time::Time;
@@ -65,6 +67,7 @@ pub struct Cluster {
     pub(crate) autoscalers: BTreeMap<ObjectKey, controllers::Autoscaled>,
     /// The loads that a person has dialled.
     pub(crate) loads: load::Loads,
+    pub(crate) alike: Alike,
     /// The event that set off what is being done now.
     cause: Option<EventId>,
     last_change: Time,
@@ -132,6 +135,7 @@ impl Cluster {
             provisioning: BTreeSet::new(),
             autoscalers: BTreeMap::new(),
             loads: load::Loads::new(),
+            alike: Alike::default(),
             cause: None,
             last_change: Time::default(),
             steps: 0,
@@ -148,16 +152,15 @@ impl Cluster {
         object: Option<&ObjectKey>,
         text: impl Into<Text>,
     ) -> EventId {
-        self.log_stored(from, action, object, None, None, text.into())
+        self.log_write(from, action, object, None, text.into())
     }
 
-    pub(crate) fn log_stored(
+    fn log_write(
         &mut self,
         from: &Component,
         action: Action,
         object: Option<&ObjectKey>,
         revision: Option<u64>,
-        stored: Option<Value>,
         text: Text,
     ) -> EventId {
         let id = EventId(u32::try_from(self.log.len()).unwrap_or(u32::MAX));
@@ -169,7 +172,6 @@ impl Cluster {
             action,
             object: object.cloned(),
             revision,
-            stored,
             text,
         };
         self.log.push(event);
@@ -225,45 +227,29 @@ impl Cluster {
 
     /// Lets time run to `until`, everything done that is due by then.
     pub fn run_until(&mut self, until: Time) {
-        while self.queue.next_at().is_some_and(|at| at <= until) {
-            self.step();
-        }
-        self.now = self.now.max(until);
+        while !self.run_slice(&Run::until(until), usize::MAX) {}
     }
 
     /// Lets time run until `done` says so, `limit` at the longest; whether it did.
     pub fn run_while(&mut self, limit: Duration, mut done: impl FnMut(&Cluster) -> bool) -> bool {
-        let end = self.now + limit;
-        loop {
-            if done(self) {
-                return true;
+        let run = Run::until(self.now + limit);
+        while !done(self) {
+            if self.run_slice(&run, 1) {
+                return done(self);
             }
-            match self.queue.next_at() {
-                Some(at) if at <= end => self.step(),
-                _ => {
-                    self.now = end;
-                    return done(self);
-                }
-            };
         }
+        true
     }
 
     /// Lets time run until nothing but heartbeats has changed for `quiet`, `limit` at the longest.
     pub fn settle(&mut self, quiet: Duration, limit: Duration) {
-        let (start, end) = (self.now, self.now + limit);
-        loop {
-            let rest = self.last_change.max(start) + quiet;
-            let until = rest.min(end);
-            match self.queue.next_at() {
-                Some(at) if at <= until => {
-                    self.step();
-                }
-                _ => {
-                    self.now = self.now.max(until);
-                    return;
-                }
-            }
-        }
+        let run = Run::settle(self, quiet, limit);
+        while !self.run_slice(&run, usize::MAX) {}
+    }
+
+    /// When anything but a heartbeat was written last.
+    pub(crate) fn last_change(&self) -> Time {
+        self.last_change
     }
 
     // --- Components that are stopped ----------------------------------------------------------
@@ -326,7 +312,7 @@ impl Cluster {
     ) -> Option<Value> {
         let old = self.etcd.get(key).cloned();
         let stored = match new {
-            Some(object) => Some(self.etcd.put(key, object).clone()),
+            Some(object) => Some(self.etcd.put(key, object)),
             None => {
                 self.etcd.delete(key);
                 None
@@ -338,8 +324,10 @@ impl Cluster {
         }
         self.index.change(key, old.as_ref(), stored.as_ref());
         let revision = Some(self.etcd.revision());
-        let version = stored.as_ref().or(old.as_ref()).cloned();
-        let event = self.log_stored(by, action, Some(key), revision, version, text);
+        let event = self.log_write(by, action, Some(key), revision, text);
+        if let Some(version) = stored.as_ref().or(old.as_ref()) {
+            self.log.remember(event, Content::Object(version.clone()));
+        }
         // Kubernetes' own Event objects tell of changes, they are none.
         if &*key.resource != "events" {
             self.last_change = self.now;
@@ -351,6 +339,20 @@ impl Cluster {
             self.caused_by(Some(event), |cluster| cluster.notify(&change));
         }
         stored
+    }
+
+    /// Stores an Event that a component has recorded, as a note.
+    pub(crate) fn commit_note(
+        &mut self,
+        by: &Component,
+        action: Action,
+        key: &ObjectKey,
+        note: impl FnOnce(u64) -> Note,
+    ) {
+        let note = self.etcd.put_note(key, note);
+        let revision = Some(self.etcd.revision());
+        let event = self.log_write(by, action, Some(key), revision, Text::default());
+        self.log.remember(event, Content::Note(note));
     }
 
     fn notify(&mut self, change: &Change) {

@@ -1,18 +1,20 @@
 //! etcd: the one place where objects are kept, each under its key, at a revision that only rises.
 //!
-//! Objects are shared by reference: a snapshot of the store costs one reference a table until the
-//! table changes.
+//! Objects are shared by reference: a snapshot of the store costs one reference a table, and a write
+//! after it the chunk that it changes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kubarium_objects::{ObjectKey, Text, Value};
 
+use crate::recorder::Note;
+use crate::shared_map::SharedMap;
+
 /// An object with etcd's own numbers.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// The object, with its resourceVersion set to `mod_revision`.
-    pub object: Value,
+    content: Content,
     /// The revision that made the key.
     pub create_revision: u64,
     /// The revision that last wrote it.
@@ -21,13 +23,38 @@ pub struct Stored {
     pub version: u64,
 }
 
-type Table = BTreeMap<ObjectKey, Stored>;
+/// Most objects are kept as they are. The Events that components record are many and seldom read:
+/// they are kept as short notes, and become objects when somebody looks.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Object(Value),
+    Note(Arc<Note>),
+}
+
+impl Content {
+    /// The object.
+    pub fn object(&self) -> &Value {
+        match self {
+            Content::Object(object) => object,
+            Content::Note(note) => note.object(),
+        }
+    }
+}
+
+impl Stored {
+    /// The object, with its resourceVersion set to `mod_revision`.
+    pub fn object(&self) -> &Value {
+        self.content.object()
+    }
+}
+
+type Table = SharedMap<ObjectKey, Stored>;
 
 /// The store: tables by resource, all under one revision counter.
 #[derive(Clone, Debug, Default)]
 pub struct Etcd {
     revision: u64,
-    tables: BTreeMap<Text, Arc<Table>>,
+    tables: BTreeMap<Text, Table>,
 }
 
 impl Etcd {
@@ -43,7 +70,15 @@ impl Etcd {
 
     /// The object under `key`.
     pub fn get(&self, key: &ObjectKey) -> Option<&Value> {
-        self.stored(key).map(|s| &s.object)
+        self.stored(key).map(Stored::object)
+    }
+
+    /// The note under `key`, where an Event is still as it was recorded.
+    pub(crate) fn note(&self, key: &ObjectKey) -> Option<&Arc<Note>> {
+        match &self.stored(key)?.content {
+            Content::Note(note) => Some(note),
+            Content::Object(_) => None,
+        }
     }
 
     /// The objects of a resource in the order of their keys; of one namespace, or of all.
@@ -57,7 +92,7 @@ impl Etcd {
                 let first = ObjectKey {
                     resource: resource.clone(),
                     namespace: Text::from(namespace.unwrap_or("")),
-                    name: Text::from(""),
+                    name: Text::default(),
                 };
                 (Some(table), Some(first))
             }
@@ -67,14 +102,14 @@ impl Etcd {
         table
             .into_iter()
             .zip(first)
-            .flat_map(|(table, first)| table.range(first..))
+            .flat_map(|(table, first)| table.since(&first))
             .take_while(move |(key, _)| within.as_ref().is_none_or(|ns| key.namespace == *ns))
-            .map(|(key, stored)| (key, &stored.object))
+            .map(|(key, stored)| (key, stored.object()))
     }
 
     /// How many objects of a resource there are.
     pub fn count(&self, resource: &str) -> usize {
-        self.tables.get(resource).map_or(0, |table| table.len())
+        self.tables.get(resource).map_or(0, SharedMap::len)
     }
 
     /// The resources that have (or had) objects.
@@ -84,31 +119,54 @@ impl Etcd {
 
     /// Writes `object` at the next revision, which becomes its resourceVersion. Gives back the
     /// object as stored.
-    pub(crate) fn put(&mut self, key: &ObjectKey, mut object: Value) -> &Value {
+    pub(crate) fn put(&mut self, key: &ObjectKey, mut object: Value) -> Value {
         self.revision += 1;
-        let revision = self.revision;
-        object.set(&["metadata", "resourceVersion"], revision.to_string());
-        let table = Arc::make_mut(self.tables.entry(key.resource.clone()).or_default());
-        let stored = table
-            .entry(key.clone())
-            .and_modify(|s| s.version += 1)
-            .or_insert_with(|| Stored {
-                object: Value::Null,
-                create_revision: revision,
-                mod_revision: revision,
-                version: 1,
-            });
-        stored.mod_revision = revision;
-        stored.object = object;
-        &stored.object
+        object["metadata"]["resourceVersion"] = self.revision.to_string().into();
+        self.write(key, Content::Object(object.clone()));
+        object
     }
 
-    /// Removes the key at the next revision. Gives back what was there.
-    pub(crate) fn delete(&mut self, key: &ObjectKey) -> Option<Value> {
-        let table = Arc::make_mut(self.tables.get_mut(&key.resource)?);
-        let stored = table.remove(key)?;
+    /// Writes an Event as a note at the next revision.
+    pub(crate) fn put_note(
+        &mut self,
+        key: &ObjectKey,
+        note: impl FnOnce(u64) -> Note,
+    ) -> Arc<Note> {
         self.revision += 1;
-        Some(stored.object)
+        let note = Arc::new(note(self.revision));
+        self.write(key, Content::Note(note.clone()));
+        note
+    }
+
+    fn write(&mut self, key: &ObjectKey, content: Content) {
+        let mod_revision = self.revision;
+        if !self.tables.contains_key(&key.resource) {
+            self.tables.insert(key.resource.clone(), Table::default());
+        }
+        let Some(table) = self.tables.get_mut(&key.resource) else {
+            return;
+        };
+        if let Some(stored) = table.get_mut(key) {
+            stored.content = content;
+            stored.mod_revision = mod_revision;
+            stored.version += 1;
+            return;
+        }
+        let stored = Stored {
+            content,
+            create_revision: mod_revision,
+            mod_revision,
+            version: 1,
+        };
+        table.insert(key.clone(), stored);
+    }
+
+    /// Removes the key at the next revision; whether there was anything.
+    pub(crate) fn delete(&mut self, key: &ObjectKey) -> bool {
+        let table = self.tables.get_mut(&key.resource);
+        let was_there = table.is_some_and(|table| table.remove(key).is_some());
+        self.revision += u64::from(was_there);
+        was_there
     }
 }
 

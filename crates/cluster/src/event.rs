@@ -1,11 +1,17 @@
 //! The log of everything that happened, each event with its cause.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kubarium_objects::{ObjectKey, Text, Value};
 
+use crate::etcd::Content;
 use crate::time::Time;
+
+mod packed;
+
+use packed::Packed;
 
 /// An event's number: its place in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,6 +128,26 @@ pub enum Action {
 }
 
 impl Action {
+    /// All of them, in their order.
+    const ALL: [Action; 16] = [
+        Action::Boot,
+        Action::Command,
+        Action::Create,
+        Action::Update,
+        Action::UpdateStatus,
+        Action::MarkDeleted,
+        Action::Delete,
+        Action::Refuse,
+        Action::Schedule,
+        Action::Cri,
+        Action::Cni,
+        Action::Configure,
+        Action::Probe,
+        Action::Process,
+        Action::Connect,
+        Action::Fault,
+    ];
+
     /// The word that the log prints.
     pub fn word(self) -> &'static str {
         match self {
@@ -162,8 +188,6 @@ pub struct Event {
     pub object: Option<ObjectKey>,
     /// etcd's revision after a write.
     pub revision: Option<u64>,
-    /// The object as stored by a write; as it was last for a deletion.
-    pub stored: Option<Value>,
     /// What a person reads.
     pub text: Text,
 }
@@ -190,18 +214,37 @@ impl fmt::Display for Event {
 }
 
 const CHUNK: usize = 512;
+/// So many chunks at the end are kept as they are; older ones are packed.
+const OPEN: usize = 2;
+/// Of so many writes the objects are kept, as etcd keeps them until it compacts its history.
+const VERSIONS: usize = 1024;
 
 /// All events so far. Cloning is cheap: full chunks are shared.
 #[derive(Clone, Debug, Default)]
 pub struct EventLog {
-    chunks: Vec<Arc<Vec<Event>>>,
+    chunks: Vec<Arc<Chunk>>,
+    versions: VecDeque<(EventId, Content)>,
+}
+
+/// Events in a row. Old ones are packed, and unpacked when somebody looks at them.
+#[derive(Clone, Debug, Default)]
+struct Chunk {
+    packed: Option<Packed>,
+    events: OnceLock<Vec<Event>>,
+}
+
+impl Chunk {
+    fn events(&self) -> &[Event] {
+        self.events
+            .get_or_init(|| self.packed.as_ref().map(Packed::events).unwrap_or_default())
+    }
 }
 
 impl EventLog {
     /// How many events there are; the next one gets this number.
     pub fn len(&self) -> usize {
         match self.chunks.last() {
-            Some(last) => (self.chunks.len() - 1) * CHUNK + last.len(),
+            Some(last) => (self.chunks.len() - 1) * CHUNK + last.events().len(),
             None => 0,
         }
     }
@@ -215,12 +258,23 @@ impl EventLog {
     pub fn get(&self, id: EventId) -> Option<&Event> {
         self.chunks
             .get(id.0 as usize / CHUNK)?
+            .events()
             .get(id.0 as usize % CHUNK)
+    }
+
+    /// The object as a write has stored it; as it was last for a deletion. Kept for the last
+    /// writes only, as etcd compacts its history; older states are to be gone back to.
+    pub fn stored(&self, id: EventId) -> Option<&Value> {
+        let at = self
+            .versions
+            .binary_search_by_key(&id, |(id, _)| *id)
+            .ok()?;
+        self.versions.get(at).map(|(_, content)| content.object())
     }
 
     /// All events, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Event> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        self.chunks.iter().flat_map(|chunk| chunk.events().iter())
     }
 
     /// The events from number `from` on, oldest first.
@@ -229,7 +283,7 @@ impl EventLog {
         self.chunks
             .iter()
             .skip(chunk)
-            .flat_map(|c| c.iter())
+            .flat_map(|c| c.events().iter())
             .skip(within)
     }
 
@@ -246,13 +300,42 @@ impl EventLog {
     }
 
     pub(crate) fn push(&mut self, event: Event) {
-        match self.chunks.last_mut() {
-            Some(last) if last.len() < CHUNK => Arc::make_mut(last).push(event),
-            _ => {
-                let mut chunk = Vec::with_capacity(CHUNK);
-                chunk.push(event);
-                self.chunks.push(Arc::new(chunk));
-            }
+        if let Some(last) = self.chunks.last_mut()
+            && last.events().len() < CHUNK
+            && let Some(events) = Arc::make_mut(last).events.get_mut()
+        {
+            events.push(event);
+            return;
         }
+        let first = EventId(u32::try_from(self.chunks.len() * CHUNK).unwrap_or(u32::MAX));
+        if let Some(old) = self.chunks.len().checked_sub(OPEN)
+            && let Some(chunk) = self.chunks.get_mut(old)
+            && chunk.packed.is_none()
+        {
+            let first = EventId(first.0.saturating_sub((OPEN * CHUNK) as u32));
+            *chunk = Arc::new(Chunk {
+                packed: Some(Packed::new(first, chunk.events())),
+                events: OnceLock::new(),
+            });
+        }
+        let mut events = Vec::with_capacity(CHUNK);
+        events.push(event);
+        self.chunks.push(Arc::new(Chunk {
+            packed: None,
+            events: events.into(),
+        }));
+    }
+
+    /// Keeps what a write has stored.
+    pub(crate) fn remember(&mut self, id: EventId, version: Content) {
+        if self.versions.len() >= VERSIONS {
+            self.versions.pop_front();
+        }
+        self.versions.push_back((id, version));
+    }
+
+    /// Forgets what writes have stored.
+    pub(crate) fn compact(&mut self) {
+        self.versions = VecDeque::new();
     }
 }

@@ -1,8 +1,9 @@
 //! The way back in time.
 //!
-//! A snapshot is a clone of the cluster. One is kept before each command and, while time runs,
-//! whenever enough has happened since the last; any event between two of them is reached by
-//! letting the earlier one run on, since the simulation is deterministic.
+//! A snapshot is a clone of the cluster. One is kept before and after whatever is given to the
+//! cluster from outside and, while time runs, whenever enough has happened since the last; any
+//! event between two of them is reached by letting the earlier one run on, since the simulation is
+//! deterministic.
 //!
 //! A change made in the past begins a new branch. The one that it leaves stays reachable:
 //! [`Simulation::branches`], [`Simulation::switch`].
@@ -15,34 +16,47 @@ use kubarium_objects::Text;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::event::{Action, EventId};
+use crate::run::Run;
 use crate::time::Time;
 
-/// How many snapshots are kept; beyond that every second one goes.
+/// The most snapshots that are kept of one line, and for about how many bytes.
 const SNAPSHOTS_MAX: usize = 256;
+const BYTES_MAX: usize = 64 << 20;
 /// How many branches are kept beside the present one; beyond that the oldest goes.
 const BRANCHES_MAX: usize = 15;
+/// Events between two snapshots while time runs; doubles when there are too many.
+const INTERVAL: usize = 256;
 
-#[derive(Clone)]
 struct Snapshot {
-    /// Nothing was given to the cluster from outside between this snapshot and the next.
     cluster: Cluster,
-    /// Taken before a person's command: where `undo` goes to.
-    command: bool,
+    kind: Kind,
 }
 
-/// A cluster with its history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Before a person's command: where `undo` goes to. What follows came from outside.
+    Command,
+    /// Before something else from outside.
+    Outside,
+    /// After it: from here on time runs by itself.
+    After,
+    /// On the way: an earlier one would come past here by itself.
+    Along,
+}
+
+impl Kind {
+    fn is_before(self) -> bool {
+        matches!(self, Kind::Command | Kind::Outside)
+    }
+}
+
+type Past = Vec<Arc<Snapshot>>;
+
+/// A present that was left by going back.
 #[derive(Clone)]
-pub struct Simulation {
-    /// The present.
-    pub cluster: Cluster,
-    past: Vec<Arc<Snapshot>>,
-    /// What was undone, latest first.
-    future: Vec<Arc<Snapshot>>,
-    /// Events between two snapshots; doubles when there are too many.
-    interval: usize,
-    origin: Origin,
-    /// Branches that were left, in the order of their numbers.
-    others: Vec<Timeline>,
+struct Left {
+    cluster: Cluster,
+    past: Past,
 }
 
 /// Where a branch comes from.
@@ -58,8 +72,8 @@ struct Origin {
 struct Timeline {
     origin: Origin,
     cluster: Cluster,
-    past: Vec<Arc<Snapshot>>,
-    future: Vec<Arc<Snapshot>>,
+    past: Past,
+    future: Vec<Left>,
 }
 
 /// One line of history, for whoever lists or draws them.
@@ -79,31 +93,221 @@ pub struct Branch {
     pub last_command: Option<Text>,
 }
 
+/// A cluster with its history.
+#[derive(Clone)]
+pub struct Simulation {
+    /// The present. Whoever changes it from outside the clock says so: by [`Simulation::checkpoint`]
+    /// beforehand, or by making the change in [`Simulation::change`].
+    pub cluster: Cluster,
+    past: Past,
+    /// What was undone, the latest first.
+    future: Vec<Left>,
+    /// Something came from outside since the last snapshot.
+    touched: bool,
+    interval: usize,
+    origin: Origin,
+    /// Branches that were left, in the order of their numbers.
+    others: Vec<Timeline>,
+}
+
 impl Simulation {
     /// A cluster that has just come up.
     pub fn new(config: Config) -> Simulation {
-        Simulation {
+        let mut simulation = Simulation {
             cluster: Cluster::new(config),
             past: Vec::new(),
             future: Vec::new(),
-            interval: 64,
+            touched: false,
+            interval: INTERVAL,
             origin: Origin {
                 number: 1,
                 left: None,
             },
             others: Vec::new(),
-        }
+        };
+        simulation.remember(Kind::After);
+        simulation
     }
+
+    // --- What comes from outside ----------------------------------------------------------------
 
     /// To be called before a person's command is carried out: `undo` comes back to here. Where
     /// something had been undone before, the command begins a new branch, and the one with what was
     /// undone is kept.
     pub fn checkpoint(&mut self) {
+        self.rest();
         if !self.future.is_empty() {
             self.fork();
         }
-        self.remember(true);
+        self.remember(Kind::Command);
+        self.touched = true;
     }
+
+    /// Changes the cluster from outside the clock.
+    pub fn change<T>(&mut self, what: impl FnOnce(&mut Cluster) -> T) -> T {
+        if !self.touched {
+            self.remember(Kind::Outside);
+            self.touched = true;
+        }
+        what(&mut self.cluster)
+    }
+
+    /// To be called after a command: what it did is over.
+    pub fn touched(&mut self) {
+        self.rest();
+    }
+
+    /// From here on time runs by itself.
+    fn rest(&mut self) {
+        if std::mem::take(&mut self.touched) {
+            self.remember(Kind::After);
+        }
+    }
+
+    fn remember(&mut self, kind: Kind) {
+        let mut cluster = self.cluster.clone();
+        // Running on from a snapshot stores the versions anew.
+        cluster.log.compact();
+        self.past.push(Arc::new(Snapshot { cluster, kind }));
+        let most = self.snapshots_max();
+        if self.past.len() <= most {
+            return;
+        }
+        let along = |s: &&Arc<Snapshot>| s.kind == Kind::Along;
+        if self.past.iter().filter(along).count() * 2 >= most {
+            let mut at = 0;
+            self.past.retain(|s| {
+                at += 1;
+                s.kind != Kind::Along || at % 2 == 0
+            });
+            self.interval *= 2;
+        } else {
+            // Many commands: the oldest can no longer be gone back to.
+            let second = self.past.iter().skip(1).position(|s| s.kind.is_before());
+            self.past.drain(..second.map_or(1, |at| at + 1));
+        }
+    }
+
+    /// How many snapshots there is room for: what each copies grows with the machines.
+    fn snapshots_max(&self) -> usize {
+        let bytes = 50_000 + self.cluster.machines.len() * 600;
+        (BYTES_MAX / bytes).clamp(16, SNAPSHOTS_MAX)
+    }
+
+    // --- Time -----------------------------------------------------------------------------------
+
+    /// Carries out the next task; `false` when none is left.
+    pub fn step(&mut self) -> bool {
+        self.rest();
+        let last = self.past.last().map_or(0, |s| s.cluster.log.len());
+        if self.cluster.log.len() >= last + self.interval {
+            self.remember(Kind::Along);
+        }
+        self.cluster.step()
+    }
+
+    /// Goes on with a run, `budget` tasks at the most; whether it is over. Between two slices
+    /// whoever drives it can show how far it is ([`Run::progress`]), or give it up: the cluster is
+    /// whole after every task.
+    pub fn run_slice(&mut self, run: &Run, budget: usize) -> bool {
+        for _ in 0..budget {
+            if !run.goes_on(&self.cluster) {
+                run.end(&mut self.cluster);
+                return true;
+            }
+            self.step();
+        }
+        false
+    }
+
+    /// Lets time run to `until`, `budget` tasks at the most; whether it got there.
+    pub fn run_until(&mut self, until: Time, budget: usize) -> bool {
+        self.run_slice(&Run::until(until), budget)
+    }
+
+    /// Lets time run until `done` says so, `limit` at the longest; whether it did.
+    pub fn run_while(&mut self, limit: Duration, mut done: impl FnMut(&Cluster) -> bool) -> bool {
+        let run = Run::until(self.cluster.now + limit);
+        while !done(&self.cluster) {
+            if self.run_slice(&run, 1) {
+                return done(&self.cluster);
+            }
+        }
+        true
+    }
+
+    /// Lets time run until nothing but heartbeats has changed for `quiet`, `limit` at the longest.
+    pub fn settle(&mut self, quiet: Duration, limit: Duration) {
+        let run = Run::settle(&self.cluster, quiet, limit);
+        while !self.run_slice(&run, usize::MAX) {}
+    }
+
+    // --- Back and forth ---------------------------------------------------------------------------
+
+    /// Leaves the present for a state on its past, which goes up to `past`.
+    fn leave(&mut self, past: usize, cluster: Cluster) {
+        let left = Left {
+            past: self.past.clone(),
+            cluster: std::mem::replace(&mut self.cluster, cluster),
+        };
+        self.past.truncate(past);
+        self.future.push(left);
+    }
+
+    /// Back to before the last command; `false` when there is none.
+    pub fn undo(&mut self) -> bool {
+        self.rest();
+        let command = |s: &Arc<Snapshot>| s.kind == Kind::Command;
+        let Some(at) = self.past.iter().rposition(command) else {
+            return false;
+        };
+        let cluster = self.past[at].cluster.clone();
+        self.leave(at, cluster);
+        true
+    }
+
+    /// Forth again to where the last `undo` or `goto` came from; `false` when there is none.
+    pub fn redo(&mut self) -> bool {
+        self.rest();
+        let Some(next) = self.future.pop() else {
+            return false;
+        };
+        self.cluster = next.cluster;
+        self.past = next.past;
+        true
+    }
+
+    /// Goes to the moment just after an event. The present stays reachable by `redo`. What a
+    /// command writes by itself happens at one moment: an event of it leads to after the command.
+    ///
+    /// # Errors
+    /// A sentence when no such event has happened.
+    pub fn goto(&mut self, event: EventId) -> Result<(), String> {
+        self.rest();
+        let wanted = event.0 as usize + 1;
+        if wanted > self.cluster.log.len() {
+            return Err(format!(
+                "event {event} has not happened yet; the last is {}",
+                self.cluster.log.len().saturating_sub(1)
+            ));
+        }
+        let before = |s: &Arc<Snapshot>| s.cluster.log.len() <= wanted;
+        let Some(mut at) = self.past.iter().rposition(before) else {
+            return Err(format!(
+                "event {event} lies before the first snapshot that is kept"
+            ));
+        };
+        let found = &self.past[at];
+        if found.kind.is_before() && found.cluster.log.len() < wanted && at + 1 < self.past.len() {
+            at += 1;
+        }
+        let mut cluster = self.past[at].cluster.clone();
+        while cluster.log.len() < wanted && cluster.step() {}
+        self.leave(at + 1, cluster);
+        Ok(())
+    }
+
+    // --- Branches ---------------------------------------------------------------------------------
 
     fn fork(&mut self) {
         let left = Timeline {
@@ -136,7 +340,7 @@ impl Simulation {
 
     /// All branches in the order of their numbers, the present one among them.
     pub fn branches(&self) -> Vec<Branch> {
-        let of = |origin: Origin, present: &Cluster, future: &[Arc<Snapshot>], current| {
+        let of = |origin: Origin, present: &Cluster, future: &[Left], current| {
             let end = future.first().map_or(present, |latest| &latest.cluster);
             let last_command = end.log.iter().rev().find(|e| e.action == Action::Command);
             Branch {
@@ -166,6 +370,7 @@ impl Simulation {
     /// # Errors
     /// A sentence when there is no such branch.
     pub fn switch(&mut self, number: usize) -> Result<(), String> {
+        self.rest();
         if number != self.origin.number {
             let Some(at) = self.others.iter().position(|o| o.origin.number == number) else {
                 return Err(format!(
@@ -182,114 +387,6 @@ impl Simulation {
             self.keep(from);
         }
         while self.redo() {}
-        Ok(())
-    }
-
-    /// To be called after anything was given to the cluster from outside the clock.
-    pub fn touched(&mut self) {
-        self.remember(false);
-    }
-
-    fn remember(&mut self, command: bool) {
-        self.past.push(Arc::new(Snapshot {
-            cluster: self.cluster.clone(),
-            command,
-        }));
-        if self.past.len() > SNAPSHOTS_MAX {
-            let mut at = 0;
-            self.past.retain(|s| {
-                at += 1;
-                s.command || at % 2 == 0
-            });
-            self.interval *= 2;
-        }
-    }
-
-    /// Lets time run to `until`, `budget` tasks at the most; whether it got there.
-    pub fn run_until(&mut self, until: Time, budget: usize) -> bool {
-        for _ in 0..budget {
-            if self.cluster.queue.next_at().is_none_or(|at| at > until) {
-                self.cluster.now = self.cluster.now.max(until);
-                return true;
-            }
-            self.step();
-        }
-        false
-    }
-
-    /// Carries out the next task; `false` when none is left.
-    pub fn step(&mut self) -> bool {
-        let last = self.past.last().map_or(0, |s| s.cluster.log.len());
-        if self.cluster.log.len() >= last + self.interval {
-            self.remember(false);
-        }
-        self.cluster.step()
-    }
-
-    /// Lets time run until nothing but heartbeats has changed for `quiet`, `limit` at the longest.
-    pub fn settle(&mut self, quiet: Duration, limit: Duration) {
-        self.cluster.settle(quiet, limit);
-        self.touched();
-    }
-
-    /// Back to before the last command; `false` when there is none.
-    pub fn undo(&mut self) -> bool {
-        let Some(at) = self.past.iter().rposition(|s| s.command) else {
-            return false;
-        };
-        let target = self.past[at].cluster.clone();
-        self.past.truncate(at);
-        self.leave(target);
-        true
-    }
-
-    /// Makes another moment the present, and keeps the one that it was for `redo`.
-    fn leave(&mut self, target: Cluster) {
-        let present = std::mem::replace(&mut self.cluster, target);
-        self.future.push(Arc::new(Snapshot {
-            cluster: present,
-            command: true,
-        }));
-    }
-
-    /// Forth again to after the command that was undone last; `false` when there is none.
-    pub fn redo(&mut self) -> bool {
-        let Some(next) = self.future.pop() else {
-            return false;
-        };
-        let present = std::mem::replace(&mut self.cluster, next.cluster.clone());
-        self.past.push(Arc::new(Snapshot {
-            cluster: present,
-            command: true,
-        }));
-        true
-    }
-
-    /// Goes to the moment just after an event. The present stays reachable by `redo`.
-    ///
-    /// # Errors
-    /// A sentence when no such event has happened.
-    pub fn goto(&mut self, event: EventId) -> Result<(), String> {
-        let wanted = event.0 as usize + 1;
-        if wanted > self.cluster.log.len() {
-            return Err(format!(
-                "event {event} has not happened yet; the last is {}",
-                self.cluster.log.len().saturating_sub(1)
-            ));
-        }
-        let Some(at) = self
-            .past
-            .iter()
-            .rposition(|s| s.cluster.log.len() <= wanted)
-        else {
-            return Err(format!(
-                "event {event} lies before the first snapshot that is kept"
-            ));
-        };
-        let mut cluster = self.past[at].cluster.clone();
-        while cluster.log.len() < wanted && cluster.step() {}
-        self.past.truncate(at + 1);
-        self.leave(cluster);
         Ok(())
     }
 }

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use ipnet::Ipv4Net;
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
 
-type Keys = Arc<BTreeSet<ObjectKey>>;
+use crate::controllers::pods;
+use crate::shared_map::SharedMap;
+
+type Keys = SharedMap<ObjectKey, ()>;
 
 /// A label in a namespace.
 type Label = (Text, Text, Text);
@@ -23,10 +26,75 @@ pub struct Indexes {
     pods_by_label: BTreeMap<Label, Keys>,
     services_by_selector: BTreeMap<Label, Keys>,
     slices_by_service: BTreeMap<(Text, Text), Keys>,
-    by_selector: BTreeMap<(Text, Label), Keys>,
+    by_selector: BTreeMap<Text, BTreeMap<Label, Keys>>,
+    tallies: BTreeMap<Text, Tally>,
     orphans: BTreeMap<(Text, Text), Keys>,
     pods_by_claim: BTreeMap<(Text, Text), Keys>,
     pod_ranges: Arc<BTreeSet<u32>>,
+}
+
+/// The pods that one controller manages, counted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    groups: Vec<TallyGroup>,
+}
+
+/// Pods with the same labels.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TallyGroup {
+    /// Their labels.
+    pub labels: Value,
+    /// Those that have not ended, and that nobody deletes.
+    pub active: usize,
+    /// Those of them that are ready.
+    pub ready: usize,
+    /// Those that are being deleted and have not ended.
+    pub terminating: usize,
+    /// Those that have ended.
+    pub over: usize,
+}
+
+impl Tally {
+    /// The pods by their labels.
+    pub fn groups(&self) -> &[TallyGroup] {
+        &self.groups
+    }
+
+    /// Counts a pod in, or out again.
+    fn count(&mut self, pod: &Value, comes: bool) {
+        let labels = pod.labels();
+        let at = self.groups.iter().position(|group| group.labels == *labels);
+        let at = at.unwrap_or_else(|| {
+            self.groups.push(TallyGroup {
+                labels: labels.clone(),
+                ..TallyGroup::default()
+            });
+            self.groups.len() - 1
+        });
+        let Some(group) = self.groups.get_mut(at) else {
+            return;
+        };
+        let add = |count: &mut usize| {
+            *count = if comes {
+                *count + 1
+            } else {
+                count.saturating_sub(1)
+            }
+        };
+        if pods::is_over(pod) {
+            add(&mut group.over);
+        } else if pod.is_deleting() {
+            add(&mut group.terminating);
+        } else {
+            add(&mut group.active);
+            if pods::is_ready(pod) {
+                add(&mut group.ready);
+            }
+        }
+        if group.active + group.terminating + group.over == 0 {
+            self.groups.swap_remove(at);
+        }
+    }
 }
 
 /// Kinds whose label selectors are indexed: their objects select pods or ReplicaSets.
@@ -51,7 +119,7 @@ impl Indexes {
 
     /// How many objects name `uid` among their owners.
     pub fn dependents_count(&self, uid: &str) -> usize {
-        self.by_owner.get(uid).map_or(0, |keys| keys.len())
+        self.by_owner.get(uid).map_or(0, SharedMap::len)
     }
 
     /// The objects of a resource (one of the workloads, or a disruption budget) whose label
@@ -62,14 +130,15 @@ impl Indexes {
         namespace: &str,
         labels: &Value,
     ) -> BTreeSet<ObjectKey> {
-        let (resource, namespace) = (Text::from(resource), Text::from(namespace));
-        let none = Text::from("");
-        let any = (none.clone(), none);
-        let labels = labels.entries().iter().map(|(k, v)| (k.clone(), v.text()));
         let mut found = BTreeSet::new();
+        let Some(selectors) = self.by_selector.get(resource) else {
+            return found;
+        };
+        let namespace = Text::from(namespace);
+        let any = (Text::default(), Text::default());
+        let labels = labels.entries().iter().map(|(k, v)| (k.clone(), v.text()));
         for (key, value) in labels.chain([any]) {
-            let at = (resource.clone(), (namespace.clone(), key, value));
-            found.extend(keys(self.by_selector.get(&at)).cloned());
+            found.extend(keys(selectors.get(&(namespace.clone(), key, value))).cloned());
         }
         found
     }
@@ -82,6 +151,35 @@ impl Indexes {
         namespace: &str,
     ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
         keys(self.orphans.get(&(resource.into(), namespace.into())))
+    }
+
+    /// The pods that `uid` manages, counted; `None` where it manages none.
+    pub(crate) fn tally(&self, uid: &str) -> Option<&Tally> {
+        self.tallies.get(uid)
+    }
+
+    fn count_managed(&mut self, old: &Value, new: &Value) {
+        let unchanged = [&["status"][..], &["metadata"]]
+            .iter()
+            .all(|path| old.at(path).same(new.at(path)));
+        if unchanged {
+            return;
+        }
+        for (pod, comes) in [(old, false), (new, true)] {
+            let Some(owner) = pod.controller_ref() else {
+                continue;
+            };
+            let uid = owner.uid();
+            if !self.tallies.contains_key(uid) {
+                self.tallies.insert(uid.into(), Tally::default());
+            }
+            if let Some(tally) = self.tallies.get_mut(uid) {
+                tally.count(pod, comes);
+                if tally.groups.is_empty() && !comes && new.is_null() {
+                    self.tallies.remove(uid);
+                }
+            }
+        }
     }
 
     /// The network addresses of the nodes' podCIDRs, lowest first.
@@ -174,15 +272,17 @@ impl Indexes {
         if SELECTING.contains(&&*key.resource)
             && !old["spec"]["selector"].same(&new["spec"]["selector"])
         {
+            let selectors = self.by_selector.entry(key.resource.clone()).or_default();
             if let Some(at) = selecting_at(key, &old) {
-                remove(&mut self.by_selector, &at, key);
+                remove(selectors, &at, key);
             }
             if let Some(at) = selecting_at(key, &new) {
-                insert(&mut self.by_selector, at, key);
+                insert(selectors, at, key);
             }
         }
         match &*key.resource {
             "pods" => {
+                self.count_managed(&old, &new);
                 let node = |v: &Value| v.at(&["spec", "nodeName"]).clone();
                 if node(&old) != node(&new) {
                     node(&old)
@@ -263,7 +363,7 @@ pub(crate) fn claims_of(pod: &Value) -> impl Iterator<Item = Text> + '_ {
 
 /// Where an object with a selector is found: under the first label that all it selects carry, or
 /// under an empty one.
-fn selecting_at(key: &ObjectKey, object: &Value) -> Option<(Text, Label)> {
+fn selecting_at(key: &ObjectKey, object: &Value) -> Option<Label> {
     let selector = object["spec"].get("selector")?;
     // A replication controller's selector is a plain map.
     let plain = &*key.resource == "replicationcontrollers";
@@ -274,9 +374,9 @@ fn selecting_at(key: &ObjectKey, object: &Value) -> Option<(Text, Label)> {
     };
     let (label, value) = match labels.entries().first() {
         Some((label, value)) => (label.clone(), value.text()),
-        None => (Text::from(""), Text::from("")),
+        None => (Text::default(), Text::default()),
     };
-    Some((key.resource.clone(), (key.namespace.clone(), label, value)))
+    Some((key.namespace.clone(), label, value))
 }
 
 fn relabel(
@@ -301,16 +401,15 @@ fn relabel(
 }
 
 fn keys(set: Option<&Keys>) -> impl Iterator<Item = &ObjectKey> {
-    set.into_iter().flat_map(|set| set.iter())
+    set.into_iter().flat_map(SharedMap::keys)
 }
 
 fn insert<K: Ord>(index: &mut BTreeMap<K, Keys>, at: K, key: &ObjectKey) {
-    Arc::make_mut(index.entry(at).or_default()).insert(key.clone());
+    index.entry(at).or_default().insert(key.clone(), ());
 }
 
 fn remove<K: Ord>(index: &mut BTreeMap<K, Keys>, at: &K, key: &ObjectKey) {
     if let Some(set) = index.get_mut(at) {
-        let set = Arc::make_mut(set);
         set.remove(key);
         if set.is_empty() {
             index.remove(at);

@@ -3,6 +3,7 @@
 //!
 //! [`Cluster`] is the whole state as a plain value; [`Simulation`] adds the way back in time.
 
+mod alike;
 pub mod api;
 mod bootstrap;
 pub mod cluster;
@@ -27,8 +28,10 @@ pub mod queue;
 pub mod quota;
 pub mod recorder;
 pub mod rng;
+mod run;
 pub mod runtime;
 pub mod scheduler;
+mod shared_map;
 pub mod task;
 pub mod time;
 pub mod trace;
@@ -37,5 +40,6 @@ pub use cluster::{Change, Cluster};
 pub use config::Config;
 pub use controllers::controller_names;
 pub use event::{Action, Component, Event, EventId};
-pub use history::Simulation;
+pub use history::{Branch, Simulation};
+pub use run::Run;
 pub use time::Time;

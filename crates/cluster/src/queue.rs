@@ -1,8 +1,7 @@
 //! What is still to happen: tasks in the order of their time.
 
-use std::collections::BTreeMap;
-
 use crate::event::EventId;
+use crate::shared_map::SharedMap;
 use crate::task::Task;
 use crate::time::Time;
 
@@ -21,8 +20,8 @@ pub struct Due {
 /// time and the first cause, as a work queue of client-go does.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
-    by_time: BTreeMap<(Time, u64), (Task, Option<EventId>)>,
-    by_task: BTreeMap<Task, (Time, u64)>,
+    by_time: SharedMap<(Time, u64), (Task, Option<EventId>)>,
+    by_task: SharedMap<Task, (Time, u64)>,
     sequence: u64,
 }
 

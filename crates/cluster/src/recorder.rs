@@ -1,26 +1,67 @@
-//! Kubernetes' own Event objects, counted up when the same thing happens again
-//! (client-go v1.37, `tools/events` and `tools/record`).
+//! Kubernetes' own Event objects, counted up when the same thing happens again, summed up when
+//! much the same happens often, and left out when it happens too often
+//! (client-go v0.37, `tools/record/events_cache.go`).
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use kubarium_objects::{ObjectKey, Text, Value, object};
 
 use crate::cluster::Cluster;
 use crate::event::Component;
+use crate::rng::Rng;
+use crate::shared_map::SharedMap;
 use crate::time::Time;
 
-/// The same event within this time raises a count instead of making a new object.
-const CORRELATE: Duration = Duration::from_secs(600);
-
-type Same = (Component, Text, Text, Text, Text);
+/// Events that differ in their message only are summed up from this many on (`defaultAggregateMaxEvents`) …
+const SIMILAR_MAX: usize = 10;
+/// … as long as they come within this time (`defaultAggregateIntervalInSeconds`).
+const SIMILAR_WITHIN: Duration = Duration::from_secs(600);
+/// What a source may say of one object at once, and how long until it may say one thing more
+/// (`defaultSpamBurst`, `defaultSpamQPS`).
+const BURST: u64 = 25;
+const REFILL: Duration = Duration::from_secs(300);
+/// The scheduler's recorder ends a series after this long without its event (`tools/events`, `finishTime`).
+const SERIES: Duration = Duration::from_secs(360);
+/// What is remembered of a source and an object that had no event for so long is forgotten:
+/// kube-apiserver's `--event-ttl`.
+const FORGET: Duration = Duration::from_secs(3600);
+const SUMMED_UP: &str = "(combined from similar events): ";
 
 /// What every component remembers of the events that it has recorded.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
-    seen: Arc<BTreeMap<Same, (ObjectKey, Time)>>,
+    /// By source and object.
+    sources: SharedMap<u64, Arc<Source>>,
+    /// At so many sources the old ones are looked for.
+    tidy_at: usize,
     made: u64,
+    words: SharedMap<Text, ()>,
+}
+
+/// What one component has said of one object.
+#[derive(Clone, Debug, Default)]
+struct Source {
+    /// When its allowance would be full again.
+    full_at: Time,
+    last: Time,
+    seen: Vec<Seen>,
+}
+
+/// One event that was recorded.
+#[derive(Clone, Debug)]
+struct Seen {
+    /// Its message and part of the object; 0 for the sum of similar ones.
+    content: u64,
+    /// Its type and reason: those that have them in common are similar.
+    group: u64,
+    /// Whether it counts among the similar ones that are not summed up yet.
+    local: bool,
+    count: u32,
+    last: Time,
+    first: Time,
+    /// What names the object: the moment, and what keeps two of a moment apart.
+    moment: u64,
 }
 
 /// What an Event tells.
@@ -34,6 +75,139 @@ pub struct Recorded<'a> {
     pub message: &'a str,
     /// The part of the object: `spec.containers{nginx}`; empty for the whole.
     pub field_path: &'a str,
+}
+
+/// An Event in short. The object is made when somebody looks at it.
+#[derive(Clone, Debug)]
+pub(crate) struct Note {
+    by: Component,
+    kind: &'static str,
+    reason: Text,
+    message: Text,
+    /// apiVersion, kind, namespace, name, uid, resourceVersion of the object that it is about.
+    about: [Text; 6],
+    field_path: Text,
+    name: Text,
+    namespace: Text,
+    uid: (u64, u64),
+    count: u32,
+    first: Time,
+    last: Time,
+    revision: u64,
+    made: OnceLock<Value>,
+}
+
+/// FNV-1a over texts, each with an end of its own.
+fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for text in texts {
+        for byte in text.bytes().chain([0xff]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    hash
+}
+
+impl Source {
+    /// Notes that `content` is told at `now`. Gives back what has been told with it so far, and
+    /// whether that is the sum of similar events.
+    fn correlate(&mut self, content: u64, group: u64, moment: u64, now: Time) -> (Seen, bool) {
+        let similar = |seen: &&mut Seen| seen.group == group;
+        let last = self.seen.iter().filter(|seen| seen.group == group);
+        let last = last.map(|seen| seen.last).max().unwrap_or_default();
+        if now.since(last) > SIMILAR_WITHIN {
+            self.seen
+                .iter_mut()
+                .filter(similar)
+                .for_each(|seen| seen.local = false);
+        }
+        let local = |seen: &&Seen| seen.group == group && seen.local;
+        let known = self
+            .seen
+            .iter()
+            .any(|seen| local(&seen) && seen.content == content);
+        let many = !known && self.seen.iter().filter(local).count() + 1 >= SIMILAR_MAX;
+        let content = if many { 0 } else { content };
+        (self.count(content, group, !many, moment, now), many)
+    }
+
+    /// Counts one that is told at `now`.
+    fn count(&mut self, content: u64, group: u64, local: bool, moment: u64, now: Time) -> Seen {
+        let at = self
+            .seen
+            .iter()
+            .position(|seen| seen.group == group && seen.content == content);
+        let mut seen = Seen {
+            content,
+            group,
+            local,
+            count: 1,
+            last: now,
+            first: now,
+            moment,
+        };
+        match at.and_then(|at| self.seen.get_mut(at)) {
+            Some(known) => {
+                seen = Seen {
+                    count: known.count.saturating_add(1),
+                    first: known.first,
+                    moment: known.moment,
+                    ..seen
+                };
+                *known = seen.clone();
+            }
+            None => self.seen.push(seen.clone()),
+        }
+        seen
+    }
+
+    /// Counts one of the scheduler's, whose recorder (`tools/events`) only makes series.
+    fn series(&mut self, content: u64, group: u64, moment: u64, now: Time) -> Seen {
+        self.seen.retain(|seen| now.since(seen.last) < SERIES);
+        self.count(content, group, true, moment, now)
+    }
+
+    /// Whether the source may say one thing more of the object.
+    fn is_allowed(&mut self, now: Time) -> bool {
+        let full_at = self.full_at.max(now);
+        if full_at.since(now) > REFILL * (BURST as u32 - 1) {
+            return false;
+        }
+        self.full_at = full_at + REFILL;
+        true
+    }
+}
+
+impl Recorder {
+    /// A word or sentence that is said often, kept once.
+    fn word(&mut self, text: &str) -> Text {
+        const WORDS_MAX: usize = 512;
+        if text.is_empty() {
+            return Text::default();
+        }
+        let known = self.words.since(text).next().map(|(word, ())| word);
+        if let Some(word) = known.filter(|word| ***word == *text) {
+            return word.clone();
+        }
+        let word = Text::from(text);
+        if self.words.len() < WORDS_MAX {
+            self.words.insert(word.clone(), ());
+        }
+        word
+    }
+
+    fn tidy(&mut self, now: Time) {
+        if self.sources.len() < self.tidy_at.max(4096) {
+            return;
+        }
+        let old = |source: &Source| now.since(source.last) > FORGET;
+        let sources = self.sources.iter().filter(|(_, source)| old(source));
+        let keys: Vec<u64> = sources.map(|(key, _)| *key).collect();
+        for key in keys {
+            self.sources.remove(&key);
+        }
+        self.tidy_at = self.sources.len() * 2;
+    }
 }
 
 impl Cluster {
@@ -67,97 +241,254 @@ impl Cluster {
 
     /// Records an event about an object.
     pub fn record_event(&mut self, by: &Component, about: &Value, event: &Recorded<'_>) {
-        let metadata = &about["metadata"];
-        let same = (
-            by.clone(),
-            metadata["uid"].text(),
-            Text::from(event.field_path),
-            Text::from(event.reason),
-            Text::from(event.message),
-        );
         let now = self.now;
-        let again = self
+        let metadata = &about["metadata"];
+        let subject = [
+            about["apiVersion"].text(),
+            about["kind"].text(),
+            metadata["namespace"].text(),
+            metadata["name"].text(),
+            metadata["uid"].text(),
+            metadata["resourceVersion"].text(),
+        ];
+        let [_, _, namespace, name, uid, _] = &subject;
+        let node = by.node().map_or("", |node| &**node);
+        let source = hash([by.name(), node, &subject[1], namespace, name, uid]);
+        // client-go names events after the nanosecond; the running number keeps two apart.
+        let moment = now.0 + self.recorder.made;
+        let content = hash([event.message, event.field_path]).max(1);
+        let group = hash([event.kind, event.reason]);
+        self.recorder.tidy(now);
+        let mut known = self
             .recorder
-            .seen
-            .get(&same)
-            .filter(|(_, last)| now.since(*last) < CORRELATE)
-            .cloned();
-        if let Some((key, _)) = again
-            && let Some(old) = self.etcd.get(&key)
-        {
-            let mut object = old.clone();
-            let count = object["count"].as_i64().unwrap_or(1) + 1;
-            object["count"] = count.into();
+            .sources
+            .get(&source)
+            .cloned()
+            .unwrap_or_default();
+        let entry = Arc::make_mut(&mut known);
+        entry.last = now;
+        let (seen, summed_up, allowed) = if *by == Component::Scheduler {
+            (entry.series(content, group, moment, now), false, true)
+        } else {
+            let (seen, summed_up) = entry.correlate(content, group, moment, now);
+            (seen, summed_up, entry.is_allowed(now))
+        };
+        self.recorder.sources.insert(source, known);
+        self.recorder.made += u64::from(seen.count == 1);
+        if !allowed {
+            return;
+        }
+        let namespace = match &**namespace {
+            "" => Text::from("default"),
+            _ => namespace.clone(),
+        };
+        let nanos = crate::time::EPOCH_SECONDS as u128 * 1_000_000_000 + u128::from(seen.moment);
+        let key = ObjectKey {
+            resource: self.recorder.word("events"),
+            namespace,
+            name: format!("{name}.{nanos:x}").into(),
+        };
+        let message = match summed_up {
+            true => Text::from(format!("{SUMMED_UP}{}", event.message)),
+            false => self.recorder.word(event.message),
+        };
+        if let Some(note) = self.etcd.note(&key).cloned() {
+            self.write_note(by, &key, |revision, _| Note {
+                message,
+                count: seen.count,
+                last: now,
+                revision,
+                made: OnceLock::new(),
+                ..Note::clone(&note)
+            });
+            return;
+        }
+        if let Some(mut object) = self.etcd.get(&key).cloned() {
+            // Somebody has changed the Event itself.
+            object["count"] = seen.count.into();
             object["lastTimestamp"] = now.rfc3339().into();
-            if self.update(by, object).is_ok() {
-                Arc::make_mut(&mut self.recorder.seen).insert(same, (key, now));
-                return;
-            }
+            object["message"] = message.into();
+            let _ = self.update(by, object);
+            return;
         }
-        if let Ok(made) = self.create(by, self.new_event(by, about, event)) {
-            self.recorder.made += 1;
-            let key = ObjectKey::new(
-                "events",
-                made["metadata"]["namespace"].str(),
-                made["metadata"]["name"].str(),
-            );
-            Arc::make_mut(&mut self.recorder.seen).insert(same, (key, now));
-        }
+        let reason = self.recorder.word(event.reason);
+        let field_path = self.recorder.word(event.field_path);
+        self.write_note(by, &key, |revision, uid| Note {
+            by: by.clone(),
+            kind: event.kind,
+            reason,
+            message,
+            about: subject,
+            field_path,
+            name: key.name.clone(),
+            namespace: key.namespace.clone(),
+            uid,
+            count: seen.count,
+            first: seen.first,
+            last: now,
+            revision,
+            made: OnceLock::new(),
+        });
+    }
+}
+
+impl Note {
+    /// The object.
+    pub fn object(&self) -> &Value {
+        self.made.get_or_init(|| self.make())
     }
 
-    fn new_event(&self, by: &Component, about: &Value, event: &Recorded<'_>) -> Value {
-        let metadata = &about["metadata"];
-        let namespace = match metadata["namespace"].str() {
-            "" => "default",
-            namespace => namespace,
-        };
-        // client-go names events after the nanosecond; the running number keeps two apart.
-        let moment = u128::from(self.now.0) + u128::from(self.recorder.made);
-        let nanos = crate::time::EPOCH_SECONDS as u128 * 1_000_000_000 + moment;
-        let name = format!("{}.{nanos:x}", metadata["name"].str());
+    fn make(&self) -> Value {
+        let [api_version, kind, namespace, name, uid, version] = &self.about;
         let mut involved = object([
-            ("apiVersion", about["apiVersion"].clone()),
-            ("kind", about["kind"].clone()),
-            ("name", metadata["name"].clone()),
-            ("resourceVersion", metadata["resourceVersion"].clone()),
-            ("uid", metadata["uid"].clone()),
+            ("apiVersion", api_version.into()),
+            ("kind", kind.into()),
+            ("name", name.into()),
+            ("resourceVersion", version.into()),
+            ("uid", uid.into()),
         ]);
-        if !metadata["namespace"].is_empty() {
-            involved["namespace"] = metadata["namespace"].clone();
+        if !namespace.is_empty() {
+            involved["namespace"] = namespace.into();
         }
-        if !event.field_path.is_empty() {
-            involved["fieldPath"] = event.field_path.into();
+        if !self.field_path.is_empty() {
+            involved["fieldPath"] = (&self.field_path).into();
         }
-        let component = match by {
+        let component = match &self.by {
             Component::Scheduler => "default-scheduler",
             by => by.name(),
         };
         let mut source = object([("component", component.into())]);
-        if let Some(node) = by.node() {
+        if let Some(node) = self.by.node() {
             source["host"] = node.into();
         }
-        let at: Value = self.now.rfc3339().into();
+        let first: Value = self.first.rfc3339().into();
         object([
             ("apiVersion", "v1".into()),
-            ("count", 1.into()),
+            ("count", self.count.into()),
             ("eventTime", Value::Null),
-            ("firstTimestamp", at.clone()),
+            ("firstTimestamp", first.clone()),
             ("involvedObject", involved),
             ("kind", "Event".into()),
-            ("lastTimestamp", at),
-            ("message", event.message.into()),
+            ("lastTimestamp", self.last.rfc3339().into()),
+            ("message", (&self.message).into()),
             (
                 "metadata",
-                object([("name", name.into()), ("namespace", namespace.into())]),
+                object([
+                    ("creationTimestamp", first),
+                    ("name", (&self.name).into()),
+                    ("namespace", (&self.namespace).into()),
+                    ("resourceVersion", self.revision.to_string().into()),
+                    ("uid", Rng::uuid_of(self.uid).into()),
+                ]),
             ),
-            ("reason", event.reason.into()),
+            ("reason", (&self.reason).into()),
             ("reportingComponent", component.into()),
             (
                 "reportingInstance",
-                by.node().map_or("".into(), Value::from),
+                self.by.node().map_or("".into(), Value::from),
             ),
             ("source", source),
-            ("type", event.kind.into()),
+            ("type", self.kind.into()),
         ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster() -> (Cluster, Value) {
+        let mut cluster = Cluster::empty(crate::Config::default());
+        let namespace = |name: &str| {
+            let metadata = object([("name", name.into())]);
+            object([
+                ("apiVersion", "v1".into()),
+                ("kind", "Namespace".into()),
+                ("metadata", metadata),
+            ])
+        };
+        let by = Component::ApiServer;
+        cluster.create(&by, namespace("default")).unwrap();
+        let about = cluster.create(&by, namespace("shop")).unwrap();
+        (cluster, about)
+    }
+
+    /// The events as `COUNT MESSAGE`.
+    fn told(cluster: &Cluster) -> Vec<String> {
+        let events = cluster.etcd.list("events", None);
+        let mut told: Vec<_> = events
+            .map(|(_, e)| format!("{} {}", e["count"], e["message"].str()))
+            .collect();
+        told.sort();
+        told
+    }
+
+    #[test]
+    fn the_same_is_counted_and_too_much_is_left_out() {
+        let (mut cluster, about) = cluster();
+        let by = Component::Controller("test");
+        for _ in 0..40 {
+            cluster.record(&by, &about, "Tested", "once more");
+        }
+        assert_eq!(told(&cluster), ["25 once more"]);
+        // One more is allowed every five minutes; those left out are counted all the same.
+        cluster.now = Time::from_secs(300);
+        cluster.record(&by, &about, "Tested", "once more");
+        cluster.record(&by, &about, "Tested", "once more");
+        assert_eq!(told(&cluster), ["41 once more"]);
+        let other = Component::Controller("other");
+        cluster.record(&other, &about, "Tested", "once more");
+        assert_eq!(told(&cluster), ["1 once more", "41 once more"]);
+    }
+
+    #[test]
+    fn similar_events_are_summed_up_from_the_tenth_on() {
+        let (mut cluster, about) = cluster();
+        let by = Component::Controller("test");
+        for n in 10..22 {
+            cluster.record(&by, &about, "Made", &format!("made {n}"));
+        }
+        let told_ = told(&cluster);
+        assert_eq!(told_.len(), 10, "{told_:?}");
+        assert_eq!(told_.first().unwrap(), "1 made 10");
+        assert_eq!(
+            told_.last().unwrap(),
+            "3 (combined from similar events): made 21"
+        );
+        // After ten quiet minutes each is told by itself again.
+        cluster.now = Time::from_secs(3000);
+        cluster.record(&by, &about, "Made", "made 99");
+        assert!(told(&cluster).contains(&"1 made 99".to_owned()));
+    }
+
+    #[test]
+    fn a_note_reads_as_the_object_that_it_stands_for() {
+        let (mut cluster, about) = cluster();
+        cluster.record(&Component::Kubelet("n".into()), &about, "Tested", "well");
+        let (key, event) = cluster.etcd.list("events", None).next().unwrap();
+        assert_eq!(event["metadata"]["name"].str(), &*key.name);
+        assert_eq!(
+            event["metadata"]["resourceVersion"].str(),
+            cluster.etcd.revision().to_string()
+        );
+        assert_eq!(event["metadata"]["uid"].str().len(), 36);
+        assert_eq!(event["involvedObject"]["uid"], about["metadata"]["uid"]);
+        assert_eq!(
+            event["source"].to_json(),
+            r#"{"component":"kubelet","host":"n"}"#
+        );
+        // A person may label it; the next count is written all the same.
+        let mut object = event.clone();
+        object.set(&["metadata", "labels", "seen"], "yes");
+        cluster.update(&Component::Person, object).unwrap();
+        cluster.record(&Component::Kubelet("n".into()), &about, "Tested", "well");
+        let (_, event) = cluster.etcd.list("events", None).next().unwrap();
+        assert_eq!(
+            (
+                event["count"].as_i64(),
+                event["metadata"]["labels"]["seen"].str()
+            ),
+            (Some(2), "yes")
+        );
     }
 }

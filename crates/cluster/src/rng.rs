@@ -47,15 +47,32 @@ impl Rng {
 
     /// A version-4 UUID (RFC 9562).
     pub fn uuid(&mut self) -> String {
-        let (a, b) = (self.next_u64(), self.next_u64());
-        format!(
-            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-            a >> 32,
-            a >> 16 & 0xffff,
-            a & 0xfff,
-            b >> 48 & 0x3fff | 0x8000,
-            b & 0xffff_ffff_ffff
-        )
+        Rng::uuid_of(self.uuid_bits())
+    }
+
+    /// What a UUID is made from.
+    pub(crate) fn uuid_bits(&mut self) -> (u64, u64) {
+        (self.next_u64(), self.next_u64())
+    }
+
+    /// The UUID that is made from these bits.
+    pub(crate) fn uuid_of((a, b): (u64, u64)) -> String {
+        let mut text = String::with_capacity(36);
+        let mut digits = |number: u64, count: u32| {
+            for at in (0..count).rev() {
+                let digit = number >> (4 * at) & 0xf;
+                text.push(char::from(b"0123456789abcdef"[digit as usize]));
+            }
+            if text.len() < 36 {
+                text.push('-');
+            }
+        };
+        digits(a >> 32, 8);
+        digits(a >> 16 & 0xffff, 4);
+        digits(a & 0xfff | 0x4000, 4);
+        digits(b >> 48 & 0x3fff | 0x8000, 4);
+        digits(b & 0xffff_ffff_ffff, 12);
+        text
     }
 }
 

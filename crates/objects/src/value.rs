@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::{Index, IndexMut};
 use std::sync::{Arc, LazyLock};
 
@@ -16,7 +17,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 pub type Text = Arc<str>;
 
 /// One node of an object.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub enum Value {
     /// Absent or `null`: Kubernetes treats both alike in nearly every place.
     #[default]
@@ -47,14 +48,16 @@ static NULL: Value = Value::Null;
 const SMALL: usize = 12;
 
 impl Value {
-    /// An empty map.
+    /// An empty map. All empty maps are one until they are changed.
     pub fn new_object() -> Value {
-        Value::Object(Arc::new(Map::default()))
+        static EMPTY: LazyLock<Arc<Map>> = LazyLock::new(Arc::default);
+        Value::Object(EMPTY.clone())
     }
 
-    /// An empty list.
+    /// An empty list. All empty lists are one until they are changed.
     pub fn new_array() -> Value {
-        Value::Array(Arc::new(Vec::new()))
+        static EMPTY: LazyLock<Arc<Vec<Value>>> = LazyLock::new(Arc::default);
+        Value::Array(EMPTY.clone())
     }
 
     /// Whether this is `null` (or was not there at all).
@@ -117,7 +120,7 @@ impl Value {
     pub fn text(&self) -> Text {
         match self {
             Value::String(s) => s.clone(),
-            _ => Text::from(""),
+            _ => Text::default(),
         }
     }
 
@@ -201,13 +204,9 @@ impl Value {
         }
     }
 
-    /// Whether both are the same node in memory: a quick "certainly unchanged".
+    /// Whether both are equal: at once where they share their memory, as unchanged parts do.
     pub fn same(&self, other: &Value) -> bool {
-        match (self, other) {
-            (Value::Object(a), Value::Object(b)) => Arc::ptr_eq(a, b) || a == b,
-            (Value::Array(a), Value::Array(b)) => Arc::ptr_eq(a, b) || a == b,
-            (a, b) => a == b,
-        }
+        self == other
     }
 
     /// Compact JSON, keys sorted.
@@ -226,10 +225,11 @@ impl Map {
     pub fn get(&self, key: &str) -> Option<&Value> {
         // In a small map most keys differ in length: comparing for equality is quicker than for order.
         if self.entries.len() <= SMALL {
+            let first = key.as_bytes().first();
             return self
                 .entries
                 .iter()
-                .find(|(k, _)| **k == *key)
+                .find(|(k, _)| k.len() == key.len() && k.as_bytes().first() == first && **k == *key)
                 .map(|(_, v)| v);
         }
         let at = self.find(key).ok()?;
@@ -279,6 +279,21 @@ impl Map {
         self.entries.retain_mut(|(k, v)| keep(k, v));
     }
 
+    /// A map of entries in any order; of those with one key the last counts.
+    fn from_entries(mut entries: Vec<(Text, Value)>) -> Map {
+        if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            entries.dedup_by(|later, earlier| {
+                let same = later.0 == earlier.0;
+                if same {
+                    std::mem::swap(&mut later.1, &mut earlier.1);
+                }
+                same
+            });
+        }
+        Map { entries }
+    }
+
     fn find(&self, key: &str) -> Result<usize, usize> {
         self.entries.binary_search_by(|(k, _)| (**k).cmp(key))
     }
@@ -286,17 +301,52 @@ impl Map {
 
 impl<K: Into<Text>, V: Into<Value>> FromIterator<(K, V)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(iter: I) -> Map {
-        let mut map = Map::default();
-        for (k, v) in iter {
-            map.insert(k, v);
+        let entries = iter.into_iter().map(|(k, v)| (k.into(), v.into()));
+        Map::from_entries(entries.collect())
+    }
+}
+
+/// Equal content. Parts that share their memory are not looked into.
+impl PartialEq for Value {
+    fn eq(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Null, Value::Null) => true,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Int(a), Value::Int(b)) => a == b,
+            (Value::Float(a), Value::Float(b)) => a == b,
+            (Value::String(a), Value::String(b)) => a == b,
+            (Value::Array(a), Value::Array(b)) => Arc::ptr_eq(a, b) || a == b,
+            (Value::Object(a), Value::Object(b)) => Arc::ptr_eq(a, b) || a == b,
+            _ => false,
         }
-        map
+    }
+}
+
+/// FNV-1a: for short names it is quicker than a hash that withstands attacks.
+#[derive(Clone, Copy, Debug)]
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Fnv {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
 /// A field's name as a shared string. The names of the API's own fields are kept once for all objects.
 pub fn field_name(name: &str) -> Text {
-    static KNOWN: LazyLock<HashSet<Text>> =
+    static KNOWN: LazyLock<HashSet<Text, BuildHasherDefault<Fnv>>> =
         LazyLock::new(|| crate::Schema::builtin().field_names().collect());
     KNOWN.get(name).cloned().unwrap_or_else(|| Text::from(name))
 }
@@ -306,7 +356,7 @@ pub fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
     let fields = fields
         .into_iter()
         .map(|(name, value)| (field_name(name), value));
-    Value::Object(Arc::new(fields.collect()))
+    Map::from_entries(fields.collect()).into()
 }
 
 /// Makes a list value from anything that becomes a value.
@@ -501,11 +551,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Array(Arc::new(items)))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut map = Map::default();
+        let mut entries = Vec::new();
         while let Some((key, value)) = access.next_entry::<String, Value>()? {
-            map.insert(field_name(&key), value);
+            entries.push((field_name(&key), value));
         }
-        Ok(map.into())
+        Ok(Map::from_entries(entries).into())
     }
 }
 
@@ -527,6 +577,13 @@ mod tests {
             (Value::Object(x), Value::Object(y)) => assert!(Arc::ptr_eq(x, y), "not shared"),
             _ => panic!("not maps"),
         }
+    }
+
+    #[test]
+    fn of_entries_with_one_key_the_last_counts() {
+        let entries = [("b", 1), ("a", 2), ("b", 3), ("b", 4), ("a", 5)];
+        let map: Map = entries.into_iter().collect();
+        assert_eq!(Value::from(map).to_json(), r#"{"a":5,"b":4}"#);
     }
 
     #[test]

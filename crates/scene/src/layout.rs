@@ -42,7 +42,7 @@ impl Layout {
             if let Some(stored) = cluster.etcd.stored(key) {
                 present.insert(
                     (stored.create_revision, key.clone()),
-                    stored.object["metadata"]["uid"].text(),
+                    stored.object()["metadata"]["uid"].text(),
                 );
             }
         }

@@ -112,7 +112,7 @@ fn get(session: &Session, args: &[&str], options: &[&str]) -> Finished {
                     "mod_revision",
                     Value::Int(i64::try_from(stored.mod_revision).unwrap_or(0)),
                 ),
-                ("value", coded(&go::json(&stored.object)).into()),
+                ("value", coded(&go::json(stored.object())).into()),
                 (
                     "version",
                     Value::Int(i64::try_from(stored.version).unwrap_or(0)),
@@ -121,10 +121,10 @@ fn get(session: &Session, args: &[&str], options: &[&str]) -> Finished {
         } else if has("--keys-only") {
             text.push_str(&format!("{path}\n\n"));
         } else if has("--print-value-only") {
-            text.push_str(&format!("{}\n", go::json(&stored.object)));
+            text.push_str(&format!("{}\n", go::json(stored.object())));
         } else {
             // The real store holds protobuf; here it is the same object as JSON.
-            text.push_str(&format!("{path}\n{}\n", go::json(&stored.object)));
+            text.push_str(&format!("{path}\n{}\n", go::json(stored.object())));
         }
     }
     if json {

@@ -363,11 +363,11 @@ impl Session {
                     let at = cluster_time(at);
                     if until.is_some_and(|until| at > until) {
                         if let Some(until) = until {
-                            self.simulation.cluster.run_until(until);
+                            while !self.simulation.run_until(until, usize::MAX) {}
                         }
                         return Going::Running;
                     }
-                    self.simulation.cluster.run_until(at);
+                    while !self.simulation.run_until(at, usize::MAX) {}
                     steps += 1000;
                     if until.is_none() && steps > STEPS_MAX {
                         "stopped: the command line has run for too long"
@@ -426,13 +426,11 @@ impl Session {
     /// The event of this command line, logged when it is first needed.
     fn cause(&mut self) -> Option<EventId> {
         if self.cause.is_none() {
-            let event = self.simulation.cluster.log(
-                &Component::Person,
-                Action::Command,
-                None,
-                self.line.as_str(),
-            );
-            self.cause = Some(event);
+            let line = self.line.as_str();
+            let log = |cluster: &mut Cluster| {
+                cluster.log(&Component::Person, Action::Command, None, line)
+            };
+            self.cause = Some(self.simulation.change(log));
             self.changed = true;
         }
         self.cause
@@ -442,12 +440,13 @@ impl Session {
     pub(crate) fn change<T>(&mut self, what: impl FnOnce(&mut Cluster) -> T) -> T {
         let cause = self.cause();
         self.changed = true;
-        self.simulation.cluster.caused_by(cause, what)
+        self.simulation
+            .change(|cluster| cluster.caused_by(cause, what))
     }
 
     /// Lets simulated time run until `done` says so, `limit` at the longest; whether it did.
     pub(crate) fn wait(&mut self, limit: Duration, done: impl FnMut(&Cluster) -> bool) -> bool {
-        self.simulation.cluster.run_while(limit, done)
+        self.simulation.run_while(limit, done)
     }
 }
 

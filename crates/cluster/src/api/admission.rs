@@ -1,6 +1,8 @@
 //! Admission: what the API server's plugins add to a request, or refuse, in their real order
 //! (kube-apiserver v1.37, `pkg/kubeapiserver/options/plugins.go`).
 
+use std::sync::LazyLock;
+
 use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
 use kubarium_objects::{ObjectKey, Value, array, object};
@@ -152,7 +154,13 @@ fn mount_token(cluster: &mut Cluster, pod: &mut Value) {
     }
 }
 
+/// The same for every pod, and kept once.
 fn token_sources() -> Value {
+    static SOURCES: LazyLock<Value> = LazyLock::new(make_token_sources);
+    SOURCES.clone()
+}
+
+fn make_token_sources() -> Value {
     let token = object([("expirationSeconds", 3607.into()), ("path", "token".into())]);
     let ca = object([
         (
@@ -253,21 +261,30 @@ fn priority(cluster: &Cluster, pod: &mut Value) -> Result<(), Status> {
 
 /// DefaultTolerationSeconds: five minutes on a node that fails.
 fn default_tolerations(pod: &mut Value) {
-    for key in [
-        "node.kubernetes.io/not-ready",
-        "node.kubernetes.io/unreachable",
-    ] {
+    for (at, key) in FAILING.into_iter().enumerate() {
         let tolerated = pod["spec"]["tolerations"].items().iter().any(|t| {
             matches!(t["key"].str(), k if k == key || k.is_empty())
                 && matches!(t["effect"].str(), "NoExecute" | "")
         });
         if !tolerated {
-            pod["spec"]["tolerations"].push(object([
-                ("effect", "NoExecute".into()),
-                ("key", key.into()),
-                ("operator", "Exists".into()),
-                ("tolerationSeconds", 300.into()),
-            ]));
+            pod["spec"]["tolerations"].push(&TOLERATIONS[at]);
         }
     }
 }
+
+/// Those that pods are given, kept once.
+static TOLERATIONS: LazyLock<[Value; 2]> = LazyLock::new(|| {
+    FAILING.map(|key| {
+        object([
+            ("effect", "NoExecute".into()),
+            ("key", key.into()),
+            ("operator", "Exists".into()),
+            ("tolerationSeconds", 300.into()),
+        ])
+    })
+});
+
+const FAILING: [&str; 2] = [
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+];

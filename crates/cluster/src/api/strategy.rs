@@ -14,13 +14,13 @@ pub(super) fn prepare_create(cluster: &mut Cluster, resource: &Resource, object:
         object.set(&["metadata", "name"], name);
     }
     let uid = cluster.rng.uuid();
-    let now = cluster.now.rfc3339();
+    let now = cluster.alike.stamp(cluster.now);
     let metadata = &mut object["metadata"];
     for field in ["resourceVersion", "selfLink"] {
         metadata.remove(&[field]);
     }
     metadata["uid"] = uid.into();
-    metadata["creationTimestamp"] = now.into();
+    metadata["creationTimestamp"] = now;
     validation::prepare_for_create(resource, object);
 }
 

@@ -11,6 +11,7 @@ use super::rbac::{self, User};
 use super::{admission, key_in, strategy};
 use crate::cluster::Cluster;
 use crate::event::{Action, Component};
+use crate::recorder::Note;
 
 /// How a write is to be made.
 #[derive(Clone, Debug, Default)]
@@ -289,6 +290,38 @@ impl Cluster {
         let new = decode::decode_lenient(Schema::builtin(), resource.type_id, &new)
             .map_err(|error| Status::bad_request(error.to_string()))?;
         self.update_with(by, new, part, options)
+    }
+
+    /// Stores an Event that a component has recorded. Such are complete and valid as they come, so
+    /// that little of a request's way is left; where more is to be decided, it goes the whole.
+    pub(crate) fn write_note(
+        &mut self,
+        by: &Component,
+        key: &ObjectKey,
+        note: impl FnOnce(u64, (u64, u64)) -> Note,
+    ) {
+        if self.etcd.note(key).is_some() {
+            self.commit_note(by, Action::Update, key, |revision| note(revision, (0, 0)));
+            return;
+        }
+        let namespace = ObjectKey {
+            resource: "namespaces".into(),
+            namespace: Text::default(),
+            name: key.namespace.clone(),
+        };
+        let is_open = |namespace: &Value| namespace["metadata"]["deletionTimestamp"].is_null();
+        let limited = self
+            .etcd
+            .list("resourcequotas", Some(&key.namespace))
+            .count()
+            > 0;
+        if self.etcd.get(&namespace).is_some_and(is_open) && !limited {
+            let uid = self.rng.uuid_bits();
+            self.commit_note(by, Action::Create, key, |revision| note(revision, uid));
+        } else {
+            // A refusal is in the log.
+            let _ = self.create(by, note(0, (0, 0)).object().clone());
+        }
     }
 
     fn log_refusal(

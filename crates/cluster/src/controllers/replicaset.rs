@@ -14,6 +14,7 @@ use super::{Controller, Outcome, pods, template};
 use crate::api::Subresource;
 use crate::cluster::{Change, Cluster};
 use crate::event::Component;
+use crate::index::Tally;
 use crate::task::Task;
 use crate::time::Time;
 
@@ -73,14 +74,46 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     let Some(set) = cluster.etcd.get(key).cloned() else {
         return Ok(());
     };
-    let active = claim(cluster, by, &set)?;
-    let managed = if set.is_deleting() {
-        Ok(())
-    } else {
-        manage(cluster, by, &set, &active)
+    let managed = match settled(cluster, &set) {
+        Some(active) => make(cluster, by, &set, wanted(&set).saturating_sub(active)),
+        None => {
+            let active = claim(cluster, by, &set)?;
+            if set.is_deleting() {
+                Ok(())
+            } else {
+                manage(cluster, by, &set, &active)
+            }
+        }
     };
     update_status(cluster, by, key, managed.as_ref().err())?;
     managed.map_err(|(_, status)| status)
+}
+
+/// How many active pods a set has, where counting them is enough: there is none to be released,
+/// adopted or deleted.
+fn settled(cluster: &Cluster, set: &Value) -> Option<usize> {
+    let selector = selector_of(set);
+    let groups = cluster
+        .index
+        .tally(set.uid())
+        .map_or(&[][..], Tally::groups);
+    let orphan = |key: &ObjectKey| {
+        cluster
+            .etcd
+            .get(key)
+            .is_some_and(|pod| selector.matches(pod.labels()))
+    };
+    let active = groups.iter().map(|group| group.active).sum();
+    let simple = !set.is_deleting()
+        && active <= wanted(set)
+        && groups.iter().all(|group| selector.matches(&group.labels))
+        && !cluster.index.orphans("pods", set.namespace()).any(orphan);
+    simple.then_some(active)
+}
+
+/// How many pods a set asks for.
+fn wanted(set: &Value) -> usize {
+    usize::try_from(set["spec"]["replicas"].as_i64().unwrap_or(1)).unwrap_or(0)
 }
 
 /// The active pods of a set: those that it controls, without those that its selector has lost,
@@ -159,29 +192,38 @@ fn manage(
     set: &Value,
     active: &[(ObjectKey, Value)],
 ) -> Result<(), (&'static str, Status)> {
-    let wanted = usize::try_from(set["spec"]["replicas"].as_i64().unwrap_or(1)).unwrap_or(0);
-    if active.len() < wanted {
-        let missing = (wanted - active.len()).min(BURST);
-        return slow_start(missing, || {
-            let pod = template::pod(&set["spec"]["template"], set);
-            match template::create_pod(cluster, by, set, pod) {
-                // Every further one would be refused, too, and the set itself is going.
-                Err(status) if template::is_terminating(&status) => Ok(()),
-                result => result.map(drop),
-            }
-        })
-        .map_err(|status| ("FailedCreate", status));
+    let wanted = wanted(set);
+    if active.len() <= wanted {
+        return make(cluster, by, set, wanted - active.len());
     }
     let surplus = (active.len() - wanted).min(BURST);
-    if surplus == 0 {
-        return Ok(());
-    }
     let mut first_error = Ok(());
     for key in to_delete(cluster, set, active, surplus) {
         let deleted = template::delete_pod(cluster, by, set, &key);
         first_error = first_error.and(deleted.map_err(|status| ("FailedDelete", status)));
     }
     first_error
+}
+
+/// Makes the pods that are missing.
+fn make(
+    cluster: &mut Cluster,
+    by: &Component,
+    set: &Value,
+    missing: usize,
+) -> Result<(), (&'static str, Status)> {
+    if missing == 0 {
+        return Ok(());
+    }
+    let pod = template::pod(&set["spec"]["template"], set);
+    slow_start(missing.min(BURST), || {
+        match template::create_pod(cluster, by, set, pod.clone()) {
+            // Every further one would be refused, too, and the set itself is going.
+            Err(status) if template::is_terminating(&status) => Ok(()),
+            result => result.map(drop),
+        }
+    })
+    .map_err(|status| ("FailedCreate", status))
 }
 
 /// Does something `count` times, in batches of 1, 2, 4, …; the first batch with an error is the
@@ -306,32 +348,8 @@ fn update_status(
     let Some(set) = cluster.etcd.get(key).cloned() else {
         return Ok(());
     };
-    let min_ready = set["spec"]["minReadySeconds"].as_i64().unwrap_or(0);
-    let template = Selector::from_map(&set["spec"]["template"]["metadata"]["labels"]);
-    let (mut replicas, mut labeled, mut ready, mut available, mut terminating) =
-        (0_i64, 0_i64, 0_i64, 0_i64, 0_i64);
-    let mut next: Option<Time> = None;
-    for (_, pod) in pods::controlled(cluster, set.uid()) {
-        if pods::is_over(pod) {
-            continue;
-        }
-        if pod.is_deleting() {
-            terminating += 1;
-            continue;
-        }
-        replicas += 1;
-        labeled += i64::from(template.matches(pod.labels()));
-        if pods::is_ready(pod) {
-            ready += 1;
-            if pods::is_available(pod, min_ready, cluster.now) {
-                available += 1;
-            } else if let Some(since) = pods::ready_since(pod) {
-                let at = since + Duration::from_secs(min_ready.unsigned_abs());
-                next = Some(next.map_or(at, |n| n.min(at)));
-            }
-        }
-    }
-    if let Some(at) = next {
+    let counts = counts(cluster, &set);
+    if let Some(at) = counts.next {
         let name = match &*key.resource {
             OLD => REPLICATION.name,
             _ => CONTROLLER.name,
@@ -340,11 +358,11 @@ fn update_status(
     }
     let mut updated = set.clone();
     let status = &mut updated["status"];
-    status["replicas"] = replicas.into();
+    status["replicas"] = counts.replicas.into();
     for (field, count) in [
-        ("fullyLabeledReplicas", labeled),
-        ("readyReplicas", ready),
-        ("availableReplicas", available),
+        ("fullyLabeledReplicas", counts.labeled),
+        ("readyReplicas", counts.ready),
+        ("availableReplicas", counts.available),
     ] {
         if count == 0 {
             status.remove(&[field]);
@@ -353,7 +371,7 @@ fn update_status(
         }
     }
     if &*key.resource == RESOURCE {
-        status["terminatingReplicas"] = terminating.into();
+        status["terminatingReplicas"] = counts.terminating.into();
     }
     status["observedGeneration"] = set.generation().into();
     failure_condition(status, error, cluster.now);
@@ -361,6 +379,56 @@ fn update_status(
         return Ok(());
     }
     cluster.update_status(by, updated).map(drop)
+}
+
+/// A set's pods that have not ended.
+#[derive(Default)]
+struct Counts {
+    replicas: usize,
+    /// With all labels of the template.
+    labeled: usize,
+    ready: usize,
+    /// Ready for long enough.
+    available: usize,
+    terminating: usize,
+    /// When the next one is.
+    next: Option<Time>,
+}
+
+fn counts(cluster: &Cluster, set: &Value) -> Counts {
+    let template = Selector::from_map(&set["spec"]["template"]["metadata"]["labels"]);
+    let mut counts = Counts::default();
+    let groups = cluster
+        .index
+        .tally(set.uid())
+        .map_or(&[][..], Tally::groups);
+    for group in groups {
+        counts.replicas += group.active;
+        counts.ready += group.ready;
+        counts.terminating += group.terminating;
+        if template.matches(&group.labels) {
+            counts.labeled += group.active;
+        }
+    }
+    counts.available = counts.ready;
+    let min_ready = set["spec"]["minReadySeconds"].as_i64().unwrap_or(0);
+    if min_ready > 0 {
+        // Only here the pods themselves have to be looked at.
+        let waits = |pod: &&Value| {
+            pods::is_active(pod)
+                && pods::is_ready(pod)
+                && !pods::is_available(pod, min_ready, cluster.now)
+        };
+        let waiting = pods::controlled(cluster, set.uid()).filter(|(_, pod)| waits(pod));
+        for (_, pod) in waiting {
+            counts.available -= 1;
+            if let Some(since) = pods::ready_since(pod) {
+                let at = since + Duration::from_secs(min_ready.unsigned_abs());
+                counts.next = Some(counts.next.map_or(at, |next| next.min(at)));
+            }
+        }
+    }
+    counts
 }
 
 fn failure_condition(status: &mut Value, error: Option<&(&'static str, Status)>, now: Time) {

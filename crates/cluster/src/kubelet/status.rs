@@ -5,6 +5,7 @@ use kubarium_objects::{Text, Value, array, object};
 
 use super::start;
 use super::worker::{Role, Stage, Worker, container, containers, restarts, role, sandbox};
+use crate::alike::Alike;
 use crate::api::Subresource;
 use crate::cluster::Cluster;
 use crate::event::Component;
@@ -52,7 +53,9 @@ pub(super) fn is_over(cluster: &Cluster, node: &str, worker: &Worker) -> bool {
 /// Writes the pod's status, if it differs.
 pub(super) fn report(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
     let by = Component::Kubelet(node.clone());
-    let new = status(cluster, node, worker);
+    let mut alike = std::mem::take(&mut cluster.alike);
+    let new = status(cluster, &mut alike, node, worker);
+    cluster.alike = alike;
     let uid = worker.uid.clone();
     let cause = worker.last.or(cluster.cause());
     let written = cluster.caused_by(cause, |cluster| {
@@ -92,13 +95,13 @@ pub(super) fn reject(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
     }
 }
 
-fn status(cluster: &Cluster, node: &Text, worker: &Worker) -> Value {
+fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) -> Value {
     let old = &worker.pod["status"];
     let spec = &worker.pod["spec"];
     let init_count = spec["initContainers"].items().len();
     let statuses: Vec<Value> = containers(&worker.pod)
         .enumerate()
-        .map(|(place, c)| container_status(cluster, node, worker, place, c))
+        .map(|(place, c)| container_status(cluster, alike, node, worker, place, c))
         .collect();
     let phase = phase(worker, &statuses, init_count);
     let mut new = old.clone();
@@ -107,29 +110,36 @@ fn status(cluster: &Cluster, node: &Text, worker: &Worker) -> Value {
         && sandbox(cluster, node, &worker.uid)
             .is_some_and(|s| cluster.net.namespace(s.netns).is_some());
     let generated = conditions(worker, &statuses, phase, ready_sandbox);
-    new["conditions"] = merge_conditions(cluster, &old["conditions"], generated, &generation);
+    new["conditions"] =
+        merge_conditions(cluster, alike, &old["conditions"], generated, &generation);
     let (init, main) = statuses.split_at(init_count.min(statuses.len()));
     if !init.is_empty() {
         new["initContainerStatuses"] = array(init.to_vec());
     }
     new["containerStatuses"] = array(main.to_vec());
-    if let Some(machine) = cluster.machines.get(node) {
-        let address = machine.address.to_string();
-        new["hostIPs"] = array([object([("ip", address.as_str().into())])]);
+    if let Some(machine) = cluster
+        .machines
+        .get(node)
+        .filter(|_| old["hostIP"].is_empty())
+    {
+        let address: Text = machine.address.to_string().into();
+        new["hostIPs"] = array([object([("ip", (&address).into())])]);
         new["hostIP"] = address.into();
     }
     // The address is told with the first container that was looked at, as the relist finds it.
     let told = !old["podIP"].is_empty()
         || worker.report_at.is_none() && statuses.iter().any(|s| !s["containerID"].is_empty());
     if let Some(sandbox) = sandbox(cluster, node, &worker.uid).filter(|_| told) {
-        let address = sandbox.ip.to_string();
-        new["podIPs"] = array([object([("ip", address.as_str().into())])]);
-        new["podIP"] = address.into();
+        let address: Text = sandbox.ip.to_string().into();
+        if *old["podIP"].str() != *address {
+            new["podIPs"] = array([object([("ip", (&address).into())])]);
+            new["podIP"] = address.into();
+        }
     }
     new["observedGeneration"] = generation;
     new["phase"] = phase.into();
     if old["startTime"].is_null() {
-        new["startTime"] = cluster.now.rfc3339().into();
+        new["startTime"] = alike.stamp(cluster.now);
     }
     if let Some((reason, message)) = &worker.verdict {
         new["reason"] = reason.into();
@@ -141,6 +151,7 @@ fn status(cluster: &Cluster, node: &Text, worker: &Worker) -> Value {
 
 fn container_status(
     cluster: &Cluster,
+    alike: &mut Alike,
     node: &Text,
     worker: &Worker,
     place: usize,
@@ -203,7 +214,7 @@ fn container_status(
     let user = user(&worker.pod, spec);
     status["user"] = match old.get("user") {
         Some(old) if *old == user => old.clone(),
-        _ => user,
+        _ => alike.share(cluster.now, "user", user),
     };
     if let Some(previous) = &container.previous {
         status["lastState"] = object([("terminated", terminated(&previous.id, &previous.end))]);
@@ -225,7 +236,8 @@ fn container_status(
             )]),
         )]),
         State::Running(since) => {
-            object([("running", object([("startedAt", since.rfc3339().into())]))])
+            let running = object([("startedAt", since.rfc3339().into())]);
+            alike.share(cluster.now, "running", object([("running", running)]))
         }
         State::Exited(end) => {
             let terminated = terminated(&container.id, end);
@@ -479,6 +491,7 @@ fn gates(pod: &Value) -> Option<String> {
 /// The conditions as they are to be stored: those of others stay, a time changes with its status.
 fn merge_conditions(
     cluster: &Cluster,
+    alike: &mut Alike,
     old: &Value,
     new: Vec<Condition>,
     generation: &Value,
@@ -498,7 +511,7 @@ fn merge_conditions(
         }
         let since = match before.filter(|b| b["status"].str() == word) {
             Some(before) => before["lastTransitionTime"].clone(),
-            None => cluster.now.rfc3339().into(),
+            None => alike.stamp(cluster.now),
         };
         let mut condition = object([
             ("lastProbeTime", Value::Null),
@@ -513,7 +526,7 @@ fn merge_conditions(
         if !message.is_empty() {
             condition["message"] = message.as_str().into();
         }
-        all.push(condition);
+        all.push(alike.share(cluster.now, kind, condition));
     }
     let others = old
         .items()

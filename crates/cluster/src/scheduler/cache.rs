@@ -81,6 +81,11 @@ impl Cache {
         self.order.len()
     }
 
+    /// All places are lower than this.
+    pub fn places(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// The node at a place.
     pub fn node(&self, place: usize) -> Option<&Arc<NodeInfo>> {
         self.nodes.get(place)?.as_ref()

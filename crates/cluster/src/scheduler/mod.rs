@@ -728,10 +728,17 @@ fn evict(cluster: &mut Cluster, by: &Component, victim: &PodInfo, preemptor: &Va
 }
 
 /// Writes the PodScheduled condition.
-fn set_scheduled(pod: &mut Value, scheduled: bool, reason: &str, message: &str, cluster: &Cluster) {
+fn set_scheduled(
+    pod: &mut Value,
+    scheduled: bool,
+    reason: &str,
+    message: &str,
+    cluster: &mut Cluster,
+) {
+    let now = cluster.now;
     let mut condition = object([
         ("lastProbeTime", Value::Null),
-        ("lastTransitionTime", cluster.now.rfc3339().into()),
+        ("lastTransitionTime", cluster.alike.stamp(now)),
         ("observedGeneration", pod.generation().into()),
         ("status", if scheduled { "True" } else { "False" }.into()),
         ("type", "PodScheduled".into()),
@@ -740,7 +747,7 @@ fn set_scheduled(pod: &mut Value, scheduled: bool, reason: &str, message: &str, 
         condition["message"] = message.into();
         condition["reason"] = reason.into();
     }
-    put_condition(pod, condition);
+    put_condition(pod, cluster.alike.share(now, "PodScheduled", condition));
 }
 
 /// Puts a condition in the place of the one of its type. The time of its last transition stays

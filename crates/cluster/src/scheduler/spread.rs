@@ -17,6 +17,8 @@ struct Constraint {
     max_skew: i64,
     min_domains: i64,
     topology_key: Text,
+    /// Whether that is the node's own name.
+    by_host: bool,
     selector: Selector,
     honor_affinity: bool,
     honor_taints: bool,
@@ -35,6 +37,7 @@ impl Constraint {
             max_skew: constraint["maxSkew"].as_i64().unwrap_or(1),
             min_domains: constraint["minDomains"].as_i64().unwrap_or(1),
             topology_key: constraint["topologyKey"].text(),
+            by_host: constraint["topologyKey"].str() == HOSTNAME,
             honor_affinity: constraint["nodeAffinityPolicy"].str() != "Ignore",
             honor_taints: constraint["nodeTaintsPolicy"].str() == "Honor",
             counter: count(cache, store, pod, &selector),
@@ -188,7 +191,7 @@ impl Hard {
 pub(super) struct Soft {
     constraints: Vec<Constraint>,
     /// Matching pods in each domain that a feasible node is in; nothing for host names.
-    domains: Vec<BTreeMap<Option<Text>, i64>>,
+    domains: Vec<BTreeMap<Text, i64>>,
     weights: Vec<f64>,
     /// Explicit constraints want all their keys on a node; default ones do not.
     all_keys: bool,
@@ -214,30 +217,35 @@ impl Soft {
         if constraints.is_empty() {
             return None;
         }
-        let mut domains = vec![BTreeMap::<Option<Text>, i64>::new(); constraints.len()];
+        let mut domains = vec![BTreeMap::<Text, i64>::new(); constraints.len()];
+        // Nodes without the key are one more domain, whose pods nobody counts.
+        let mut keyless = vec![0_usize; constraints.len()];
         let mut scored = 0;
         for node in feasible.iter().filter_map(|at| cache.node(*at)) {
             if explicit && !has_keys(node, &constraints) {
                 continue;
             }
             scored += 1;
-            for (constraint, domains) in constraints.iter().zip(&mut domains) {
-                if &*constraint.topology_key != HOSTNAME {
-                    domains
-                        .entry(node.label(&constraint.topology_key).cloned())
-                        .or_default();
+            for (at, constraint) in constraints.iter().enumerate() {
+                if constraint.by_host {
+                    continue;
+                }
+                match node.label(&constraint.topology_key) {
+                    Some(value) if domains[at].contains_key(value) => {}
+                    Some(value) => drop(domains[at].insert(value.clone(), 0)),
+                    None => keyless[at] = 1,
                 }
             }
         }
-        let weight = |(constraint, domains): (&Constraint, &BTreeMap<Option<Text>, i64>)| {
-            let size = if &*constraint.topology_key == HOSTNAME {
+        let weight = |(at, constraint): (usize, &Constraint)| {
+            let size = if constraint.by_host {
                 scored
             } else {
-                domains.len()
+                domains[at].len() + keyless[at]
             };
             ((size + 2) as f64).ln()
         };
-        let weights = constraints.iter().zip(&domains).map(weight).collect();
+        let weights = constraints.iter().enumerate().map(weight).collect();
         for (constraint, domains) in constraints.iter().zip(&mut domains) {
             if domains.is_empty() {
                 continue;
@@ -251,7 +259,8 @@ impl Soft {
                 {
                     continue;
                 }
-                if let Some(sum) = domains.get_mut(&node.label(&constraint.topology_key).cloned()) {
+                let domain = node.label(&constraint.topology_key);
+                if let Some(sum) = domain.and_then(|value| domains.get_mut(value)) {
                     *sum += live;
                 }
             }
@@ -266,9 +275,23 @@ impl Soft {
 
     /// The normalised scores of the feasible nodes: fewer matching pods are better.
     pub fn scores(&self, cache: &Cache, feasible: &[usize]) -> Vec<i64> {
+        // Looked up by place, for each node once: a table is quicker than the counters' maps.
+        let counts = |constraint: &Constraint| {
+            let mut counts = Vec::new();
+            if constraint.by_host {
+                counts.resize(cache.places(), 0);
+                for (place, (_, live)) in &constraint.counter.nodes {
+                    if let Some(count) = counts.get_mut(*place) {
+                        *count = *live;
+                    }
+                }
+            }
+            counts
+        };
+        let by_host: Vec<Vec<i64>> = self.constraints.iter().map(counts).collect();
         let raw: Vec<Option<i64>> = feasible
             .iter()
-            .map(|at| self.raw(*at, cache.node(*at)?))
+            .map(|at| self.raw(*at, cache.node(*at)?, &by_host))
             .collect();
         let least = raw.iter().flatten().min().copied().unwrap_or(0);
         let most = raw.iter().flatten().max().copied().unwrap_or(0);
@@ -280,26 +303,22 @@ impl Soft {
         raw.iter().map(normalise).collect()
     }
 
-    fn raw(&self, place: usize, node: &NodeInfo) -> Option<i64> {
+    fn raw(&self, place: usize, node: &NodeInfo, by_host: &[Vec<i64>]) -> Option<i64> {
         if self.all_keys && !has_keys(node, &self.constraints) {
             return None;
         }
         let mut score = 0.0;
-        for ((constraint, domains), weight) in self
-            .constraints
-            .iter()
-            .zip(&self.domains)
-            .zip(&self.weights)
-        {
+        for (at, constraint) in self.constraints.iter().enumerate() {
             let Some(value) = node.label(&constraint.topology_key) else {
                 continue;
             };
-            let count = if &*constraint.topology_key == HOSTNAME {
-                constraint.on(place)
+            let count = if constraint.by_host {
+                by_host[at].get(place).copied()
             } else {
-                domains.get(&Some(value.clone())).copied().unwrap_or(0)
+                self.domains[at].get(value).copied()
             };
-            score += count as f64 * weight + (constraint.max_skew - 1) as f64;
+            let count = count.unwrap_or(0);
+            score += count as f64 * self.weights[at] + (constraint.max_skew - 1) as f64;
         }
         Some(score.round() as i64)
     }
@@ -313,6 +332,7 @@ fn defaults(cache: &mut Cache, store: Store<'_>, pod: &PodInfo) -> Option<Vec<Co
         max_skew,
         min_domains: 1,
         topology_key: topology_key.into(),
+        by_host: topology_key == HOSTNAME,
         selector: selector.clone(),
         honor_affinity: true,
         honor_taints: false,

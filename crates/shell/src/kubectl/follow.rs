@@ -121,7 +121,7 @@ impl Watch {
         let end = u32::try_from(cluster.log.len()).unwrap_or(u32::MAX);
         self.next = self.next.min(EventId(end));
         for event in cluster.log.since(self.next) {
-            let (Some(key), Some(object)) = (&event.object, &event.stored) else {
+            let (Some(key), Some(object)) = (&event.object, cluster.log.stored(event.id)) else {
                 continue;
             };
             if event.revision.is_none() || key.resource != self.resource.id() {

@@ -1,0 +1,78 @@
+//! Values that many objects have in common because they were written in the same second: kept once.
+
+use std::collections::BTreeMap;
+
+use kubarium_objects::Value;
+
+use crate::time::Time;
+
+/// What was written in the present second. It only saves memory: a clone begins with nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Alike {
+    second: i64,
+    stamp: Value,
+    values: BTreeMap<u64, Vec<Value>>,
+}
+
+impl Clone for Alike {
+    fn clone(&self) -> Alike {
+        Alike::default()
+    }
+}
+
+impl Alike {
+    fn at(&mut self, now: Time) {
+        let second = now.unix_seconds();
+        if self.second != second {
+            *self = Alike {
+                second,
+                stamp: now.rfc3339().into(),
+                values: BTreeMap::new(),
+            };
+        }
+    }
+
+    /// The present second as the API writes times.
+    pub fn stamp(&mut self, now: Time) -> Value {
+        self.at(now);
+        self.stamp.clone()
+    }
+
+    /// The value, or an equal one that was made in this second. `kind` tells apart what is worth
+    /// comparing.
+    pub fn share(&mut self, now: Time, kind: &str, value: Value) -> Value {
+        const VALUES_MAX: usize = 64;
+        self.at(now);
+        let mut hash = value.entries().len() as u64;
+        for byte in kind.bytes() {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        let known = self.values.entry(hash).or_default();
+        if let Some(same) = known.iter().find(|known| **known == value) {
+            return same.clone();
+        }
+        if known.len() < VALUES_MAX {
+            known.push(value.clone());
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kubarium_objects::object;
+
+    use super::*;
+
+    #[test]
+    fn equal_values_of_a_second_are_one() {
+        let mut alike = Alike::default();
+        let value = || object([("status", "True".into()), ("type", "Ready".into())]);
+        let mut share = |second| match alike.share(Time::from_secs(second), "Ready", value()) {
+            Value::Object(map) => std::sync::Arc::as_ptr(&map) as usize,
+            _ => 0,
+        };
+        let (first, second) = (share(1), share(1));
+        assert_eq!(first, second);
+    }
+}

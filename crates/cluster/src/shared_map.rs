@@ -1,0 +1,241 @@
+//! A sorted map whose clones share all that has not changed since: sorted chunks of sorted entries.
+
+use std::borrow::Borrow;
+use std::sync::Arc;
+
+/// The most entries that a chunk has.
+const CHUNK: usize = 64;
+
+/// A sorted map. A clone costs one count; the first change after a clone copies the list of chunks
+/// and the one chunk that changes.
+#[derive(Debug)]
+pub struct SharedMap<K, V> {
+    /// None of them is empty.
+    chunks: Arc<Vec<Chunk<K, V>>>,
+    len: usize,
+}
+
+type Chunk<K, V> = Arc<Vec<(K, V)>>;
+
+impl<K, V> Clone for SharedMap<K, V> {
+    fn clone(&self) -> Self {
+        SharedMap {
+            chunks: self.chunks.clone(),
+            len: self.len,
+        }
+    }
+}
+
+impl<K, V> Default for SharedMap<K, V> {
+    fn default() -> Self {
+        SharedMap {
+            chunks: Arc::default(),
+            len: 0,
+        }
+    }
+}
+
+impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The chunk that has `key`, or would have it.
+    fn chunk_of<Q: Ord + ?Sized>(&self, key: &Q) -> usize
+    where
+        K: Borrow<Q>,
+    {
+        let after = self
+            .chunks
+            .partition_point(|chunk| chunk.first().is_some_and(|(k, _)| k.borrow() <= key));
+        after.saturating_sub(1)
+    }
+
+    fn find<Q: Ord + ?Sized>(chunk: &[(K, V)], key: &Q) -> Result<usize, usize>
+    where
+        K: Borrow<Q>,
+    {
+        chunk.binary_search_by(|(k, _)| k.borrow().cmp(key))
+    }
+
+    /// The value under `key`.
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        let chunk = self.chunks.get(self.chunk_of(key))?;
+        let at = Self::find(chunk, key).ok()?;
+        chunk.get(at).map(|(_, value)| value)
+    }
+
+    /// The value under `key`, to be changed.
+    pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let number = self.chunk_of(key);
+        let at = Self::find(self.chunks.get(number)?, key).ok()?;
+        let chunk = Arc::make_mut(Arc::make_mut(&mut self.chunks).get_mut(number)?);
+        chunk.get_mut(at).map(|(_, value)| value)
+    }
+
+    /// Puts a value under `key`, and gives back the one that was there.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        let number = self.chunk_of(&key);
+        let chunks = Arc::make_mut(&mut self.chunks);
+        let last = number + 1 >= chunks.len();
+        let Some(shared) = chunks.get_mut(number) else {
+            chunks.push(Arc::new(vec![(key, value)]));
+            self.len = 1;
+            return None;
+        };
+        let chunk = Arc::make_mut(shared);
+        let at = match Self::find(chunk, &key) {
+            Ok(at) => return Some(std::mem::replace(&mut chunk[at].1, value)),
+            Err(at) => at,
+        };
+        self.len += 1;
+        if chunk.len() < CHUNK {
+            if chunk.len() == chunk.capacity() {
+                chunk.reserve_exact((CHUNK - chunk.len()).min(chunk.len().max(4)));
+            }
+            chunk.insert(at, (key, value));
+            return None;
+        }
+        // Entries that come in order leave full chunks behind them.
+        let mut right = if last && at == CHUNK {
+            Vec::new()
+        } else {
+            chunk.split_off(CHUNK / 2)
+        };
+        match at.checked_sub(chunk.len()) {
+            Some(within) => right.insert(within, (key, value)),
+            None => chunk.insert(at, (key, value)),
+        }
+        chunks.insert(number + 1, Arc::new(right));
+        None
+    }
+
+    /// Removes `key` and gives back what was there.
+    pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let number = self.chunk_of(key);
+        let at = Self::find(self.chunks.get(number)?, key).ok()?;
+        let chunks = Arc::make_mut(&mut self.chunks);
+        let chunk = Arc::make_mut(chunks.get_mut(number)?);
+        let (_, value) = chunk.remove(at);
+        self.len -= 1;
+        let left = chunk.len();
+        if left == 0 {
+            chunks.remove(number);
+        } else if let Some(next) = chunks
+            .get(number + 1)
+            .filter(|n| n.len() + left <= CHUNK / 2)
+        {
+            let next = next.clone();
+            if let Some(chunk) = chunks.get_mut(number) {
+                Arc::make_mut(chunk).extend(next.iter().cloned());
+            }
+            chunks.remove(number + 1);
+        }
+        Some(value)
+    }
+
+    /// Removes the first entry.
+    pub fn pop_first(&mut self) -> Option<(K, V)> {
+        let (key, _) = self.chunks.first()?.first()?;
+        let key = key.clone();
+        let value = self.remove(&key)?;
+        Some((key, value))
+    }
+
+    /// All entries in the order of their keys.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> + use<'_, K, V> {
+        self.chunks
+            .iter()
+            .flat_map(|chunk| chunk.iter())
+            .map(|(key, value)| (key, value))
+    }
+
+    /// All keys in order.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + use<'_, K, V> {
+        self.iter().map(|(key, _)| key)
+    }
+
+    /// The entries from `first` on.
+    pub fn since<'a, Q: Ord + ?Sized>(
+        &'a self,
+        first: &Q,
+    ) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V, Q>
+    where
+        K: Borrow<Q>,
+    {
+        let number = self.chunk_of(first);
+        let within = self
+            .chunks
+            .get(number)
+            .map_or(0, |chunk| Self::find(chunk, first).unwrap_or_else(|at| at));
+        self.chunks
+            .iter()
+            .skip(number)
+            .flat_map(|chunk| chunk.iter())
+            .skip(within)
+            .map(|(key, value)| (key, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::rng::Rng;
+
+    #[test]
+    fn it_does_what_a_sorted_map_does() {
+        let (mut map, mut model, mut rng) = (SharedMap::default(), BTreeMap::new(), Rng::new(1));
+        for round in 0..20_000 {
+            // It grows first, and shrinks later.
+            let key = rng.below(2_000);
+            if rng.below(10) < if round < 10_000 { 7 } else { 3 } {
+                assert_eq!(map.insert(key, round), model.insert(key, round));
+            } else {
+                assert_eq!(map.remove(&key), model.remove(&key));
+            }
+            assert_eq!(map.get(&key), model.get(&key));
+            assert_eq!(map.len(), model.len());
+        }
+        assert!(map.iter().eq(model.iter()));
+        for first in 0..2_000 {
+            assert!(map.since(&first).eq(model.range(first..)), "{first}");
+        }
+        assert!(map.iter().rev().eq(model.iter().rev()));
+        for key in 0..2_000 {
+            assert_eq!(map.remove(&key), model.remove(&key));
+        }
+        assert!(map.is_empty() && map.chunks.is_empty());
+    }
+
+    #[test]
+    fn a_clone_shares_all_but_the_chunk_that_changed() {
+        let mut map: SharedMap<u32, u32> = SharedMap::default();
+        for n in 0..1_000 {
+            map.insert(n, n);
+        }
+        assert_eq!(map.chunks.len(), 1_000_usize.div_ceil(CHUNK));
+        let before = map.clone();
+        map.insert(500, 0);
+        *map.get_mut(&501).unwrap() = 0;
+        assert_eq!((before.get(&500), map.get(&500)), (Some(&500), Some(&0)));
+        let same = before.chunks.iter().zip(&**map.chunks);
+        assert_eq!(same.filter(|(a, b)| !Arc::ptr_eq(a, b)).count(), 1);
+    }
+}
