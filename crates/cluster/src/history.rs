@@ -277,8 +277,8 @@ impl Simulation {
         true
     }
 
-    /// Goes to the moment just after an event. The present stays reachable by `redo`. What a
-    /// command writes by itself happens at one moment: an event of it leads to after the command.
+    /// Goes to the moment just after an event. The present stays reachable by `redo`. What one
+    /// task or command writes happens at one moment: any event of it leads to after it.
     ///
     /// # Errors
     /// A sentence when no such event has happened.

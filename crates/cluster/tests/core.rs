@@ -138,12 +138,10 @@ fn every_event_can_be_gone_back_to() {
             .iter()
             .map(|e| e.to_string())
             .collect();
-        // A command's own events happen at one moment.
-        assert!(
-            (wanted + 1..wanted + 4).contains(&there.len()),
-            "{wanted}: {}",
-            there.len()
-        );
+        assert!(there.len() > wanted, "{wanted}: {}", there.len());
+        // What one task or command writes, it writes at one moment.
+        let at = |n: usize| simulation.cluster.log.get(EventId(n as u32)).map(|e| e.at);
+        assert_eq!(at(wanted), at(there.len() - 1), "{wanted}");
         assert_eq!(there[..], events[..there.len()], "{wanted}");
         assert!(simulation.redo());
         assert_eq!(
@@ -196,7 +194,7 @@ fn a_run_in_slices_comes_to_the_same_end() {
     whole.settle(QUIET, LIMIT);
     let run = Run::settle(&slices.cluster, QUIET, LIMIT);
     let mut progress = Vec::new();
-    while !slices.run_slice(&run, 7) {
+    while !slices.run_slice(&run, 3) {
         progress.push(run.progress(start, &slices.cluster));
     }
     assert!(progress.len() > 5 && progress.is_sorted(), "{progress:?}");
