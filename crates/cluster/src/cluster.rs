@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::controllers;
 use crate::etcd::{Content, Etcd};
 use crate::event::{Action, Component, Event, EventId, EventLog};
+use crate::faults::Faults;
 use crate::index::Indexes;
 use crate::kube_proxy::Proxies;
 use crate::machine::{Ground, Machine};
@@ -55,9 +56,11 @@ pub struct Cluster {
     pub scheduler: Scheduler,
     /// What the kube-proxies of all nodes know.
     pub proxies: Proxies,
+    /// What is broken on purpose.
+    pub(crate) faults: Faults,
     /// Components that are stopped; their tasks wait in `held`.
     stopped: BTreeSet<Component>,
-    held: Vec<(Task, Option<EventId>)>,
+    held: BTreeMap<Task, Option<EventId>>,
     pub(crate) allocators: Allocators,
     pub(crate) recorder: Recorder,
     pub(crate) retries: controllers::Retries,
@@ -128,8 +131,9 @@ impl Cluster {
             ground: Ground::default(),
             scheduler: Scheduler::default(),
             proxies,
+            faults: Faults::default(),
             stopped: BTreeSet::new(),
-            held: Vec::new(),
+            held: BTreeMap::new(),
             recorder: Recorder::default(),
             retries: controllers::Retries::default(),
             provisioning: BTreeSet::new(),
@@ -209,9 +213,18 @@ impl Cluster {
         };
         self.now = self.now.max(due.at);
         self.steps += 1;
-        if !self.stopped.is_empty() && self.is_stopped(&due.task) {
-            self.held.push((due.task, due.cause));
-            return true;
+        if self.faults.any() || !self.stopped.is_empty() {
+            if self.is_lost(&due.task) {
+                return true;
+            }
+            if self.is_held(&due.task) {
+                self.held.entry(due.task).or_insert(due.cause);
+                return true;
+            }
+            if let Some(delay) = self.is_delayed(&due.task) {
+                self.queue.add(self.now + delay, due.task, due.cause);
+                return true;
+            }
         }
         let before = std::mem::replace(&mut self.cause, due.cause);
         task::run(self, due.task);
@@ -270,6 +283,11 @@ impl Cluster {
         if let Component::KubeProxy(node) = component {
             kube_proxy::started(self, node);
         }
+        self.release_held();
+    }
+
+    /// What waited is due now; what still has to wait, waits on.
+    pub(crate) fn release_held(&mut self) {
         for (task, cause) in std::mem::take(&mut self.held) {
             self.queue.add(self.now, task, cause);
         }
@@ -278,18 +296,6 @@ impl Cluster {
     /// The stopped components.
     pub fn stopped(&self) -> &BTreeSet<Component> {
         &self.stopped
-    }
-
-    fn is_stopped(&self, task: &Task) -> bool {
-        let component = match task {
-            Task::Controller(name, _) => Component::Controller(name),
-            Task::Scheduler => Component::Scheduler,
-            Task::Kubelet(node, _) => Component::Kubelet(node.clone()),
-            Task::KubeProxy(node) => Component::KubeProxy(node.clone()),
-            // What runs goes on without its kubelet.
-            Task::KubeProxies | Task::Process(..) => return false,
-        };
-        self.stopped.contains(&component)
     }
 
     // --- Machines -----------------------------------------------------------------------------

@@ -299,6 +299,22 @@ impl EventLog {
         chain
     }
 
+    /// All events that `id` has set off, itself first, oldest first.
+    pub fn effects(&self, id: EventId) -> Vec<EventId> {
+        let mut found = std::collections::BTreeSet::new();
+        if self.get(id).is_none() {
+            return Vec::new();
+        }
+        found.insert(id);
+        // An effect is always younger than its cause: one pass finds them all.
+        for event in self.since(id).skip(1) {
+            if event.cause.is_some_and(|cause| found.contains(&cause)) {
+                found.insert(event.id);
+            }
+        }
+        found.into_iter().collect()
+    }
+
     pub(crate) fn push(&mut self, event: Event) {
         if let Some(last) = self.chunks.last_mut()
             && last.events().len() < CHUNK

@@ -13,6 +13,7 @@ mod controllers;
 mod dns;
 pub mod etcd;
 pub mod event;
+pub mod faults;
 pub mod history;
 pub mod images;
 pub mod index;

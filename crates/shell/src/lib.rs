@@ -5,6 +5,7 @@
 
 mod diagnose;
 mod etcdctl;
+mod fault;
 mod kubeconfig;
 mod kubectl;
 pub mod registry;

@@ -92,7 +92,21 @@ pub(crate) const TOOLS: &[(&str, &str, State)] = &[
         "A machine joins or is gone: sim node add|remove NAME",
         State::NotYet(""),
     ),
-    ("sim fault", "Break and mend things", State::NotYet("")),
+    (
+        "sim effects",
+        "All that an event has set off: sim effects EVENT",
+        State::Works,
+    ),
+    (
+        "sim fault",
+        "Break and mend things: sim fault --help lists what",
+        State::Partly("links have loss, but no delay"),
+    ),
+    (
+        "sim dial",
+        "Dial the load of pods: sim dial POD|deploy/NAME 80% (of the request) or 250m",
+        State::Works,
+    ),
     (
         "sim branches",
         "A change made in the past begins a branch: lists them",

@@ -11,6 +11,7 @@ use kubarium_objects::duration::GoDuration;
 use kubarium_objects::{ObjectKey, Value, object};
 use serde::Serialize;
 
+use crate::fault;
 use crate::registry::{self, TOOLS};
 use crate::session::{Finished, Session};
 use crate::state::State;
@@ -29,6 +30,9 @@ pub(crate) fn run(session: &mut Session, argv: &[String], cwd: &str) -> Finished
         ["trace", ref rest @ ..] => trace(session, rest),
         ["events", ref options @ ..] => events(session, options),
         ["why", event] => why(session, event),
+        ["effects", event] => effects(session, event),
+        ["fault", ref rest @ ..] => fault::run(session, rest),
+        ["dial", target, amount] => fault::dial(session, target, amount),
         ["undo"] => moved(session.simulation.undo(), "there is nothing to undo"),
         ["redo"] => moved(session.simulation.redo(), "there is nothing to redo"),
         ["goto", event] => {
@@ -299,6 +303,33 @@ fn why(session: &mut Session, event: &str) -> Result {
         .filter_map(|id| log.get(*id))
         .map(|event| line(event, false))
         .collect())
+}
+
+/// All that an event has set off, indented by how far it is from it.
+fn effects(session: &Session, event: &str) -> Result {
+    let log = &session.simulation.cluster.log;
+    let first = number(event)?;
+    let found = log.effects(first);
+    if found.is_empty() {
+        return Err(format!("event {event} has not happened"));
+    }
+    let mut depth = std::collections::BTreeMap::new();
+    let mut text = String::new();
+    for event in found.iter().filter_map(|id| log.get(*id)) {
+        let far = match event.cause.and_then(|cause| depth.get(&cause)) {
+            Some(far) if event.id != first => far + 1,
+            _ => 0_usize,
+        };
+        depth.insert(event.id, far);
+        let _ = write!(
+            text,
+            "{:far$}{}",
+            "",
+            line(event, false),
+            far = far.min(20) * 2
+        );
+    }
+    Ok(text)
 }
 
 fn line(event: &Event, json: bool) -> String {

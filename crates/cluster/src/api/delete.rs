@@ -53,6 +53,9 @@ impl Cluster {
         key: &ObjectKey,
         options: &DeleteOptions,
     ) -> Result<Value, Status> {
+        if let Some(error) = self.api_error(by) {
+            return Err(error);
+        }
         let old = self.get(key)?.clone();
         if options
             .uid

@@ -96,6 +96,9 @@ impl Cluster {
         object: Value,
         options: &WriteOptions,
     ) -> Result<Value, Status> {
+        if let Some(error) = self.api_error(by) {
+            return Err(error);
+        }
         if *by == Component::Person {
             admission::wait_for_account(self, &object, options.namespace.as_deref());
         }
@@ -182,6 +185,9 @@ impl Cluster {
         part: Subresource,
         options: &WriteOptions,
     ) -> Result<Value, Status> {
+        if let Some(error) = self.api_error(by) {
+            return Err(error);
+        }
         let result = self.try_update(by, object, part, options);
         self.log_refusal(by, options, &result);
         result

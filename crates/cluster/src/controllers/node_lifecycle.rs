@@ -70,11 +70,16 @@ fn last_seen(cluster: &Cluster, node: &Value) -> Time {
         .creation_timestamp()
         .and_then(Time::parse)
         .map(|t| t + (STARTUP_GRACE - GRACE));
-    [renewed, reported, made]
-        .into_iter()
-        .flatten()
-        .max()
-        .unwrap_or_default()
+    [
+        renewed,
+        reported,
+        made,
+        Some(cluster.faults().heard_since()),
+    ]
+    .into_iter()
+    .flatten()
+    .max()
+    .unwrap_or_default()
 }
 
 fn is_ready(node: &Value) -> bool {

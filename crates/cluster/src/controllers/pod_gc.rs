@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kubarium_objects::{ObjectKey, Value, object};
+use kubarium_objects::{ObjectKey, ObjectMeta, Value, object};
 
 use super::{Controller, Outcome, pods, small};
 use crate::api::{DeleteOptions, Subresource};
@@ -21,18 +21,58 @@ pub(super) const CONTROLLER: Controller = Controller {
     sync,
 };
 
+/// A node with this taint does not come back soon: pods that are to go need not wait for it.
+const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+
 /// The work item is a node.
-fn observe(_: &Cluster, change: &Change) -> Vec<ObjectKey> {
-    if &*change.key.resource == "nodes" && change.new.is_none() {
-        vec![change.key.clone()]
-    } else {
-        Vec::new()
+fn observe(cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
+    let given_up = |node: &Value| is_out_of_service(node).then(|| change.key.clone());
+    match (&*change.key.resource, &change.new) {
+        ("nodes", None) => vec![change.key.clone()],
+        ("nodes", Some(node)) => given_up(node).into_iter().collect(),
+        ("pods", Some(pod)) if pod.is_deleting() && !pod["spec"]["nodeName"].is_empty() => {
+            let key = ObjectKey::new("nodes", "", pod["spec"]["nodeName"].text());
+            let node = cluster.etcd.get(&key);
+            node.filter(|node| is_out_of_service(node))
+                .map(|_| key)
+                .into_iter()
+                .collect()
+        }
+        _ => Vec::new(),
     }
 }
 
+fn is_out_of_service(node: &Value) -> bool {
+    let tainted = node["spec"]["taints"]
+        .items()
+        .iter()
+        .any(|t| t["key"].str() == OUT_OF_SERVICE);
+    tainted && pods::condition(node, "Ready").is_none_or(|c| c["status"].str() != "True")
+}
+
+/// Pods on a node that is given up are gone as soon as somebody has deleted them.
+fn force(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
+    let going: Vec<ObjectKey> = cluster
+        .index
+        .pods_on(&key.name)
+        .filter(|pod| cluster.etcd.get(pod).is_some_and(ObjectMeta::is_deleting))
+        .cloned()
+        .collect();
+    for pod in going {
+        match cluster.delete(by, &pod, &DeleteOptions::now()) {
+            Err(status) if status.code != 404 => return Err(status),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
-    if cluster.etcd.get(key).is_some() {
-        return Ok(());
+    if let Some(node) = cluster.etcd.get(key) {
+        return match is_out_of_service(node) {
+            true => force(cluster, by, key),
+            false => Ok(()),
+        };
     }
     let left: Vec<ObjectKey> = cluster.index.pods_on(&key.name).cloned().collect();
     let Some(first) = left.first() else {

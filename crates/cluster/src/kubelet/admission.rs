@@ -4,8 +4,8 @@
 use kubarium_objects::quantity::Quantity;
 use kubarium_objects::{ObjectKey, Text, Value};
 
-use super::status;
 use super::worker::{Worker, containers};
+use super::{eviction, status};
 use crate::cluster::Cluster;
 use crate::event::Component;
 
@@ -13,6 +13,9 @@ use crate::event::Component;
 pub(super) type Refusal = (&'static str, String);
 
 pub(super) fn check(cluster: &Cluster, node: &Text, worker: &Worker) -> Option<Refusal> {
+    if let Some(why) = eviction::refuses(cluster, node, &worker.pod) {
+        return Some(("Evicted", why));
+    }
     let machine = cluster.machines.get(node)?;
     let others = || {
         machine

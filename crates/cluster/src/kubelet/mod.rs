@@ -5,6 +5,7 @@
 //! when a back-off is over; each time it does what comes next and says when to wake it again.
 
 mod admission;
+mod eviction;
 pub(crate) mod node_status;
 mod probe;
 mod start;
@@ -12,6 +13,8 @@ mod status;
 mod terminate;
 mod worker;
 
+pub use eviction::Pressure;
+pub(crate) use eviction::under_pressure;
 pub use worker::Worker;
 pub(crate) use worker::containers;
 
@@ -22,6 +25,7 @@ use std::time::Duration;
 use kubarium_objects::{ObjectKey, Text};
 
 use crate::cluster::{Change, Cluster};
+use crate::event::Component;
 use crate::task::Task;
 use crate::time::Time;
 
@@ -30,6 +34,10 @@ use crate::time::Time;
 pub struct Kubelet {
     /// Its pods' workers by uid.
     pub pods: BTreeMap<Text, Arc<Worker>>,
+    /// What the machine runs out of; with the moment, once it has enough again.
+    pub(crate) pressures: BTreeMap<Pressure, Option<Time>>,
+    /// How often the machine has booted.
+    pub(crate) boots: u32,
 }
 
 /// What a kubelet has to do.
@@ -43,12 +51,16 @@ pub enum Work {
     Pod(ObjectKey, Text),
     /// Run the probes of a pod that are due.
     Probe(ObjectKey, Text),
+    /// Write the node's status.
+    Status,
+    /// Evict a pod while the machine runs out of something.
+    Evict,
 }
 
 impl Work {
     /// Whether this goes on for ever, even where nothing changes.
     pub fn is_heartbeat(&self) -> bool {
-        matches!(self, Work::Lease | Work::Probe(..))
+        matches!(self, Work::Lease | Work::Probe(..) | Work::Evict)
     }
 }
 
@@ -65,7 +77,11 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
                     let differs = |field| change.differs(&["metadata", field]);
                     differs("deletionTimestamp") || differs("deletionGracePeriodSeconds")
                 };
-            if !concerns || !cluster.machines.contains_key(node.str()) {
+            // A kubelet that is cut off hears of nothing.
+            if !concerns
+                || !cluster.machines.contains_key(node.str())
+                || cluster.faults().is_cut(node.str())
+            {
                 return;
             }
             let work = Work::Pod(change.key.clone(), pod["metadata"]["uid"].text());
@@ -92,7 +108,35 @@ pub(crate) fn run(cluster: &mut Cluster, node: &Text, work: Work) {
         Work::Network => node_status::network(cluster, node),
         Work::Pod(key, uid) => worker::sync(cluster, node, &key, &uid),
         Work::Probe(key, uid) => probe::run(cluster, node, &key, &uid),
+        Work::Status => node_status::refresh(cluster, node),
+        Work::Evict => eviction::run(cluster, node),
     }
+}
+
+/// The machine has booted: what ran on it runs no more, its pods get new sandboxes.
+pub(crate) fn booted(cluster: &mut Cluster, node: &Text) {
+    let Some(machine) = cluster.machine_mut(node) else {
+        return;
+    };
+    machine.kubelet.boots += 1;
+    machine.kubelet.pressures.clear();
+    let uids: Vec<Text> = machine.kubelet.pods.keys().cloned().collect();
+    for uid in uids {
+        worker::boot(cluster, node, &uid);
+    }
+    let by = Component::Kubelet(node.clone());
+    let Some(object) = cluster.find("nodes", "", node).cloned() else {
+        node_status::register(cluster, node);
+        return;
+    };
+    cluster.record(&by, &object, "Starting", "Starting kubelet.");
+    node_status::refresh(cluster, node);
+    let boot = cluster
+        .find("nodes", "", node)
+        .map(|n| n["status"]["nodeInfo"]["bootID"].text())
+        .unwrap_or_default();
+    let message = format!("Node {node} has been rebooted, boot id: {boot}");
+    cluster.warn(&by, &object, "Rebooted", &message);
 }
 
 /// A container has ended: the next relist (PLEG) sees it; at once while the kubelet waits for it.

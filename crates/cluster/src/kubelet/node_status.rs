@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use kubarium_objects::{ObjectKey, Text, Value, array, object};
 
-use super::Work;
+use super::{Pressure, Work};
 use crate::api::Subresource;
 use crate::cluster::Cluster;
 use crate::event::Component;
@@ -135,6 +135,58 @@ pub(super) fn network(cluster: &mut Cluster, name: &Text) {
     }
 }
 
+/// Writes the node's status, and says in events what has changed in it.
+pub(super) fn refresh(cluster: &mut Cluster, name: &Text) {
+    let key = ObjectKey::new("nodes", "", name.clone());
+    let Some(old) = cluster.etcd.get(&key).cloned() else {
+        return;
+    };
+    report(cluster, name);
+    let Some(new) = cluster.etcd.get(&key).cloned() else {
+        return;
+    };
+    let state = |node: &Value, kind: &str| -> Text {
+        let mut all = node["status"]["conditions"].items().iter();
+        all.find(|c| c["type"].str() == kind)
+            .map(|c| c["status"].text())
+            .unwrap_or_default()
+    };
+    let by = Component::Kubelet(name.clone());
+    for (kind, good, reason, otherwise) in [
+        (
+            "MemoryPressure",
+            "False",
+            "NodeHasSufficientMemory",
+            "NodeHasInsufficientMemory",
+        ),
+        (
+            "DiskPressure",
+            "False",
+            "NodeHasNoDiskPressure",
+            "NodeHasDiskPressure",
+        ),
+        (
+            "PIDPressure",
+            "False",
+            "NodeHasSufficientPID",
+            "NodeHasInsufficientPID",
+        ),
+        ("Ready", "True", "NodeReady", "NodeNotReady"),
+    ] {
+        let (before, now) = (state(&old, kind), state(&new, kind));
+        if before == now {
+            continue;
+        }
+        let word = if *now == *good { reason } else { otherwise };
+        cluster.record(
+            &by,
+            &new,
+            word,
+            &format!("Node {name} status is now: {word}"),
+        );
+    }
+}
+
 /// Writes the node's status.
 pub(super) fn report(cluster: &mut Cluster, name: &Text) {
     let Some(machine) = cluster.machines.get(name).cloned() else {
@@ -190,6 +242,12 @@ fn status(cluster: &Cluster, machine: &Machine) -> Value {
         ])
     };
     let ready = match machine.pod_net {
+        _ if cluster.is_runtime_down(&machine.name) => condition(
+            "Ready",
+            false,
+            "KubeletNotReady",
+            "container runtime is down",
+        ),
         Some(_) => condition(
             "Ready",
             true,
@@ -198,30 +256,25 @@ fn status(cluster: &Cluster, machine: &Machine) -> Value {
         ),
         None => condition("Ready", false, "KubeletNotReady", NO_NETWORK),
     };
+    let pressure = |what: Pressure| {
+        let bad = machine.kubelet.pressures.contains_key(&what);
+        let (kind, good_reason, good, bad_reason, worse) = what.condition();
+        match bad {
+            true => condition(kind, true, bad_reason, worse),
+            false => condition(kind, false, good_reason, good),
+        }
+    };
     let conditions = array([
-        condition(
-            "MemoryPressure",
-            false,
-            "KubeletHasSufficientMemory",
-            "kubelet has sufficient memory available",
-        ),
-        condition(
-            "DiskPressure",
-            false,
-            "KubeletHasNoDiskPressure",
-            "kubelet has no disk pressure",
-        ),
-        condition(
-            "PIDPressure",
-            false,
-            "KubeletHasSufficientPID",
-            "kubelet has sufficient PID available",
-        ),
+        pressure(Pressure::Memory),
+        pressure(Pressure::Disk),
+        pressure(Pressure::Pid),
         ready,
     ]);
     let address =
         |kind: &str, address: &str| object([("address", address.into()), ("type", kind.into())]);
-    // The machine's ids are its own for as long as it is there: made from its number.
+    // The machine's ids are its own for as long as it is there: made from its number. Each boot has
+    // its own.
+    let boot = 1 + u64::from(machine.kubelet.boots) * 16;
     let id = |salt: u64| {
         let mut rng =
             crate::rng::Rng::new(cluster.config.seed ^ u64::from(machine.number) << 8 ^ salt);
@@ -246,7 +299,7 @@ fn status(cluster: &Cluster, machine: &Machine) -> Value {
             "nodeInfo",
             object([
                 ("architecture", "amd64".into()),
-                ("bootID", id(1).into()),
+                ("bootID", id(boot).into()),
                 ("containerRuntimeVersion", "containerd://2.2.0".into()),
                 ("kernelVersion", "6.18.0-amd64".into()),
                 ("kubeProxyVersion", "".into()),

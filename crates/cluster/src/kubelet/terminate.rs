@@ -62,6 +62,24 @@ pub(super) fn kill(
     begin_kill(cluster, node, worker, place, grace, message, false);
 }
 
+/// The grace that a pod gives itself.
+pub(super) fn own_grace(worker: &Worker) -> Duration {
+    grace(worker, false)
+}
+
+/// Stops all containers of a pod that runs.
+pub(super) fn kill_all(cluster: &mut Cluster, node: &Text, worker: &mut Worker, grace: Duration) {
+    let pod = worker.pod.clone();
+    for (place, spec) in containers(&pod).enumerate() {
+        let slot = place as u8;
+        let runs = container(cluster, node, &worker.uid, place).is_some_and(Container::is_running);
+        if runs && !worker.kills.iter().any(|k| k.place == slot) {
+            let message = format!("Stopping container {}", spec["name"].str());
+            begin_kill(cluster, node, worker, place, grace, &message, false);
+        }
+    }
+}
+
 fn begin_kill(
     cluster: &mut Cluster,
     node: &Text,

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubarium_objects::{ObjectKey, Text, Value};
+use kubarium_objects::{ObjectKey, Text, Value, object};
 
 use super::probe::Probe;
 use super::terminate::Kill;
 use super::{Work, admission, probe, start, status, terminate};
+use crate::api::Subresource;
 use crate::cluster::Cluster;
 use crate::event::{Action, Component, EventId};
 use crate::runtime::{self, Container, Pulled, Sandbox, State};
@@ -186,6 +187,13 @@ impl Worker {
         containers(&self.pod).nth(place).unwrap_or(&NULL)
     }
 
+    /// Whether the eviction manager may choose it.
+    pub(super) fn can_be_evicted(&self) -> bool {
+        matches!(self.stage, Stage::Sandbox | Stage::Running)
+            && self.verdict.is_none()
+            && self.pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null()
+    }
+
     /// Logs a call and makes it the cause of what follows.
     pub(super) fn log(
         &mut self,
@@ -220,11 +228,19 @@ pub(super) fn container<'a>(
 
 /// Wakes the worker of a pod.
 pub(super) fn sync(cluster: &mut Cluster, node: &Text, key: &ObjectKey, uid: &Text) {
-    let stored = cluster
-        .etcd
-        .get(key)
-        .filter(|pod| *pod["metadata"]["uid"].str() == **uid)
-        .cloned();
+    // A kubelet that is cut off goes by what it heard last.
+    let known = cluster
+        .machines
+        .get(node)
+        .and_then(|m| m.kubelet.pods.get(uid))
+        .filter(|_| cluster.faults().is_cut(node))
+        .map(|worker| worker.pod.clone());
+    let stored = known.or_else(|| {
+        let stored = cluster.etcd.get(key);
+        stored
+            .filter(|pod| *pod["metadata"]["uid"].str() == **uid)
+            .cloned()
+    });
     let now = cluster.now;
     let Some(machine) = cluster.machine_mut(node) else {
         return;
@@ -257,6 +273,85 @@ pub(super) fn sync(cluster: &mut Cluster, node: &Text, key: &ObjectKey, uid: &Te
             cause,
         );
     }
+}
+
+/// The machine has booted: nothing of the pod runs any more. It gets a new sandbox, unless it may not
+/// be started again.
+pub(super) fn boot(cluster: &mut Cluster, node: &Text, uid: &Text) {
+    let Some(machine) = cluster.machine_mut(node) else {
+        return;
+    };
+    let Some(worker) = machine.kubelet.pods.get_mut(uid) else {
+        return;
+    };
+    let worker = Arc::make_mut(worker);
+    worker.busy = None;
+    worker.kills.clear();
+    worker.probes.clear();
+    worker.waiting.clear();
+    worker.report_at = None;
+    let begun = worker.stage == Stage::Running;
+    let again = worker.pod["spec"]["restartPolicy"].str() != "Never";
+    if !begun || !again || worker.verdict.is_some() {
+        return;
+    }
+    worker.stage = Stage::Sandbox;
+    let pod = worker.pod.clone();
+    let by = Component::Kubelet(node.clone());
+    let message = "Pod sandbox changed, it will be killed and re-created.";
+    cluster.record(&by, &pod, "SandboxChanged", message);
+}
+
+/// The grace of a pod whose machine has run out of something (`immediateEvictionGracePeriodSeconds`).
+const IMMEDIATE: Duration = Duration::from_secs(1);
+
+/// Ends a pod for want of something on the machine, almost at once.
+pub(super) fn evict(
+    cluster: &mut Cluster,
+    node: &Text,
+    key: &ObjectKey,
+    uid: &Text,
+    message: &str,
+) {
+    let now = cluster.now.rfc3339();
+    let Some(machine) = cluster.machine_mut(node) else {
+        return;
+    };
+    let Some(worker) = machine.kubelet.pods.remove(uid) else {
+        return;
+    };
+    let mut worker = Arc::unwrap_or_clone(worker);
+    worker.verdict = Some(("Evicted".into(), message.into()));
+    worker.busy = None;
+    worker.waiting.clear();
+    let by = Component::Kubelet(node.clone());
+    let written = cluster.modify(&by, key, Subresource::Status, |pod| {
+        let condition = object([
+            ("lastProbeTime", Value::Null),
+            ("lastTransitionTime", now.into()),
+            ("message", message.into()),
+            ("observedGeneration", pod["metadata"]["generation"].clone()),
+            ("reason", "TerminationByKubelet".into()),
+            ("status", "True".into()),
+            ("type", "DisruptionTarget".into()),
+        ]);
+        let conditions = pod["status"]["conditions"].array_mut();
+        conditions.retain(|c| c["type"].str() != "DisruptionTarget");
+        conditions.push(condition);
+    });
+    if let Ok(pod) = written {
+        worker.pod = pod;
+    }
+    if worker.stage == Stage::Sandbox {
+        // Nothing of it runs yet.
+        worker.stage = Stage::Running;
+    }
+    terminate::kill_all(cluster, node, &mut worker, IMMEDIATE);
+    if let Some(machine) = cluster.machine_mut(node) {
+        machine.kubelet.pods.insert(uid.clone(), Arc::new(worker));
+    }
+    let work = Work::Pod(key.clone(), uid.clone());
+    cluster.enqueue(Task::Kubelet(node.clone(), work), Duration::ZERO);
 }
 
 /// What a step comes to.
@@ -373,7 +468,10 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
     let init = worker.pod["spec"]["initContainers"].items().len();
     for place in 0..count {
         let role = role(&worker.pod, place);
-        let state = container(cluster, node, &worker.uid, place).map(|c| c.state.clone());
+        // A container of the sandbox before counts as one that was never made.
+        let state = container(cluster, node, &worker.uid, place)
+            .filter(|c| !c.stale)
+            .map(|c| c.state.clone());
         match (role, state) {
             (Role::Init, Some(State::Exited(end))) if end.code == 0 => continue,
             (Role::Init, Some(State::Running(_))) => return Decision::Rest(wake),
@@ -420,8 +518,12 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
 
 /// Whether a main container was ever made: the pod has been initialised.
 fn main_made(cluster: &Cluster, node: &str, worker: &Worker, init: usize) -> bool {
-    sandbox(cluster, node, &worker.uid)
-        .is_some_and(|s| s.containers.iter().skip(init).any(Container::exists))
+    sandbox(cluster, node, &worker.uid).is_some_and(|s| {
+        s.containers
+            .iter()
+            .skip(init)
+            .any(|c| c.exists() && !c.stale)
+    })
 }
 
 /// `activeDeadlineSeconds`: when it is over; the pod is stopped when it is.
@@ -438,18 +540,7 @@ fn deadline(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Option<T
             message,
         );
         worker.verdict = Some(("DeadlineExceeded".into(), message.into()));
-        for place in 0..containers(&pod).count() {
-            if container(cluster, node, &worker.uid, place).is_some_and(Container::is_running) {
-                let name = worker.spec(place)["name"].str().to_owned();
-                terminate::kill(
-                    cluster,
-                    node,
-                    worker,
-                    place,
-                    &format!("Stopping container {name}"),
-                );
-            }
-        }
+        terminate::kill_all(cluster, node, worker, terminate::own_grace(worker));
         return Some(cluster.now);
     }
     worker.verdict.is_none().then_some(end)

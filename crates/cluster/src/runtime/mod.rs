@@ -100,6 +100,8 @@ pub struct Container {
     pub(crate) number: u32,
     /// The variables that tell it of Services: of those that there were when it was made.
     pub(crate) services: Option<Arc<environment::Environment>>,
+    /// Whether it was made in a sandbox that is gone: it counts as never made.
+    pub(crate) stale: bool,
     /// Its own files, where somebody has looked at or changed them.
     pub(crate) files: Option<Arc<kubarium_posix::MemoryFiles>>,
 }
@@ -198,6 +200,12 @@ pub(crate) fn pull(cluster: &mut Cluster, node: &Text, image: &str) -> Pull {
             takes: milliseconds(1),
         };
     };
+    if let Some(why) = cluster.faults().pull_error(&reference) {
+        return Pull {
+            result: Err(why),
+            takes: milliseconds(timing.pull_ms / 3),
+        };
+    }
     match images::find(&cluster.config, &reference) {
         Found::None => {
             let name = reference.to_string();
@@ -234,6 +242,53 @@ pub(crate) fn pull(cluster: &mut Cluster, node: &Text, image: &str) -> Pull {
     }
 }
 
+/// The machine has no power: all processes end, and the pods' networks are gone.
+pub(crate) fn power_off(cluster: &mut Cluster, node: &Text) {
+    let now = cluster.now;
+    let Some(machine) = cluster.machine_mut(node) else {
+        return;
+    };
+    let mut gone = Vec::new();
+    for sandbox in machine.runtime.sandboxes.values_mut().map(Arc::make_mut) {
+        for container in &mut sandbox.containers {
+            if let State::Running(started) = container.state {
+                gone.push((sandbox.netns, container.number));
+                container.process = None;
+                container.state = State::Exited(End {
+                    code: 255,
+                    reason: "Unknown".into(),
+                    message: Text::from(""),
+                    started,
+                    finished: now,
+                });
+            }
+        }
+    }
+    let number = machine.number;
+    let networks: Vec<(NamespaceId, Ipv4Addr)> = machine
+        .runtime
+        .sandboxes
+        .values()
+        .filter(|s| !s.host_network)
+        .map(|s| (s.netns, s.ip))
+        .collect();
+    for (netns, container) in gone {
+        let token = Token {
+            machine: number,
+            container,
+        };
+        cluster.net.close(netns, token.number());
+    }
+    for (netns, ip) in networks {
+        if cluster.net.namespace(netns).is_some() {
+            cluster.net.remove_namespace(netns);
+            if let Some(machine) = cluster.machine_mut(node) {
+                machine.runtime.ipam.remove(ip);
+            }
+        }
+    }
+}
+
 /// CRI RunPodSandbox, with the CNI's ADD.
 ///
 /// # Errors
@@ -264,6 +319,20 @@ pub(crate) fn run_sandbox(
     let Some(machine) = cluster.machine_mut(node) else {
         return Ok(());
     };
+    // A sandbox that takes the place of another keeps what its volumes hold, and the record of the
+    // containers that ran in it.
+    let before = machine.runtime.sandboxes.get(uid).cloned();
+    let containers = match &before {
+        Some(before) => {
+            let mut kept = before.containers.clone();
+            kept.iter_mut().for_each(|c| c.stale = c.exists());
+            kept
+        }
+        None => names
+            .iter()
+            .map(|name| Container::none(name.clone()))
+            .collect(),
+    };
     let sandbox = Sandbox {
         id: id.into(),
         pod: pod.clone(),
@@ -272,11 +341,8 @@ pub(crate) fn run_sandbox(
         host_network,
         ip,
         veth,
-        containers: names
-            .iter()
-            .map(|name| Container::none(name.clone()))
-            .collect(),
-        volumes: Default::default(),
+        containers,
+        volumes: before.map(|b| b.volumes.clone()).unwrap_or_default(),
         created: now,
     };
     machine
@@ -300,6 +366,7 @@ impl Container {
             previous: None,
             number: 0,
             services: None,
+            stale: false,
             files: None,
         }
     }

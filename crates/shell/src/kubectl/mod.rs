@@ -112,6 +112,9 @@ pub(crate) fn run(
     };
     kubectl.stdin = stdin;
     kubectl.cwd = cwd.to_owned();
+    if let Some(error) = kubectl.connection_error() {
+        return (Finished::failed(1, format!("{error}\n")), None);
+    }
     let result = kubectl.carry_out();
     let ongoing = match kubectl.follow.take() {
         Some(follow) if result.is_ok() => Some(Ongoing {
@@ -203,6 +206,28 @@ fn prepare<'a>(
         warned,
         follow: None,
     })
+}
+
+/// Commands that need no server.
+const LOCAL: [&str; 6] = [
+    "kubectl config",
+    "kubectl completion",
+    "kubectl kustomize",
+    "kubectl options",
+    "kubectl plugin",
+    "kubectl help",
+];
+
+impl Kubectl<'_> {
+    /// What is printed instead of an answer while the API server cannot be reached.
+    fn connection_error(&self) -> Option<String> {
+        let local = LOCAL.iter().any(|l| self.path.starts_with(l))
+            || self.flags.str("dry-run") == "client" && self.path.starts_with("kubectl create ");
+        if local {
+            return None;
+        }
+        self.session.simulation.cluster.connection_error()
+    }
 }
 
 struct Found {
