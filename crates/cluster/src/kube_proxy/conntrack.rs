@@ -1,7 +1,8 @@
 //! Which tracked UDP flows a sync forgets: those that a Service's rules sent to an endpoint that
 //! serves no more. (A TCP connection to a dead endpoint is reset or times out by itself.)
 //!
-//! Source: `CleanStaleEntries` and `conntrackFilter` of `pkg/proxy/conntrack`, Kubernetes v1.37.
+//! Source: `CleanStaleEntries` and `conntrackFilter` of `pkg/proxy/conntrack`, Kubernetes v1.37, and what was recorded
+//! of a cluster: the flows of a Service that lost its last endpoint are forgotten too.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,7 +18,7 @@ pub struct StaleFlows<'a> {
 }
 
 impl<'a> StaleFlows<'a> {
-    /// The filter of a state. A Service without a serving endpoint leaves its flows alone.
+    /// The filter of a state. Without a serving endpoint, every flow of a Service is forgotten.
     pub fn new(state: &'a State) -> StaleFlows<'a> {
         let mut flows = StaleFlows {
             by_address: BTreeMap::new(),
@@ -25,7 +26,7 @@ impl<'a> StaleFlows<'a> {
         };
         for (_, entry) in state.ports() {
             let port = &entry.port;
-            if port.protocol != Protocol::Udp || !entry.endpoints.iter().any(|e| e.serving) {
+            if port.protocol != Protocol::Udp {
                 continue;
             }
             let vips = port.load_balancer_vips.iter();
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_without_endpoints_forgets_nothing() {
-        flow(("10.43.0.11", 53), ("10.42.9.9", 53), false);
+    fn a_service_without_endpoints_forgets_all() {
+        flow(("10.43.0.11", 53), ("10.42.9.9", 53), true);
     }
 }

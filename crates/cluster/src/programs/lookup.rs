@@ -706,15 +706,28 @@ fn column(text: &str, width: usize) -> String {
     format!("{text}{}", "\t".repeat(tabs))
 }
 
-/// One record as dig prints it.
+/// One record as dig prints it: in columns, which a long name pushes on (`indent` of BIND's `masterdump.c`).
 fn line(record: &Record, ttl: bool) -> String {
-    let name = column(&record.name, 24);
-    let kind = record.kind().name();
-    let gap = if record.name.len() >= 24 { ' ' } else { '\t' };
-    let ttl = if ttl {
-        format!("{}{gap}", record.ttl)
-    } else {
-        String::new()
+    let (class, kind, data) = if ttl { (32, 40, 48) } else { (24, 32, 40) };
+    let mut text = record.name.clone();
+    let mut column = text.len();
+    let mut field = |to: usize, field: &str| {
+        let to = to.max(column + 1);
+        let tabs = to / 8 - column / 8;
+        if tabs > 0 {
+            text.push_str(&"\t".repeat(tabs));
+            column = to / 8 * 8;
+        }
+        text.push_str(&" ".repeat(to - column));
+        text.push_str(field);
+        column = to + field.len();
     };
-    format!("{name}{ttl}IN{gap}{kind}\t{}\n", record.value())
+    if ttl {
+        field(24, &record.ttl.to_string());
+    }
+    field(class, "IN");
+    field(kind, record.kind().name());
+    field(data, &record.value());
+    text.push('\n');
+    text
 }

@@ -134,6 +134,8 @@ pub(crate) struct Resolve {
     server: usize,
     attempt: u32,
     settings: Option<Box<Settings>>,
+    /// Until when an answer is waited for.
+    until: Time,
 }
 
 /// How far a lookup has come.
@@ -152,10 +154,15 @@ impl Resolve {
             server: 0,
             attempt: 0,
             settings: None,
+            until: Time::default(),
         }
     }
 
     pub fn step(&mut self, io: &mut Io<'_>) -> Resolved {
+        // A program can be woken by something else.
+        if io.now < self.until {
+            return Resolved::Later(self.until);
+        }
         if let Ok(address) = self.name.parse() {
             return Resolved::Addresses(vec![address]);
         }
@@ -207,7 +214,8 @@ impl Resolve {
                     if !self.next_server(&settings) {
                         self.candidates.clear();
                     }
-                    return Resolved::Later(io.now + took);
+                    self.until = io.now + took;
+                    return Resolved::Later(self.until);
                 }
             }
         }

@@ -138,7 +138,7 @@ impl Traversal<'_> {
                 random: true,
                 modulus,
                 offset,
-            } => Key::number(offset.wrapping_add(self.draw(modulus))),
+            } => Key::number(offset.wrapping_add(self.dice.pick(modulus))),
             Selector::Numgen {
                 modulus, offset, ..
             } => {
@@ -149,19 +149,6 @@ impl Traversal<'_> {
                 Key::number(offset.wrapping_add(*turn))
             }
         })
-    }
-
-    /// A number below another, each as likely: one choice after the other, so that every outcome can be followed.
-    fn draw(&mut self, modulus: u32) -> u32 {
-        const ONE: f64 = 2_147_483_648.0;
-        let mut left = modulus;
-        while left > 1 {
-            if self.dice.choose((ONE / f64::from(left)).round() as u32) {
-                break;
-            }
-            left -= 1;
-        }
-        modulus.saturating_sub(left.max(1))
     }
 
     fn read_all(&mut self, selectors: &[Selector], place: (&Chain, &Rule)) -> Option<Key> {
