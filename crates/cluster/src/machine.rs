@@ -63,6 +63,22 @@ pub(crate) mod daemon {
     pub const API_SERVER: u64 = 2;
     /// The kubelet.
     pub const KUBELET: u64 = 3;
+    /// The kubelet's own health, on the loopback address.
+    pub const KUBELET_HEALTH: u64 = 4;
+    /// kube-proxy's own health and metrics.
+    pub const KUBE_PROXY: u64 = 5;
+    /// kube-proxy's answers on health check node ports: this and the port.
+    const SERVICE_HEALTH: u64 = 1 << 16;
+
+    /// The token of a health check node port.
+    pub fn service_health(port: u16) -> u64 {
+        SERVICE_HEALTH + u64::from(port)
+    }
+
+    /// The health check node port that a token stands for.
+    pub fn service_health_port(token: u64) -> Option<u16> {
+        token.checked_sub(SERVICE_HEALTH)?.try_into().ok()
+    }
 }
 
 /// What a container's listening socket is called by: the machine's number and the container's

@@ -95,6 +95,13 @@ pub(crate) fn join(cluster: &mut Cluster, node: &NodeConfig) -> Result<(), Strin
     let _ = cluster
         .net
         .listen(netns, Protocol::TCP, any, 10250, daemon::KUBELET);
+    let _ = cluster.net.listen(
+        netns,
+        Protocol::TCP,
+        Ipv4Addr::LOCALHOST,
+        10248,
+        daemon::KUBELET_HEALTH,
+    );
     if node.role == Role::ControlPlane {
         let _ = cluster
             .net

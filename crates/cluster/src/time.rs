@@ -45,6 +45,39 @@ impl Time {
         )
     }
 
+    /// The parts of a date that are written in words: `Mon`, `05`, `Jan`, `2026`, `09:00:00`.
+    fn words(self) -> [String; 5] {
+        const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let text = self.rfc3339();
+        let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+        // The simulation begins on a Monday, at nine.
+        let days = (self.0 / 1_000_000_000 + 9 * 3600) / 86400;
+        let month: usize = part(5, 7).parse().unwrap_or(1);
+        [
+            DAYS[(days % 7) as usize],
+            part(8, 10),
+            MONTHS[month.clamp(1, 12) - 1],
+            part(0, 4),
+            part(11, 19),
+        ]
+        .map(str::to_owned)
+    }
+
+    /// As HTTP writes it: `Mon, 05 Jan 2026 09:00:00 GMT`.
+    pub fn http_date(self) -> String {
+        let [weekday, day, month, year, clock] = self.words();
+        format!("{weekday}, {day} {month} {year} {clock} GMT")
+    }
+
+    /// As `date` and `dig` write it: `Mon Jan 05 09:00:00 UTC 2026`.
+    pub fn ctime(self) -> String {
+        let [weekday, day, month, year, clock] = self.words();
+        format!("{weekday} {month} {day} {clock} UTC {year}")
+    }
+
     /// Reads a time that the API wrote; `None` for anything else or a time before the beginning.
     pub fn parse(text: &str) -> Option<Time> {
         let micros = kubarium_objects::time::parse_micros(text)?;
@@ -79,5 +112,22 @@ impl fmt::Display for Time {
             self.0 / 1_000_000_000,
             self.0 % 1_000_000_000 / 1_000_000
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(seconds: u64, want: &str) {
+        assert_eq!(Time::from_secs(seconds).http_date(), want);
+    }
+
+    #[test]
+    fn dates_are_written_in_words() {
+        date(0, "Mon, 05 Jan 2026 09:00:00 GMT");
+        date(15 * 3600, "Tue, 06 Jan 2026 00:00:00 GMT");
+        date(27 * 86400, "Sun, 01 Feb 2026 09:00:00 GMT");
+        assert_eq!(Time(0).ctime(), "Mon Jan 05 09:00:00 UTC 2026");
     }
 }

@@ -130,6 +130,46 @@ impl Record {
     }
 }
 
+/// How long a name is in a message.
+fn wire_length(name: &str) -> usize {
+    match name.trim_end_matches('.').len() {
+        0 => 1,
+        length => length + 2,
+    }
+}
+
+impl Record {
+    /// How long it is in a message (CoreDNS does not shorten names).
+    fn length(&self) -> usize {
+        let data = match &self.data {
+            Data::A(_) => 4,
+            Data::Cname(name) | Data::Ptr(name) | Data::Ns(name) => wire_length(name),
+            Data::Srv { target, .. } => 6 + wire_length(target),
+            Data::Txt(text) => 1 + text.len(),
+            Data::Soa { zone, .. } => {
+                20 + wire_length(&format!("ns.dns.{zone}"))
+                    + wire_length(&format!("hostmaster.{zone}"))
+            }
+        };
+        wire_length(&self.name) + 10 + data
+    }
+}
+
+impl Answer {
+    /// How long the message is that answers a question for this name, with EDNS.
+    pub fn length(&self, name: &str) -> usize {
+        const HEADER: usize = 12;
+        const OPT: usize = 11;
+        let records = self
+            .answers
+            .iter()
+            .chain(&self.authority)
+            .chain(&self.additional);
+        let records: usize = records.map(Record::length).sum();
+        HEADER + wire_length(name) + 4 + records + OPT
+    }
+}
+
 /// A response's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {

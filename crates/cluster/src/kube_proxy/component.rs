@@ -17,6 +17,7 @@ use super::address::Family;
 use super::cache::{Caches, NftChainsCache};
 use super::config::{Config, Mode};
 use super::conntrack::StaleFlows;
+use super::health;
 use super::nftables::{Memory, NftSync};
 use super::node::NodeInfo;
 use super::service::NamespacedName;
@@ -70,6 +71,20 @@ pub struct KubeProxy {
     retry_at: Option<Time>,
     /// What it remembers in the nftables mode, of each family.
     nft: [Memory; 2],
+    /// Since when its syncs fail.
+    failing_since: Option<Time>,
+}
+
+impl KubeProxy {
+    /// What it has carried out, or tried to.
+    pub(crate) fn state(&self) -> Option<&State> {
+        self.synced.as_ref().map(|synced| &*synced.state)
+    }
+
+    /// Since when its syncs fail, if they do.
+    pub(crate) fn failing_since(&self) -> Option<Time> {
+        self.failing_since
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -281,6 +296,8 @@ pub(crate) fn stopped(cluster: &mut Cluster, node: &Text) {
     bring_up_to_date(cluster, node);
     if let Some(machine) = cluster.machine_mut(node) {
         machine.kube_proxy.stopped = true;
+        let netns = machine.netns;
+        health::close(&mut cluster.net, netns);
     }
 }
 
@@ -475,7 +492,11 @@ impl NodeSync<'_> {
         });
         if result.is_ok() {
             proxy.retry_at = None;
+            proxy.failing_since = None;
+            health::sync_services(state, net, netns);
             forget_stale_flows(state, net, netns, at);
+        } else {
+            proxy.failing_since.get_or_insert(at);
         }
         Some(result)
     }
@@ -512,6 +533,7 @@ impl NodeSync<'_> {
 
     /// What kube-proxy does once, when it starts.
     fn start(&self, net: &mut Network, netns: NamespaceId) -> Option<()> {
+        health::open(net, netns);
         if self.config.mode == Mode::Nftables {
             return Some(());
         }

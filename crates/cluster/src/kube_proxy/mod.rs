@@ -15,6 +15,7 @@ mod component_tests;
 mod config;
 mod conntrack;
 mod endpoints;
+pub(crate) mod health;
 mod naming;
 mod nftables;
 mod node;

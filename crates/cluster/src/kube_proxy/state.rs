@@ -26,6 +26,7 @@ pub struct State {
     family: Family,
     services: BTreeMap<NamespacedName, Arc<ServiceEntry>>,
     endpoint_count: usize,
+    health_check_ports: BTreeMap<u16, NamespacedName>,
 }
 
 /// One Service with at least one port, and the endpoints of its ports.
@@ -113,6 +114,11 @@ impl State {
         self.services
             .iter()
             .flat_map(|(key, entry)| entry.ports.iter().map(move |port| (key, port)))
+    }
+
+    /// The health check node ports, and whose they are.
+    pub fn health_check_ports(&self) -> &BTreeMap<u16, NamespacedName> {
+        &self.health_check_ports
     }
 
     /// Whether this many endpoints make a large cluster.
@@ -241,7 +247,18 @@ impl ChangeTracker {
             return false;
         }
         let old_count = old.map_or(0, |old| count(old));
+        let health = |entry: &ServiceEntry| -> u16 {
+            let first = entry.ports.first();
+            first.map_or(0, |entry| entry.port.health_check_node_port)
+        };
+        let (old_health, new_health) = (old.map_or(0, |old| health(old)), health(&new));
         let state = Arc::make_mut(&mut self.state);
+        if old_health != new_health {
+            state.health_check_ports.remove(&old_health);
+            if new_health != 0 {
+                state.health_check_ports.insert(new_health, key.clone());
+            }
+        }
         state.endpoint_count = state.endpoint_count - old_count + count(&new);
         if new.ports.is_empty() {
             state.services.remove(&key);

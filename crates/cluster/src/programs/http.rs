@@ -7,6 +7,7 @@ use kubarium_objects::{Value, object};
 
 use crate::cluster::Cluster;
 use crate::images::{Page, Server};
+use crate::kube_proxy::health;
 use crate::kubelet::node_status::VERSION;
 use crate::machine::daemon;
 use crate::programs::{Program, Serve};
@@ -272,11 +273,25 @@ fn log_access(
 /// What a machine's own server answers; `None` for a container's.
 fn machine_answers(
     cluster: &Cluster,
-    _: NamespaceId,
+    netns: NamespaceId,
     token: u64,
     request: &Request<'_>,
 ) -> Option<Reply> {
     let path = request.path.split('?').next().unwrap_or("/");
+    if let Some(answer) = health::answer(cluster, netns, token, path) {
+        if request.tls {
+            return Some(Reply::NotTls);
+        }
+        let body = answer.body.into_bytes();
+        let mut headers = answer.headers;
+        headers.push(("Date", cluster.now.http_date()));
+        headers.push(("Content-Length", body.len().to_string()));
+        return Some(Reply::Response(Response {
+            status: answer.status,
+            headers,
+            body,
+        }));
+    }
     let plain = |status, text: &str| {
         Reply::Response(Response::new(status, "text/plain; charset=utf-8", text))
     };
@@ -290,6 +305,11 @@ fn machine_answers(
         },
         daemon::API_SERVER if !request.tls => https_only(),
         daemon::API_SERVER => api_server(cluster, path),
+        daemon::KUBELET_HEALTH if request.tls => Reply::NotTls,
+        daemon::KUBELET_HEALTH => match path {
+            "/healthz" | "/healthz/" => plain(200, "ok"),
+            _ => plain(404, "404 page not found\n"),
+        },
         daemon::KUBELET if !request.tls => https_only(),
         daemon::KUBELET => match path {
             "/healthz" => plain(200, "ok"),

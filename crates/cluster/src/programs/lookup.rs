@@ -491,8 +491,8 @@ impl Lookup {
                 server.ip(),
                 server.port(),
                 if o.tcp { "TCP" } else { "UDP" },
-                io.now.rfc3339(),
-                name.len() + 29 + answer.answers.len() * (name.len() + 15)
+                io.now.ctime(),
+                answer.length(&name)
             ));
         }
         text

@@ -193,14 +193,24 @@ fn base(cluster: &Cluster, node: &Text, sandbox: &Sandbox, pod: &Value) -> Memor
     }
     for link in cluster.net.links_of(sandbox.netns) {
         let directory = format!("/sys/class/net/{}", link.name);
-        let _ = files.put(
-            &format!("{directory}/mtu"),
-            format!("{}\n", link.mtu).as_bytes(),
-        );
-        let _ = files.put(
-            &format!("{directory}/address"),
-            format!("{}\n", link.mac).as_bytes(),
-        );
+        let other_end = match link.kind {
+            kubarium_linux::LinkKind::Veth { peer, .. } => cluster.net.link(peer),
+            _ => None,
+        };
+        for (name, value) in [
+            ("address", link.mac.to_string()),
+            ("ifindex", link.ifindex.to_string()),
+            (
+                "iflink",
+                other_end.map_or(link.ifindex, |l| l.ifindex).to_string(),
+            ),
+            ("mtu", link.mtu.to_string()),
+        ] {
+            let _ = files.put(
+                &format!("{directory}/{name}"),
+                format!("{value}\n").as_bytes(),
+            );
+        }
     }
     files
 }

@@ -317,7 +317,9 @@ impl Cluster {
             .map_or_else(String::new, |ns| ns.name.to_string());
         let container = match token {
             daemon::API_SERVER => "kube-apiserver",
-            daemon::KUBELET => "kubelet",
+            daemon::KUBELET | daemon::KUBELET_HEALTH => "kubelet",
+            daemon::KUBE_PROXY => "kube-proxy",
+            token if daemon::service_health_port(token).is_some() => "kube-proxy",
             daemon::REGISTRY => "registry",
             _ => "",
         };
