@@ -597,7 +597,7 @@ spec: {type: ExternalName, externalName: solo.default.svc.cluster.local}
             "near",
             "dig +noall +answer +nottlid alias.default.svc.cluster.local"
         ),
-        "alias.default.svc.cluster.local. IN CNAME\tsolo.default.svc.cluster.local.\nsolo.default.svc.cluster.local. IN A\t10.43.100.70\n"
+        "alias.default.svc.cluster.local. IN CNAME solo.default.svc.cluster.local.\nsolo.default.svc.cluster.local.\tIN A\t10.43.100.70\n"
     );
     assert_eq!(
         sh(
