@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use crate::errno::Errno;
 use crate::link::{
-    Address, DeviceConf, FdbEntry, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope,
+    Address, DeviceConf, FdbEntry, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope, Vxlan,
 };
 use crate::namespace::Namespace;
 use crate::network::{Network, host};
@@ -53,9 +53,12 @@ impl Network {
             }
     }
 
-    /// Errors: ENODEV, EINVAL (below 68 or above 65536).
+    /// Errors: ENODEV, EINVAL (below 68 or above 65536, or a tunnel's that does not fit the device under it).
     pub fn set_mtu(&mut self, id: LinkId, mtu: u32) -> Result<(), Errno> {
-        if !(68..=65536).contains(&mtu) {
+        let link = self.link(id).ok_or(Errno::ENODEV)?;
+        let lower = link.vxlan().and_then(|v| self.link(v.lower?));
+        let most = lower.map_or(65536, |lower| lower.mtu.saturating_sub(Vxlan::OVERHEAD));
+        if !(68..=most).contains(&mtu) {
             return Err(Errno::EINVAL);
         }
         self.link_mut(id).ok_or(Errno::ENODEV)?.mtu = mtu;
@@ -326,5 +329,9 @@ pub(crate) fn device_conf(ns: &Namespace, device: &str) -> DeviceConf {
         accept_local: own("accept_local") != 0 || all("accept_local") != 0,
         send_redirects: own("send_redirects") != 0 || all("send_redirects") != 0,
         rp_filter: own("rp_filter").max(all("rp_filter")).clamp(0, 2) as u8,
+        retrans: (ns.sysctls)
+            .number(&format!("net.ipv4.neigh.{device}.retrans_time_ms"))
+            .clamp(1, 1_000_000) as i32
+            - 1000,
     }
 }

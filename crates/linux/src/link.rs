@@ -115,6 +115,11 @@ pub struct Vxlan {
     pub fdb: BTreeMap<Mac, Vec<Ipv4Addr>>,
 }
 
+impl Vxlan {
+    /// What a frame grows by: outer IPv4, UDP and VXLAN headers, and its own Ethernet header.
+    pub const OVERHEAD: u32 = 20 + 8 + 8 + 14;
+}
+
 /// What a device is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LinkKind {
@@ -164,6 +169,8 @@ pub(crate) struct DeviceConf {
     pub accept_local: bool,
     pub send_redirects: bool,
     pub rp_filter: u8,
+    /// Milliseconds between questions for a neighbour beyond the usual 1000, or below them.
+    pub retrans: i32,
 }
 
 /// A network device.

@@ -248,7 +248,7 @@ impl Network {
         )
     }
 
-    /// A VXLAN device, down, MTU 1450. Errors as `add_veth`.
+    /// A VXLAN device, down, with the MTU that the device under it leaves. Errors as `add_veth`.
     pub fn add_vxlan(
         &mut self,
         namespace: NamespaceId,
@@ -256,12 +256,16 @@ impl Network {
         vxlan: Vxlan,
     ) -> Result<LinkId, Errno> {
         let mac = self.next_mac();
+        let lower = vxlan.lower.and_then(|l| self.link(l));
+        let mtu = lower
+            .map_or(1500, |l| l.mtu)
+            .saturating_sub(Vxlan::OVERHEAD);
         self.add_link(
             namespace,
             name.into(),
             LinkKind::Vxlan(Box::new(vxlan)),
             mac,
-            1450,
+            mtu,
         )
     }
 

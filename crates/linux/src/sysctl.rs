@@ -30,6 +30,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("net.ipv4.ip_local_port_range", "32768\t60999"),
     ("net.ipv4.ip_nonlocal_bind", "0"),
     ("net.ipv4.ip_unprivileged_port_start", "1024"),
+    ("net.ipv4.neigh.*.retrans_time_ms", "1000"),
     ("net.ipv4.tcp_syn_retries", "6"),
     ("net.ipv4.vs.conntrack", "0"),
     ("net.ipv6.conf.*.disable_ipv6", "0"),
@@ -54,7 +55,7 @@ pub struct Sysctls {
 
 /// `net.ipv4.conf.eth0.rp_filter` -> (`net.ipv4.conf.`, `eth0`, `.rp_filter`)
 pub(crate) fn split_device(key: &str) -> Option<(&str, &str, &str)> {
-    for family in ["net.ipv4.conf.", "net.ipv6.conf."] {
+    for family in ["net.ipv4.conf.", "net.ipv4.neigh.", "net.ipv6.conf."] {
         if let Some(rest) = key.strip_prefix(family) {
             let dot = rest.rfind('.')?;
             return Some((family, rest.get(..dot)?, rest.get(dot..)?));
@@ -134,6 +135,7 @@ impl Sysctls {
             let names: Vec<String> = match split_device(key) {
                 Some((family, _, name)) => ["all", "default"]
                     .iter()
+                    .filter(|d| **d != "all" || family != "net.ipv4.neigh.")
                     .chain(devices)
                     .map(|d| format!("{family}{d}{name}"))
                     .collect(),

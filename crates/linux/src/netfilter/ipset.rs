@@ -61,6 +61,8 @@ pub struct Entry {
     pub port: u16,
     /// Second address or network.
     pub second: Ipv4Net,
+    /// An exception of the networks around it.
+    pub nomatch: bool,
 }
 
 const NOWHERE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0);
@@ -72,6 +74,36 @@ impl Default for Entry {
             protocol: Protocol(0),
             port: 0,
             second: NOWHERE,
+            nomatch: false,
+        }
+    }
+}
+
+impl Entry {
+    /// An address or network alone.
+    #[must_use]
+    pub fn of(net: Ipv4Net) -> Entry {
+        Entry {
+            net,
+            ..Entry::default()
+        }
+    }
+
+    /// As `ipset list` prints it in a set of a kind, without its options.
+    #[must_use]
+    pub fn text(&self, kind: SetKind) -> String {
+        let net = |net: Ipv4Net| match net.prefix_len() {
+            32 => net.addr().to_string(),
+            _ => net.to_string(),
+        };
+        let port = format!("{}:{}", self.protocol, self.port);
+        match kind {
+            SetKind::HashIp | SetKind::HashNet => net(self.net),
+            SetKind::BitmapPort => self.port.to_string(),
+            SetKind::HashIpPort => format!("{},{port}", net(self.net)),
+            SetKind::HashIpPortIp | SetKind::HashIpPortNet => {
+                format!("{},{port},{}", net(self.net), net(self.second))
+            }
         }
     }
 }
@@ -81,6 +113,8 @@ impl Default for Entry {
 pub struct IpSet {
     /// What its entries are.
     pub kind: SetKind,
+    /// It was made with `timeout 0`: entries can have one, and have none by themselves.
+    pub timeout: bool,
     entries: BTreeSet<Entry>,
     /// Lengths of prefixes that occur in a kind with networks.
     lengths: u64,
@@ -92,6 +126,7 @@ impl IpSet {
     pub fn new(kind: SetKind) -> IpSet {
         IpSet {
             kind,
+            timeout: false,
             entries: BTreeSet::new(),
             lengths: 0,
         }
@@ -105,12 +140,46 @@ impl IpSet {
             entry.second.prefix_len()
         };
         self.lengths |= 1 << length;
+        let opposite = Entry {
+            nomatch: !entry.nomatch,
+            ..entry
+        };
+        self.entries.remove(&opposite);
         self.entries.insert(entry)
     }
 
     /// Removes an entry; false if there is none.
     pub fn remove(&mut self, entry: &Entry) -> bool {
-        self.entries.remove(entry)
+        let both = [true, false].map(|nomatch| Entry { nomatch, ..*entry });
+        both.iter().any(|e| self.entries.remove(e))
+    }
+
+    /// Is this entry in it, as such or as an exception?
+    #[must_use]
+    pub fn has(&self, entry: &Entry) -> bool {
+        let both = [true, false].map(|nomatch| Entry { nomatch, ..*entry });
+        both.iter().any(|e| self.entries.contains(e))
+    }
+
+    /// How many entries it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Has it none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The same set without entries.
+    #[must_use]
+    pub fn emptied(&self) -> IpSet {
+        IpSet {
+            timeout: self.timeout,
+            ..IpSet::new(self.kind)
+        }
     }
 
     /// The entries in order.
@@ -150,19 +219,22 @@ impl IpSet {
                 net: plain.net,
                 ..Entry::default()
             }),
-            SetKind::HashNet => prefixes(address(0)).any(|net| {
-                self.entries.contains(&Entry {
-                    net,
-                    ..Entry::default()
-                })
-            }),
+            // The longest prefix decides, be it as an exception.
+            SetKind::HashNet => {
+                let mut nets = prefixes(address(0)).map(Entry::of);
+                nets.find(|entry| self.has(entry))
+                    .is_some_and(|entry| self.entries.contains(&entry))
+            }
             SetKind::HashIpPort => self.entries.contains(&plain),
             SetKind::HashIpPortIp => self.entries.contains(&Entry {
                 second: host(address(2)),
                 ..plain
             }),
             SetKind::HashIpPortNet => {
-                prefixes(address(2)).any(|second| self.entries.contains(&Entry { second, ..plain }))
+                let mut entries = prefixes(address(2)).map(|second| Entry { second, ..plain });
+                entries
+                    .find(|entry| self.has(entry))
+                    .is_some_and(|entry| self.entries.contains(&entry))
             }
             SetKind::BitmapPort => self.entries.contains(&Entry {
                 port: port(0),

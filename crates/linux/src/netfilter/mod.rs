@@ -600,7 +600,6 @@ impl Netfilter {
 
     /// Makes a table with its empty built-in chains, as the first use of iptables on it does.
     pub fn ensure_table(&mut self, kind: TableKind) {
-        self.tracking |= kind == TableKind::Nat;
         self.table_mut(kind);
     }
 
@@ -613,18 +612,17 @@ impl Netfilter {
     /// Puts a chain in, in place of one of that name, whose counters are gone with it. This is how rules that were
     /// made elsewhere, and that other namespaces may share, get in.
     pub fn set_chain(&mut self, table: TableKind, chain: Arc<Chain>) {
-        self.tracking |= table == TableKind::Nat || chain.rules.iter().any(Rule::needs_tracking);
+        self.tracking |= chain.rules.iter().any(Rule::needs_tracking);
         self.forget_counters(table, &chain.name);
         self.table_mut(table).insert(chain);
     }
 
     /// Puts whole tables in that were made elsewhere and that other namespaces may share; counters are gone.
     pub fn set_table(&mut self, kind: TableKind, table: Table) {
-        self.tracking |= kind == TableKind::Nat
-            || table
-                .chains()
-                .iter()
-                .any(|c| c.rules.iter().any(Rule::needs_tracking));
+        self.tracking |= table
+            .chains()
+            .iter()
+            .any(|c| c.rules.iter().any(Rule::needs_tracking));
         self.note_made(0, kind);
         self.tables[kind as usize] = Some(Box::new(table));
         if self

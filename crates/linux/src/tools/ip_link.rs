@@ -1,12 +1,16 @@
 //! `ip link` (iproute2 6.1).
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
 
 use super::Output;
 use super::ip::{Format, answers, chosen, device, flags, heading, shown_name, state};
 use super::words::{Words, short};
-use crate::link::NamespaceId;
+use crate::link::{NamespaceId, Vxlan};
 use crate::network::Network;
+use crate::packet::Mac;
 
 pub(super) fn link(
     net: &mut Network,
@@ -109,6 +113,14 @@ fn link_add(
     let mut name = None;
     let mut kind = None;
     let mut peer = None;
+    let mut vxlan = Vxlan {
+        vni: 0,
+        local: Ipv4Addr::UNSPECIFIED,
+        port: 8472,
+        lower: None,
+        learning: true,
+        fdb: BTreeMap::new(),
+    };
     while let Some(word) = words.next() {
         match word {
             "type" => kind = Some(words.value()?),
@@ -118,6 +130,9 @@ fn link_add(
                 peer = Some(if word == "name" { words.value()? } else { word });
             }
             word if name.is_none() => name = Some(word),
+            word if kind == Some("vxlan") => {
+                vxlan_option(net, namespace, &mut vxlan, word, words)?;
+            }
             other => return Err(Output::unknown(&format!("ip link add {other}"))),
         }
     }
@@ -129,6 +144,7 @@ fn link_add(
     })?;
     match kind {
         Some("dummy") => net.add_dummy(namespace, name).map(|_| ()),
+        Some("vxlan") => net.add_vxlan(namespace, name, vxlan).map(|_| ()),
         Some("bridge") => net.add_bridge(namespace, name).map(|_| ()),
         Some("veth") => net
             .add_veth((namespace, name), (namespace, peer.unwrap_or("veth0")))
@@ -143,4 +159,32 @@ fn link_add(
     }
     .map_err(answers)?;
     Ok(Output::default())
+}
+
+/// An option of `ip link add … type vxlan`.
+fn vxlan_option(
+    net: &Network,
+    namespace: NamespaceId,
+    vxlan: &mut Vxlan,
+    word: &str,
+    words: &mut Words,
+) -> Result<(), Output> {
+    fn number<T: FromStr>(what: &str, text: &str) -> Result<T, Output> {
+        let said = format!("Error: argument \"{text}\" is wrong: invalid {what}\n\n");
+        text.parse().map_err(|_| Output::failed(255, said))
+    }
+    match word {
+        "id" | "vni" => vxlan.vni = number("id", words.value()?)?,
+        "local" => vxlan.local = number("local address", words.value()?)?,
+        "dstport" => vxlan.port = number("dst port", words.value()?)?,
+        "dev" => vxlan.lower = Some(device(net, namespace, words.value()?)?),
+        "learning" => vxlan.learning = true,
+        "nolearning" => vxlan.learning = false,
+        "remote" | "group" => {
+            let host = number("remote address", words.value()?)?;
+            vxlan.fdb.insert(Mac::ZERO, vec![host]);
+        }
+        other => return Err(Output::unknown(&format!("ip link add type vxlan {other}"))),
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@ mod ip;
 mod ip_link;
 mod ip_neigh;
 mod ip_route;
+mod ipset;
 mod ss;
 mod sysctl;
 mod words;
@@ -62,6 +63,7 @@ pub const COMMANDS: &[&str] = &[
     "ip6tables",
     "ip6tables-save",
     "nft",
+    "ipset",
     "conntrack",
     "ss",
     "sysctl",
@@ -92,6 +94,7 @@ pub fn run_with_input(
         "bridge" => bridge::run(net, namespace, args, now),
         "conntrack" => conntrack::run(net, namespace, args, now),
         "ss" => ss::run(net, namespace, args),
+        "ipset" => ipset::run(net, namespace, args, input),
         "sysctl" => sysctl::run(net, namespace, args),
         "iptables" | "iptables-nft" => net
             .namespace_mut(namespace)

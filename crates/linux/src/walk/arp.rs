@@ -13,6 +13,12 @@ use crate::trace::Event;
 pub(crate) const SECOND: Time = Time::from_millis(1024);
 
 impl Walk<'_> {
+    /// How long to wait for a neighbour's answer before asking again (`retrans_time_ms`).
+    fn patience(&self, link: LinkId) -> Time {
+        let extra = self.link(link).map_or(0, |l| l.conf.retrans);
+        Time(SECOND.0 / 1000 * u64::from((1000 + extra).max(1).unsigned_abs()))
+    }
+
     /// Sends a packet to a neighbour on a device, asking for its address first where that is not known. A `bridged`
     /// packet goes on inside the bridge.
     pub fn send_to_neighbour(
@@ -111,9 +117,10 @@ impl Walk<'_> {
                 },
             );
         }
-        let attempt = ((now - since).0 / SECOND.0) as u32 + 1;
+        let patience = self.patience(link);
+        let attempt = ((now - since).0 / patience.0) as u32 + 1;
         self.set_timer(
-            SECOND,
+            patience,
             Timer::Neighbour {
                 link,
                 address,
@@ -173,7 +180,7 @@ impl Walk<'_> {
         }
         if attempt < Neighbour::TRIES {
             self.set_timer(
-                SECOND,
+                self.patience(link),
                 Timer::Neighbour {
                     link,
                     address,

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::arp::SECOND;
 use super::engine::{Skb, Timer, Walk};
+use super::ip::Way;
 use super::{Connect, Connection, IcmpError, Verdict};
 use crate::errno::Errno;
 use crate::link::NamespaceId;
@@ -183,7 +184,7 @@ impl Walk<'_> {
         let namespace = request.from;
         let skb = Box::new(Skb::new(packet, Phase::Request, traced));
         self.note(namespace, None, &skb, Event::Sent);
-        self.send_local(namespace, skb, None)
+        self.send_local(namespace, skb, Way::Source)
     }
 
     fn finish(&mut self, verdict: Verdict) {

@@ -2,7 +2,7 @@
 
 use super::connect::Session;
 use super::engine::{Skb, Walk};
-use super::ip::reset_for;
+use super::ip::{Way, reset_for};
 use crate::link::{LinkId, NamespaceId};
 use crate::packet::{Headers, Ipv4, Packet, Protocol, TcpFlags, Transport};
 use crate::trace::Event;
@@ -38,7 +38,7 @@ impl Walk<'_> {
             || !matches!(l4, Transport::Tcp { .. });
         skb.traced &= first || self.trace.as_deref().is_some_and(|t| t.everything);
         self.note(namespace, None, &skb, Event::Sent);
-        let _ = self.send_local(namespace, skb, None);
+        let _ = self.send_local(namespace, skb, Way::Source);
     }
 
     /// A packet has passed INPUT.

@@ -20,8 +20,10 @@ pub(crate) struct Tracked {
     pub direction: Direction,
     /// Its number, once it is in the table.
     pub id: Option<u64>,
-    /// The connection itself while it is not.
+    /// The connection itself while it is not, or no longer.
     pub new: Option<Box<Entry>>,
+    /// It was in the table and is not to come back.
+    pub dead: bool,
 }
 
 /// A packet with what the kernel keeps beside it.

@@ -25,6 +25,15 @@ pub(crate) enum Decision {
     Drop(Event),
 }
 
+/// How the route of a packet made here is looked up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// By its destination and source: what sockets send.
+    Source,
+    /// By its destination: the source came of the route (ICMP errors).
+    Destination,
+}
+
 impl Walk<'_> {
     /// A packet is handed up by a device.
     pub fn ip_receive(&mut self, namespace: NamespaceId, link: LinkId, mut skb: Box<Skb>) {
@@ -257,16 +266,20 @@ impl Walk<'_> {
         &mut self,
         namespace: NamespaceId,
         mut skb: Box<Skb>,
-        oif: Option<LinkId>,
+        way: Way,
     ) -> Result<(), Errno> {
         let flow = |skb: &Skb| Flow {
             dst: skb.headers().ip.dst,
             src: Some(skb.headers().ip.src),
             mark: skb.mark,
             iif: None,
-            oif,
+            oif: None,
         };
-        let (mut route, table) = match self.route_output(namespace, &flow(&skb)) {
+        let first = Flow {
+            src: (way == Way::Source).then_some(skb.headers().ip.src),
+            ..flow(&skb)
+        };
+        let (mut route, table) = match self.route_output(namespace, &first) {
             Ok(found) => found,
             Err(errno) => {
                 self.note(namespace, None, &skb, Event::NoRoute);
@@ -370,6 +383,7 @@ impl Walk<'_> {
             self.source_for(namespace, headers.ip.src)
         };
         let Ok(source) = source else { return };
+        let way = if own { Way::Source } else { Way::Destination };
         let ip = Ipv4 {
             src: source,
             dst: headers.ip.src,
@@ -403,7 +417,7 @@ impl Walk<'_> {
                 to: headers.ip.src,
             },
         );
-        let _ = self.send_local(namespace, skb, None);
+        let _ = self.send_local(namespace, skb, way);
     }
 
     /// A packet that answers another: the other way, traced if that was.
@@ -461,7 +475,7 @@ impl Walk<'_> {
             ct.state = crate::netfilter::evaluate::CtState::Established;
             ct
         });
-        let _ = self.send_local(namespace, answer, None);
+        let _ = self.send_local(namespace, answer, Way::Source);
     }
 }
 
@@ -504,5 +518,6 @@ fn related(about: &Skb) -> Option<super::engine::Tracked> {
         direction: ct.direction.other(),
         id: ct.id,
         new: ct.new.clone(),
+        dead: ct.dead,
     })
 }

@@ -10,7 +10,7 @@ use crate::link::{LinkId, NamespaceId};
 use crate::netfilter::Hook;
 use crate::netfilter::evaluate::CtState;
 use crate::netfilter::nat::{Masquerade, NatTarget};
-use crate::packet::{Headers, Protocol, Transport};
+use crate::packet::{Headers, Protocol, TcpFlags, Transport};
 use crate::time::Dice;
 use crate::trace::Event;
 
@@ -150,6 +150,7 @@ impl Walk<'_> {
             let Some(entry) = conntrack.get_mut(id) else {
                 return false;
             };
+            let replied = entry.seen_reply;
             let sound = entry.packet(&headers, direction, now);
             let (original, seen_reply) = (entry.original, entry.seen_reply);
             let state = match direction {
@@ -158,11 +159,17 @@ impl Walk<'_> {
                 Direction::Original if seen_reply => CtState::Established,
                 Direction::Original => CtState::New,
             };
+            // A reset that is the only answer ends the connection's tracking at once; its own way is still translated.
+            let reset =
+                matches!(headers.l4, Transport::Tcp { flags, .. } if flags.has(TcpFlags::RST));
+            let dead = sound && reset && !replied;
+            let last = if dead { conntrack.remove(id) } else { None };
             skb.ct = Some(Tracked {
                 state,
                 direction,
-                id: sound.then_some(id),
-                new: None,
+                id: (sound && !dead).then_some(id),
+                new: last.map(Box::new),
+                dead,
             });
             if self.notes(skb) {
                 self.note(
@@ -184,6 +191,7 @@ impl Walk<'_> {
                 direction: Direction::Original,
                 id: None,
                 new: Some(Box::new(entry)),
+                dead: false,
             });
             self.note(namespace, device, skb, Event::ConntrackNew { tuple });
         } else {
@@ -192,6 +200,7 @@ impl Walk<'_> {
                 direction: Direction::Original,
                 id: None,
                 new: None,
+                dead: false,
             });
             self.note(namespace, device, skb, Event::ConntrackInvalid);
         }
@@ -214,12 +223,14 @@ impl Walk<'_> {
                 direction,
                 id: Some(id),
                 new: None,
+                dead: false,
             },
             None => Tracked {
                 state: CtState::Invalid,
                 direction: Direction::Original,
                 id: None,
                 new: None,
+                dead: false,
             },
         });
     }
@@ -391,7 +402,7 @@ impl Walk<'_> {
     ) -> bool {
         let now = self.now;
         let Some(ct) = &mut skb.ct else { return true };
-        if ct.state == CtState::Related {
+        if ct.state == CtState::Related || ct.dead {
             return true;
         }
         let Some(entry) = ct.new.take() else {

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::engine::{Frame, Skb, Walk};
+use super::ip::Way;
 use crate::link::{Link, LinkId, NamespaceId, Vxlan};
 use crate::packet::{Encapsulated, Ethernet, Headers, Ipv4, Mac, Packet, Protocol, Transport};
 use crate::trace::Event;
@@ -74,7 +75,7 @@ impl Walk<'_> {
                     Event::Encapsulated { vni, to: host },
                 );
             }
-            let _ = self.send_local(namespace, outer, None);
+            let _ = self.send_local(namespace, outer, Way::Source);
         }
     }
 
