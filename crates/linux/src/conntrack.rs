@@ -128,7 +128,62 @@ pub enum TcpState {
     LastAck,
     TimeWait,
     Close,
+    /// Both sides sent a SYN.
+    SynSent2,
 }
+
+/// What a segment makes of a connection's state.
+#[derive(Clone, Copy)]
+enum Next {
+    To(TcpState),
+    Ignore,
+    Invalid,
+}
+
+/// `tcp_conntracks` of `nf_conntrack_proto_tcp.c`, Linux 6.x: rows are SYN, SYN-ACK, FIN, ACK, RST; columns no state,
+/// then the states in the order of `TcpState`.
+type TcpTable = [[Next; 10]; 5];
+
+const fn tcp_table(rows: [[u8; 10]; 5]) -> TcpTable {
+    let mut table = [[Next::Invalid; 10]; 5];
+    let mut row = 0;
+    while row < 5 {
+        let mut column = 0;
+        while column < 10 {
+            table[row][column] = match rows[row][column] {
+                b'S' => Next::To(TcpState::SynSent),
+                b'R' => Next::To(TcpState::SynRecv),
+                b'E' => Next::To(TcpState::Established),
+                b'F' => Next::To(TcpState::FinWait),
+                b'W' => Next::To(TcpState::CloseWait),
+                b'L' => Next::To(TcpState::LastAck),
+                b'T' => Next::To(TcpState::TimeWait),
+                b'C' => Next::To(TcpState::Close),
+                b'2' => Next::To(TcpState::SynSent2),
+                b'i' => Next::Ignore,
+                _ => Next::Invalid,
+            };
+            column += 1;
+        }
+        row += 1;
+    }
+    table
+}
+
+const TCP_ORIGINAL: TcpTable = tcp_table([
+    *b"SSiiiiiSS2",
+    *b"--R------R",
+    *b"--FFLLLTC-",
+    *b"E-EEWWTTC-",
+    *b"-CCCCCCCCC",
+]);
+const TCP_REPLY: TcpTable = tcp_table([
+    *b"-2-----S-2",
+    *b"-RiiiiiiiR",
+    *b"--FFLLLTC-",
+    *b"-iREWWTTCi",
+    *b"-CCCCCCCCC",
+]);
 
 impl TcpState {
     /// `SYN_SENT` …
@@ -143,13 +198,14 @@ impl TcpState {
             TcpState::LastAck => "LAST_ACK",
             TcpState::TimeWait => "TIME_WAIT",
             TcpState::Close => "CLOSE",
+            TcpState::SynSent2 => "SYN_SENT2",
         }
     }
 
     /// Seconds that a silent connection is kept in this state.
     fn timeout(self) -> u64 {
         match self {
-            TcpState::SynSent | TcpState::FinWait | TcpState::TimeWait => 120,
+            TcpState::SynSent | TcpState::SynSent2 | TcpState::FinWait | TcpState::TimeWait => 120,
             TcpState::SynRecv | TcpState::CloseWait => 60,
             TcpState::Established => 432_000,
             TcpState::LastAck => 30,
@@ -184,10 +240,6 @@ pub struct Entry {
     pub expires: Time,
     /// UDP: from when on it counts as a stream.
     pub(crate) stream: Time,
-    /// TCP: which side closed first.
-    pub(crate) closer: Option<Direction>,
-    /// TCP: the side that closed second has, too.
-    pub(crate) both_closed: bool,
 }
 
 impl Entry {
@@ -205,9 +257,12 @@ impl Entry {
             mark: 0,
             expires: now,
             stream: now + Time::from_secs(2),
-            closer: None,
-            both_closed: false,
         }
+    }
+
+    /// Has it ended, so that a SYN begins another one?
+    pub(crate) fn over(&self) -> bool {
+        matches!(self.tcp, Some(TcpState::TimeWait | TcpState::Close))
     }
 
     /// The tuple of one direction.
@@ -223,10 +278,13 @@ impl Entry {
     pub(crate) fn packet(&mut self, headers: &Headers, direction: Direction, now: Time) -> bool {
         let seconds = match headers.l4 {
             Transport::Tcp { flags, .. } => match self.tcp_packet(flags, direction) {
-                Some(state) => {
-                    self.tcp = Some(state);
-                    state.timeout()
+                // The middle of a connection of which only one side is seen is not kept for days.
+                Some(TcpState::Established)
+                    if !self.seen_reply && direction == Direction::Original =>
+                {
+                    300
                 }
+                Some(state) => state.timeout(),
                 None => return false,
             },
             Transport::Udp { .. } => {
@@ -240,6 +298,14 @@ impl Entry {
                     30
                 }
             }
+            // Only questions begin something.
+            Transport::Icmp { kind, .. }
+                if direction == Direction::Original
+                    && kind != 8
+                    && self.original.dport >> 8 != 8 =>
+            {
+                return false;
+            }
             Transport::Icmp { .. } => 30,
             _ => 600,
         };
@@ -250,69 +316,36 @@ impl Entry {
         true
     }
 
-    /// The state after a segment, after the table in `nf_conntrack_proto_tcp.c`, without its window checks.
+    /// The state after a segment, without the kernel's window checks. None: it makes no sense (INVALID).
     fn tcp_packet(&mut self, flags: TcpFlags, direction: Direction) -> Option<TcpState> {
-        use TcpState::{
-            Close, CloseWait, Established, FinWait, LastAck, SynRecv, SynSent, TimeWait,
+        let row = if flags.has(TcpFlags::RST) {
+            4
+        } else if flags.has(TcpFlags::SYN_ACK) {
+            1
+        } else if flags.has(TcpFlags::SYN) {
+            0
+        } else if flags.has(TcpFlags::FIN) {
+            2
+        } else if flags.has(TcpFlags::ACK) {
+            3
+        } else {
+            return None;
         };
-        let original = direction == Direction::Original;
-        let Some(state) = self.tcp else {
-            // A first packet: SYN, or the middle of a connection that was there before (`nf_conntrack_tcp_loose`).
-            return if flags.has(TcpFlags::RST)
-                || flags.has(TcpFlags::SYN_ACK)
-                || flags.has(TcpFlags::FIN) && !flags.has(TcpFlags::ACK)
-            {
-                None
-            } else if flags.has(TcpFlags::SYN) {
-                Some(SynSent)
-            } else if flags.has(TcpFlags::ACK) {
-                Some(Established)
-            } else {
-                None
-            };
+        let table = match direction {
+            Direction::Original => &TCP_ORIGINAL,
+            Direction::Reply => &TCP_REPLY,
         };
-        if flags.has(TcpFlags::RST) {
-            return Some(Close);
-        }
-        if flags.has(TcpFlags::SYN_ACK) {
-            return match (state, original) {
-                (SynSent | SynRecv, false) => Some(SynRecv),
-                (state, _) => Some(state),
-            };
-        }
-        if flags.has(TcpFlags::SYN) {
-            return match (state, original) {
-                (TimeWait | Close, true) => {
-                    self.closer = None;
-                    self.both_closed = false;
-                    Some(SynSent)
-                }
-                (state, _) => Some(state),
-            };
-        }
-        if flags.has(TcpFlags::FIN) {
-            return Some(match state {
-                SynRecv | Established => {
-                    self.closer = Some(direction);
-                    FinWait
-                }
-                FinWait | CloseWait if self.closer != Some(direction) => {
-                    self.both_closed = true;
-                    LastAck
-                }
-                state => state,
-            });
-        }
-        Some(match (state, original) {
-            (SynSent, true) => SynSent,
-            (SynRecv, true) => {
-                self.assured = true;
-                Established
-            }
-            (FinWait, _) if self.closer != Some(direction) => CloseWait,
-            (LastAck, _) if self.closer == Some(direction) => TimeWait,
-            (state, _) => state,
-        })
+        let column = self.tcp.map_or(0, |state| state as usize + 1);
+        let next = match table.get(row).and_then(|r| r.get(column))? {
+            Next::To(state) => *state,
+            // Let through, and nothing learned of it.
+            Next::Ignore => self.tcp?,
+            Next::Invalid => return None,
+        };
+        let was = self.tcp.replace(next);
+        let open = matches!(was, Some(TcpState::SynRecv | TcpState::Established));
+        self.assured |= open && next == TcpState::Established && self.seen_reply;
+        Some(next)
     }
 
     /// The line of `conntrack -L`, without its end.

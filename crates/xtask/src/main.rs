@@ -29,6 +29,9 @@ cargo xtask TASK
   screenshots Takes the pictures of the page in docs/screenshots.
   bench [FILTER]
               Runs the benchmarks, or those whose names have FILTER in them.
+  kernel [CASES] [SEED]
+              Compares random networks with this machine's kernel, more of them than the tests do (2000): wants
+              root, ip, bridge, unshare, iptables, and for some flows ping and ipset.
   fidelity    Measures against the recordings, and writes docs/FIDELITY.md.
   schema      Makes the schema of the Kubernetes API from a server's own description of it.
 ";
@@ -66,6 +69,7 @@ fn task(words: &[&str]) -> Result {
             ]
             .concat(),
         ),
+        "kernel" => kernel(options),
         "fidelity" => score::fidelity(),
         "schema" => schema::generate(
             Path::new("../shared/oracle/api"),
@@ -77,4 +81,22 @@ fn task(words: &[&str]) -> Result {
         }
         other => Err(format!("there is no task {other}\n\n{HELP}").into()),
     }
+}
+
+/// `cargo xtask kernel`: the differential test, for longer.
+fn kernel(options: &[&str]) -> Result {
+    let mut numbers = options.iter().copied();
+    let (cases, seed) = (
+        numbers.next().unwrap_or("2000"),
+        numbers.next().unwrap_or("1"),
+    );
+    run::say(&format!(
+        "{cases} random networks in the simulator and in this machine's kernel"
+    ));
+    run::run(
+        std::process::Command::new("cargo")
+            .args(["test", "--package", "kubarium-linux", "--test", "kernel"])
+            .env("KUBARIUM_KERNEL_CASES", cases)
+            .env("KUBARIUM_KERNEL_SEED", seed),
+    )
 }

@@ -53,12 +53,8 @@ pub(crate) fn type_of(namespace: &Namespace, address: Ipv4Addr, dev: Option<Link
     match namespace.local.lookup(address, dev).map(|r| r.kind) {
         Some(RouteKind::Local) => 4,
         Some(RouteKind::Broadcast) => 8,
-        _ => match namespace.main.lookup(address, None).map(|r| r.kind) {
-            Some(RouteKind::Blackhole) => 32,
-            Some(RouteKind::Unreachable) => 64,
-            Some(RouteKind::Prohibit) => 128,
-            _ => 2,
-        },
+        // `__inet_dev_addr_type` asks the local table alone: a blackhole elsewhere is unicast to it.
+        _ => 2,
     }
 }
 

@@ -227,8 +227,11 @@ impl Walk<'_> {
         let fixed = known
             .is_some_and(|n| matches!(n.state, NeighbourState::Permanent | NeighbourState::Noarp));
         if arp.request {
-            // One's own announcement, come back by a bridge, has a source that cannot come in here.
-            if !ns.is_local(arp.target) || ns.is_local(arp.sender) {
+            // Who could not be answered is not told either (`arp_process` routes the question as a packet). One's own
+            // announcement, come back by a bridge, has a source that cannot come in here.
+            let fits = arp.sender.is_unspecified()
+                || self.source_fits(namespace, link, arp.sender, arp.target);
+            if !ns.is_local(arp.target) || ns.is_local(arp.sender) || !fits {
                 return;
             }
             let same = known.is_some_and(|n| {

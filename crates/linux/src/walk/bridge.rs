@@ -161,8 +161,8 @@ impl Walk<'_> {
         if self.notes(&skb) {
             self.note(namespace, Some(bridge), &skb, Event::BridgeLocal);
         }
+        // The port stays known: `-m physdev --physdev-in` sees it in INPUT and in a routed packet's FORWARD as well.
         skb.in_link = Some(bridge);
-        skb.physical_in = None;
         self.ip_receive(namespace, bridge, skb);
     }
 

@@ -143,6 +143,7 @@ impl Walk<'_> {
             return Ok(());
         };
         let request = &client.request;
+        let (protocol, bound) = (request.protocol, request.source.is_some());
         let (sport, dport) = (client.local.port(), request.dst.port());
         let l4 = match request.protocol {
             Protocol::TCP => Transport::Tcp {
@@ -184,7 +185,10 @@ impl Walk<'_> {
         let namespace = request.from;
         let skb = Box::new(Skb::new(packet, Phase::Request, traced));
         self.note(namespace, None, &skb, Event::Sent);
-        self.send_local(namespace, skb, Way::Source)
+        // An unbound socket that is not connected (ping's) looks its routes up without a source.
+        let free = protocol == Protocol::ICMP && !bound;
+        let way = if free { Way::Destination } else { Way::Source };
+        self.send_local(namespace, skb, way)
     }
 
     fn finish(&mut self, verdict: Verdict) {

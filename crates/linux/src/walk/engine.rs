@@ -26,6 +26,19 @@ pub(crate) struct Tracked {
     pub dead: bool,
 }
 
+impl Tracked {
+    /// What `-j CT --notrack` says of a packet.
+    pub fn not() -> Tracked {
+        Tracked {
+            state: CtState::Untracked,
+            direction: Direction::Original,
+            id: None,
+            new: None,
+            dead: false,
+        }
+    }
+}
+
 /// A packet with what the kernel keeps beside it.
 #[derive(Clone, Debug)]
 pub(crate) struct Skb {

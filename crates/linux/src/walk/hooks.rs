@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::engine::{Skb, Walk, note};
+use super::engine::{Skb, Tracked, Walk, note};
 use super::nat::Manipulation;
 use super::nft::Spot;
 use crate::link::{Link, LinkId, NamespaceId};
@@ -114,7 +114,11 @@ impl Traversal<'_> {
                     return None;
                 }
                 Target::Reject(with) => return Some(Decided::Reject(*with)),
-                Target::Notrack => self.ct_state = CtState::Untracked,
+                Target::Notrack => {
+                    if self.skb.ct.is_none() {
+                        self.skb.ct = Some(Tracked::not());
+                    }
+                }
                 Target::Jump(to) | Target::Goto(to) => {
                     let Some(next) = self
                         .namespace

@@ -59,6 +59,40 @@ impl Walk<'_> {
         }
     }
 
+    /// May a packet with this source come in here? (`fib_validate_source`: not from own addresses; with `rp_filter`
+    /// only where an answer would be sent, or, loosely, where there is one.)
+    pub fn source_fits(
+        &self,
+        namespace: NamespaceId,
+        input: LinkId,
+        src: Ipv4Addr,
+        dst: Ipv4Addr,
+    ) -> bool {
+        let Some((link, ns)) = self.link(input).zip(self.namespace(namespace)) else {
+            return false;
+        };
+        let conf = link.conf;
+        if matches!(link.kind, LinkKind::Loopback) {
+            return true;
+        }
+        if ns.is_local(src) && !conf.accept_local {
+            return false;
+        }
+        if conf.rp_filter == 0 {
+            return true;
+        }
+        let back = ns.route(&Flow {
+            dst: src,
+            src: Some(dst),
+            mark: 0,
+            iif: None,
+            oif: None,
+        });
+        back.is_some_and(|(r, _)| {
+            r.kind == RouteKind::Unicast && (conf.rp_filter == 2 || r.dev == Some(input))
+        })
+    }
+
     /// `ip_route_input`
     pub fn route_input(&mut self, namespace: NamespaceId, input: LinkId, skb: &Skb) -> Decision {
         let Some(link) = self.link(input) else {
@@ -92,27 +126,8 @@ impl Walk<'_> {
                 Decision::Drop(Event::NotForwarding)
             };
         };
-        // Packets from own addresses that come in from outside, and, with rp_filter, those whose answer would leave by
-        // another device.
-        if !loopback {
-            if ns.is_local(src) && !conf.accept_local {
-                return Decision::Drop(Event::Martian);
-            }
-            if conf.rp_filter > 0 {
-                let back = ns.route(&Flow {
-                    dst: src,
-                    src: Some(dst),
-                    mark: 0,
-                    iif: None,
-                    oif: None,
-                });
-                let fine = back.is_some_and(|(r, _)| {
-                    r.kind == RouteKind::Unicast && (conf.rp_filter == 2 || r.dev == Some(input))
-                });
-                if !fine {
-                    return Decision::Drop(Event::Martian);
-                }
-            }
+        if !self.source_fits(namespace, input, src, dst) {
+            return Decision::Drop(Event::Martian);
         }
         let decision = match route.kind {
             RouteKind::Local | RouteKind::Broadcast => Decision::Local,
@@ -227,6 +242,13 @@ impl Walk<'_> {
     fn route_output(&self, namespace: NamespaceId, flow: &Flow) -> Result<(Route, u32), Errno> {
         let ns = self.namespace(namespace).ok_or(Errno::ENETUNREACH)?;
         let (route, table) = ns.route(flow).ok_or(Errno::ENETUNREACH)?;
+        let link = route.dev.and_then(|d| self.link(d));
+        if route.kind == RouteKind::Unicast
+            && flow.src.is_some_and(|src| src.is_loopback())
+            && link.is_some_and(|l| !l.conf.route_localnet && l.kind != LinkKind::Loopback)
+        {
+            return Err(Errno::EINVAL);
+        }
         match route.kind {
             RouteKind::Blackhole => Err(Errno::EINVAL),
             RouteKind::Unreachable => Err(Errno::EHOSTUNREACH),
@@ -314,7 +336,10 @@ impl Walk<'_> {
         }
         if before != (skb.headers().ip.src, skb.headers().ip.dst, skb.mark) {
             // ip_route_me_harder
-            let (again, table) = self.route_output(namespace, &flow(&skb))?;
+            let again = self.route_output(namespace, &flow(&skb));
+            // TCP takes no notice of what becomes of its segments from here on.
+            let tcp = skb.headers().ip.protocol == Protocol::TCP;
+            let (again, table) = again.map_err(|e| if tcp { Errno::EPERM } else { e })?;
             route = again;
             link = self
                 .out_device(namespace, &route)

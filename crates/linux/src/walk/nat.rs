@@ -144,7 +144,16 @@ impl Walk<'_> {
         let Some(ns) = self.net.namespaces.get_mut(namespace.0) else {
             return false;
         };
-        let found = ns.conntrack.find(tuple, now);
+        let mut found = ns.conntrack.find(tuple, now);
+        let opens = matches!(headers.l4, Transport::Tcp { flags, .. }
+            if flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST));
+        if let (true, Some((id, Direction::Original))) = (opens, found)
+            && ns.conntrack.get(id).is_some_and(Entry::over)
+        {
+            // A new connection with the ports of one that has ended.
+            Arc::make_mut(&mut ns.conntrack).remove(id);
+            found = None;
+        }
         if let Some((id, direction)) = found {
             let conntrack = Arc::make_mut(&mut ns.conntrack);
             let Some(entry) = conntrack.get_mut(id) else {
@@ -402,7 +411,8 @@ impl Walk<'_> {
     ) -> bool {
         let now = self.now;
         let Some(ct) = &mut skb.ct else { return true };
-        if ct.state == CtState::Related || ct.dead {
+        // An error or reset that answers a first packet does not enter that packet's connection.
+        if ct.state == CtState::Related || ct.direction == Direction::Reply || ct.dead {
             return true;
         }
         let Some(entry) = ct.new.take() else {

@@ -11,6 +11,19 @@ use crate::trace::Event;
 /// VXLAN header and inner Ethernet header.
 const OVERHEAD: u32 = 8 + 14;
 
+/// Tunnels in tunnels, beyond which a packet is dropped (`XMIT_RECURSION_LIMIT`).
+const DEEPEST: usize = 8;
+
+fn nesting(packet: &Packet) -> usize {
+    let mut depth = 0;
+    let mut inner = packet.inner.as_deref();
+    while let Some(encapsulated) = inner {
+        depth += 1;
+        inner = encapsulated.packet.inner.as_deref();
+    }
+    depth
+}
+
 /// The outer source port: the same for all packets of an inner flow.
 fn source_port(inner: &Headers) -> u16 {
     let (sport, dport) = inner.l4.ports();
@@ -35,6 +48,10 @@ impl Walk<'_> {
         };
         // ARP over the overlay is flooded like every group address, and a flannel device floods to nobody.
         let Frame::Ip(mut skb) = frame else { return };
+        // A tunnel that leads into itself ("dead loop on virtual device").
+        if nesting(&skb.packet) >= DEEPEST {
+            return;
+        }
         let dst = skb.headers().eth.dst;
         let hosts = vxlan.fdb.get(&dst).or_else(|| vxlan.fdb.get(&Mac::ZERO));
         let Some(hosts) = hosts.filter(|h| !h.is_empty()).cloned() else {

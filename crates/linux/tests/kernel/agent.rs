@@ -199,10 +199,6 @@ fn icmp(to: &str, patience: &str) -> String {
         let said: Vec<&str> = words.skip(1).collect();
         return format!("{} from {from}", said.join(" "));
     }
-    // It says nothing where an own rule refuses its echo with an error that it takes for an answer's.
-    if text.contains("Operation not permitted") {
-        return "timeout".to_owned();
-    }
     if started.elapsed() < span(patience) / 2 {
         return "unreachable".to_owned();
     }

@@ -106,7 +106,7 @@ fn text(net: &Network, flow: &Flow, connection: &Connection) -> String {
     let verdict = format!("{:?}", connection.verdict).to_lowercase();
     if let Flow::Icmp { .. } = flow {
         return match (connection.verdict, connection.error) {
-            (Verdict::Denied, _) => "timeout".to_owned(),
+            (Verdict::Denied, _) => super::ECHO_DENIED.to_owned(),
             (Verdict::Connected | Verdict::Unreachable, None) => verdict,
             (_, Some(error)) => format!("{} from {}", said(error.kind, error.code), error.from),
             _ => verdict,
