@@ -216,17 +216,11 @@ impl Kubectl<'_> {
                 self.out(text);
                 Ok(())
             }
-            Err(why) => {
-                self.out(format!(
-                    "Error executing template: {why}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{source}\n\tobject given to jsonpath engine was:\n\t\t{}\n\n\n",
-                    go_print(object)
-                ));
-                plain(format!(
-                    "error executing jsonpath {}: Error executing template: {why}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{source}\n\tobject given to jsonpath engine was:\n\t\t{}\n\n",
-                    go::quote(source),
-                    go_print(object)
-                ))
-            }
+            Err(why) => plain(format!(
+                "error executing jsonpath {}: Error executing template: {why}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{source}\n\tobject given to jsonpath engine was:\n\t\t{}\n\n",
+                go::quote(source),
+                jsonpath::go_syntax(object)
+            )),
         }
     }
 

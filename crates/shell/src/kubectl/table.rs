@@ -105,6 +105,8 @@ fn clean(cell: &str) -> String {
 /// Collects the lines of `kubectl describe`, which are aligned at the end: two blanks between cells.
 #[derive(Default)]
 pub(crate) struct Lines {
+    /// Whether the events about the object are wanted.
+    pub with_events: bool,
     done: String,
     text: String,
 }

@@ -82,19 +82,14 @@ pub(crate) const RUN: Command = Command::new(
 fn run(k: &mut Kubectl) -> Result {
     let before_dash = k.flags.dash.unwrap_or(k.flags.args.len());
     let Some(name) = k.flags.args.first().cloned().filter(|_| before_dash > 0) else {
-        return Err(k.usage("NAME is required for run"));
+        return plain("NAME is required for run");
     };
     let image = k.flags.str("image").to_owned();
     if image.is_empty() {
         return plain("--image is required");
     }
-    if image.contains(char::is_whitespace)
-        || image.chars().any(char::is_uppercase) && !image.contains(':')
-    {
-        return plain(format!(
-            "Invalid image name {}: invalid reference format",
-            go::quote(&image)
-        ));
+    if let Some(why) = bad_reference(&image) {
+        return plain(format!("invalid image name {}: {why}", go::quote(&image)));
     }
     let interactive = k.flags.bool("stdin") || k.flags.bool("tty") || k.flags.bool("rm");
     if k.flags.bool("rm") && !k.flags.bool("stdin") && !k.flags.bool("attach") {
@@ -103,7 +98,11 @@ fn run(k: &mut Kubectl) -> Result {
     let restart = match k.flags.str("restart") {
         "" => "Always".to_owned(),
         given @ ("Always" | "OnFailure" | "Never") => given.to_owned(),
-        other => return plain(format!("invalid restart policy: {other}")),
+        other => {
+            return plain(format!(
+                "invalid restart policy: {other}, valid values are: Always, OnFailure, Never"
+            ));
+        }
     };
     let words: Vec<Value> = k
         .flags
@@ -134,10 +133,7 @@ fn run(k: &mut Kubectl) -> Result {
     let port = k.flags.str("port").to_owned();
     if !port.is_empty() {
         let Ok(number) = port.parse::<i64>() else {
-            return plain(format!(
-                "strconv.Atoi: parsing {}: invalid syntax",
-                go::quote(&port)
-            ));
+            return plain("--port must be a number");
         };
         container["ports"] = array([object([("containerPort", number.into())])]);
     } else if k.flags.bool("expose") {
@@ -201,6 +197,56 @@ fn run(k: &mut Kubectl) -> Result {
         k.generate(service, "", "created")?;
     }
     Ok(())
+}
+
+/// What is wrong with an image's name, as `distribution/reference` says it.
+fn bad_reference(image: &str) -> Option<&'static str> {
+    const BAD: Option<&str> = Some("invalid reference format");
+    let (rest, digest) = image
+        .split_once('@')
+        .map_or((image, None), |(r, d)| (r, Some(d)));
+    if let Some(digest) = digest {
+        let hex = digest.strip_prefix("sha256:");
+        if !hex.is_some_and(|h| h.len() == 64 && h.chars().all(|c| c.is_ascii_hexdigit())) {
+            return BAD;
+        }
+    }
+    let last = rest.rfind('/').map_or(0, |at| at + 1);
+    let (name, tag) = match rest[last..].find(':') {
+        Some(at) => (&rest[..last + at], Some(&rest[last + at + 1..])),
+        None => (rest, None),
+    };
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if let Some(tag) = tag {
+        let fine = tag.len() <= 128
+            && tag.starts_with(word)
+            && tag.chars().all(|c| word(c) || matches!(c, '.' | '-'));
+        if !fine {
+            return BAD;
+        }
+    }
+    let parts: Vec<&str> = name.split('/').collect();
+    let is_host = parts.len() > 1
+        && (parts[0].contains(['.', ':'])
+            || parts[0] == "localhost"
+            || parts[0] != parts[0].to_lowercase());
+    let path = &parts[usize::from(is_host)..];
+    let fine = |part: &&str| {
+        let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        part.starts_with(edge)
+            && part.ends_with(edge)
+            && part
+                .chars()
+                .all(|c| edge(c) || matches!(c, '.' | '_' | '-'))
+    };
+    if path.iter().all(fine) {
+        return None;
+    }
+    let lower = |part: &&str| fine(&part.to_lowercase().as_str());
+    if path.iter().all(lower) && tag.is_none() && digest.is_none() {
+        return Some("invalid reference format: repository name must be lowercase");
+    }
+    BAD
 }
 
 fn environment(pairs: &[String]) -> Result<Vec<Value>> {

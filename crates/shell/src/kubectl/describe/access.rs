@@ -1,8 +1,9 @@
 //! ServiceAccounts, roles and bindings.
 
+use kubarium_cluster::api::rbac;
 use kubarium_objects::{ObjectMeta, Value};
 
-use super::{events, go_list, head, marks, or_none};
+use super::{events, head, marks, or_none};
 use crate::kubectl::Kubectl;
 use crate::kubectl::table::Lines;
 
@@ -27,48 +28,36 @@ pub(super) fn role(o: &Value, w: &mut Lines) {
     w.line(0, "PolicyRule:");
     w.line(1, "Resources\tNon-Resource URLs\tResource Names\tVerbs");
     w.line(1, "---------\t-----------------\t--------------\t-----");
-    let mut rows = rules(o);
-    // By resource, the wildcard first; subresources before what they belong to.
-    rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.2.cmp(&b.2)));
-    for (line, _, _) in rows {
-        w.line(1, line);
+    let broken = o["rules"]
+        .items()
+        .iter()
+        .flat_map(rbac::breakdown)
+        .collect();
+    let mut rules = rbac::compact(broken);
+    rules.sort_by_key(rbac::go_rule);
+    for rule in &rules {
+        w.line(
+            1,
+            format!(
+                "{}\t{}\t{}\t{}",
+                combined(rule),
+                rbac::go_strings(&rule["nonResourceURLs"]),
+                rbac::go_strings(&rule["resourceNames"]),
+                rbac::go_strings(&rule["verbs"]),
+            ),
+        );
     }
 }
 
-/// A row for each resource of each rule, with what it is sorted by.
-fn rules(o: &Value) -> Vec<(String, String, String)> {
-    let mut rows = Vec::new();
-    for rule in o["rules"].items() {
-        let (names, verbs) = (go_list(&rule["resourceNames"]), go_list(&rule["verbs"]));
-        for group in rule["apiGroups"].items() {
-            for resource in rule["resources"].items() {
-                let (plural, part) = resource
-                    .str()
-                    .split_once('/')
-                    .map_or((resource.str(), String::new()), |(p, s)| {
-                        (p, format!("/{s}"))
-                    });
-                let shown = if group.str().is_empty() {
-                    format!("{plural}{part}")
-                } else {
-                    format!("{plural}.{}{part}", group.str())
-                };
-                rows.push((
-                    format!("{shown}\t[]\t{names}\t{verbs}"),
-                    resource.str().to_owned(),
-                    shown,
-                ));
-            }
-        }
-        for url in rule["nonResourceURLs"].items() {
-            rows.push((
-                format!("\t[{}]\t{names}\t{verbs}", url.str()),
-                String::new(),
-                url.str().to_owned(),
-            ));
-        }
+/// `deployments.apps/scale`
+fn combined(rule: &Value) -> String {
+    let (resource, group) = (rule["resources"][0].str(), rule["apiGroups"][0].str());
+    match (group, resource.split_once('/')) {
+        ("", _) => resource.to_owned(),
+        (group, Some((resource, part))) => format!("{resource}.{group}/{part}"),
+        (group, None) if !resource.is_empty() => format!("{resource}.{group}"),
+        _ => String::new(),
     }
-    rows
 }
 
 pub(super) fn role_binding(o: &Value, w: &mut Lines) {

@@ -50,6 +50,7 @@ pub(super) fn namespace(k: &Kubectl, o: &Value, w: &mut Lines) {
     );
     for quota in &quotas {
         w.line(1, format!("Name:\t{}", quota.name()));
+        scopes(quota, w, 1);
         w.line(1, "Resource\tUsed\tHard");
         w.line(1, "--------\t---\t---");
         quota_rows(quota, w, 1);
@@ -84,13 +85,39 @@ fn quota_rows(quota: &Value, w: &mut Lines, level: usize) {
 
 pub(super) fn quota(o: &Value, w: &mut Lines) {
     head(w, o);
-    let scopes: Vec<&str> = o["spec"]["scopes"].items().iter().map(Value::str).collect();
-    if !scopes.is_empty() {
-        w.line(0, format!("Scopes:\t{}", scopes.join(", ")));
-    }
+    scopes(o, w, 0);
     w.line(0, "Resource\tUsed\tHard");
     w.line(0, "--------\t----\t----");
     quota_rows(o, w, 0);
+}
+
+/// `Scopes:`, with what each means.
+fn scopes(o: &Value, w: &mut Lines, level: usize) {
+    let mut scopes: Vec<&str> = o["spec"]["scopes"].items().iter().map(Value::str).collect();
+    if scopes.is_empty() {
+        return;
+    }
+    scopes.sort_unstable();
+    w.line(level, format!("Scopes:\t{}", scopes.join(", ")));
+    let blank = if level == 0 { " " } else { "" };
+    for scope in scopes {
+        let means = match scope {
+            "Terminating" => {
+                "Matches all pods that have an active deadline. These pods have a limited lifespan on a node before being actively terminated by the system."
+            }
+            "NotTerminating" => {
+                "Matches all pods that do not have an active deadline. These pods usually include long running pods whose container command is not expected to terminate."
+            }
+            "BestEffort" => {
+                "Matches all pods that do not have resource requirements set. These pods have a best effort quality of service."
+            }
+            "NotBestEffort" => {
+                "Matches all pods that have at least one resource requirement set. These pods have a burstable or guaranteed quality of service."
+            }
+            _ => continue,
+        };
+        w.line(level, format!("{blank}* {means}"));
+    }
 }
 
 pub(super) fn limit_range(o: &Value, w: &mut Lines) {

@@ -502,7 +502,15 @@ pub(super) fn source(volume: &Value, w: &mut Lines) {
             put("Type:\tCSI (a Container Storage Interface (CSI) volume source)");
             put(&format!("Driver:\t{}", text("driver")));
             put(&format!("FSType:\t{}", text("fsType")));
+            // Volumes have a handle, a pod's inline volumes have none.
+            let attributes = &source["volumeAttributes"];
+            if !source["volumeHandle"].is_null() {
+                put(&format!("VolumeHandle:\t{}", text("volumeHandle")));
+            }
             put(&format!("ReadOnly:\t{}", flag("readOnly")));
+            if !source["volumeHandle"].is_null() || !attributes.is_empty() {
+                put(&format!("VolumeAttributes:\t{}", attributes_of(attributes)));
+            }
         }
         "downwardAPI" => {
             put("Type:\tDownwardAPI (a volume populated by information about the pod)");
@@ -613,4 +621,17 @@ pub(super) fn tolerations(tolerations: &Value, w: &mut Lines, space: &str) {
         }
         w.raw(&(text + "\n"));
     }
+}
+
+/// A CSI volume's attributes, one a line.
+fn attributes_of(attributes: &Value) -> String {
+    let lines: Vec<String> = attributes
+        .entries()
+        .iter()
+        .map(|(key, v)| format!("{key}={}", v.str()))
+        .collect();
+    if lines.is_empty() {
+        return "<none>".to_owned();
+    }
+    lines.join("\n    \t")
 }

@@ -55,6 +55,7 @@ fn fields(map: &Value, level: usize, w: &mut Lines) {
                     }
                 }
             }
+            Value::Null => w.line(level, format!("{name}:\t<nil>")),
             other => w.line(level, format!("{name}:\t{}", scalar(other))),
         }
     }

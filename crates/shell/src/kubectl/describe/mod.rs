@@ -1,6 +1,7 @@
 //! `kubectl describe` (`kubectl/pkg/describe/describe.go`, v1.37): a file for each group of kinds.
 
 mod access;
+mod certificate;
 mod config;
 mod container;
 mod generic;
@@ -49,10 +50,14 @@ pub(crate) const COMMAND: Command = Command::new(
 fn run(k: &mut Kubectl) -> Result {
     let args = k.flags.args.clone();
     if args.is_empty() && k.flags.list("filename").is_empty() {
-        k.err("You must specify the type of resource to describe. Use \"kubectl api-resources\" for a complete list of supported resources.\n\n");
-        return Err(k.usage("Required resource not specified."));
+        return Err(Error::Plain("You must specify the type of resource to describe. Use \"kubectl api-resources\" for a complete list of supported resources.\n".to_owned()));
     }
-    let (infos, errors, listed) = select(k, args)?;
+    let Found {
+        infos,
+        errors,
+        listed,
+        by_prefix,
+    } = select(k, args)?;
     if infos.is_empty() && errors.is_empty() {
         if listed && !k.flags.bool("all-namespaces") {
             let namespace = k.namespace();
@@ -62,17 +67,35 @@ fn run(k: &mut Kubectl) -> Result {
         }
         return Ok(());
     }
+    // Of several objects no events are shown, unless they are asked for.
+    let one = infos.len() == 1 && errors.is_empty() && !by_prefix;
+    let with_events = if k.flags.changed("show-events") {
+        k.flags.bool("show-events")
+    } else {
+        one
+    };
     for (at, info) in infos.iter().enumerate() {
         if at > 0 {
             k.out("\n\n");
         }
-        let text = describe(k, info);
+        let text = describe(k, info, with_events);
         k.out(text);
     }
     Error::aggregate(errors)
 }
 
-fn select(k: &mut Kubectl, args: Vec<String>) -> Result<(Vec<Info>, Vec<Error>, bool)> {
+/// What is to be described.
+#[derive(Default)]
+struct Found {
+    infos: Vec<Info>,
+    errors: Vec<Error>,
+    /// A type was asked for, not names.
+    listed: bool,
+    /// There is no object of that name, but some that begin like that.
+    by_prefix: bool,
+}
+
+fn select(k: &mut Kubectl, args: Vec<String>) -> Result<Found> {
     if !k.flags.list("filename").is_empty() {
         let manifests = k.manifests()?;
         let (mut infos, mut errors) = (Vec::new(), manifests.errors);
@@ -89,7 +112,11 @@ fn select(k: &mut Kubectl, args: Vec<String>) -> Result<(Vec<Info>, Vec<Error>, 
                 Err(error) => errors.push(error),
             }
         }
-        return Ok((infos, errors, false));
+        return Ok(Found {
+            infos,
+            errors,
+            ..Found::default()
+        });
     }
     let listed = args.len() == 1 && !args[0].contains('/');
     let query = Query {
@@ -108,6 +135,7 @@ fn select(k: &mut Kubectl, args: Vec<String>) -> Result<(Vec<Info>, Vec<Error>, 
     // A single name that is not there may be the beginning of names.
     if let ([kind, prefix], [error]) = (&args[..], &errors[..])
         && error.is_not_found()
+        && !kind.contains('/')
     {
         let resource = k.mapping(kind)?;
         let all = k.list(&resource, &Query::default())?;
@@ -116,15 +144,25 @@ fn select(k: &mut Kubectl, args: Vec<String>) -> Result<(Vec<Info>, Vec<Error>, 
             .filter(|i| i.name.starts_with(prefix.as_str()))
             .collect();
         if !found.is_empty() {
-            return Ok((found, Vec::new(), false));
+            return Ok(Found {
+                infos: found,
+                by_prefix: true,
+                ..Found::default()
+            });
         }
     }
-    Ok((selection.infos().collect(), errors, listed))
+    Ok(Found {
+        infos: selection.infos().collect(),
+        errors,
+        listed,
+        by_prefix: false,
+    })
 }
 
 /// What describe says of an object.
-fn describe(k: &Kubectl, info: &Info) -> String {
+fn describe(k: &Kubectl, info: &Info, with_events: bool) -> String {
     let mut w = Lines::default();
+    w.with_events = with_events;
     let o = &info.object;
     match &*info.resource.id() {
         "pods" => pod::pod(k, o, &mut w),
@@ -156,6 +194,10 @@ fn describe(k: &Kubectl, info: &Info) -> String {
         "persistentvolumeclaims" => storage::claim(k, o, &mut w),
         "persistentvolumes" => storage::volume(k, o, &mut w),
         "storageclasses.storage.k8s.io" => storage::class(k, o, &mut w),
+        "csinodes.storage.k8s.io" => storage::csi_node(k, o, &mut w),
+        "certificatesigningrequests.certificates.k8s.io" => {
+            certificate::request(k, o, &mut w);
+        }
         "poddisruptionbudgets.policy" => policy::budget(k, o, &mut w),
         "horizontalpodautoscalers.autoscaling" => policy::autoscaler(k, o, &mut w),
         _ => generic::object(k, info, &mut w),
@@ -267,7 +309,7 @@ fn controlled_by(w: &mut Lines, o: &Value) {
 
 /// The events about an object, oldest first.
 fn events(k: &Kubectl, o: &Value, w: &mut Lines) {
-    if !k.flags.bool("show-events") {
+    if !w.with_events {
         return;
     }
     let namespace = match o.namespace() {

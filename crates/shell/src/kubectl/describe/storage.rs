@@ -251,5 +251,66 @@ pub(super) fn class(k: &Kubectl, o: &Value, w: &mut Lines) {
             format!("VolumeBindingMode:\t{}", o["volumeBindingMode"].str()),
         );
     }
+    if !o["allowedTopologies"].is_null() {
+        topologies(o["allowedTopologies"].items(), w);
+    }
+    events(k, o, w);
+}
+
+/// `AllowedTopologies:`, a term a line.
+fn topologies(terms: &[Value], w: &mut Lines) {
+    w.raw("AllowedTopologies:\t");
+    if terms.is_empty() {
+        w.raw("<none>\n");
+        return;
+    }
+    w.raw("\n");
+    for (at, term) in terms.iter().enumerate() {
+        w.raw(&format!("  Term {at}:\t"));
+        let all = term["matchLabelExpressions"].items();
+        if all.is_empty() {
+            w.raw("<none>\n");
+        }
+        for (at, one) in all.iter().enumerate() {
+            let values: Vec<&str> = one["values"].items().iter().map(Value::str).collect();
+            let indent = if at > 0 { "  \t" } else { "" };
+            w.raw(&format!(
+                "{indent}{} in [{}]\n",
+                one["key"].str(),
+                values.join(", ")
+            ));
+        }
+    }
+}
+
+pub(super) fn csi_node(k: &Kubectl, o: &Value, w: &mut Lines) {
+    w.line(0, format!("Name:\t{}", o.name()));
+    marks(w, o);
+    w.line(
+        0,
+        format!(
+            "CreationTimestamp:\t{}",
+            super::date(&o["metadata"]["creationTimestamp"])
+        ),
+    );
+    w.line(0, "Spec:");
+    let drivers = o["spec"]["drivers"].items();
+    if !drivers.is_empty() {
+        w.line(1, "Drivers:");
+    }
+    for driver in drivers {
+        w.line(2, format!("{}:", driver["name"].str()));
+        w.line(3, format!("Node ID:\t{}", driver["nodeID"].str()));
+        if let Some(count) = driver["allocatable"]["count"].as_i64() {
+            w.line(3, "Allocatables:");
+            w.line(4, format!("Count:\t{count}"));
+        }
+        if !driver["topologyKeys"].is_null() {
+            w.line(
+                3,
+                format!("Topology Keys:\t{}", go_list(&driver["topologyKeys"])),
+            );
+        }
+    }
     events(k, o, w);
 }

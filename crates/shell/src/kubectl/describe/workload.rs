@@ -235,6 +235,14 @@ pub(super) fn stateful_set(k: &Kubectl, o: &Value, w: &mut Lines) {
         format!("Selector:\t{}", printers::selector(&spec["selector"])),
     );
     marks(w, o);
+    for (title, field) in [
+        ("Service Name", "serviceName"),
+        ("Pod Management Policy", "podManagementPolicy"),
+    ] {
+        if !spec[field].is_empty() {
+            w.line(0, format!("{title}:\t{}", spec[field].str()));
+        }
+    }
     w.line(
         0,
         format!(
@@ -256,6 +264,15 @@ pub(super) fn stateful_set(k: &Kubectl, o: &Value, w: &mut Lines) {
             1,
             format!("MaxUnavailable:\t{}", scalar(&rolling["maxUnavailable"])),
         );
+    }
+    let retention = &spec["persistentVolumeClaimRetentionPolicy"];
+    if !retention.is_null() {
+        w.line(0, "Persistent Volume Claim Retention Policy:");
+        w.line(
+            1,
+            format!("WhenDeleted:\t{}", retention["whenDeleted"].str()),
+        );
+        w.line(1, format!("WhenScaled:\t{}", retention["whenScaled"].str()));
     }
     w.line(0, format!("Pods Status:\t{}", pods_status(k, o)));
     describe_template(&spec["template"], w);
@@ -387,9 +404,6 @@ pub(super) fn cron_job(k: &Kubectl, o: &Value, w: &mut Lines) {
     head(w, o);
     marks(w, o);
     w.line(0, format!("Schedule:\t{}", spec["schedule"].str()));
-    if !spec["timeZone"].is_empty() {
-        w.line(0, format!("Time Zone:\t{}", spec["timeZone"].str()));
-    }
     w.line(
         0,
         format!("Concurrency Policy:\t{}", spec["concurrencyPolicy"].str()),
@@ -400,6 +414,11 @@ pub(super) fn cron_job(k: &Kubectl, o: &Value, w: &mut Lines) {
         None => "<unset>",
     };
     w.line(0, format!("Suspend:\t{suspend}"));
+    let zone = match spec["timeZone"].str() {
+        "" => "<unset>",
+        zone => zone,
+    };
+    w.line(0, format!("Time Zone:\t{zone}"));
     w.line(
         0,
         format!(

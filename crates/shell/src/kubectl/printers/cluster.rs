@@ -378,17 +378,6 @@ pub(super) static SIGNING_REQUEST: Printer = Printer {
         column("Condition"),
     ],
     row: |o, c| {
-        let mut conditions: Vec<&str> = o["status"]["conditions"]
-            .items()
-            .iter()
-            .map(|c| c["type"].str())
-            .collect();
-        if conditions.is_empty() {
-            conditions.push("Pending");
-        }
-        if !o["status"]["certificate"].is_empty() {
-            conditions.push("Issued");
-        }
         let seconds = o["spec"]["expirationSeconds"].as_i64();
         vec![
             o.name().to_owned(),
@@ -399,10 +388,30 @@ pub(super) static SIGNING_REQUEST: Printer = Printer {
                 "<none>".to_owned(),
                 kubarium_objects::duration::human_duration,
             ),
-            conditions.join(","),
+            request_status(o),
         ]
     },
 };
+
+/// `Pending`, `Approved,Issued`: how far a certificate signing request has come.
+pub(crate) fn request_status(request: &Value) -> String {
+    let status = &request["status"];
+    let conditions = status["conditions"].items();
+    let has = |kind: &str| conditions.iter().any(|c| c["type"].str() == kind);
+    let mut text = match (has("Approved"), has("Denied")) {
+        (_, true) => "Denied",
+        (true, _) => "Approved",
+        _ => "Pending",
+    }
+    .to_owned();
+    if has("Failed") {
+        text.push_str(",Failed");
+    }
+    if !status["certificate"].is_empty() {
+        text.push_str(",Issued");
+    }
+    text
+}
 
 pub(super) static WEBHOOKS: Printer = Printer {
     columns: &[column("Name"), column("Webhooks"), column("Age")],

@@ -201,6 +201,6 @@ pub(crate) fn event_interval(event: &Value, now: i64) -> String {
     }
 }
 
-pub(crate) use cluster::roles;
+pub(crate) use cluster::{request_status, roles};
 pub(crate) use network::{host_port, load_balancer};
 pub(crate) use storage::{access_modes, class};

@@ -50,6 +50,23 @@ pub(crate) const CLUSTER_ROLE: Command = Command::new(
 ])
 .changing();
 
+const STANDARD_VERBS: &[&str] = &[
+    "*",
+    "get",
+    "delete",
+    "list",
+    "create",
+    "update",
+    "patch",
+    "watch",
+    "proxy",
+    "deletecollection",
+    "use",
+    "bind",
+    "escalate",
+    "impersonate",
+];
+
 fn rbac(kind: &str, name: &str) -> Value {
     object([
         ("apiVersion", "rbac.authorization.k8s.io/v1".into()),
@@ -74,6 +91,12 @@ fn role(k: &mut Kubectl, cluster: bool) -> Result {
         }
     }
     if !aggregation.is_empty() {
+        let others = ["verb", "resource", "resource-name", "non-resource-url"];
+        if others.iter().any(|flag| !k.flags.list(flag).is_empty()) {
+            return plain(
+                "aggregation rule must be specified without nonResourceURLs, verbs, resources or resourceNames",
+            );
+        }
         let mut labels = Value::new_object();
         for pair in &aggregation {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -83,7 +106,7 @@ fn role(k: &mut Kubectl, cluster: bool) -> Result {
             "clusterRoleSelectors",
             array([object([("matchLabels", labels)])]),
         )]);
-        made["rules"] = Value::new_array();
+        made["rules"] = Value::Null;
         return k.generate(made, "", "created");
     }
     if verbs.is_empty() {
@@ -91,15 +114,19 @@ fn role(k: &mut Kubectl, cluster: bool) -> Result {
     }
     let resources = k.flags.list("resource").to_vec();
     let names = k.flags.list("resource-name").to_vec();
+    for verb in verbs.iter().filter(|_| !cluster || !resources.is_empty()) {
+        if !STANDARD_VERBS.contains(&verb.as_str()) {
+            k.err(format!(
+                "Warning: '{verb}' is not a standard resource verb\n"
+            ));
+        }
+    }
     if resources.is_empty() && urls.is_empty() {
         return plain(if cluster {
             "one of resource or nonResourceURL must be specified"
         } else {
             "at least one resource must be specified"
         });
-    }
-    if names.len() > 1 && resources.len() > 1 {
-        return plain("resource name(s) can not be applied to multiple resources");
     }
     let mut rules = resource_rules(k, &resources, &verbs, &names)?;
     if !urls.is_empty() {

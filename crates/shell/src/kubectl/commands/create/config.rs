@@ -1,6 +1,7 @@
 //! `kubectl create configmap|secret|namespace|quota|priorityclass`
 
 use kubarium_objects::{Value, array, base64, go, names, object};
+use sha2::{Digest, Sha256};
 
 use crate::kubectl::Kubectl;
 use crate::kubectl::command::{Command, DRY_RUN, PRINT, SAVE_CONFIG, VALIDATE};
@@ -8,7 +9,7 @@ use crate::kubectl::error::{Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
 
 const SOURCES: &[Flag] = &[
-    switch("append-hash", "Append a hash of the object to its name.").not_yet(),
+    switch("append-hash", "Append a hash of the object to its name."),
     list(
         "from-env-file",
         "Specify the path to a file to read lines of key=val pairs to create the object.",
@@ -39,9 +40,52 @@ fn metadata(name: &str) -> Value {
     object([("name", name.into())])
 }
 
+/// `web-m4h6ctkgb2`: with `--append-hash` the name says what is in the object
+/// (`kubectl/pkg/util/hash`).
+fn hashed(k: &Kubectl, mut made: Value) -> Value {
+    if !k.flags.bool("append-hash") {
+        return made;
+    }
+    let mut content = Value::new_object();
+    content["kind"] = made["kind"].clone();
+    content["name"] = made["metadata"]["name"].clone();
+    content["data"] = made["data"].clone();
+    if made["kind"].str() == "Secret" {
+        content["type"] = made["type"].str().into();
+    } else if !made["binaryData"].is_null() {
+        content["binaryData"] = made["binaryData"].clone();
+    }
+    let sum = Sha256::digest(go::json(&content));
+    let digits: String = sum.iter().take(5).map(|b| format!("{b:02x}")).collect();
+    // Vowels and what looks like them would make words.
+    let letters = digits.chars().map(|c| match c {
+        '0' => 'g',
+        '1' => 'h',
+        '3' => 'k',
+        'a' => 'm',
+        'e' => 't',
+        c => c,
+    });
+    let name = format!(
+        "{}-{}",
+        made["metadata"]["name"].str(),
+        letters.collect::<String>()
+    );
+    made["metadata"]["name"] = name.into();
+    made
+}
+
 /// The keys and bytes that `--from-…` give.
 fn sources(k: &mut Kubectl) -> Result<Vec<(String, Vec<u8>)>> {
+    if !k.flags.list("from-env-file").is_empty()
+        && (!k.flags.list("from-file").is_empty() || !k.flags.list("from-literal").is_empty())
+    {
+        return plain("from-env-file cannot be combined with from-file or from-literal");
+    }
     let mut found: Vec<(String, Vec<u8>)> = Vec::new();
+    for source in k.flags.list("from-file").to_vec() {
+        from_file(k, &source, &mut found)?;
+    }
     for literal in k.flags.list("from-literal").to_vec() {
         let Some((key, value)) = literal.split_once('=').filter(|(key, _)| !key.is_empty()) else {
             return plain(format!(
@@ -57,9 +101,6 @@ fn sources(k: &mut Kubectl) -> Result<Vec<(String, Vec<u8>)>> {
             unquoted.unwrap_or(value).as_bytes().to_vec(),
         ));
     }
-    for source in k.flags.list("from-file").to_vec() {
-        from_file(k, &source, &mut found)?;
-    }
     for file in k.flags.list("from-env-file").to_vec() {
         let bytes = read(k, &file)?;
         for line in String::from_utf8_lossy(&bytes).lines() {
@@ -68,6 +109,14 @@ fn sources(k: &mut Kubectl) -> Result<Vec<(String, Vec<u8>)>> {
                 continue;
             }
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
+            let complaints = names::env_var_name(key);
+            if !complaints.is_empty() {
+                return plain(format!(
+                    "{} is not a valid key name: {}",
+                    go::quote(key),
+                    complaints.join(";")
+                ));
+            }
             found.push((key.to_owned(), value.as_bytes().to_vec()));
         }
     }
@@ -91,6 +140,9 @@ fn from_file(k: &Kubectl, source: &str, found: &mut Vec<(String, Vec<u8>)>) -> R
             ));
         }
         Some((key, "")) => return plain(format!("file path for key name {key} missing")),
+        Some((_, file)) if file.contains('=') => {
+            return plain("key names or file paths cannot contain '='");
+        }
         Some((key, file)) => (Some(key), file),
         None => (None, source),
     };
@@ -118,8 +170,13 @@ fn from_file(k: &Kubectl, source: &str, found: &mut Vec<(String, Vec<u8>)>) -> R
 fn check_key(key: &str, seen: &Value, name: &str) -> Result {
     let complaints = names::config_map_key(key);
     if !complaints.is_empty() {
+        let kind = if name.starts_with("ConfigMap") {
+            " for a ConfigMap"
+        } else {
+            ""
+        };
         return plain(format!(
-            "{} is not a valid key name: {}",
+            "{} is not a valid key name{kind}: {}",
             go::quote(key),
             complaints.join(",")
         ));
@@ -153,6 +210,7 @@ fn config_map(k: &mut Kubectl) -> Result {
             made[field] = value;
         }
     }
+    let made = hashed(k, made);
     k.generate(made, "failed to create configmap: ", "created")
 }
 
@@ -178,7 +236,7 @@ pub(crate) const SECRET: Command = Command {
         SAVE_CONFIG,
         VALIDATE,
         &[
-            switch("append-hash", "Append a hash of the secret to its name.").not_yet(),
+            switch("append-hash", "Append a hash of the secret to its name."),
             text("docker-email", "Email for Docker registry"),
             text(
                 "docker-password",
@@ -197,8 +255,7 @@ pub(crate) const SECRET: Command = Command {
             list(
                 "from-file",
                 "Key files can be specified using their file path",
-            )
-            .not_yet(),
+            ),
         ],
     ])
     .changing(),
@@ -229,7 +286,7 @@ pub(crate) const SECRET: Command = Command {
         SAVE_CONFIG,
         VALIDATE,
         &[
-            switch("append-hash", "Append a hash of the secret to its name.").not_yet(),
+            switch("append-hash", "Append a hash of the secret to its name."),
             text("cert", "Path to PEM encoded public key certificate."),
             text(
                 "key",
@@ -263,11 +320,8 @@ fn generic_secret(k: &mut Kubectl) -> Result {
         data[key.as_str()] = base64::encode(&bytes).into();
     }
     let kind = k.flags.str("type").to_owned();
-    k.generate(
-        secret(&name, data, &kind),
-        "failed to create secret ",
-        "created",
-    )
+    let made = hashed(k, secret(&name, data, &kind));
+    k.generate(made, "failed to create secret ", "created")
 }
 
 fn docker_secret(k: &mut Kubectl) -> Result {
@@ -297,11 +351,8 @@ fn docker_secret(k: &mut Kubectl) -> Result {
     entry.push_str(&format!(",\"auth\":{}}}", quoted(&auth)));
     let text = format!("{{\"auths\":{{{}:{entry}}}}}", quoted(&server));
     let data = object([(".dockerconfigjson", base64::encode(text.as_bytes()).into())]);
-    k.generate(
-        secret(&name, data, "kubernetes.io/dockerconfigjson"),
-        "failed to create secret ",
-        "created",
-    )
+    let made = hashed(k, secret(&name, data, "kubernetes.io/dockerconfigjson"));
+    k.generate(made, "failed to create secret ", "created")
 }
 
 fn quoted(text: &str) -> String {
@@ -328,11 +379,8 @@ fn tls_secret(k: &mut Kubectl) -> Result {
             }
         }
     }
-    k.generate(
-        secret(&name, data, "kubernetes.io/tls"),
-        "failed to create secret ",
-        "created",
-    )
+    let made = hashed(k, secret(&name, data, "kubernetes.io/tls"));
+    k.generate(made, "failed to create secret ", "created")
 }
 
 pub(crate) const NAMESPACE: Command = Command::new(
@@ -374,7 +422,7 @@ fn quota(k: &mut Kubectl) -> Result {
     for pair in k.flags.str("hard").split(',').filter(|p| !p.is_empty()) {
         let Some((key, value)) = pair.split_once('=').filter(|(_, v)| !v.contains('=')) else {
             return plain(format!(
-                "invalid argument syntax {pair}, expected <resource>=<value>"
+                "Invalid argument syntax {pair}, expected <resource>=<value>"
             ));
         };
         if value.parse::<kubarium_objects::Quantity>().is_err() {

@@ -60,12 +60,12 @@ fn run(k: &mut Kubectl) -> Result {
     if k.flags.changed("raw") {
         return crate::kubectl::commands::raw::send(k, crate::kubectl::commands::raw::Method::Post);
     }
-    if k.flags.list("filename").is_empty() {
-        return plain("must specify one of -f and -k");
-    }
     if !k.flags.args.is_empty() {
         let args = k.flags.args.join(" ");
         return Err(k.usage(format!("Unexpected args: [{args}]")));
+    }
+    if k.flags.list("filename").is_empty() {
+        return plain("must specify one of -f and -k");
     }
     let format = k.format()?;
     let dry_run = k.dry_run()?;

@@ -43,7 +43,7 @@ fn port(pair: &str) -> Result<Value> {
         Ok(number) => number,
         Err(_) => {
             return plain(format!(
-                "invalid port format: strconv.ParseInt: parsing {}: invalid syntax",
+                "strconv.ParseUint: parsing {}: invalid syntax",
                 kubarium_objects::go::quote(port)
             ));
         }
