@@ -1,6 +1,6 @@
 //! The same seed and the same commands give the same event log, byte for byte, natively and in WebAssembly.
 //!
-//! This one file is a test of `kubarium-shell`, which runs natively, and of `kubarium-web`, which runs in a browser.
+//! This one file is a test of `kubarium-shell`, which runs natively, and of `kubarium-worker`, which runs in a browser.
 //! `cargo xtask test` runs the first, which leaves what it saw in the file that `KUBARIUM_DETERMINISM_FILE` names, and
 //! compiles the second with that text's digest in `KUBARIUM_DETERMINISM_DIGEST`.
 

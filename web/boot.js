@@ -48,7 +48,7 @@
       const module = await import(new URL(js, document.baseURI));
       await module.default({ module_or_path: new URL(wasm, document.baseURI) });
     } catch (error) {
-      crash(`The simulator could not be loaded: ${error?.message ?? error}\nCheck the connection, and that the browser is not older than two years.`);
+      crash(`The page could not be loaded: ${error?.message ?? error}\nCheck the connection, and that the browser is not older than two years.`);
     }
   });
 })();

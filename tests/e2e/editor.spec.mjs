@@ -94,7 +94,7 @@ test("what another part of the page sets in the editor is not taken for typing",
 });
 
 test("a field that does not exist is named with its place, and the place is one click away", async ({ page }) => {
-  await open(page);
+  await open(page, { cluster: true });
   await page.locator(".cm-content").click();
   await page.keyboard.press("ControlOrMeta+a");
   await page.keyboard.type("apiVersion: v1\nkind: Pod\nspek: {}\n");

@@ -1,37 +1,36 @@
 // The whole path: two manifests applied, the cluster carrying them out, one request followed to its end.
-import { expect, expectAccessible, open, PHONE, test, WIDE } from "./page.mjs";
+import { expect, expectAccessible, open, PHONE, run, test, WIDE } from "./page.mjs";
 
-/** Applies the first manifests, starts a client, and waits until all of it runs. */
+/** Applies the first manifests, and lets simulated time run until they are carried out. */
 async function deploy(page) {
-  const tab = page.getByRole("tab", { name: "YAML" });
-  if (await tab.isVisible()) await tab.click();
+  await run(page, "kubectl run curl --image=curlimages/curl --command -- sleep infinity");
+  await page.getByRole("tab", { name: "YAML" }).or(page.getByRole("region", { name: "Manifests" })).first().click();
   await page.getByRole("button", { name: "Apply" }).click();
-  const pods = page.locator(".pod[aria-label^='Pod web-'][data-state=ready]");
-  await expect(pods).toHaveCount(3, { timeout: 20_000 });
+  await run(page, "sim settle");
+  await expect(page.locator(".pod[aria-label^='Pod web-'][data-state=ready]")).toHaveCount(3);
+  await expect(page.locator(".pod[aria-label^='Pod curl'][data-state=ready]")).toHaveCount(1);
 }
 
+/** Sends one request, and waits until its packet is followed; gives the sentences of its steps. */
 async function ask(page, target) {
-  if (!(await page.locator(".request").isVisible())) await page.getByRole("button", { name: "Send a request" }).click();
-  const client = page.getByRole("button", { name: "Start a curl pod" });
-  if (await client.isVisible()) {
-    await client.click();
-    await expect(page.locator(".pod[aria-label^='Pod curl'][data-state=ready]")).toHaveCount(1, { timeout: 20_000 });
-  }
+  await page.getByRole("button", { name: "Send a request" }).click();
   await page.getByLabel("From").selectOption("pod/curl");
   await page.getByLabel("to", { exact: true }).fill(target);
+  const before = await page.locator(".lane-body").getAttribute("data-lane");
   await page.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(page.locator(".lane-body")).not.toHaveAttribute("data-lane", before);
   await expect(page.locator(".verdict")).toContainText("Delivered");
+  return page.locator(".steps .what").allTextContents();
 }
 
 for (const [name, size] of [["wide", WIDE], ["phone", PHONE]]) {
   test(`from two manifests to a packet, to its end: ${name}`, async ({ page }) => {
-    await open(page, { size, editor: false });
+    await open(page, { size, editor: false, cluster: true });
     await deploy(page);
     // Both a server on the client's node and one on another are drawn sooner or later.
     const seen = { same: false, other: false };
     for (let tries = 0; tries < 16 && !(seen.same && seen.other); tries++) {
-      await ask(page, "http://web");
-      const sentences = await page.locator(".steps .what").allTextContents();
+      const sentences = await ask(page, "http://web");
       expect(sentences.length).toBeGreaterThan(20);
       const tunnelled = sentences.some((s) => /VXLAN|encapsulat/i.test(s));
       seen[tunnelled ? "other" : "same"] = true;
@@ -44,9 +43,10 @@ for (const [name, size] of [["wide", WIDE], ["phone", PHONE]]) {
     await scrub.focus();
     await page.keyboard.press("Home");
     const last = Number(await scrub.getAttribute("max"));
+    const sentence = page.locator(".current .sentence");
     for (let step = 0; step < last; step++) {
+      if (!(await sentence.textContent())) throw new Error(`step ${step + 1} says nothing`);
       await page.keyboard.press("ArrowRight");
-      await expect(page.locator(".current .sentence")).not.toBeEmpty();
     }
     await expect(page.locator(".player .count")).toHaveText(`${last + 1} of ${last + 1}`);
     await expect(page.locator("g.packet")).toHaveCount(1);
@@ -55,7 +55,7 @@ for (const [name, size] of [["wide", WIDE], ["phone", PHONE]]) {
 }
 
 test("the rule that decided is lit in the node's rule book", async ({ page }) => {
-  await open(page, { editor: false });
+  await open(page, { editor: false, cluster: true });
   await deploy(page);
   await ask(page, "http://web");
   const scrub = page.getByRole("slider", { name: "Step of the packet" });
@@ -69,7 +69,7 @@ test("the rule that decided is lit in the node's rule book", async ({ page }) =>
 });
 
 test("what is changed in the YAML changes the cluster", async ({ page }) => {
-  await open(page);
+  await open(page, { cluster: true });
   await deploy(page);
   const text = page.locator(".cm-content");
   await text.click();
@@ -80,17 +80,13 @@ test("what is changed in the YAML changes the cluster", async ({ page }) => {
   await page.keyboard.press("Backspace");
   await page.keyboard.type("5");
   await page.getByRole("button", { name: "Apply" }).click();
-  await expect(page.locator(".pod[aria-label^='Pod web-'][data-state=ready]")).toHaveCount(5, { timeout: 20_000 });
+  await expect(page.locator(".pod[aria-label^='Pod web-'][data-state=ready]")).toHaveCount(5);
 });
 
 test("commands run in the terminal, and their consequences stand in the timeline", async ({ page }) => {
-  await open(page, { editor: false });
-  const prompt = page.getByLabel("Command", { exact: true });
-  await expect(page.locator(".room")).toHaveCount(3);
-  await prompt.fill("kubectl create deployment site --image=nginx");
-  await prompt.press("Enter");
-  await expect(page.locator(".screen")).toContainText("deployment.apps/site created");
-  await expect(page.locator(".pod[aria-label^='Pod site-'][data-state=ready]")).toHaveCount(1, { timeout: 20_000 });
+  await open(page, { editor: false, cluster: true });
+  expect(await run(page, "kubectl create deployment site --image=nginx")).toContain("deployment.apps/site created");
+  await expect(page.locator(".pod[aria-label^='Pod site-'][data-state=ready]")).toHaveCount(1);
   await page.getByRole("tab", { name: "Timeline" }).click();
   await expect(page.locator(".timeline .events")).toContainText("replicaset-controller");
   await expectAccessible(page);
@@ -102,13 +98,37 @@ test("commands run in the terminal, and their consequences stand in the timeline
 });
 
 test("bad manifests are refused in the API server's words, and nothing of them is stored", async ({ page }) => {
-  await open(page, { editor: false });
-  await expect(page.locator(".room")).toHaveCount(3);
-  const prompt = page.getByLabel("Command", { exact: true });
-  await prompt.fill("kubectl create deployment Web_1 --image=nginx");
-  await prompt.press("Enter");
+  await open(page, { editor: false, cluster: true });
+  await run(page, "kubectl create deployment Web_1 --image=nginx");
   await expect(page.locator(".entry[data-failed]")).toContainText("a lowercase RFC 1123 subdomain must consist of");
-  await prompt.fill("kubectl get deployments");
-  await prompt.press("Enter");
-  await expect(page.locator(".screen")).toContainText("No resources found in default namespace.");
+  expect(await run(page, "kubectl get deployments")).toContain("No resources found in default namespace.");
+});
+
+test("what is applied while the cluster is still coming up is carried out when it is up", async ({ page }) => {
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  await page.route("**/kubarium-worker_bg.wasm*", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await open(page);
+  await expect(page.getByText("Loading the simulator")).toBeVisible();
+  await page.getByRole("button", { name: "Apply" }).click();
+  await expect(page.locator(".entry .running")).toBeVisible();
+  await expectAccessible(page);
+  release();
+  await expect(page.locator(".screen")).toContainText("deployment.apps/web created");
+  await expect(page.locator(".pod[aria-label^='Pod web-'][data-state=ready]")).toHaveCount(3);
+});
+
+test("a simulator that cannot be loaded is told, and can be tried again", async ({ page }) => {
+  page.allowErrors();
+  await page.route("**/kubarium-worker_bg.wasm*", (route) => route.fulfill({ status: 404, body: "" }));
+  await open(page);
+  await expect(page.getByText("The simulator could not be loaded")).toBeVisible();
+  await expect(page.locator(".starting")).toContainText("404");
+  await expectAccessible(page);
+  await page.unroute("**/kubarium-worker_bg.wasm*");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(page.locator(".room")).toHaveCount(3);
 });

@@ -28,13 +28,27 @@ export const test = base.extend({
 
 export { expect };
 
-/** Opens the page and waits until its shell is there; `editor: true` waits for the editor too. */
-export async function open(page, { size = WIDE, scheme = "light", editor = true } = {}) {
+/** Opens the page and waits until its shell is there; `editor` waits for the editor too, `cluster` for the cluster. */
+export async function open(page, { size = WIDE, scheme = "light", editor = true, cluster = false } = {}) {
   await page.setViewportSize(size);
   await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
   await page.goto("./");
   await expect(page.getByRole("heading", { name: "Kubarium", level: 1 })).toBeVisible();
   if (editor) await expect(page.locator(".cm-content")).toBeVisible();
+  if (cluster) await expect(page.locator(".room")).toHaveCount(3);
+}
+
+/** Runs a command line in the terminal, and waits until it has ended; gives what it printed. */
+export async function run(page, line) {
+  await page.getByRole("tab", { name: "Terminal" }).click();
+  const prompt = page.getByLabel("Command", { exact: true });
+  const entries = page.locator(".entry");
+  const before = await entries.count();
+  await prompt.fill(line);
+  await prompt.press("Enter");
+  const entry = entries.nth(before);
+  await expect(entry.locator("pre")).toBeAttached();
+  return entry.locator("pre").textContent();
 }
 
 /** Fails where axe finds anything against WCAG 2.2 AA or its own best practices. */

@@ -13,7 +13,9 @@ export default defineConfig({
   workers: 2,
   // A browser on a busy machine may miss a deadline once; the report names what did.
   retries: process.env.CI ? 1 : 0,
-  timeout: 60_000,
+  // What a slow machine needs, not what a test takes: each waits for states, never for times.
+  timeout: 180_000,
+  expect: { timeout: 30_000 },
   reporter: [["list"]],
   use: {
     baseURL: url,

@@ -8,7 +8,6 @@ use crate::{
     inspector::Inspector,
     lane::Lane,
     layout::{Layout, usual},
-    lint,
     map::Map,
     notices::{NoticeList, Notices},
     objects::Objects,
@@ -22,6 +21,8 @@ use crate::{
     text::t,
     timeline::Timeline,
 };
+use kubarium_snapshot::inspect::Diagnostic;
+use kubarium_snapshot::{Reply, Request};
 use leptos::{mount::mount_to, prelude::*};
 use wasm_bindgen::JsCast;
 
@@ -48,12 +49,9 @@ pub(crate) fn App() -> impl IntoView {
     provide_context(layout);
     layout.remember(notices);
     let manifests = remembered("manifests", FIRST_MANIFESTS, notices);
-    let diagnostics = RwSignal::new(lint::diagnose(&manifests.get_untracked()));
-    after_pause(manifests, LINT_AFTER, move |text| {
-        diagnostics.set(lint::diagnose(&text));
-    });
     let simulator = Simulator::start();
     provide_context(simulator);
+    let diagnostics = diagnose(simulator, manifests);
     Effect::new(move |_| {
         if simulator.lane.read().is_some() {
             layout.lane_shown.set(true);
@@ -77,7 +75,7 @@ pub(crate) fn App() -> impl IntoView {
                     now=simulator.now_ms
                     running=simulator.running
                     can_go_back=Signal::derive(move || simulator.events.get() > 1)
-                    on_run=Callback::new(move |run| simulator.running.set(run))
+                    on_run=Callback::new(move |run| simulator.run_time(run))
                     on_step=Callback::new(move |()| simulator.step_time())
                     on_back=Callback::new(move |()| simulator.step_back())
                 />
@@ -227,6 +225,17 @@ fn Splitters() -> impl IntoView {
 /// How long after the last change, in milliseconds, a text is remembered, and how long after it is checked.
 const REMEMBER_AFTER: u64 = 400;
 const LINT_AFTER: u64 = 150;
+
+/// What the simulator says about the manifests, shortly after each change.
+fn diagnose(simulator: Simulator, manifests: RwSignal<String>) -> Signal<Vec<Diagnostic>> {
+    let settled = RwSignal::new(manifests.get_untracked());
+    after_pause(manifests, LINT_AFTER, move |text| settled.set(text));
+    let answer = simulator.watch(move || Some(Request::Diagnose(settled.get())));
+    Signal::derive(move || match answer.read().as_deref() {
+        Some(Reply::Diagnosed(found)) => found.clone(),
+        _ => Vec::new(),
+    })
+}
 
 /// A text that is remembered under `key`, shortly after each change.
 fn remembered(key: &'static str, first: &str, notices: Notices) -> RwSignal<String> {

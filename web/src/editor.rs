@@ -6,38 +6,9 @@ use crate::{
     notices::Notices,
     text::{fill, t},
 };
+use kubarium_snapshot::inspect::{Diagnostic, Severity};
 use leptos::{html, prelude::*};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
-
-/// How bad a diagnostic is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// The API server would refuse it.
-    Error,
-    /// It would be taken, but probably not as meant.
-    Warning,
-    /// It could be said better.
-    Hint,
-}
-
-/// Something to say about a place in the text. Lines and columns count from 1, columns in characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// The line where it begins.
-    pub line: u32,
-    /// The column where it begins.
-    pub column: u32,
-    /// The line where it ends.
-    pub end_line: u32,
-    /// The column before which it ends.
-    pub end_column: u32,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
 
 #[wasm_bindgen(module = "/editor/load.js")]
 extern "C" {
@@ -71,29 +42,12 @@ extern "C" {
     fn destroy(this: &EditorView) -> Result<(), JsValue>;
 }
 
-impl Severity {
-    fn name(self) -> &'static str {
-        match self {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Hint => "hint",
-        }
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Severity::Error => t("editor.error"),
-            Severity::Warning => t("editor.warning"),
-            Severity::Hint => t("editor.hint"),
-        }
-    }
-
-    fn icon(self) -> icons::Icon {
-        match self {
-            Severity::Error => icons::ERROR,
-            Severity::Warning => icons::WARNING,
-            Severity::Hint => icons::HINT,
-        }
+/// The word by which the editor and the styles know a severity, its name, and its mark.
+fn severity(severity: Severity) -> (&'static str, &'static str, icons::Icon) {
+    match severity {
+        Severity::Error => ("error", t("editor.error"), icons::ERROR),
+        Severity::Warning => ("warning", t("editor.warning"), icons::WARNING),
+        Severity::Hint => ("hint", t("editor.hint"), icons::HINT),
     }
 }
 
@@ -114,14 +68,9 @@ fn to_js(diagnostics: &[Diagnostic]) -> js_sys::Array {
             ("column", d.column.into()),
             ("endLine", d.end_line.into()),
             ("endColumn", d.end_column.into()),
-            ("severity", d.severity.name().into()),
+            ("severity", severity(d.severity).0.into()),
             ("message", d.message.as_str().into()),
-            (
-                "hint",
-                d.hint
-                    .as_deref()
-                    .map_or(JsValue::UNDEFINED, JsValue::from_str),
-            ),
+            ("hint", d.hint.as_str().into()),
         ])
     };
     diagnostics.iter().map(each).collect()
@@ -243,24 +192,25 @@ fn problem(d: Diagnostic, go_to: impl Fn(u32, u32) + 'static) -> impl IntoView {
             ("column", &d.column.to_string()),
         ],
     );
+    let (name, label, icon) = severity(d.severity);
     let class = if d.severity == Severity::Hint {
         "hint-mark"
     } else {
-        d.severity.name()
+        name
     };
     view! {
         <li class=class>
             <button type="button" on:click=move |_| go_to(d.line, d.column)>
-                {d.severity.icon().view()}
+                {icon.view()}
                 <span>
-                    <span class="unseen">{d.severity.label()} ": "</span>
+                    <span class="unseen">{label} ": "</span>
                     {d.message}
                 </span>
                 <span class="place" aria-hidden="true">
                     {format!("{}:{}", d.line, d.column)}
                 </span>
                 <span class="unseen">{place}</span>
-                {d.hint.map(|hint| view! { <span class="hint">{hint}</span> })}
+                {(!d.hint.is_empty()).then(|| view! { <span class="hint">{d.hint}</span> })}
             </button>
         </li>
     }
@@ -331,7 +281,7 @@ mod tests {
             end_column: 5,
             severity: Severity::Error,
             message: "unknown field \"spek\"".into(),
-            hint: Some("Did you mean spec?".into()),
+            hint: "Did you mean spec?".into(),
         };
         let handle = mount_to(place.clone().unchecked_into(), move || {
             provide_context(Notices::new());

@@ -15,7 +15,6 @@ pub(crate) fn Tools(text: RwSignal<String>) -> impl IntoView {
                 type="button"
                 class="button primary"
                 title="kubectl apply -f web.yaml"
-                prop:disabled=move || !simulator.started.get()
                 on:click=move |_| simulator.apply(t("files.name"), &text.get_untracked())
             >
                 {t("files.apply")}

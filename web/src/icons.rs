@@ -43,8 +43,6 @@ pub(crate) const OBJECTS: Icon =
     Icon("M8 1.75 13.5 4.9v6.2L8 14.25 2.5 11.1V4.9zM2.5 4.9 8 8l5.5-3.1M8 8v6.25");
 pub(crate) const INSPECTOR: Icon =
     Icon("M11.25 7a4.25 4.25 0 1 1-8.5 0 4.25 4.25 0 0 1 8.5 0M10.2 10.2 13.5 13.5");
-pub(crate) const MAP: Icon =
-    Icon("M1.75 4h5v4.5h-5zM9.25 4h5v4.5h-5zM4.25 8.5v4M11.75 8.5v4M1.75 12.5h12.5");
 pub(crate) const FOLD_LEFT: Icon = Icon("M2 3h12v10H2zM6 3v10M11 6.25 9.25 8 11 9.75");
 pub(crate) const FOLD_RIGHT: Icon = Icon("M2 3h12v10H2zM10 3v10M5 6.25 6.75 8 5 9.75");
 pub(crate) const UNFOLD_LEFT: Icon = Icon("M2 3h12v10H2zM6 3v10M9.25 6.25 11 8 9.25 9.75");

@@ -1,10 +1,16 @@
 //! What is selected: its YAML, its place in the API and in etcd, its owners and dependents, its events.
 
-use kubarium_cluster::{Cluster, etcd};
-use kubarium_objects::{ObjectKey, yaml};
+use kubarium_snapshot::inspect::Card;
+use kubarium_snapshot::{Reply, Request};
 use leptos::prelude::*;
 
-use crate::{icons, layout::Layout, panels::Empty, simulator::Simulator, text::t};
+use crate::{
+    icons,
+    layout::Layout,
+    panels::{Empty, Panel},
+    simulator::Simulator,
+    text::t,
+};
 
 /// What is selected.
 #[component]
@@ -22,155 +28,46 @@ pub(crate) fn Inspector() -> impl IntoView {
         }
         now
     });
-    let shown = Memo::new(move |_| {
+    let answer = simulator.watch(move || {
         simulator.events.track();
+        let seen = layout.is_shown(Panel::Inspector) && !layout.is_rail(Panel::Inspector);
+        simulator
+            .selected
+            .get()
+            .filter(|_| seen)
+            .map(Request::Inspect)
+    });
+    let shown = Memo::new(move |_| {
         let id = simulator.selected.get()?;
-        simulator.read(|cluster| describe(cluster, &id)).flatten()
+        match answer.read().as_deref() {
+            Some(Reply::Card(Some(card))) if card.id == id => Some(card.clone()),
+            _ => None,
+        }
     });
     view! {
         {move || match shown.get() {
-            Some(card) => card_view(simulator, card).into_any(),
+            Some(card) => card_view(simulator, *card).into_any(),
             None => view! { <Empty icon=icons::INSPECTOR what=t("inspector.empty") how=t("inspector.empty.how") /> }.into_any(),
         }}
     }
 }
 
-/// What there is to say about a selected thing.
-#[derive(Clone, PartialEq)]
-struct Card {
-    title: String,
-    kind: String,
-    facts: Vec<(&'static str, String)>,
-    relatives: Vec<String>,
-    commands: Vec<String>,
-    yaml: String,
-}
-
-/// The stored object that an id names: `pod:default/web`, `object:deployments.apps/default/web`.
-fn key_of(id: &str) -> Option<ObjectKey> {
-    let (kind, rest) = id.split_once(':')?;
-    let (namespace, name) = rest.split_once('/').unwrap_or(("", rest));
-    match kind {
-        "pod" => Some(ObjectKey::new("pods", namespace, name)),
-        "service" => Some(ObjectKey::new("services", namespace, name)),
-        "node" => Some(ObjectKey::new("nodes", "", rest)),
-        "object" => {
-            let (resource, rest) = rest.split_once('/')?;
-            let (namespace, name) = rest.split_once('/')?;
-            Some(ObjectKey::new(resource, namespace, name))
-        }
-        _ => None,
-    }
-}
-
-fn describe(cluster: &Cluster, id: &str) -> Option<Card> {
-    match key_of(id) {
-        Some(key) => describe_object(cluster, &key),
-        None => describe_device(cluster, id),
-    }
-}
-
-fn describe_object(cluster: &Cluster, key: &ObjectKey) -> Option<Card> {
-    let object = cluster.etcd.get(key)?;
-    let resource = cluster.resource_by_id(&key.resource)?;
-    let version = resource.api_version();
-    let root = if resource.group.is_empty() {
-        "/api"
-    } else {
-        "/apis"
-    };
-    let namespace = if resource.namespaced {
-        format!("/namespaces/{}", key.namespace)
-    } else {
-        String::new()
-    };
-    let family = kubarium_scene::kinship::kinship(cluster, key);
-    let relatives = family
-        .node_weights()
-        .filter(|k| *k != key)
-        .map(|k| format!("object:{}/{}/{}", k.resource, k.namespace, k.name))
-        .collect();
-    let scope = if resource.namespaced && &*key.namespace != "default" {
-        format!(" -n {}", key.namespace)
-    } else {
-        String::new()
-    };
-    let mut object = object.clone();
-    object.remove(&["metadata", "managedFields"]);
-    Some(Card {
-        title: key.name.to_string(),
-        kind: resource.kind.to_string(),
-        facts: vec![
-            (
-                "inspector.rest",
-                format!(
-                    "{root}/{version}{namespace}/{}/{}",
-                    resource.plural, key.name
-                ),
-            ),
-            (
-                "inspector.etcd",
-                etcd::path(key, resource.namespaced, false),
-            ),
-        ],
-        relatives,
-        commands: vec![
-            format!("kubectl describe {} {}{scope}", resource.singular, key.name),
-            format!(
-                "kubectl get {} {}{scope} -o yaml",
-                resource.singular, key.name
-            ),
-            format!("kubectl delete {} {}{scope}", resource.singular, key.name),
-        ],
-        yaml: yaml::to_yaml(&object),
-    })
-}
-
-fn describe_device(cluster: &Cluster, id: &str) -> Option<Card> {
-    let (kind, rest) = id.split_once(':')?;
-    if kind == "host" {
-        return Some(Card {
-            title: rest.to_owned(),
-            kind: t("inspector.host").to_owned(),
-            facts: Vec::new(),
-            relatives: Vec::new(),
-            commands: vec![
-                "ssh outside ip addr".to_owned(),
-                "ssh outside ip route".to_owned(),
-            ],
-            yaml: String::new(),
-        });
-    }
-    if kind != "device" {
-        return None;
-    }
-    let (node, device) = rest.split_once('/')?;
-    cluster.machines.get(node)?;
-    let mut commands = vec![
-        format!("ssh {node} ip addr show dev {device}"),
-        format!("ssh {node} ip route"),
-    ];
-    match device {
-        "cbr0" => commands.push(format!("ssh {node} bridge link")),
-        "flannel.1" => commands.push(format!("ssh {node} bridge fdb show dev flannel.1")),
-        _ => commands.push(format!("ssh {node} ip neigh")),
-    }
-    Some(Card {
-        title: device.to_owned(),
-        kind: t("inspector.device").to_owned(),
-        facts: vec![("inspector.node", node.to_owned())],
-        relatives: vec![format!("node:{node}")],
-        commands,
-        yaml: String::new(),
-    })
-}
-
 fn card_view(simulator: Simulator, card: Card) -> impl IntoView {
-    let facts = card
-        .facts
+    let facts = [
+        (t("inspector.rest"), card.rest),
+        (t("inspector.etcd"), card.etcd),
+        (t("inspector.node"), card.node),
+    ];
+    let facts = facts
         .into_iter()
-        .map(|(key, value)| view! { <dt>{t(key)}</dt> <dd><code>{value}</code></dd> })
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| view! { <dt>{name}</dt> <dd><code>{value}</code></dd> })
         .collect_view();
+    let kind = match card.id.split_once(':') {
+        Some(("host", _)) => t("inspector.host").to_owned(),
+        Some(("device", _)) => t("inspector.device").to_owned(),
+        _ => card.kind,
+    };
     let relatives = (!card.relatives.is_empty()).then(|| {
         let items = card.relatives.into_iter().map(|id| {
             let shown = id.split_once(':').map_or(id.clone(), |(_, rest)| rest.to_owned());
@@ -193,7 +90,7 @@ fn card_view(simulator: Simulator, card: Card) -> impl IntoView {
     view! {
         <article class="card">
             <header>
-                <span class="chip">{card.kind}</span>
+                <span class="chip">{kind}</span>
                 <h2>{card.title}</h2>
             </header>
             <dl>{facts}</dl>

@@ -1,7 +1,6 @@
 //! The packet lane: one connection, hop by hop: who it went through, what changed, and why.
 
-use kubarium_cluster::trace::{Layer, PhaseKind, Verdict};
-use kubarium_scene::lane::{Header, Lane as Drawn, Step};
+use kubarium_snapshot::lane::{Header, Lane as Drawn, Layer, PhaseKind, Step, Verdict};
 use leptos::{ev, html, prelude::*};
 
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
 pub(crate) fn Lane() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     view! {
-        <div class="lane-body">
+        <div class="lane-body" data-lane=move || simulator.lane.read().as_ref().map_or(0, |lane| lane.id).to_string()>
             <Request />
             <Show when=move || simulator.lane.read().is_some() fallback=|| view! { <p class="lane-hint">{t("lane.empty.how")}</p> }>
                 <Player />
@@ -102,7 +101,7 @@ fn Request() -> impl IntoView {
         event.prevent_default();
         let (from, to) = (from.get_untracked(), to.get_untracked().trim().to_owned());
         if !from.is_empty() && !to.is_empty() {
-            simulator.send(&from, &to);
+            simulator.send_packet(&from, &to);
         }
     };
     let has_client = move || {
@@ -522,7 +521,7 @@ fn HeaderStack(headers: Vec<Header>) -> impl IntoView {
                 let changed = f.before.is_some();
                 view! {
                     <span class="field">
-                        <span class="key">{f.name}</span>
+                        <span class="key">{f.name.clone()}</span>
                         " "
                         {before}
                         {if changed { view! { <ins>{f.value.clone()}</ins> }.into_any() } else { view! { <span>{f.value.clone()}</span> }.into_any() }}
@@ -530,7 +529,7 @@ fn HeaderStack(headers: Vec<Header>) -> impl IntoView {
                 }
             })
             .collect_view();
-        let layer = match h.name {
+        let layer = match h.name.as_str() {
             "Ethernet" => "link",
             "UDP + VXLAN" => "tunnel",
             "IP" if h.outer => "tunnel",
@@ -540,7 +539,7 @@ fn HeaderStack(headers: Vec<Header>) -> impl IntoView {
         };
         view! {
             <li class="header" data-layer=layer data-new=h.new.then_some("")>
-                <span class="title">{h.name}</span>
+                <span class="title">{h.name.clone()}</span>
                 {fields}
             </li>
         }

@@ -12,7 +12,7 @@ mod icons;
 mod inspector;
 mod lane;
 mod layout;
-mod lint;
+mod link;
 mod map;
 mod notices;
 mod objects;

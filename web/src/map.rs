@@ -3,16 +3,15 @@
 
 use std::sync::Arc;
 
-use kubarium_scene::geometry::{Point, Rect};
-use kubarium_scene::map::{Device, EndpointLine, PodBox, Room, ServiceLabel, State};
+use kubarium_snapshot::geometry::{Point, Rect};
+use kubarium_snapshot::map::{Device, DeviceKind, EndpointLine, PodBox, Room, ServiceLabel, State};
 use leptos::{ev, html, prelude::*};
 
 use crate::packet::Packet;
 use crate::{
     icons,
     layout::Layout,
-    panels::Empty,
-    simulator::Simulator,
+    simulator::{Phase, Simulator},
     text::{fill, t},
 };
 
@@ -60,12 +59,71 @@ impl View {
 pub(crate) fn Map() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     view! {
-        <Show
-            when=move || simulator.started.get()
-            fallback=|| view! { <Empty icon=icons::MAP what=t("map.starting") how=t("map.starting.how") /> }
-        >
+        <Show when=move || simulator.started.get() fallback=Starting>
             <Canvas />
         </Show>
+    }
+}
+
+/// What stands here until the cluster is up: how far it has come, or what to do where it cannot come.
+#[component]
+fn Starting() -> impl IntoView {
+    let simulator = expect_context::<Simulator>();
+    let failed = move || match simulator.phase.get() {
+        Phase::Failed(why) => Some(why),
+        _ => None,
+    };
+    let share = move || match simulator.phase.get() {
+        Phase::Loading(loaded, total) if total > 0 => Some(f64::from(loaded) / f64::from(total)),
+        _ => None,
+    };
+    let what = move || match simulator.phase.get() {
+        Phase::Loading(..) => t("map.loading"),
+        _ => t("map.starting"),
+    };
+    let how = move || match simulator.phase.get() {
+        Phase::Loading(0, _) => t("map.loading.how").to_owned(),
+        Phase::Loading(loaded, 0) => fill("map.loading.some", &[("n", &megabytes(loaded))]),
+        Phase::Loading(loaded, total) => fill(
+            "map.loading.of",
+            &[("n", &megabytes(loaded)), ("all", &megabytes(total))],
+        ),
+        _ => t("map.starting.how").to_owned(),
+    };
+    view! {
+        {move || match failed() {
+            None => view! {
+                <div class="starting" role="status">
+                    {icons::BRAND.view()}
+                    <p class="what">{what}</p>
+                    <progress aria-label=what value=move || share().map(|share| share.to_string())></progress>
+                    <p class="how">{how}</p>
+                </div>
+            }.into_any(),
+            Some(why) => view! {
+                <div class="starting" role="alert">
+                    {icons::WARNING.view()}
+                    <p class="what">{t("map.failed")}</p>
+                    <p class="how">{t("map.failed.how")}</p>
+                    <p class="why"><code>{why}</code></p>
+                    <button type="button" class="button primary" on:click=move |_| simulator.load()>{t("map.failed.again")}</button>
+                </div>
+            }.into_any(),
+        }}
+    }
+}
+
+/// A number of bytes as a person reads it: `1.4`.
+fn megabytes(bytes: u32) -> String {
+    format!("{:.1}", f64::from(bytes) / 1e6)
+}
+
+/// The layer whose hue a device has.
+fn device_layer(kind: DeviceKind) -> &'static str {
+    match kind {
+        DeviceKind::Link => "link",
+        DeviceKind::Bridge => "bridge",
+        DeviceKind::Tunnel => "tunnel",
     }
 }
 
@@ -382,7 +440,12 @@ fn CorridorView() -> impl IntoView {
         let map = simulator.map.read();
         map.rooms
             .iter()
-            .flat_map(|r| r.devices.iter().filter(|d| d.layer != "bridge").cloned())
+            .flat_map(|r| {
+                r.devices
+                    .iter()
+                    .filter(|d| d.kind != DeviceKind::Bridge)
+                    .cloned()
+            })
             .collect::<Vec<_>>()
     });
     view! {
@@ -399,9 +462,9 @@ fn CorridorView() -> impl IntoView {
                         .into_iter()
                         .filter(near)
                         .map(|d| {
-                            let to = if d.layer == "tunnel" { tube } else { floor };
+                            let to = if d.kind == DeviceKind::Tunnel { tube } else { floor };
                             let x = d.rect.center().x;
-                            view! { <line class=d.layer x1=x x2=x y1=d.rect.bottom() y2=to /> }
+                            view! { <line class=device_layer(d.kind) x1=x x2=x y1=d.rect.bottom() y2=to /> }
                         })
                         .collect_view();
                     view! {
@@ -527,7 +590,7 @@ fn RoomView(id: String) -> impl IntoView {
         found
             .map(|r| Arc::new(r.clone()))
             .or_else(|| before.cloned())
-            .unwrap_or_else(|| Arc::new(empty_room()))
+            .unwrap_or_default()
     });
     // All but the pods: they have components of their own.
     let frame = Memo::new(move |_| {
@@ -586,9 +649,9 @@ fn inner_wires(room: &Room) -> impl IntoView + use<> {
     let rail = room
         .devices
         .iter()
-        .find(|d| d.layer == "bridge")
+        .find(|d| d.kind == DeviceKind::Bridge)
         .map(|d| d.rect);
-    let doors = room.devices.iter().filter(|d| d.layer != "bridge");
+    let doors = room.devices.iter().filter(|d| d.kind != DeviceKind::Bridge);
     doors
         .filter_map(|d| {
             let rail = rail?;
@@ -601,7 +664,7 @@ fn inner_wires(room: &Room) -> impl IntoView + use<> {
 fn device(simulator: Simulator, d: &Device) -> impl IntoView + use<> {
     let (click, key) = select_on(simulator, d.id.clone());
     let r = d.rect;
-    let rail = d.layer == "bridge";
+    let rail = d.kind == DeviceKind::Bridge;
     let (id, here) = (d.id.clone(), d.id.clone());
     let at = Memo::new(move |_| {
         let step = simulator.step.get();
@@ -625,7 +688,7 @@ fn device(simulator: Simulator, d: &Device) -> impl IntoView + use<> {
     view! {
         <g
             class="device"
-            data-layer=d.layer
+            data-layer=device_layer(d.kind)
             data-up=d.up.to_string()
             tabindex="0"
             role="button"
@@ -713,21 +776,5 @@ fn PodView(id: String, room: Memo<Arc<Room>>) -> impl IntoView {
                     }
                 })
         }}
-    }
-}
-
-fn empty_room() -> Room {
-    Room {
-        id: String::new(),
-        name: String::new(),
-        address: String::new(),
-        pod_cidr: String::new(),
-        badge: String::new(),
-        state: State::Unknown,
-        rect: Rect::default(),
-        fixtures: Vec::new(),
-        devices: Vec::new(),
-        pods: Vec::new(),
-        crowded: false,
     }
 }

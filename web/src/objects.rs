@@ -1,11 +1,13 @@
 //! Everything that the API server stores, as a table.
 
-use kubarium_objects::ObjectKey;
+use kubarium_snapshot::inspect::ObjectTable;
+use kubarium_snapshot::{Reply, Request};
 use leptos::prelude::*;
 
 use crate::{
     icons,
-    panels::Empty,
+    layout::Layout,
+    panels::{Empty, Panel},
     simulator::Simulator,
     text::{fill, t},
 };
@@ -13,49 +15,22 @@ use crate::{
 /// The most rows that are shown.
 const ROWS_MAX: usize = 500;
 
-#[derive(Clone, PartialEq)]
-struct Row {
-    key: ObjectKey,
-    kind: String,
-    revision: String,
-}
-
 /// Everything that the API server stores.
 #[component]
 pub(crate) fn Objects() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
+    let layout = expect_context::<Layout>();
     let wanted = RwSignal::new(String::new());
-    let rows = Memo::new(move |_| {
+    let answer = simulator.watch(move || {
         simulator.events.track();
-        let wanted = wanted.get().to_lowercase();
-        simulator
-            .read(|cluster| {
-                let mut rows = Vec::new();
-                let mut all = 0;
-                for resource in cluster.etcd.resources() {
-                    for (key, object) in cluster.etcd.list(resource, None) {
-                        let kind = object["kind"].str();
-                        let hit = wanted.is_empty() && &**resource != "events"
-                            || !wanted.is_empty()
-                                && (key.to_string().contains(&wanted)
-                                    || kind.to_lowercase().contains(&wanted));
-                        if hit {
-                            all += 1;
-                            if rows.len() < ROWS_MAX {
-                                let revision =
-                                    object["metadata"]["resourceVersion"].str().to_owned();
-                                rows.push(Row {
-                                    key: key.clone(),
-                                    kind: kind.to_owned(),
-                                    revision,
-                                });
-                            }
-                        }
-                    }
-                }
-                (rows, all)
-            })
-            .unwrap_or_default()
+        layout.is_shown(Panel::Objects).then(|| Request::Objects {
+            find: wanted.get(),
+            most: ROWS_MAX,
+        })
+    });
+    let table = Memo::new(move |_| match answer.read().as_deref() {
+        Some(Reply::Objects(table)) => table.clone(),
+        _ => ObjectTable::default(),
     });
     view! {
         <div class="objects">
@@ -64,10 +39,10 @@ pub(crate) fn Objects() -> impl IntoView {
                     {t("objects.find")} " "
                     <input type="search" spellcheck="false" placeholder=t("objects.find.hint") on:input=move |e| wanted.set(event_target_value(&e)) />
                 </label>
-                <span class="note">{move || fill("objects.count", &[("n", &rows.read().1.to_string())])}</span>
+                <span class="note">{move || fill("objects.count", &[("n", &table.read().all.to_string())])}</span>
             </div>
             <Show
-                when=move || !rows.read().0.is_empty()
+                when=move || !table.read().rows.is_empty()
                 fallback=|| view! { <Empty icon=icons::OBJECTS what=t("objects.empty") how=t("objects.empty.how") /> }
             >
                 <table class="events">
@@ -80,16 +55,16 @@ pub(crate) fn Objects() -> impl IntoView {
                         </tr>
                     </thead>
                     <tbody>
-                        <For each=move || rows.get().0 key=|row| (row.key.clone(), row.revision.clone()) let:row>
+                        <For each=move || table.read().rows.clone() key=|row| (row.id.clone(), row.revision.clone()) let:row>
                             {
-                                let id = format!("object:{}/{}/{}", row.key.resource, row.key.namespace, row.key.name);
+                                let id = row.id.clone();
                                 view! {
                                     <tr>
                                         <td>{row.kind.clone()}</td>
-                                        <td>{row.key.namespace.to_string()}</td>
+                                        <td>{row.namespace.clone()}</td>
                                         <td>
                                             <button type="button" class="link" on:click=move |_| simulator.selected.set(Some(id.clone()))>
-                                                {row.key.name.to_string()}
+                                                {row.name.clone()}
                                             </button>
                                         </td>
                                         <td class="n">{row.revision.clone()}</td>

@@ -1,6 +1,6 @@
 //! The packet on the map: a dot that runs along the cables to the place of its step.
 
-use kubarium_scene::geometry::Point;
+use kubarium_snapshot::geometry::Point;
 use leptos::prelude::*;
 
 use crate::simulator::{Simulator, now};
@@ -12,11 +12,7 @@ const HOP_MS: f64 = 320.0;
 #[component]
 pub(crate) fn Packet() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
-    let way = Memo::new(move |_| {
-        simulator.lane.track();
-        simulator.map.track();
-        simulator.way(simulator.step.get())
-    });
+    let way = Memo::new(move |_| simulator.way(simulator.step.get()));
     let at = RwSignal::new(None::<Point>);
     let run = StoredValue::new(0_u32);
     Effect::new(move |_| {

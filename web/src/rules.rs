@@ -1,11 +1,13 @@
 //! The rules of a node: chains from hook to verdict, with what the packet met lit.
 
-use kubarium_scene::rules::{ChainView, RuleBook, RuleView};
+use kubarium_snapshot::rules::{ChainView, RuleBook, RuleView};
+use kubarium_snapshot::{Reply, Request};
 use leptos::prelude::*;
 
 use crate::{
     icons,
-    panels::Empty,
+    layout::Layout,
+    panels::{Empty, Panel},
     simulator::Simulator,
     text::{fill, t},
 };
@@ -14,6 +16,7 @@ use crate::{
 #[component]
 pub(crate) fn Rules() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
+    let layout = expect_context::<Layout>();
     let node = RwSignal::new(String::new());
     let table = RwSignal::new("nat".to_owned());
     let only_met = RwSignal::new(true);
@@ -45,10 +48,16 @@ pub(crate) fn Rules() -> impl IntoView {
             table.set(rule.table);
         }
     });
-    let book = Memo::new(move |_| {
+    let answer = simulator.watch(move || {
         simulator.events.track();
-        let lane = simulator.lane.get();
-        simulator.rule_book(&node.get(), &table.get(), lane.as_deref())
+        let lane = simulator.lane.read().as_ref().map(|lane| lane.id);
+        let (node, table) = (node.get(), table.get());
+        let wanted = layout.is_shown(Panel::Rules) && !node.is_empty();
+        wanted.then_some(Request::Rules { node, table, lane })
+    });
+    let book = Memo::new(move |_| match answer.read().as_deref() {
+        Some(Reply::Rules(book)) => Some(book.clone()),
+        _ => None,
     });
     let current = Memo::new(move |_| {
         let step = simulator.step.get();
@@ -123,6 +132,7 @@ fn chains(book: &RuleBook, only_met: bool, current: Current) -> impl IntoView + 
 fn chain(c: &ChainView, current: Current) -> impl IntoView + use<> {
     let policy = c
         .policy
+        .as_deref()
         .map(|p| view! { <span class="policy">{fill("rules.policy", &[("policy", p)])}</span> });
     let rules = c
         .rules

@@ -1,63 +1,81 @@
-//! The simulation behind the page: what views read, and the commands that they send.
+//! The simulator as the page sees it: signals that say how the cluster is, requests, and the packet that is followed.
 //!
-//! Views see plain-data snapshots in signals. Time runs in slices, a few milliseconds each frame, so the page never
-//! freezes.
+//! The simulation itself runs in a thread of its own ([`crate::link`]). Here is what it said last, and what is asked of
+//! it: [`Simulator::ask`] once, [`Simulator::watch`] again whenever something may have changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubarium_cluster::{Cluster, Config, EventId, Simulation, Time, kube_proxy};
-use kubarium_scene::rules::{RuleBook, rule_book};
-use kubarium_scene::{Lane, Layout, Map, Wiring, geometry::Point};
-use kubarium_shell::Session;
+use kubarium_snapshot::geometry::Point;
+use kubarium_snapshot::message::{self, Output};
+use kubarium_snapshot::{FromSimulator, Lane, Map, Reply, Request, ToSimulator};
 use leptos::prelude::*;
 
-/// How long the simulation may work in one frame, in milliseconds.
-const SLICE_MS: f64 = 6.0;
-/// Tasks between two looks at the clock.
-const BATCH: usize = 32;
+use crate::crash;
+use crate::link::{Heard, Link};
+
 /// The most of the terminal's past that is kept on the page.
 const CONSOLE_MAX: usize = 400;
 
-/// What stands in the terminal: a command with what it printed.
+/// How far the simulator has come.
 #[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Phase {
+    /// So many bytes of its module are there, of so many; of 0 where nobody knows.
+    Loading(u32, u32),
+    /// The cluster is booting.
+    Booting,
+    /// It answers.
+    Up,
+    /// It could not be loaded.
+    Failed(String),
+}
+
+/// What stands in the terminal: a command with what it printed.
+#[derive(Clone)]
 pub(crate) struct Entry {
     /// Its number, for the list.
-    pub(crate) id: usize,
+    pub(crate) id: u32,
     /// The command line.
     pub(crate) command: String,
-    /// What it printed.
-    pub(crate) output: String,
-    /// Its exit status.
-    pub(crate) status: i32,
+    /// What it printed, and its exit status; none while it runs.
+    pub(crate) done: ArcRwSignal<Option<(String, i32)>>,
 }
 
-struct Inner {
-    session: Session,
-    layout: Layout,
-    wiring: Wiring,
+type Then = Box<dyn FnOnce(Reply)>;
+
+#[derive(Default)]
+struct Line {
+    link: Option<Link>,
+    next: u32,
+    /// What is to be done with the answers that are awaited.
+    awaited: BTreeMap<u32, Then>,
+    /// What was asked before there was anybody to answer.
+    early: Vec<(u32, Request)>,
 }
 
-/// The simulation, as a context.
+/// The simulator, as a context.
 #[derive(Clone, Copy)]
 pub(crate) struct Simulator {
-    inner: StoredValue<Option<Inner>, LocalStorage>,
+    line: StoredValue<Line, LocalStorage>,
+    /// How far it has come.
+    pub(crate) phase: RwSignal<Phase>,
     /// Whether the cluster is up.
-    pub(crate) started: RwSignal<bool>,
+    pub(crate) started: Memo<bool>,
     /// What there is to draw.
     pub(crate) map: RwSignal<Arc<Map>>,
-    /// How many events there are.
-    pub(crate) events: RwSignal<usize>,
+    /// How many events there are: what changes with the cluster.
+    pub(crate) events: RwSignal<u32>,
     /// Simulated milliseconds since the start.
     pub(crate) now_ms: RwSignal<u64>,
     /// Whether time runs by itself.
     pub(crate) running: RwSignal<bool>,
-    /// Simulated seconds in a second.
-    pub(crate) speed: RwSignal<f64>,
     /// What was typed and printed.
     pub(crate) console: RwSignal<Vec<Entry>>,
     /// The packet that is followed.
     pub(crate) lane: RwSignal<Option<Arc<Lane>>>,
+    /// For each lane that is followed, by its number: the way on the map to each of its steps.
+    ways: RwSignal<Vec<(u32, Vec<Vec<Point>>)>>,
     /// The step of the packet, from 0.
     pub(crate) step: RwSignal<usize>,
     /// Whether the packet moves by itself.
@@ -66,232 +84,228 @@ pub(crate) struct Simulator {
     pub(crate) pace: RwSignal<f64>,
     /// What is selected anywhere: `pod:default/web-1`.
     pub(crate) selected: RwSignal<Option<String>>,
-    next_entry: StoredValue<usize>,
 }
 
 impl Simulator {
-    /// A simulation that comes up once the page has been painted.
+    /// A simulator that is loaded once the page has been painted.
     pub(crate) fn start() -> Simulator {
+        let phase = RwSignal::new(Phase::Loading(0, 0));
         let simulator = Simulator {
-            inner: StoredValue::new_local(None),
-            started: RwSignal::new(false),
+            line: StoredValue::new_local(Line::default()),
+            phase,
+            started: Memo::new(move |_| *phase.read() == Phase::Up),
             map: RwSignal::new(Arc::default()),
             events: RwSignal::new(0),
             now_ms: RwSignal::new(0),
             running: RwSignal::new(true),
-            speed: RwSignal::new(1.0),
             console: RwSignal::new(Vec::new()),
             lane: RwSignal::new(None),
+            ways: RwSignal::new(Vec::new()),
             step: RwSignal::new(0),
             playing: RwSignal::new(false),
             pace: RwSignal::new(1.0),
             selected: RwSignal::new(None),
-            next_entry: StoredValue::new(0),
         };
-        set_timeout(move || simulator.boot(), Duration::from_millis(30));
+        // A frame is asked for before it is painted; what is asked for in it is the frame after.
+        request_animation_frame(move || request_animation_frame(move || simulator.load()));
+        simulator.each_hop();
         simulator
     }
 
-    fn boot(self) {
-        let session = Session::new(Simulation::new(Config::default()));
-        self.inner.set_value(Some(Inner {
-            session,
-            layout: Layout::default(),
-            wiring: Wiring::default(),
-        }));
-        self.refresh();
-        self.started.set(true);
-        self.each_frame(now());
-        self.each_hop();
+    /// Loads the simulator; anew, where it could not be loaded before.
+    pub(crate) fn load(self) {
+        self.phase.set(Phase::Loading(0, 0));
+        match Link::open(move |heard| self.hear(heard)) {
+            Ok(link) => self.line.update_value(|line| line.link = Some(link)),
+            Err(why) => self.phase.set(Phase::Failed(why)),
+        }
     }
 
-    /// Reads the cluster; `None` before it is up.
-    pub(crate) fn read<T>(self, read: impl FnOnce(&Cluster) -> T) -> Option<T> {
-        self.inner.with_value(|inner| {
-            inner
-                .as_ref()
-                .map(|inner| read(&inner.session.simulation.cluster))
-        })
+    fn hear(self, heard: Heard) {
+        match heard {
+            Heard::Loading(loaded, total) => self.phase.set(Phase::Loading(loaded, total)),
+            Heard::Begun => self.phase.set(Phase::Booting),
+            Heard::Failed(why) if *self.phase.read_untracked() != Phase::Up => {
+                self.line.update_value(|line| line.link = None);
+                self.phase.set(Phase::Failed(why));
+            }
+            Heard::Failed(why) | Heard::Panicked(why) => crash::show(&why),
+            Heard::Said(FromSimulator::Update(update)) => self.update(*update),
+            Heard::Said(FromSimulator::Answer { id, reply }) => {
+                let then = self
+                    .line
+                    .try_update_value(|line| line.awaited.remove(&id))
+                    .flatten();
+                if let Some(then) = then {
+                    then(reply);
+                }
+            }
+        }
     }
 
-    /// The rule book of a node's table. kube-proxy makes its rules when somebody looks: so it does now.
-    pub(crate) fn rule_book(
-        self,
-        node: &str,
-        table: &str,
-        lane: Option<&Lane>,
-    ) -> Option<RuleBook> {
-        self.inner
-            .try_update_value(|inner| {
-                let cluster = &mut inner.as_mut()?.session.simulation.cluster;
-                kube_proxy::bring_up_to_date(cluster, node);
-                Some(rule_book(cluster, node, table, lane))
-            })
-            .flatten()
+    /// Shows what has changed.
+    fn update(self, update: message::Update) {
+        if let Some(change) = update.map {
+            self.map.update(|map| change.apply(Arc::make_mut(map)));
+        }
+        if !update.ways.is_empty() {
+            self.ways.set(update.ways);
+        }
+        set_if_new(self.now_ms, update.now_ms);
+        set_if_new(self.running, update.running);
+        set_if_new(self.events, update.events);
+        if !self.started.get_untracked() {
+            self.phase.set(Phase::Up);
+            let early = self
+                .line
+                .try_update_value(|line| std::mem::take(&mut line.early));
+            for (id, request) in early.into_iter().flatten() {
+                self.send(&ToSimulator::Ask { id, request });
+            }
+        }
+        request_animation_frame(move || self.send(&ToSimulator::Drawn));
     }
 
-    fn change<T>(self, change: impl FnOnce(&mut Session) -> T) -> Option<T> {
-        let result = self
-            .inner
-            .try_update_value(|inner| inner.as_mut().map(|inner| change(&mut inner.session)))
-            .flatten();
-        self.refresh();
-        result
-    }
-
-    /// Takes new snapshots of what has changed.
-    fn refresh(self) {
-        let drawn = self.inner.try_update_value(|inner| {
-            let inner = inner.as_mut()?;
-            let cluster = &inner.session.simulation.cluster;
-            inner.layout.update(cluster);
-            let map = Map::draw(cluster, &inner.layout);
-            inner.wiring = Wiring::of(&map);
-            Some((map, cluster.log.len(), cluster.now))
+    fn send(self, message: &ToSimulator) {
+        self.line.with_value(|line| {
+            if let Some(link) = &line.link {
+                link.send(message);
+            }
         });
-        if let Some(Some((map, events, time))) = drawn {
-            if *self.map.read_untracked().as_ref() != map {
-                self.map.set(Arc::new(map));
+    }
+
+    /// Asks the simulator, and calls `then` with what it answers.
+    pub(crate) fn ask(self, request: Request, then: impl FnOnce(Reply) + 'static) {
+        let up = self.started.get_untracked();
+        let asked = self.line.try_update_value(|line| {
+            let id = line.next;
+            line.next += 1;
+            line.awaited.insert(id, Box::new(then));
+            if up {
+                return Some(ToSimulator::Ask { id, request });
             }
-            self.show_time(time);
-            if self.events.get_untracked() != events {
-                self.events.set(events);
-            }
+            line.early.push((id, request));
+            None
+        });
+        if let Some(Some(message)) = asked {
+            self.send(&message);
         }
     }
 
-    fn show_time(self, time: Time) {
-        let ms = time.0 / 1_000_000;
-        if self.now_ms.get_untracked() / 100 != ms / 100 {
-            self.now_ms.set(ms);
+    /// The answer to a question that changes: asked when it does, never twice at a time. While there is no question
+    /// (the view is not to be seen), the last answer stays. A question about the cluster tracks [`Simulator::events`].
+    pub(crate) fn watch(
+        self,
+        question: impl Fn() -> Option<Request> + 'static,
+    ) -> ReadSignal<Option<Arc<Reply>>> {
+        let (answer, set_answer) = signal(None::<Arc<Reply>>);
+        let wanted = StoredValue::new(None::<Request>);
+        let busy = StoredValue::new(false);
+        Effect::new(move |_| {
+            if let Some(request) = question() {
+                wanted.set_value(Some(request));
+                self.ask_watched(wanted, busy, set_answer);
+            }
+        });
+        answer
+    }
+
+    fn ask_watched(
+        self,
+        wanted: StoredValue<Option<Request>>,
+        busy: StoredValue<bool>,
+        answer: WriteSignal<Option<Arc<Reply>>>,
+    ) {
+        // The view may have gone since.
+        if busy.try_get_value() != Some(false) {
+            return;
         }
+        let Some(request) = wanted.try_update_value(Option::take).flatten() else {
+            return;
+        };
+        busy.set_value(true);
+        self.ask(request, move |reply| {
+            answer.try_maybe_update(|old| {
+                let new = old.as_deref() != Some(&reply);
+                if new {
+                    *old = Some(Arc::new(reply));
+                }
+                (new, ())
+            });
+            busy.try_update_value(|busy| *busy = false);
+            self.ask_watched(wanted, busy, answer);
+        });
     }
 
     // --- Time ---------------------------------------------------------------------------------
 
-    fn each_frame(self, before: f64) {
-        request_animation_frame(move || {
-            let at = now();
-            if self.running.get_untracked() {
-                self.slice(at, (at - before).clamp(0.0, 250.0));
-            }
-            self.each_frame(at);
-        });
-    }
-
-    /// Lets simulated time run for as long as the frame took, within the slice's bounds.
-    fn slice(self, began: f64, frame_ms: f64) {
-        let wanted = Duration::from_secs_f64(frame_ms / 1000.0 * self.speed.get_untracked());
-        let happened = self.inner.try_update_value(|inner| {
-            let simulation = &mut inner.as_mut()?.session.simulation;
-            let before = simulation.cluster.log.len();
-            let until = simulation.cluster.now + wanted;
-            while !simulation.run_until(until, BATCH) && now() - began < SLICE_MS {}
-            Some((
-                simulation.cluster.log.len() != before,
-                simulation.cluster.now,
-            ))
-        });
-        match happened {
-            Some(Some((true, _))) => self.refresh(),
-            Some(Some((false, time))) => self.show_time(time),
-            _ => {}
-        }
+    /// Lets time run, or pauses.
+    pub(crate) fn run_time(self, run: bool) {
+        self.running.set(run);
+        self.ask(Request::Run(run), |_| {});
     }
 
     /// Runs to the next event, and pauses.
     pub(crate) fn step_time(self) {
-        self.running.set(false);
-        self.change(|session| {
-            let events = session.simulation.cluster.log.len();
-            // A cluster at rest has nothing but heartbeats: an hour of them is enough to try.
-            let limit = session.simulation.cluster.now + Duration::from_secs(3600);
-            while session.simulation.cluster.log.len() == events
-                && session
-                    .simulation
-                    .cluster
-                    .queue
-                    .next_at()
-                    .is_some_and(|at| at < limit)
-            {
-                session.simulation.step();
-            }
-        });
+        self.ask(Request::StepTime, |_| {});
     }
 
     /// Goes back to the event before, and pauses.
     pub(crate) fn step_back(self) {
-        self.running.set(false);
-        self.change(|session| {
-            let last = session.simulation.cluster.log.len();
-            if last >= 2 {
-                // Before the first snapshot there is nothing to go back to.
-                let _ = session.simulation.goto(EventId(last as u32 - 2));
-            }
-        });
+        self.ask(Request::StepBack, |_| {});
     }
 
-    /// Goes to just after an event.
+    /// Goes to just after an event, and pauses.
     pub(crate) fn go_to(self, event: u32) {
-        self.running.set(false);
-        self.change(|session| {
-            // An event of the past that is no longer kept leaves all as it is.
-            let _ = session.simulation.goto(EventId(event));
-        });
+        self.ask(Request::GoTo(event), |_| {});
     }
 
     // --- Commands -----------------------------------------------------------------------------
 
     /// Runs a command line, and shows it with what it prints in the terminal.
     pub(crate) fn run(self, line: &str) {
-        if let Some(output) = self.change(|session| session.run(line)) {
-            self.print(line, output.text(), output.status);
-        }
+        self.run_as(line, Request::Command(line.to_owned()));
     }
 
     /// Applies manifests as `kubectl apply -f` does: they are a file of the terminal's own.
     pub(crate) fn apply(self, name: &str, text: &str) {
-        let command = format!("kubectl apply -f {name}");
-        let result = self.change(|session| {
-            // The name is the page's own and the tree has room: writing it cannot fail.
-            let _ = session.write_file(name, text.as_bytes());
-            session.run(&command)
-        });
-        if let Some(output) = result {
-            self.print(&command, output.text(), output.status);
-        }
+        let request = Request::Apply {
+            file: name.to_owned(),
+            text: text.to_owned(),
+        };
+        self.run_as(&format!("kubectl apply -f {name}"), request);
     }
 
     /// Sends one request, and follows its packets.
-    pub(crate) fn send(self, from: &str, to: &str) {
-        let command = format!("sim trace {} {}", word(from), word(to));
-        let result = self.change(|session| {
-            let output = session.run(&command);
-            (output, session.last_trace.take())
-        });
-        let Some((output, trace)) = result else {
-            return;
-        };
-        self.print(&command, output.text(), output.status);
-        if let Some(trace) = trace {
-            self.step.set(0);
-            self.lane.set(Some(Arc::new(Lane::of(&trace))));
-            self.playing.set(true);
-        }
+    pub(crate) fn send_packet(self, from: &str, to: &str) {
+        self.run(&format!("sim trace {} {}", word(from), word(to)));
     }
 
-    fn print(self, command: &str, output: String, status: i32) {
-        let id = self.next_entry.get_value();
-        self.next_entry.set_value(id + 1);
+    fn run_as(self, line: &str, request: Request) {
+        let done = ArcRwSignal::new(None);
+        let entry = Entry {
+            id: self.line.with_value(|line| line.next),
+            command: line.to_owned(),
+            done: done.clone(),
+        };
         self.console.update(|console| {
-            console.push(Entry {
-                id,
-                command: command.to_owned(),
-                output,
-                status,
-            });
+            console.push(entry);
             let surplus = console.len().saturating_sub(CONSOLE_MAX);
             console.drain(..surplus);
+        });
+        self.ask(request, move |reply| {
+            if let Reply::Output(output) = reply {
+                let Output {
+                    text, status, lane, ..
+                } = *output;
+                done.set(Some((text, status)));
+                self.console.notify();
+                if let Some(lane) = lane {
+                    self.step.set(0);
+                    self.lane.set(Some(Arc::new(*lane)));
+                    self.playing.set(true);
+                }
+            }
         });
     }
 
@@ -336,22 +350,19 @@ impl Simulator {
 
     /// The way on the map from the place of the step before to the place of `step`.
     pub(crate) fn way(self, step: usize) -> Vec<Point> {
-        let places = self.lane.with_untracked(|lane| {
-            let steps = &lane.as_ref()?.steps;
-            let to = steps.get(step)?;
-            // A phase begins where its packet is made: nothing travels there.
-            let from = step
-                .checked_sub(1)
-                .and_then(|at| steps.get(at))
-                .filter(|from| from.phase == to.phase);
-            Some((from.unwrap_or(to).place.clone(), to.place.clone()))
-        });
-        let Some((from, to)) = places else {
-            return Vec::new();
-        };
-        self.inner
-            .with_value(|inner| inner.as_ref().map(|inner| inner.wiring.way(&from, &to)))
-            .unwrap_or_default()
+        let lane = self.lane.read().as_ref().map(|lane| lane.id);
+        let ways = self.ways.read();
+        let way = ways
+            .iter()
+            .find(|(id, _)| Some(*id) == lane)
+            .and_then(|(_, ways)| ways.get(step));
+        way.cloned().unwrap_or_default()
+    }
+}
+
+fn set_if_new<T: PartialEq + Send + Sync + 'static>(signal: RwSignal<T>, value: T) {
+    if *signal.read_untracked() != value {
+        signal.set(value);
     }
 }
 

@@ -90,10 +90,19 @@ pub(crate) fn Terminal() -> impl IntoView {
                     </ul>
                 </Show>
                 <For each=move || simulator.console.get() key=|entry| entry.id let:entry>
-                    <div class="entry" data-failed=(entry.status != 0).then_some("")>
-                        <p class="typed"><span class="sign" aria-hidden="true">"$ "</span>{entry.command.clone()}</p>
-                        <pre>{entry.output.clone()}</pre>
-                    </div>
+                    {
+                        let (failed, printed) = (entry.done.clone(), entry.done);
+                        let failed = move || failed.read().as_ref().is_some_and(|(_, status)| *status != 0);
+                        view! {
+                            <div class="entry" data-failed=move || failed().then_some("")>
+                                <p class="typed"><span class="sign" aria-hidden="true">"$ "</span>{entry.command}</p>
+                                {move || match printed.get() {
+                                    Some((text, _)) => view! { <pre>{text}</pre> }.into_any(),
+                                    None => view! { <p class="running">{t("terminal.running")}</p> }.into_any(),
+                                }}
+                            </div>
+                        }
+                    }
                 </For>
             </div>
             <form class="prompt" on:submit=submit>

@@ -90,7 +90,7 @@ mod tests {
         include_str!("inspector.rs"),
         include_str!("lane.rs"),
         include_str!("layout.rs"),
-        include_str!("lint.rs"),
+        include_str!("link.rs"),
         include_str!("map.rs"),
         include_str!("notices.rs"),
         include_str!("objects.rs"),

@@ -1,12 +1,13 @@
 //! The timeline: who told whom, with causes.
 
-use kubarium_cluster::{Action, EventId};
-use kubarium_scene::conversation::{Conversation, Message, conversation};
+use kubarium_snapshot::conversation::{Conversation, Message};
+use kubarium_snapshot::{Reply, Request};
 use leptos::prelude::*;
 
 use crate::{
     icons,
-    panels::Empty,
+    layout::Layout,
+    panels::{Empty, Panel},
     simulator::Simulator,
     text::{fill, t},
 };
@@ -20,36 +21,17 @@ pub(crate) fn Timeline() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     // The command whose consequences are shown; none: everything.
     let root = RwSignal::new(None::<u32>);
-    let commands = Memo::new(move |_| {
+    let layout = expect_context::<Layout>();
+    let answer = simulator.watch(move || {
         simulator.events.track();
-        simulator
-            .read(|cluster| {
-                let commands = cluster
-                    .log
-                    .iter()
-                    .filter(|e| matches!(e.action, Action::Command | Action::Boot | Action::Fault));
-                commands
-                    .map(|e| (e.id.0, e.text.to_string()))
-                    .collect::<Vec<_>>()
-            })
-            .unwrap_or_default()
-    });
-    let shown = Memo::new(move |_| {
-        simulator.events.track();
-        let root = root.get();
-        simulator.read(|cluster| match root {
-            Some(root) => conversation(&cluster.log, EventId(root)),
-            None => {
-                let all = cluster.log.len();
-                let recent = all.saturating_sub(LIST_MAX) as u32;
-                let mut whole = Conversation::default();
-                for event in cluster.log.since(EventId(recent)) {
-                    whole.add(event);
-                }
-                whole.cut = recent > 0;
-                whole
-            }
+        layout.is_shown(Panel::Timeline).then(|| Request::Timeline {
+            root: root.get(),
+            most: LIST_MAX,
         })
+    });
+    let commands = Memo::new(move |_| match answer.read().as_deref() {
+        Some(Reply::Timeline(timeline)) => timeline.commands.clone(),
+        _ => Vec::new(),
     });
     view! {
         <div class="timeline">
@@ -69,8 +51,8 @@ pub(crate) fn Timeline() -> impl IntoView {
                     </select>
                 </label>
             </div>
-            {move || match shown.get() {
-                Some(talk) if !talk.messages.is_empty() => sequence(simulator, &talk).into_any(),
+            {move || match answer.read().as_deref() {
+                Some(Reply::Timeline(timeline)) if !timeline.talk.messages.is_empty() => sequence(simulator, &timeline.talk).into_any(),
                 _ => view! { <Empty icon=icons::TIMELINE what=t("timeline.empty") how=t("timeline.empty.how") /> }.into_any(),
             }}
         </div>
@@ -92,7 +74,7 @@ fn sequence(simulator: Simulator, talk: &Conversation) -> impl IntoView + use<> 
             .cause
             .map(|c| view! { <a href=format!("#event-{c}")>{format!("#{c}")}</a> });
         view! {
-            <tr id=format!("event-{event}") data-verb=m.verb>
+            <tr id=format!("event-{event}") data-verb=m.verb.clone()>
                 <td class="at">{format!("{:.3}", m.at_seconds)}</td>
                 <td class="n">
                     <button type="button" class="link" title=t("timeline.goto") on:click=move |_| simulator.go_to(event)>
@@ -101,7 +83,7 @@ fn sequence(simulator: Simulator, talk: &Conversation) -> impl IntoView + use<> 
                 </td>
                 <td class="n">{cause}</td>
                 <td class="who">{who}</td>
-                <td><span class="verb">{m.verb}</span></td>
+                <td><span class="verb">{m.verb.clone()}</span></td>
                 <td class="object">{m.object.clone()}</td>
                 <td class="text">{m.text.clone()}</td>
             </tr>

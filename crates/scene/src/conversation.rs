@@ -2,42 +2,10 @@
 
 use kubarium_cluster::event::{Event, EventLog};
 use kubarium_cluster::{Action, Component, EventId};
-use serde::Serialize;
+use kubarium_snapshot::conversation::{Conversation, Message};
 
 /// The most messages of one conversation.
 const MESSAGES_MAX: usize = 2_000;
-
-/// One message between two components.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Message {
-    /// The event's number.
-    pub event: u32,
-    /// The event that set it off.
-    pub cause: Option<u32>,
-    /// Seconds since the simulation began.
-    pub at_seconds: f64,
-    /// The sender's column.
-    pub from: usize,
-    /// The receiver's column.
-    pub to: usize,
-    /// What was done: `create`, `update`, …
-    pub verb: &'static str,
-    /// The object concerned: `pods default/web-1`; may be empty.
-    pub object: String,
-    /// What a person reads beside it.
-    pub text: String,
-}
-
-/// The messages that an event set off, in their order, with the components as columns.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Conversation {
-    /// The components in the order in which they first speak; the API server is always there.
-    pub columns: Vec<String>,
-    /// The messages.
-    pub messages: Vec<Message>,
-    /// Whether there were more.
-    pub cut: bool,
-}
 
 /// All that `root` set off, `root` included.
 pub fn conversation(log: &EventLog, root: EventId) -> Conversation {
@@ -58,17 +26,15 @@ pub fn conversation(log: &EventLog, root: EventId) -> Conversation {
             result.cut = true;
             break;
         }
-        result.add(event);
+        add(&mut result, event);
     }
     result
 }
 
-impl Conversation {
-    /// Adds an event as a message.
-    pub fn add(&mut self, event: &Event) {
-        let message = message(&mut self.columns, event);
-        self.messages.push(message);
-    }
+/// Adds an event as a message.
+pub fn add(talk: &mut Conversation, event: &Event) {
+    let message = message(&mut talk.columns, event);
+    talk.messages.push(message);
 }
 
 fn message(columns: &mut Vec<String>, event: &Event) -> Message {
@@ -96,7 +62,7 @@ fn message(columns: &mut Vec<String>, event: &Event) -> Message {
         at_seconds: event.at.0 as f64 / 1e9,
         from,
         to,
-        verb: event.action.word(),
+        verb: event.action.word().to_owned(),
         object: event
             .object
             .as_ref()

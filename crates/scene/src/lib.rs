@@ -1,8 +1,9 @@
-//! What there is to draw, where it stands and how it is connected: plain-data snapshots of a
-//! cluster, without a DOM.
+//! Pictures of a simulated cluster as plain data: what there is to draw, where it stands and how it is connected; and
+//! the [`Engine`] that runs a simulation for whoever looks at it, and answers their requests.
 
 pub mod conversation;
-pub mod geometry;
+pub mod engine;
+pub mod inspect;
 pub mod kinship;
 pub mod lane;
 pub mod layout;
@@ -10,7 +11,6 @@ pub mod map;
 pub mod rules;
 pub mod wiring;
 
-pub use lane::Lane;
+pub use engine::Engine;
 pub use layout::Layout;
-pub use map::Map;
 pub use wiring::Wiring;

@@ -1,213 +1,18 @@
-//! The map: rooms with their pods, doors and cables, the corridor between them, the control
+//! Drawing the map: rooms with their pods, doors and cables, the corridor between them, the control
 //! plane's office, and the Services' labels above.
+
+use std::collections::BTreeMap;
 
 use kubarium_cluster::{Cluster, Component};
 use kubarium_linux::LinkKind;
 use kubarium_objects::{ObjectKey, Text, Value};
-use serde::Serialize;
+use kubarium_snapshot::geometry::{Point, Rect};
+use kubarium_snapshot::map::{
+    Cable, Corridor, Desk, Device, DeviceKind, EndpointLine, Host, Map, Office, PodBox, Room,
+    ServiceLabel, State, pod_id,
+};
 
-use crate::geometry::{Point, Rect};
 use crate::layout::Layout;
-
-/// How something does: shown as a shape and a word first, as a colour second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// As declared.
-    Ready,
-    /// On its way.
-    #[default]
-    Progressing,
-    /// On its way out.
-    Terminating,
-    /// Came to its end as intended.
-    Done,
-    /// Wrong.
-    Failing,
-    /// Nobody can say.
-    Unknown,
-}
-
-/// The whole picture.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Map {
-    /// Its size.
-    pub bounds: Rect,
-    /// The control plane.
-    pub office: Office,
-    /// The nodes in order.
-    pub rooms: Vec<Room>,
-    /// The segments between the nodes, one under each row of rooms.
-    pub corridors: Vec<Corridor>,
-    /// Hosts outside the cluster.
-    pub hosts: Vec<Host>,
-    /// The Services.
-    pub services: Vec<ServiceLabel>,
-}
-
-/// The control plane, apart from the nodes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Office {
-    /// Its place.
-    pub rect: Rect,
-    /// The API server as the counter, etcd as the archive, scheduler and controllers as desks.
-    pub desks: Vec<Desk>,
-}
-
-/// A member of the control plane, or a component on a node's wall.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Desk {
-    /// What is selected with it: `component:kube-scheduler`.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// What it says about itself in few words.
-    pub detail: String,
-    /// Its place.
-    pub rect: Rect,
-    /// Whether it works.
-    pub state: State,
-}
-
-/// A node.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Room {
-    /// `node:worker-1`
-    pub id: String,
-    /// The node's name.
-    pub name: String,
-    /// Its address on the segment.
-    pub address: String,
-    /// The pods' addresses.
-    pub pod_cidr: String,
-    /// What it is for, or that it is cordoned; may be empty.
-    pub badge: String,
-    /// Whether it is ready.
-    pub state: State,
-    /// Its place.
-    pub rect: Rect,
-    /// kubelet, container runtime, kube-proxy, CNI on its wall.
-    pub fixtures: Vec<Desk>,
-    /// Its network devices but the veths.
-    pub devices: Vec<Device>,
-    /// Its pods.
-    pub pods: Vec<PodBox>,
-    /// Whether pods are drawn as small cells because there are many.
-    pub crowded: bool,
-}
-
-/// A network device of a node.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Device {
-    /// `device:worker-1/cbr0`
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Its layer, for its colour: `link`, `bridge`, `tunnel`.
-    pub layer: &'static str,
-    /// Its address, if it has one.
-    pub address: String,
-    /// Whether it is up.
-    pub up: bool,
-    /// Its place.
-    pub rect: Rect,
-}
-
-/// A pod with its cable.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PodBox {
-    /// `pod:default/web-1`
-    pub id: String,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its address; empty before it has one.
-    pub address: String,
-    /// What `kubectl get pods` says in STATUS.
-    pub status: String,
-    /// How it does.
-    pub state: State,
-    /// Its containers: ready ones, all.
-    pub ready: (usize, usize),
-    /// The image of its first container.
-    pub image: String,
-    /// Its place.
-    pub rect: Rect,
-    /// Its veth pair; none before the CNI made it, nor for pods in the node's own network.
-    pub cable: Option<Cable>,
-}
-
-/// A veth pair, drawn from the pod to its port of the bridge.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Cable {
-    /// `device:default/web-1/eth0`: the pod's end.
-    pub id: String,
-    /// `device:worker-1/veth12ab34cd`: the node's end.
-    pub port_id: String,
-    /// The node's end's name.
-    pub port: String,
-    /// From the pod to the port.
-    pub points: Vec<Point>,
-}
-
-/// The segment that the nodes are plugged into.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Corridor {
-    /// `segment`
-    pub id: String,
-    /// Its place.
-    pub rect: Rect,
-    /// The machines' addresses.
-    pub cidr: String,
-}
-
-/// A host outside the cluster.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Host {
-    /// `host:outside`
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Its address.
-    pub address: String,
-    /// Its place.
-    pub rect: Rect,
-}
-
-/// A Service: no place, but a label with lines to its endpoints.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ServiceLabel {
-    /// `service:default/web`
-    pub id: String,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub kind: String,
-    /// Its cluster IP, or what it has instead.
-    pub address: String,
-    /// `80/TCP`
-    pub ports: String,
-    /// Its place.
-    pub rect: Rect,
-    /// Its endpoints that are pods.
-    pub endpoints: Vec<EndpointLine>,
-}
-
-/// A line from a Service to an endpoint.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct EndpointLine {
-    /// `pod:default/web-1`
-    pub pod: String,
-    /// Full: ready. Dashed: not ready. Grey: terminating.
-    pub state: State,
-    /// From the label to the pod.
-    pub from: Point,
-    /// The pod's end.
-    pub to: Point,
-}
 
 /// Above this many slots in a room its pods become cells.
 const CELLS_FROM: usize = 18;
@@ -286,91 +91,89 @@ impl Measures {
     }
 }
 
-impl Map {
-    /// Draws the cluster with the pods where `layout` has them.
-    pub fn draw(cluster: &Cluster, layout: &Layout) -> Map {
-        let nodes: Vec<(&ObjectKey, &Value)> = in_order(cluster);
-        let measures = Measures::new(nodes.len(), layout.capacity());
-        let services = service_labels(cluster);
-        let width =
-            (measures.rooms_per_row as f64 * (measures.room.0 + MARGIN) + MARGIN).max(1.0) + 176.0;
-        let per_row = ((width - 2.0 * MARGIN) / (LABEL.0 + GAP)).floor().max(1.0) as usize;
-        let label_rows = services.len().div_ceil(per_row).max(1);
-        let mut top = MARGIN;
-        let office = office(
-            cluster,
-            Rect::new(MARGIN, top, width - 2.0 * MARGIN, OFFICE),
-        );
-        top += OFFICE + MARGIN;
-        let labels_top = top;
-        top += label_rows as f64 * (LABEL.1 + GAP) + MARGIN;
-        let mut rooms = Vec::new();
-        let mut corridors = Vec::new();
-        for row in nodes.chunks(measures.rooms_per_row) {
-            for (at, (key, node)) in row.iter().enumerate() {
-                let x = MARGIN + at as f64 * (measures.room.0 + MARGIN);
-                let rect = Rect::new(x, top, measures.room.0, measures.room.1);
-                rooms.push(room(cluster, layout, &measures, &key.name, node, rect));
-            }
-            top += measures.room.1 + 24.0;
-            corridors.push(Corridor {
-                id: format!("segment:{}", corridors.len() + 1),
-                rect: Rect::new(MARGIN, top, width - 2.0 * MARGIN, CORRIDOR),
-                cidr: cluster.config.network.node_cidr.to_string(),
-            });
-            top += CORRIDOR + MARGIN;
+/// Draws the cluster with the pods where `layout` has them.
+pub fn draw(cluster: &Cluster, layout: &Layout) -> Map {
+    let nodes: Vec<(&ObjectKey, &Value)> = in_order(cluster);
+    let measures = Measures::new(nodes.len(), layout.capacity());
+    let services = service_labels(cluster);
+    let width =
+        (measures.rooms_per_row as f64 * (measures.room.0 + MARGIN) + MARGIN).max(1.0) + 176.0;
+    let per_row = ((width - 2.0 * MARGIN) / (LABEL.0 + GAP)).floor().max(1.0) as usize;
+    let label_rows = services.len().div_ceil(per_row).max(1);
+    let mut top = MARGIN;
+    let office = office(
+        cluster,
+        Rect::new(MARGIN, top, width - 2.0 * MARGIN, OFFICE),
+    );
+    top += OFFICE + MARGIN;
+    let labels_top = top;
+    top += label_rows as f64 * (LABEL.1 + GAP) + MARGIN;
+    let mut rooms = Vec::new();
+    let mut corridors = Vec::new();
+    for row in nodes.chunks(measures.rooms_per_row) {
+        for (at, (key, node)) in row.iter().enumerate() {
+            let x = MARGIN + at as f64 * (measures.room.0 + MARGIN);
+            let rect = Rect::new(x, top, measures.room.0, measures.room.1);
+            rooms.push(room(cluster, layout, &measures, &key.name, node, rect));
         }
-        let hosts = corridors.first().map(|corridor| {
-            let rect = Rect::new(
-                corridor.rect.right() - 152.0,
-                corridor.rect.y - 88.0,
-                152.0,
-                64.0,
-            );
-            let address = cluster
-                .config
-                .network
-                .node_cidr
-                .hosts()
-                .next()
-                .map(|a| a.to_string())
-                .unwrap_or_default();
-            Host {
-                id: "host:outside".to_owned(),
-                name: "outside".to_owned(),
-                address,
-                rect,
-            }
+        top += measures.room.1 + 24.0;
+        corridors.push(Corridor {
+            id: format!("segment:{}", corridors.len() + 1),
+            rect: Rect::new(MARGIN, top, width - 2.0 * MARGIN, CORRIDOR),
+            cidr: cluster.config.network.node_cidr.to_string(),
         });
-        let mut map = Map {
-            bounds: Rect::new(0.0, 0.0, width, top),
-            office,
-            rooms,
-            corridors,
-            hosts: hosts.into_iter().collect(),
-            services: Vec::new(),
-        };
-        map.services = services
-            .into_iter()
-            .enumerate()
-            .map(|(at, service)| {
-                let (column, row) = ((at % per_row) as f64, (at / per_row) as f64);
-                let rect = Rect::new(
-                    MARGIN + column * (LABEL.0 + GAP),
-                    labels_top + row * (LABEL.1 + GAP),
-                    LABEL.0,
-                    LABEL.1,
-                );
-                place_label(cluster, &map, service, rect)
-            })
-            .collect();
-        map
+        top += CORRIDOR + MARGIN;
     }
-
-    /// All pods of all rooms.
-    pub fn pods(&self) -> impl Iterator<Item = &PodBox> {
-        self.rooms.iter().flat_map(|room| &room.pods)
-    }
+    let hosts = corridors.first().map(|corridor| {
+        let rect = Rect::new(
+            corridor.rect.right() - 152.0,
+            corridor.rect.y - 88.0,
+            152.0,
+            64.0,
+        );
+        let address = cluster
+            .config
+            .network
+            .node_cidr
+            .hosts()
+            .next()
+            .map(|a| a.to_string())
+            .unwrap_or_default();
+        Host {
+            id: "host:outside".to_owned(),
+            name: "outside".to_owned(),
+            address,
+            rect,
+        }
+    });
+    let mut map = Map {
+        bounds: Rect::new(0.0, 0.0, width, top),
+        office,
+        rooms,
+        corridors,
+        hosts: hosts.into_iter().collect(),
+        services: Vec::new(),
+    };
+    let tops: BTreeMap<&str, Point> = map
+        .pods()
+        .map(|pod| (pod.id.as_str(), Point::new(pod.rect.center().x, pod.rect.y)))
+        .collect();
+    let labels = services
+        .into_iter()
+        .enumerate()
+        .map(|(at, service)| {
+            let (column, row) = ((at % per_row) as f64, (at / per_row) as f64);
+            let rect = Rect::new(
+                MARGIN + column * (LABEL.0 + GAP),
+                labels_top + row * (LABEL.1 + GAP),
+                LABEL.0,
+                LABEL.1,
+            );
+            place_label(cluster, &tops, service, rect)
+        })
+        .collect();
+    map.services = labels;
+    map
 }
 
 /// The nodes in the order in which they joined, control plane first.
@@ -546,10 +349,10 @@ fn devices(cluster: &Cluster, node: &Text, room: &Rect, rail: &Rect) -> Vec<Devi
         return Vec::new();
     };
     let doors = [
-        ("cbr0", "bridge", *rail),
+        ("cbr0", DeviceKind::Bridge, *rail),
         (
             "flannel.1",
-            "tunnel",
+            DeviceKind::Tunnel,
             Rect::new(
                 room.x + room.width * 0.25 - 64.0,
                 room.bottom() - 44.0,
@@ -559,7 +362,7 @@ fn devices(cluster: &Cluster, node: &Text, room: &Rect, rail: &Rect) -> Vec<Devi
         ),
         (
             "eth0",
-            "link",
+            DeviceKind::Link,
             Rect::new(
                 room.x + room.width * 0.75 - 64.0,
                 room.bottom() - 44.0,
@@ -569,7 +372,7 @@ fn devices(cluster: &Cluster, node: &Text, room: &Rect, rail: &Rect) -> Vec<Devi
         ),
     ];
     let mut devices = Vec::new();
-    for (name, layer, rect) in doors {
+    for (name, kind, rect) in doors {
         let link = cluster
             .net
             .find_link(machine.netns, name)
@@ -578,7 +381,7 @@ fn devices(cluster: &Cluster, node: &Text, room: &Rect, rail: &Rect) -> Vec<Devi
             devices.push(Device {
                 id: format!("device:{node}/{name}"),
                 name: name.to_owned(),
-                layer,
+                kind,
                 address: link
                     .addresses
                     .first()
@@ -613,6 +416,7 @@ fn pod_box(
     let port = port(cluster, key).filter(|_| own_network && !measures.cells);
     PodBox {
         id: pod_id(&key.namespace, &key.name),
+        slot,
         namespace: key.namespace.to_string(),
         name: key.name.to_string(),
         address: pod["status"]["podIP"].str().to_owned(),
@@ -701,11 +505,6 @@ fn pod_state(pod: &Value, all_ready: bool) -> (String, State) {
     )
 }
 
-/// `pod:default/web-1`
-pub fn pod_id(namespace: &str, name: &str) -> String {
-    format!("pod:{namespace}/{name}")
-}
-
 fn service_labels(cluster: &Cluster) -> Vec<(&ObjectKey, &Value)> {
     let mut services: Vec<_> = cluster.etcd.list("services", None).collect();
     services.sort_by_key(|(key, _)| (&*key.namespace == "kube-system", (*key).clone()));
@@ -714,7 +513,7 @@ fn service_labels(cluster: &Cluster) -> Vec<(&ObjectKey, &Value)> {
 
 fn place_label(
     cluster: &Cluster,
-    map: &Map,
+    tops: &BTreeMap<&str, Point>,
     (key, service): (&ObjectKey, &Value),
     rect: Rect,
 ) -> ServiceLabel {
@@ -738,7 +537,7 @@ fn place_label(
         for endpoint in slice["endpoints"].items() {
             let target = &endpoint["targetRef"];
             let id = pod_id(target["namespace"].str(), target["name"].str());
-            let Some(pod) = map.pods().find(|pod| pod.id == id) else {
+            let Some(&to) = tops.get(id.as_str()) else {
                 continue;
             };
             let conditions = &endpoint["conditions"];
@@ -750,7 +549,6 @@ fn place_label(
                 (_, Some(false)) => State::Progressing,
                 _ => State::Ready,
             };
-            let to = Point::new(pod.rect.center().x, pod.rect.y);
             endpoints.push(EndpointLine {
                 pod: id,
                 state,

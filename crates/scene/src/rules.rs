@@ -4,63 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubarium_cluster::Cluster;
 use kubarium_linux::netfilter::{Chain, Netfilter, TableKind, Target};
-use serde::Serialize;
-
-use crate::lane::Lane;
+use kubarium_snapshot::Lane;
+use kubarium_snapshot::rules::{ChainView, RuleBook, RuleView};
 
 /// The most rules of a chain that are shown; the others are counted.
 const RULES_MAX: usize = 60;
 /// The most chains that are shown.
 const CHAINS_MAX: usize = 200;
-
-/// A table's chains, ready to be drawn.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct RuleBook {
-    /// The node.
-    pub node: String,
-    /// The table.
-    pub table: String,
-    /// The chains, built-in ones first, each followed by what it leads to.
-    pub chains: Vec<ChainView>,
-    /// How many chains are left out.
-    pub more: usize,
-}
-
-/// A chain.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ChainView {
-    /// Its name.
-    pub name: String,
-    /// For a built-in chain: what becomes of a packet that nothing decided on.
-    pub policy: Option<&'static str>,
-    /// How many jumps it is away from its hook.
-    pub depth: usize,
-    /// Whether the packet came through.
-    pub lit: bool,
-    /// Its rules.
-    pub rules: Vec<RuleView>,
-    /// How many rules are left out.
-    pub more: usize,
-}
-
-/// A rule.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RuleView {
-    /// Its number in its chain, from 1.
-    pub number: usize,
-    /// As `iptables-save` prints it, without `-A CHAIN`.
-    pub text: String,
-    /// The target's name.
-    pub target: String,
-    /// Whether the target is a chain.
-    pub jump: bool,
-    /// How many packets matched.
-    pub packets: u64,
-    /// Whether the traced packet matched it.
-    pub lit: bool,
-    /// The Service that it is there for: `service:default/web`.
-    pub object: Option<String>,
-}
 
 /// The tables of a node that have rules.
 pub fn tables(cluster: &Cluster, node: &str) -> Vec<&'static str> {
@@ -162,7 +112,7 @@ fn follow(
     let rules: Vec<RuleView> = (0..chain.rules.len()).filter(wanted).map(view).collect();
     book.chains.push(ChainView {
         name: chain.name.to_string(),
-        policy: chain.policy.map(|p| p.name()),
+        policy: chain.policy.map(|p| p.name().to_owned()),
         depth,
         lit: met.is_some(),
         more: chain.rules.len() - rules.len(),

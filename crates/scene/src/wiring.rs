@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use petgraph::algo::astar;
 use petgraph::graph::{NodeIndex, UnGraph};
 
-use crate::geometry::Point;
-use crate::map::{Map, Room};
+use kubarium_snapshot::geometry::Point;
+use kubarium_snapshot::lane::{Lane, Step};
+use kubarium_snapshot::map::{Map, Room};
 
 /// The places of a map and the lines between them.
 #[derive(Clone, Debug, Default)]
@@ -109,6 +110,24 @@ impl Wiring {
     /// Where a thing is.
     pub fn point(&self, id: &str) -> Option<Point> {
         self.graph.node_weight(*self.places.get(id)?).copied()
+    }
+
+    /// The ways of a packet: to the place of each of its steps from that of the step before.
+    pub fn ways(&self, lane: &Lane) -> Vec<Vec<Point>> {
+        let mut known: BTreeMap<(&str, &str), Vec<Point>> = BTreeMap::new();
+        let mut ways = Vec::with_capacity(lane.steps.len());
+        let mut before: Option<&Step> = None;
+        for step in &lane.steps {
+            // A part begins where its packet is made: nothing travels there.
+            let from = before.filter(|b| b.phase == step.phase).unwrap_or(step);
+            let ends = (from.place.as_str(), step.place.as_str());
+            let way = known
+                .entry(ends)
+                .or_insert_with(|| self.way(ends.0, ends.1));
+            ways.push(way.clone());
+            before = Some(step);
+        }
+        ways
     }
 
     /// The way from one thing to another along the lines, both ends included. Straight where no

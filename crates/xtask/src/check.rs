@@ -15,16 +15,22 @@ pub(crate) fn ci() -> Result {
         "cargo",
         &[&["clippy", "--quiet", "--all-targets"], &strict[..]].concat(),
     )?;
-    let page = [
+    let browser = [
         "clippy",
         "--quiet",
         "--package",
         "kubarium-web",
+        "--package",
+        "kubarium-worker",
         "--target",
         "wasm32-unknown-unknown",
         "--all-targets",
     ];
-    step("Clippy, the page", "cargo", &[&page[..], &strict].concat())?;
+    step(
+        "Clippy, the page and its simulator",
+        "cargo",
+        &[&browser[..], &strict].concat(),
+    )?;
     say("Documentation");
     let mut doc = Command::new("cargo");
     doc.args(["doc", "--quiet", "--no-deps", "--document-private-items"]);

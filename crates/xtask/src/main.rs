@@ -63,7 +63,14 @@ fn task(words: &[&str]) -> Result {
             "Benchmarks (about 6 minutes on two cores the first time)",
             "cargo",
             &[
-                &["bench", "--workspace", "--exclude", "kubarium-web"][..],
+                &[
+                    "bench",
+                    "--workspace",
+                    "--exclude",
+                    "kubarium-web",
+                    "--exclude",
+                    "kubarium-worker",
+                ][..],
                 &["--bench", "*", "--"],
                 options,
             ]

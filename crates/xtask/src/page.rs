@@ -9,9 +9,10 @@ use crate::{Result, serve, setup};
 
 /// Where the page is put.
 pub(crate) const DIST: &str = "dist";
-/// The module as Trunk wrote it, and what wasm-opt made of it, kept so that the same module is not shrunk twice.
-const BEFORE: &str = "target/xtask/before.wasm";
-const AFTER: &str = "target/xtask/after.wasm";
+/// Where modules are kept as Trunk wrote them, and what wasm-opt made of them, so that none is shrunk twice.
+const KEPT: &str = "target/xtask";
+/// The simulator's module, which the page loads after the first view.
+const WORKER: &str = "kubarium-worker";
 
 /// `cargo xtask serve`.
 pub(crate) fn serve(options: &[&str]) -> Result {
@@ -50,43 +51,73 @@ pub(crate) fn build() -> Result {
     ]);
     // Trunk reads NO_COLOR as a truth value, and refuses the `1` that is its usual value elsewhere.
     run(trunk.env_remove("NO_COLOR"))?;
-    shrink(&module()?)?;
+    let (page, worker) = modules()?;
+    shrink(&page, "page")?;
+    shrink(&worker, "worker")?;
+    name_worker(&worker)?;
     step("Sizes", "node", &["web/sizes.mjs", DIST])
 }
 
-fn module() -> Result<PathBuf> {
+/// The page's module and the simulator's.
+fn modules() -> Result<(PathBuf, PathBuf)> {
+    let worker = Path::new(DIST).join(format!("{WORKER}_bg.wasm"));
     let files = fs::read_dir(DIST)?
         .filter_map(|entry| entry.ok())
         .map(|entry| entry.path());
     let mut modules = files.filter(|file| {
-        file.extension()
-            .is_some_and(|extension| extension == "wasm")
+        let is_module = file.extension().is_some_and(|ending| ending == "wasm");
+        is_module && *file != worker
     });
-    modules
-        .next()
-        .ok_or_else(|| format!("Trunk left no module in {DIST}").into())
+    match modules.next() {
+        Some(page) if worker.is_file() => Ok((page, worker)),
+        _ => Err(format!("Trunk left no two modules in {DIST}").into()),
+    }
 }
 
-/// Makes the module smaller in place, with npm's binaryen, which is the same everywhere.
-fn shrink(module: &Path) -> Result {
+/// Makes a module smaller in place, with npm's binaryen, which is the same everywhere.
+fn shrink(module: &Path, name: &str) -> Result {
+    let before = Path::new(KEPT).join(format!("{name}-before.wasm"));
+    let after = Path::new(KEPT).join(format!("{name}-after.wasm"));
     let now = fs::read(module)?;
-    if fs::read(BEFORE).is_ok_and(|before| before == now) {
-        fs::copy(AFTER, module)?;
+    if fs::read(&before).is_ok_and(|before| before == now) {
+        fs::copy(after, module)?;
         return Ok(());
     }
-    say("wasm-opt (about a minute, when the module has changed)");
-    fs::create_dir_all("target/xtask")?;
+    say(&format!(
+        "wasm-opt, the {name}'s module (about a minute, when it has changed)"
+    ));
+    fs::create_dir_all(KEPT)?;
     // A first copy that is cut short must not pass for the module.
-    let _ = fs::remove_file(BEFORE);
+    let _ = fs::remove_file(&before);
     let mut opt = Command::new("node_modules/.bin/wasm-opt");
-    opt.arg("-Oz").arg(module).args(["-o", AFTER]);
+    opt.arg("-Oz").arg(module).arg("-o").arg(&after);
     opt.args([
         "--strip-debug",
         "--strip-producers",
         "--strip-target-features",
     ]);
     run(&mut opt)?;
-    fs::copy(AFTER, module)?;
-    fs::write(BEFORE, now)?;
+    fs::copy(after, module)?;
+    fs::write(before, now)?;
+    Ok(())
+}
+
+/// Tells the page its simulator by a digest and a size: a browser that kept an older one asks anew, and the page can say
+/// how much there is to load. Trunk gives only the page's own files names by their content.
+fn name_worker(module: &Path) -> Result {
+    let mut digest = 0xcbf2_9ce4_8422_2325_u64;
+    let module = fs::read(module)?;
+    let glue = fs::read(Path::new(DIST).join(format!("{WORKER}.js")))?;
+    for byte in module.iter().chain(&glue) {
+        digest = (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let page = Path::new(DIST).join("index.html");
+    let text = fs::read_to_string(&page)?;
+    let plain = "worker.js\"";
+    if !text.contains(plain) {
+        return Err("the page does not name its worker".into());
+    }
+    let named = format!("worker.js?{digest:016x}-{}\"", module.len());
+    fs::write(page, text.replace(plain, &named))?;
     Ok(())
 }

@@ -150,6 +150,8 @@ fn wasm(native_ran: bool) -> (Vec<String>, Result) {
         "test",
         "--package",
         "kubarium-web",
+        "--package",
+        "kubarium-worker",
         "--target",
         "wasm32-unknown-unknown",
     ]);

@@ -1,9 +1,9 @@
 //! Places on the map, in units of one pixel at 100 %.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A place.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// From the left.
     pub x: f64,
@@ -12,7 +12,7 @@ pub struct Point {
 }
 
 /// A rectangle.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rect {
     /// Its left edge.
     pub x: f64,

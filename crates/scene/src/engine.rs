@@ -1,0 +1,443 @@
+//! A simulation that runs for whoever looks at it: it answers their requests, lets time run in slices, and says what has
+//! changed since it last said so.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use kubarium_cluster::{Cluster, Config, EventId, Simulation, kube_proxy};
+use kubarium_shell::Session;
+use kubarium_snapshot::geometry::Point;
+use kubarium_snapshot::message::Output;
+use kubarium_snapshot::{Lane, Map, MapChange, Reply, Request, Update};
+
+use crate::{Layout, Wiring, inspect, lane, map, rules};
+
+/// Tasks between two looks at the clock.
+const BATCH: usize = 32;
+/// How many lanes are kept: the two that can be looked at side by side, and some to go back to.
+const LANES_MAX: usize = 8;
+/// How many of them are followed on the map.
+const FOLLOWED_MAX: usize = 2;
+/// A cluster at rest has nothing but heartbeats: so many of them are tried for a next event.
+const STEP_LIMIT: Duration = Duration::from_secs(3600);
+
+/// A simulation with a terminal, and what was last said of it.
+pub struct Engine {
+    session: Session,
+    layout: Layout,
+    running: bool,
+    speed: f64,
+    lanes: VecDeque<Lane>,
+    next_lane: u32,
+    map: Map,
+    said: Said,
+}
+
+/// What the last update said, or stood for.
+#[derive(Default)]
+struct Said {
+    now_ms: u64,
+    events: usize,
+    running: bool,
+    speed: f64,
+    /// Whether something may have changed that no event tells of.
+    stale: bool,
+    /// Whether the ways must be said again.
+    ways: bool,
+}
+
+impl Engine {
+    /// A cluster that has just come up; its time runs.
+    pub fn new(config: Config) -> Engine {
+        Engine {
+            session: Session::new(Simulation::new(config)),
+            layout: Layout::default(),
+            running: true,
+            speed: 1.0,
+            lanes: VecDeque::new(),
+            next_lane: 1,
+            map: Map::default(),
+            said: Said {
+                stale: true,
+                ..Said::default()
+            },
+        }
+    }
+
+    fn cluster(&self) -> &Cluster {
+        &self.session.simulation.cluster
+    }
+
+    /// Whether time runs by itself.
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// How long, in a person's time, nothing is due; none where nothing ever is.
+    pub fn idle(&self) -> Option<Duration> {
+        let at = self.cluster().queue.next_at()?;
+        let simulated = Duration::from_nanos(at.0.saturating_sub(self.cluster().now.0));
+        Some(simulated.div_f64(self.speed.max(1e-3)))
+    }
+
+    /// Lets simulated time run for as long as `wall` of a person's time, while `go_on` says so; whether it got there.
+    pub fn advance(&mut self, wall: Duration, mut go_on: impl FnMut() -> bool) -> bool {
+        if !self.running {
+            return true;
+        }
+        let simulation = &mut self.session.simulation;
+        let until = simulation.cluster.now + wall.mul_f64(self.speed);
+        loop {
+            if simulation.run_until(until, BATCH) {
+                return true;
+            }
+            if !go_on() {
+                return false;
+            }
+        }
+    }
+
+    /// Carries a request out.
+    pub fn answer(&mut self, request: Request) -> Reply {
+        match request {
+            Request::Run(run) => self.running = run,
+            Request::Speed(speed) => {
+                self.speed = if speed.is_finite() {
+                    speed.clamp(0.0, 1e6)
+                } else {
+                    1.0
+                }
+            }
+            Request::StepTime => self.step_time(),
+            Request::StepBack => {
+                let last = self.cluster().log.len();
+                self.go_to(last.checked_sub(2));
+            }
+            Request::GoTo(event) => self.go_to(Some(event as usize)),
+            Request::Command(line) => return self.command(&line),
+            Request::Apply { file, text } => {
+                // A name that is no file's is told by kubectl, which does not find it.
+                let _ = self.session.write_file(&file, text.as_bytes());
+                return self.command(&format!("kubectl apply -f {}", word(&file)));
+            }
+            Request::Diagnose(text) => {
+                let found = self.session.diagnose(&text);
+                let found = found.iter().map(|d| inspect::diagnostic(&text, d));
+                return Reply::Diagnosed(found.collect());
+            }
+            Request::Inspect(id) => {
+                return Reply::Card(inspect::card(self.cluster(), &id).map(Box::new));
+            }
+            Request::Objects { find, most } => {
+                return Reply::Objects(inspect::objects(self.cluster(), &find, most));
+            }
+            Request::Rules { node, table, lane } => {
+                let lane = self.lanes.iter().find(|l| Some(l.id) == lane);
+                let cluster = &mut self.session.simulation.cluster;
+                // kube-proxy makes its rules when somebody looks.
+                kube_proxy::bring_up_to_date(cluster, &node);
+                let book = rules::rule_book(cluster, &node, &table, lane);
+                return Reply::Rules(Box::new(book));
+            }
+            Request::Timeline { root, most } => {
+                return Reply::Timeline(Box::new(inspect::timeline(self.cluster(), root, most)));
+            }
+        }
+        Reply::Done
+    }
+
+    /// Runs to the next event, and pauses.
+    fn step_time(&mut self) {
+        self.running = false;
+        let simulation = &mut self.session.simulation;
+        let events = simulation.cluster.log.len();
+        let limit = simulation.cluster.now + STEP_LIMIT;
+        while simulation.cluster.log.len() == events
+            && simulation
+                .cluster
+                .queue
+                .next_at()
+                .is_some_and(|at| at < limit)
+        {
+            simulation.step();
+        }
+    }
+
+    /// Goes to just after an event, and pauses. An event that is not kept any more leaves all as it is.
+    fn go_to(&mut self, event: Option<usize>) {
+        self.running = false;
+        let event = event.and_then(|event| u32::try_from(event).ok());
+        if let Some(event) = event
+            && self.session.simulation.goto(EventId(event)).is_ok()
+        {
+            self.said.stale = true;
+        }
+    }
+
+    fn command(&mut self, line: &str) -> Reply {
+        let output = self.session.run(line);
+        let traced = self.session.last_trace.take();
+        self.said.stale = true;
+        Reply::Output(Box::new(Output {
+            command: line.to_owned(),
+            text: output.text(),
+            status: output.status,
+            lane: traced.map(|trace| {
+                let lane = Lane {
+                    id: self.next_lane,
+                    ..lane::lane(&trace)
+                };
+                self.follow(lane.clone());
+                Box::new(lane)
+            }),
+        }))
+    }
+
+    fn follow(&mut self, lane: Lane) {
+        self.next_lane += 1;
+        self.lanes.push_front(lane);
+        self.lanes.truncate(LANES_MAX);
+        self.said.ways = true;
+    }
+
+    /// What has changed since the last update; none where nothing has.
+    pub fn update(&mut self) -> Option<Update> {
+        let (now, events) = (self.cluster().now, self.cluster().log.len());
+        let now_ms = now.0 / 1_000_000;
+        let mut change = MapChange::default();
+        if self.said.stale || events != self.said.events {
+            let cluster = &self.session.simulation.cluster;
+            self.layout.update(cluster);
+            let map = map::draw(cluster, &self.layout);
+            change = MapChange::between(&self.map, &map);
+            self.map = map;
+        }
+        let ways = if !change.is_empty() || self.said.ways {
+            self.ways()
+        } else {
+            Vec::new()
+        };
+        // The clock shows tenths of a second.
+        let quiet = change.is_empty()
+            && ways.is_empty()
+            && now_ms / 100 == self.said.now_ms / 100
+            && events == self.said.events
+            && self.running == self.said.running
+            && self.speed == self.said.speed
+            && !self.said.stale;
+        if quiet {
+            return None;
+        }
+        self.said = Said {
+            now_ms,
+            events,
+            running: self.running,
+            speed: self.speed,
+            stale: false,
+            ways: false,
+        };
+        Some(Update {
+            now_ms,
+            events: u32::try_from(events).unwrap_or(u32::MAX),
+            running: self.running,
+            speed: self.speed,
+            map: (!change.is_empty()).then(|| Box::new(change)),
+            ways,
+        })
+    }
+
+    /// The ways of the followed lanes on the map as it is.
+    fn ways(&self) -> Vec<(u32, Vec<Vec<Point>>)> {
+        if self.lanes.is_empty() {
+            return Vec::new();
+        }
+        let wiring = Wiring::of(&self.map);
+        let followed = self.lanes.iter().take(FOLLOWED_MAX);
+        followed.map(|lane| (lane.id, wiring.ways(lane))).collect()
+    }
+
+    /// The ids of what is drawn, for tests of what a view shows.
+    pub fn drawn(&self) -> BTreeSet<&str> {
+        self.map.pods().map(|pod| pod.id.as_str()).collect()
+    }
+}
+
+/// A text as one word of a command line.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEB: &str = include_str!("../../../web/examples/web.yaml");
+
+    fn engine() -> Engine {
+        Engine::new(Config::default())
+    }
+
+    fn run(engine: &mut Engine, line: &str) -> Output {
+        match engine.answer(Request::Command(line.to_owned())) {
+            Reply::Output(output) => *output,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_updates_together_make_the_map() {
+        let mut engine = engine();
+        let mut seen = Map::default();
+        let mut follow = |engine: &mut Engine| {
+            while let Some(update) = engine.update() {
+                if let Some(change) = update.map {
+                    change.apply(&mut seen);
+                }
+            }
+            assert!(
+                seen == engine.map,
+                "the map that is seen is not the one that is there"
+            );
+        };
+        follow(&mut engine);
+        let before = u32::try_from(engine.cluster().log.len()).unwrap_or_default();
+        engine.answer(Request::Apply {
+            file: "web.yaml".to_owned(),
+            text: WEB.to_owned(),
+        });
+        for _ in 0..40 {
+            engine.advance(Duration::from_millis(200), || true);
+            follow(&mut engine);
+        }
+        for line in [
+            "kubectl scale deployment web --replicas=30",
+            "sim settle",
+            "kubectl scale deployment web --replicas=2",
+            "sim settle",
+            "kubectl delete service web",
+        ] {
+            assert_eq!(run(&mut engine, line).status, 0, "{line}");
+            follow(&mut engine);
+        }
+        engine.answer(Request::GoTo(before));
+        follow(&mut engine);
+        assert!(engine.drawn().iter().all(|pod| !pod.contains("web-")));
+    }
+
+    #[test]
+    fn nothing_new_is_not_said() {
+        let mut engine = engine();
+        assert!(engine.update().is_some_and(|u| u.map.is_some()));
+        assert_eq!(engine.update(), None);
+        engine.answer(Request::Run(false));
+        let update = engine.update().expect("that it is paused");
+        assert!(!update.running && update.map.is_none());
+        engine.advance(Duration::from_secs(5), || true);
+        assert_eq!(engine.update(), None);
+    }
+
+    #[test]
+    fn a_packet_that_is_sent_is_followed_over_the_map() {
+        let mut engine = engine();
+        run(
+            &mut engine,
+            "kubectl run curl --image=curlimages/curl --command -- sleep infinity",
+        );
+        run(&mut engine, "sim settle");
+        let output = run(&mut engine, "sim trace pod/curl kube-dns.kube-system:53");
+        let lane = output.lane.expect("a lane");
+        let update = engine.update().expect("its ways");
+        let (id, ways) = update.ways.first().expect("its ways");
+        assert_eq!((*id, ways.len()), (lane.id, lane.steps.len()));
+        assert!(ways.iter().any(|way| way.len() > 2), "it goes along lines");
+        let asked = engine.answer(Request::Rules {
+            node: "worker-1".to_owned(),
+            table: "nat".to_owned(),
+            lane: Some(lane.id),
+        });
+        let Reply::Rules(book) = asked else {
+            panic!("{asked:?}")
+        };
+        assert!(!book.chains.is_empty());
+    }
+
+    #[test]
+    fn manifests_are_checked_as_the_api_server_would() {
+        let check = |text: &str, want: &[(u32, u32, u32, &str)]| {
+            let Reply::Diagnosed(found) = engine().answer(Request::Diagnose(text.to_owned()))
+            else {
+                panic!("no diagnosis")
+            };
+            let found: Vec<_> = found
+                .iter()
+                .map(|d| (d.line, d.column, d.end_column, d.message.as_str()))
+                .collect();
+            assert_eq!(found, want, "{text}");
+        };
+        check(WEB, &[]);
+        check(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspek: {}\n",
+            &[(5, 1, 5, "unknown field \"spek\"")],
+        );
+    }
+
+    #[test]
+    fn whatever_is_asked_is_answered() {
+        let mut engine = engine();
+        for id in [
+            "",
+            "pod:",
+            "pod:default/none",
+            "device:x/y",
+            "device:worker-1/cbr0",
+            "object:a/b",
+            "host:outside",
+        ] {
+            let found = matches!(
+                engine.answer(Request::Inspect(id.to_owned())),
+                Reply::Card(Some(_))
+            );
+            assert_eq!(
+                found,
+                id.starts_with("device:w") || id.starts_with("host"),
+                "{id}"
+            );
+        }
+        for text in [
+            "",
+            "---",
+            "a",
+            "- a",
+            "kind:",
+            "\u{feff}",
+            "{",
+            "a: [",
+            "kind: Pod\napiVersion: 3",
+            "%",
+        ] {
+            engine.answer(Request::Diagnose(text.to_owned()));
+        }
+        engine.answer(Request::GoTo(u32::MAX));
+        engine.answer(Request::Speed(f64::NAN));
+        engine.answer(Request::Rules {
+            node: "nowhere".to_owned(),
+            table: "nat".to_owned(),
+            lane: None,
+        });
+        engine.answer(Request::Timeline {
+            root: Some(u32::MAX),
+            most: usize::MAX,
+        });
+        engine.answer(Request::Objects {
+            find: "pod".to_owned(),
+            most: 1,
+        });
+        engine.answer(Request::StepTime);
+        engine.answer(Request::StepBack);
+        engine.advance(Duration::from_secs(1), || false);
+    }
+}

@@ -1,0 +1,187 @@
+//! What a page and its simulator say to each other.
+//!
+//! The page sends [`ToSimulator`]: requests, each with a number, and word that it has drawn the last update. The
+//! simulator sends [`FromSimulator`]: an answer to each request, in any order, and updates of what has changed since the
+//! last, one at a time. A new view is a new [`Request`] with its [`Reply`].
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::change::MapChange;
+use crate::geometry::Point;
+use crate::inspect::{Card, Diagnostic, ObjectTable, Timeline};
+use crate::lane::Lane;
+use crate::rules::RuleBook;
+
+/// From the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToSimulator {
+    /// Answer this.
+    Ask {
+        /// The number under which the answer is sent.
+        id: u32,
+        /// What is asked.
+        request: Request,
+    },
+    /// The answer to this number is no longer wanted: what has not begun is not begun.
+    Cancel {
+        /// The request's number.
+        id: u32,
+    },
+    /// The last update has been drawn: the next may come.
+    Drawn,
+}
+
+/// What can be asked of a simulator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// Let time run, or pause. [`Reply::Done`].
+    Run(bool),
+    /// So many simulated seconds in a second. [`Reply::Done`].
+    Speed(f64),
+    /// Run to the next event, and pause. [`Reply::Done`].
+    StepTime,
+    /// Go back to the event before, and pause. [`Reply::Done`].
+    StepBack,
+    /// Go to just after an event, and pause. [`Reply::Done`].
+    GoTo(u32),
+    /// Run a command line in the terminal. [`Reply::Output`].
+    Command(String),
+    /// Write a file of the terminal's own, and `kubectl apply -f` it. [`Reply::Output`].
+    Apply {
+        /// The file's name.
+        file: String,
+        /// The manifests.
+        text: String,
+    },
+    /// Say what is wrong with manifests. [`Reply::Diagnosed`].
+    Diagnose(String),
+    /// Describe what has this id. [`Reply::Card`].
+    Inspect(String),
+    /// List what is stored. [`Reply::Objects`].
+    Objects {
+        /// A part of a kind, a namespace or a name; empty for all but Events.
+        find: String,
+        /// The most rows.
+        most: usize,
+    },
+    /// A node's rules. [`Reply::Rules`].
+    Rules {
+        /// The node.
+        node: String,
+        /// The table: `nat`.
+        table: String,
+        /// The lane whose packet lights what it met.
+        lane: Option<u32>,
+    },
+    /// What happened. [`Reply::Timeline`].
+    Timeline {
+        /// The event whose consequences are wanted; none for the latest of all.
+        root: Option<u32>,
+        /// The most messages, where there is no root.
+        most: usize,
+    },
+}
+
+/// From the simulator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromSimulator {
+    /// What has changed since the last update.
+    Update(Box<Update>),
+    /// The answer to a request.
+    Answer {
+        /// The request's number.
+        id: u32,
+        /// The answer.
+        reply: Reply,
+    },
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// What a command printed.
+    Output(Box<Output>),
+    /// What is wrong with a text.
+    Diagnosed(Vec<Diagnostic>),
+    /// What has an id; none where nothing has.
+    Card(Option<Box<Card>>),
+    /// What is stored.
+    Objects(ObjectTable),
+    /// A node's rules.
+    Rules(Box<RuleBook>),
+    /// What happened.
+    Timeline(Box<Timeline>),
+}
+
+/// What a command line printed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Output {
+    /// The command line.
+    pub command: String,
+    /// What it printed.
+    pub text: String,
+    /// Its exit status.
+    pub status: i32,
+    /// The packet that it sent, to be followed.
+    pub lane: Option<Box<Lane>>,
+}
+
+/// What has changed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Update {
+    /// Simulated milliseconds since the start.
+    pub now_ms: u64,
+    /// How many events there are. Whoever shows more than the map asks again when this changes.
+    pub events: u32,
+    /// Whether time runs.
+    pub running: bool,
+    /// Simulated seconds in a second.
+    pub speed: f64,
+    /// What changed on the map.
+    pub map: Option<Box<MapChange>>,
+    /// For each lane that is followed, by its number: the way on the map to each of its steps.
+    pub ways: Vec<(u32, Vec<Vec<Point>>)>,
+}
+
+/// The binary form of a message.
+pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    // A message is plain data with lengths known: there is none that cannot be written.
+    postcard::to_allocvec(message).unwrap_or_default()
+}
+
+/// A message from its binary form; none where it is no such message.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    postcard::from_bytes(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_comes_back_as_it_was() {
+        let message = ToSimulator::Ask {
+            id: 7,
+            request: Request::Apply {
+                file: "größe.yaml".to_owned(),
+                text: "a: 1\n".to_owned(),
+            },
+        };
+        assert_eq!(decode(&encode(&message)), Some(message));
+    }
+
+    #[test]
+    fn what_is_no_message_is_none() {
+        for bytes in [
+            &[][..],
+            &[9],
+            &[0, 1],
+            &[0, 1, 5, 0xff, 0xff, 0xff, 0xff, 0xff],
+        ] {
+            assert_eq!(decode::<ToSimulator>(bytes), None);
+        }
+    }
+}
