@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use kubarium_cluster::{Cluster, Config, EventId, Simulation, kube_proxy};
+use kubarium_cluster::{Cluster, Config, Event, EventId, Simulation, kube_proxy};
 use kubarium_shell::Session;
 use kubarium_snapshot::geometry::Point;
 use kubarium_snapshot::message::Output;
@@ -110,10 +110,11 @@ impl Engine {
             }
             Request::StepTime => self.step_time(),
             Request::StepBack => {
-                let last = self.cluster().log.len();
-                self.go_to(last.checked_sub(2));
+                if let Some(before) = self.before_latest() {
+                    self.go_to(before);
+                }
             }
-            Request::GoTo(event) => self.go_to(Some(event as usize)),
+            Request::GoTo(event) => self.go_to(event),
             Request::Command(line) => return self.command(&line),
             Request::Apply { file, text } => {
                 // A name that is no file's is told by kubectl, which does not find it.
@@ -163,15 +164,19 @@ impl Engine {
         }
     }
 
+    /// The last event that is no part of the latest moment: of what one task or command did at once.
+    fn before_latest(&self) -> Option<u32> {
+        let log = &self.cluster().log;
+        let last = log.iter().next_back()?;
+        let root = |id| log.causes(id).last().copied();
+        let other = |e: &&Event| e.at < last.at || root(e.id) != root(last.id);
+        Some(log.iter().rev().find(other)?.id.0)
+    }
+
     /// Goes to just after an event, and pauses. An event that is not kept any more leaves all as it is.
-    fn go_to(&mut self, event: Option<usize>) {
+    fn go_to(&mut self, event: u32) {
         self.running = false;
-        let event = event.and_then(|event| u32::try_from(event).ok());
-        if let Some(event) = event
-            && self.session.simulation.goto(EventId(event)).is_ok()
-        {
-            self.said.stale = true;
-        }
+        self.said.stale |= self.session.simulation.goto(EventId(event)).is_ok();
     }
 
     fn command(&mut self, line: &str) -> Reply {
@@ -326,6 +331,26 @@ mod tests {
         engine.answer(Request::GoTo(before));
         follow(&mut engine);
         assert!(engine.drawn().iter().all(|pod| !pod.contains("web-")));
+    }
+
+    #[test]
+    fn time_goes_back_event_by_event_over_a_command_too() {
+        let mut engine = engine();
+        run(&mut engine, "kubectl create deployment web --image=nginx");
+        engine.advance(Duration::from_millis(40), || true);
+        let mut events = engine.cluster().log.len();
+        let command = |engine: &Engine| {
+            let mut all = engine.cluster().log.iter();
+            all.any(|e| e.text.contains("create deployment"))
+        };
+        while command(&engine) {
+            engine.answer(Request::StepBack);
+            let now = engine.cluster().log.len();
+            assert!(now < events, "back from {events} events to {now}");
+            events = now;
+        }
+        engine.answer(Request::StepTime);
+        assert!(!engine.is_running());
     }
 
     #[test]
