@@ -27,7 +27,7 @@ use crate::run::Run;
 use crate::scheduler::Scheduler;
 use crate::task::{self, Task};
 use crate::time::Time;
-use crate::{kube_proxy, kubelet, load, scheduler};
+use crate::{kube_proxy, kubelet, load, network_policy, scheduler};
 
 /// A whole cluster at one moment.
 #[derive(Clone)]
@@ -56,6 +56,7 @@ pub struct Cluster {
     pub scheduler: Scheduler,
     /// What the kube-proxies of all nodes know.
     pub proxies: Proxies,
+    pub(crate) policies: network_policy::Engine,
     /// What is broken on purpose.
     pub(crate) faults: Faults,
     /// Components that are stopped; their tasks wait in `held`.
@@ -131,6 +132,7 @@ impl Cluster {
             ground: Ground::default(),
             scheduler: Scheduler::default(),
             proxies,
+            policies: network_policy::Engine::default(),
             faults: Faults::default(),
             stopped: BTreeSet::new(),
             held: BTreeMap::new(),
@@ -366,5 +368,6 @@ impl Cluster {
         scheduler::observe(self, change);
         kubelet::observe(self, change);
         kube_proxy::observe(self, change);
+        network_policy::observe(self, change);
     }
 }

@@ -23,6 +23,7 @@ pub mod kubelet;
 pub mod kubelet_iptables;
 pub mod load;
 pub mod machine;
+pub mod network_policy;
 pub mod node;
 mod programs;
 pub mod queue;

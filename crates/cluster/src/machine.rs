@@ -39,6 +39,8 @@ pub struct Machine {
     pub runtime: Runtime,
     /// What kube-proxy has synced.
     pub kube_proxy: KubeProxy,
+    /// Of which state of the policies its policy engine's rules are, and when they were written.
+    pub(crate) policies: Option<(u64, crate::time::Time)>,
 }
 
 /// What the machines share.

@@ -123,6 +123,7 @@ pub(crate) fn join(cluster: &mut Cluster, node: &NodeConfig) -> Result<(), Strin
         kubelet: Kubelet::default(),
         runtime: Runtime::default(),
         kube_proxy: Default::default(),
+        policies: None,
     };
     cluster.ground.machines.push(node.name.clone());
     cluster

@@ -83,6 +83,11 @@ pub(crate) const TOOLS: &[(&str, &str, State)] = &[
         State::Works,
     ),
     (
+        "sim reach",
+        "The table of who reaches whom: sim reach [--port N] [-n NAMESPACE] [--udp|--sctp]",
+        State::Works,
+    ),
+    (
         "sim schedule",
         "The scheduler's decision for one pending pod",
         State::NotYet(""),

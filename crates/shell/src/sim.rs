@@ -7,6 +7,7 @@ use kubarium_cluster::config::{NodeConfig, Role};
 use kubarium_cluster::event::Event;
 use kubarium_cluster::trace::{PacketView, Trace, TraceRequest};
 use kubarium_cluster::{EventId, Time};
+use kubarium_linux::{Protocol, Verdict};
 use kubarium_objects::duration::GoDuration;
 use kubarium_objects::{ObjectKey, Value, object};
 use serde::Serialize;
@@ -43,6 +44,7 @@ pub(crate) fn run(session: &mut Session, argv: &[String], cwd: &str) -> Finished
         ["save", file] => save(session, &session.absolute(cwd, file)),
         ["load", file] => load(session, &session.absolute(cwd, file)),
         ["schedule", ref rest @ ..] => schedule(session, rest),
+        ["reach", ref rest @ ..] => reach(session, rest),
         ["node", "add", name] => {
             session.changing();
             let node = NodeConfig::new(name, Role::Worker);
@@ -243,6 +245,49 @@ fn trace(session: &mut Session, words: &[&str]) -> Result {
         _ => in_words(&trace),
     };
     session.last_trace = Some(trace);
+    Ok(text)
+}
+
+/// `sim reach`: clients are rows, servers columns, both with numbers.
+fn reach(session: &mut Session, words: &[&str]) -> Result {
+    let (found, rest) = options(words, &["--udp", "--sctp"])?;
+    if !rest.is_empty() {
+        return Err("usage: sim reach [--port N] [-n NAMESPACE] [--udp|--sctp]".to_owned());
+    }
+    let (mut namespace, mut port, mut protocol) = (None, 80, Protocol::TCP);
+    for (name, value) in found {
+        match (name, value) {
+            ("-n" | "--namespace", value) => namespace = Some(value),
+            ("--port", value) => {
+                port =
+                    (value.parse()).map_err(|_| format!("--port wants a number, not {value}"))?;
+            }
+            ("--udp", _) => protocol = Protocol::UDP,
+            ("--sctp", _) => protocol = Protocol::SCTP,
+            _ => return Err(format!("reach has no option {name} {value}")),
+        }
+    }
+    let table = session.change(|cluster| cluster.reach(namespace, protocol, port))?;
+    let wide = table.pods.iter().map(|name| name.len()).max().unwrap_or(0);
+    let mut text = format!("{:wide$}      to", format!("{protocol} port {port}"));
+    for n in 1..=table.pods.len() {
+        let _ = write!(text, "{n:>4}");
+    }
+    text.push('\n');
+    for (n, (name, row)) in table.pods.iter().zip(&table.verdicts).enumerate() {
+        let _ = write!(text, "{:>3}  {name:wide$}   ", n + 1);
+        for verdict in row {
+            let mark = match verdict {
+                Verdict::Connected => '.',
+                Verdict::Refused => 'X',
+                Verdict::Timeout | Verdict::Stalled => '?',
+                Verdict::Unreachable | Verdict::Denied => '!',
+            };
+            let _ = write!(text, "{mark:>4}");
+        }
+        text.push('\n');
+    }
+    text += ". connected   X refused   ? no answer   ! no way there\n";
     Ok(text)
 }
 

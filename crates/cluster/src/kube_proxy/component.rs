@@ -313,11 +313,13 @@ pub(crate) fn started(cluster: &mut Cluster, node: &Text) {
 /// reads or changes the rules or the tracked connections of a node.
 pub fn bring_up_to_date(cluster: &mut Cluster, node: &str) {
     make(cluster, node, false);
+    crate::network_policy::bring_up_to_date(cluster, node);
 }
 
 /// The same for every node: before a packet is sent whose way is not known.
 pub fn bring_all_up_to_date(cluster: &mut Cluster) {
     let Some(last) = cluster.proxies.last().map(|last| last.number) else {
+        crate::network_policy::bring_all_up_to_date(cluster);
         return;
     };
     let behind = |machine: &crate::machine::Machine| {
@@ -329,6 +331,7 @@ pub fn bring_all_up_to_date(cluster: &mut Cluster) {
     for name in names {
         bring_up_to_date(cluster, &name);
     }
+    crate::network_policy::bring_all_up_to_date(cluster);
 }
 
 /// Somebody has changed a node's rules: kube-proxy may notice, by its canary or by a sync that

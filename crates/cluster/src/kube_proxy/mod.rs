@@ -33,6 +33,7 @@ pub(crate) use component::{observe, run, run_all, started, stopped};
 pub use config::{Config, DetectLocalMode, Mode};
 pub use conntrack::StaleFlows;
 pub use endpoints::{Categorized, Endpoint, Slice, Topology, categorize};
+pub(crate) use naming::hash16;
 pub use naming::is_service_chain;
 pub use nftables::{Memory, NftChains, NftSync, TABLE};
 pub use node::{LocalDetector, NodeInfo};

@@ -27,6 +27,11 @@ pub(crate) fn hash<const N: usize>(parts: &[&str]) -> [u8; N] {
     out
 }
 
+/// Sixteen characters of such a hash, for others that name chains and sets in this way.
+pub(crate) fn hash16(parts: &[&str]) -> String {
+    hash::<16>(parts).iter().copied().map(char::from).collect()
+}
+
 /// `PREFIX` and the hash's 16 characters.
 pub(crate) fn chain_name(prefix: &str, hash: &[u8; 16]) -> ChainName {
     let mut name = [0u8; 32];

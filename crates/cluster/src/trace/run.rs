@@ -15,6 +15,7 @@ use crate::dns::{self, Code, Data, Type};
 use crate::event::{Action, Component};
 use crate::kube_proxy;
 use crate::machine::daemon;
+use crate::network_policy;
 use crate::programs::resolve::{Settings, from_hosts};
 use crate::runtime::files::{self, View};
 
@@ -103,6 +104,10 @@ impl Cluster {
             }
         }
         (trace.verdict, trace.reason) = judge(&connection, dropped.as_ref(), target, &names);
+        let refused = dropped.filter(|_| trace.verdict != Verdict::Delivered);
+        if let Some(why) = refused.and_then(|hop| network_policy::refusal(self, &hop)) {
+            trace.reason = why;
+        }
         trace.server = self.server_of(&connection);
         trace.conntrack = self.tracked(&connection, &hops, target);
         Ok(trace)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
@@ -115,7 +116,7 @@ pub struct IpSet {
     pub kind: SetKind,
     /// It was made with `timeout 0`: entries can have one, and have none by themselves.
     pub timeout: bool,
-    entries: BTreeSet<Entry>,
+    entries: Arc<BTreeSet<Entry>>,
     /// Lengths of prefixes that occur in a kind with networks.
     lengths: u64,
 }
@@ -127,7 +128,7 @@ impl IpSet {
         IpSet {
             kind,
             timeout: false,
-            entries: BTreeSet::new(),
+            entries: Arc::default(),
             lengths: 0,
         }
     }
@@ -144,14 +145,16 @@ impl IpSet {
             nomatch: !entry.nomatch,
             ..entry
         };
-        self.entries.remove(&opposite);
-        self.entries.insert(entry)
+        let entries = Arc::make_mut(&mut self.entries);
+        entries.remove(&opposite);
+        entries.insert(entry)
     }
 
     /// Removes an entry; false if there is none.
     pub fn remove(&mut self, entry: &Entry) -> bool {
         let both = [true, false].map(|nomatch| Entry { nomatch, ..*entry });
-        both.iter().any(|e| self.entries.remove(e))
+        let entries = Arc::make_mut(&mut self.entries);
+        both.iter().any(|e| entries.remove(e))
     }
 
     /// Is this entry in it, as such or as an exception?
