@@ -1,10 +1,13 @@
 //! A machine of the cluster: what runs on it beside its network.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 use kubarium_linux::{LinkId, NamespaceId, SegmentId};
 use kubarium_objects::Text;
+use kubarium_posix::MemoryFiles;
 
 use crate::config::NodeConfig;
 use crate::kube_proxy::KubeProxy;
@@ -52,6 +55,8 @@ pub struct Ground {
     pub outside: Option<NamespaceId>,
     /// The machines' names by their number, with those that are gone.
     pub machines: Vec<Text>,
+    /// What is on disks that outlive pods: directories of machines, and volumes.
+    pub(crate) disks: BTreeMap<Text, Arc<MemoryFiles>>,
     /// What containers are told of Services.
     pub(crate) services: ServiceVariables,
 }

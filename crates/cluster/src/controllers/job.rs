@@ -18,6 +18,8 @@ const RESOURCE: &str = "jobs.batch";
 /// Keeps a finished pod until it has been counted.
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
+/// How often an index has failed before a pod was made for it.
+const FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
 /// After a failure the next pod waits this long, twice as long after the next, …
 const BACKOFF: Duration = Duration::from_secs(10);
 /// … at the longest this.
@@ -53,19 +55,26 @@ struct Count {
     finished: Vec<ObjectKey>,
     succeeded: i64,
     failed: i64,
-    /// The completion indexes that have succeeded.
+    /// The completion indexes that have succeeded, and those that have failed for good.
     indexes: BTreeSet<i64>,
+    failed_indexes: BTreeSet<i64>,
+    /// How often indexes have failed, and when last; where failures count by index.
+    failures: BTreeMap<i64, (i64, Time)>,
     last_failure: Option<Time>,
+    /// What the failure policy says of a pod.
+    verdict: Option<End>,
 }
 
 /// Why a Job has ended.
+#[derive(Clone)]
 struct End {
     failed: bool,
-    reason: &'static str,
+    reason: Text,
     message: String,
 }
 
 fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
+    release_orphans(cluster, by, key)?;
     let Some(job) = cluster.etcd.get(key).cloned() else {
         return Ok(());
     };
@@ -97,13 +106,20 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     };
     let failed = before("failed") + count.failed;
     let mut active = count.active.len() as i64;
-    let end = end(cluster, &job, succeeded, failed, &status);
+    let end = decided(&job)
+        .or_else(|| count.verdict.clone())
+        .or_else(|| end(cluster, &job, &count, succeeded, failed, &status));
     let mut outcome = Ok(());
     let surplus: Vec<ObjectKey> = if end.is_some() || suspended {
         count.active.iter().map(|(key, _)| key.clone()).collect()
     } else {
         let (more, surplus) = wanted(&job, &count, succeeded);
-        match pause(cluster, failed, count.last_failure).filter(|_| more > 0) {
+        let by_index = job["spec"]["backoffLimitPerIndex"].as_i64().is_some();
+        let pause = match by_index {
+            true => None,
+            false => pause(cluster, failed, count.last_failure).filter(|_| more > 0),
+        };
+        match pause {
             Some(delay) => cluster.enqueue(Task::Controller(CONTROLLER.name, key.clone()), delay),
             None => outcome = create(cluster, by, &job, &count, more, &mut active),
         }
@@ -133,6 +149,21 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     outcome
 }
 
+/// The end that was decided on before, where pods are still waited for.
+fn decided(job: &Value) -> Option<End> {
+    let told = |kind: &str| pods::condition(job, kind).filter(|c| c["status"].str() == "True");
+    let (failed, condition) = match (told("FailureTarget"), told("SuccessCriteriaMet")) {
+        (Some(condition), _) => (true, condition),
+        (None, Some(condition)) => (false, condition),
+        (None, None) => return None,
+    };
+    Some(End {
+        failed,
+        reason: condition["reason"].text(),
+        message: condition["message"].str().to_owned(),
+    })
+}
+
 fn is_finished(job: &Value) -> bool {
     ["Complete", "Failed"]
         .iter()
@@ -142,17 +173,10 @@ fn is_finished(job: &Value) -> bool {
 fn count(cluster: &Cluster, job: &Value) -> Count {
     let mut count = Count::default();
     let indexed = job["spec"]["completionMode"].as_str() == Some("Indexed");
-    for range in job["status"]["completedIndexes"]
-        .str()
-        .split(',')
-        .filter(|r| indexed && !r.is_empty())
-    {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        if let (Ok(first), Ok(last)) = (first.parse::<i64>(), last.parse::<i64>()) {
-            count
-                .indexes
-                .extend(first..=last.min(first.saturating_add(100_000)));
-        }
+    let limit = job["spec"]["backoffLimitPerIndex"].as_i64();
+    if indexed {
+        count.indexes = read_ranges(job["status"]["completedIndexes"].str());
+        count.failed_indexes = read_ranges(job["status"]["failedIndexes"].str());
     }
     for (key, pod) in pods::controlled(cluster, job.uid()) {
         let tracked = pod.finalizers().any(|f| f == TRACKING);
@@ -171,24 +195,140 @@ fn count(cluster: &Cluster, job: &Value) -> Count {
             count.active.push((key.clone(), pod.clone()));
             continue;
         }
+        let ended = ended(pod).unwrap_or(cluster.now);
+        let index = index_of(pod).filter(|_| indexed);
+        let action = match phase {
+            "Failed" => judge(job, key, pod),
+            _ => Judgement::Count,
+        };
+        if phase == "Failed"
+            && let (Some(index), Some(limit)) = (index, limit)
+        {
+            let before = pod.annotation(FAILURES).and_then(|n| n.parse::<i64>().ok());
+            let counts = i64::from(!matches!(action, Judgement::Ignore));
+            let failures = before.unwrap_or(0) + counts;
+            let entry = count.failures.entry(index).or_insert((failures, ended));
+            *entry = (entry.0.max(failures), entry.1.max(ended));
+            if failures > limit || matches!(action, Judgement::FailIndex) {
+                count.failed_indexes.insert(index);
+            }
+        }
         if !tracked {
             continue;
         }
         count.finished.push(key.clone());
         if phase == "Succeeded" {
             count.succeeded += 1;
-            count.indexes.extend(index_of(pod).filter(|_| indexed));
-        } else {
-            count.failed += 1;
-            let ended = pod["status"]["containerStatuses"]
-                .items()
-                .iter()
-                .filter_map(|c| Time::parse(c["state"]["terminated"]["finishedAt"].str()))
-                .max();
-            count.last_failure = count.last_failure.max(ended.or(Some(cluster.now)));
+            count.indexes.extend(index);
+            continue;
         }
+        match action {
+            Judgement::Ignore => continue,
+            Judgement::FailJob(message) => {
+                count.verdict.get_or_insert(End {
+                    failed: true,
+                    reason: "PodFailurePolicy".into(),
+                    message,
+                });
+            }
+            Judgement::Count | Judgement::FailIndex => {}
+        }
+        count.failed += 1;
+        count.last_failure = count.last_failure.max(Some(ended));
     }
     count
+}
+
+/// When the last of a pod's containers ended.
+fn ended(pod: &Value) -> Option<Time> {
+    pod["status"]["containerStatuses"]
+        .items()
+        .iter()
+        .filter_map(|c| Time::parse(c["state"]["terminated"]["finishedAt"].str()))
+        .max()
+}
+
+/// What the Job's failure policy makes of a failed pod.
+enum Judgement {
+    Count,
+    Ignore,
+    FailIndex,
+    FailJob(String),
+}
+
+/// Goes through the rules of the failure policy (`matchPodFailurePolicy`).
+fn judge(job: &Value, key: &ObjectKey, pod: &Value) -> Judgement {
+    for (at, rule) in job["spec"]["podFailurePolicy"]["rules"]
+        .items()
+        .iter()
+        .enumerate()
+    {
+        let action = rule["action"].str();
+        let found = match rule.get("onExitCodes") {
+            Some(codes) => exit_code(codes, pod).map(|(container, code)| {
+                format!(
+                    "Container {container} for pod {}/{} failed with exit code {code} matching {action} rule at index {at}",
+                    key.namespace, key.name
+                )
+            }),
+            None => {
+                let mut patterns = rule["onPodConditions"].items().iter();
+                let matching = patterns.find(|pattern| {
+                    pods::condition(pod, pattern["type"].str()).is_some_and(|c| {
+                        c["status"].str() == pattern["status"].as_str().unwrap_or("True")
+                    })
+                });
+                matching.map(|pattern| {
+                    format!(
+                        "Pod {}/{} has condition {} matching {action} rule at index {at}",
+                        key.namespace,
+                        key.name,
+                        pattern["type"].str()
+                    )
+                })
+            }
+        };
+        if let Some(message) = found {
+            return match action {
+                "Ignore" => Judgement::Ignore,
+                "FailIndex" => Judgement::FailIndex,
+                "FailJob" => Judgement::FailJob(message),
+                _ => Judgement::Count,
+            };
+        }
+    }
+    Judgement::Count
+}
+
+/// The container whose exit code a rule is about, with the code.
+fn exit_code<'a>(codes: &Value, pod: &'a Value) -> Option<(&'a str, i64)> {
+    let lists = ["initContainerStatuses", "containerStatuses"];
+    let mut statuses = lists.iter().flat_map(|list| pod["status"][*list].items());
+    statuses.find_map(|status| {
+        let name = codes["containerName"].str();
+        let code = status["state"]["terminated"]["exitCode"]
+            .as_i64()
+            .filter(|code| *code != 0)?;
+        let among = codes["values"]
+            .items()
+            .iter()
+            .any(|v| v.as_i64() == Some(code));
+        let wanted = among == (codes["operator"].str() == "In");
+        (wanted && (name.is_empty() || name == status["name"].str()))
+            .then(|| (status["name"].str(), code))
+    })
+}
+
+/// Reads `0-2,5`.
+fn read_ranges(text: &str) -> BTreeSet<i64> {
+    let mut indexes = BTreeSet::new();
+    for range in text.split(',').filter(|r| !r.is_empty()) {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        if let (Ok(first), Ok(last)) = (first.parse::<i64>(), last.parse::<i64>()) {
+            indexes.extend(first..=last.min(first.saturating_add(100_000)));
+        }
+    }
+    indexes
 }
 
 fn index_of(pod: &Value) -> Option<i64> {
@@ -196,15 +336,52 @@ fn index_of(pod: &Value) -> Option<i64> {
 }
 
 /// Whether the Job is over, and why.
-fn end(cluster: &Cluster, job: &Value, succeeded: i64, failed: i64, status: &Value) -> Option<End> {
+fn end(
+    cluster: &Cluster,
+    job: &Value,
+    count: &Count,
+    succeeded: i64,
+    failed: i64,
+    status: &Value,
+) -> Option<End> {
     let spec = &job["spec"];
-    if failed > spec["backoffLimit"].as_i64().unwrap_or(6) {
-        let message = "Job has reached the specified backoff limit".to_owned();
-        return Some(End {
+    let failed_for = |reason: &str, message: &str| {
+        Some(End {
             failed: true,
-            reason: "BackoffLimitExceeded",
-            message,
-        });
+            reason: reason.into(),
+            message: message.to_owned(),
+        })
+    };
+    let most = spec["maxFailedIndexes"].as_i64();
+    let lost = count.failed_indexes.len() as i64;
+    if most.is_some_and(|most| lost > most) {
+        return failed_for(
+            "MaxFailedIndexesExceeded",
+            "Job has exceeded the specified maximal number of failed indexes",
+        );
+    }
+    for (at, rule) in spec["successPolicy"]["rules"].items().iter().enumerate() {
+        let among = rule["succeededIndexes"].as_str().map(read_ranges);
+        let done = match &among {
+            Some(among) => count.indexes.intersection(among).count(),
+            None => count.indexes.len(),
+        };
+        let needed = match (rule["succeededCount"].as_i64(), &among) {
+            (Some(needed), _) => usize::try_from(needed).unwrap_or(0),
+            (None, Some(among)) => among.len(),
+            (None, None) => continue,
+        };
+        if done >= needed {
+            return Some(End {
+                failed: false,
+                reason: "SuccessPolicy".into(),
+                message: format!("Matched rules at index {at}"),
+            });
+        }
+    }
+    if failed > spec["backoffLimit"].as_i64().unwrap_or(6) {
+        let message = "Job has reached the specified backoff limit";
+        return failed_for("BackoffLimitExceeded", message);
     }
     let deadline = spec["activeDeadlineSeconds"]
         .as_i64()
@@ -212,12 +389,11 @@ fn end(cluster: &Cluster, job: &Value, succeeded: i64, failed: i64, status: &Val
     if deadline.is_some_and(|(seconds, start)| {
         start + Duration::from_secs(seconds.max(0).unsigned_abs()) <= cluster.now
     }) {
-        let message = "Job was active longer than specified deadline".to_owned();
-        return Some(End {
-            failed: true,
-            reason: "DeadlineExceeded",
-            message,
-        });
+        let message = "Job was active longer than specified deadline";
+        return failed_for("DeadlineExceeded", message);
+    }
+    if lost > 0 && succeeded + lost >= spec["completions"].as_i64().unwrap_or(i64::MAX) {
+        return failed_for("FailedIndexes", "Job has failed indexes");
     }
     let complete = match spec["completions"].as_i64() {
         Some(completions) => succeeded >= completions,
@@ -229,7 +405,7 @@ fn end(cluster: &Cluster, job: &Value, succeeded: i64, failed: i64, status: &Val
     let message = "Reached expected number of succeeded pods".to_owned();
     complete.then_some(End {
         failed: false,
-        reason: "CompletionsReached",
+        reason: "CompletionsReached".into(),
         message,
     })
 }
@@ -239,7 +415,9 @@ fn wanted(job: &Value, count: &Count, succeeded: i64) -> (usize, Vec<ObjectKey>)
     let parallelism = job["spec"]["parallelism"].as_i64().unwrap_or(1).max(0);
     let active = count.active.len() as i64;
     let want = match job["spec"]["completions"].as_i64() {
-        Some(completions) => parallelism.min(completions - succeeded),
+        Some(completions) => {
+            parallelism.min(completions - succeeded - count.failed_indexes.len() as i64)
+        }
         None if succeeded > 0 => active,
         None => parallelism,
     };
@@ -276,9 +454,27 @@ fn create(
         .iter()
         .filter_map(|(_, pod)| index_of(pod))
         .chain(count.indexes.iter().copied())
+        .chain(count.failed_indexes.iter().copied())
         .collect();
-    let mut free =
-        (0..job["spec"]["completions"].as_i64().unwrap_or(0)).filter(|n| !taken.contains(n));
+    let now = cluster.now;
+    let due = |index: &i64| {
+        let (failures, last) = count.failures.get(index)?;
+        let doubled = 2_u32.saturating_pow(u32::try_from(failures - 1).unwrap_or(0).min(10));
+        Some(*last + (BACKOFF * doubled).min(BACKOFF_MAX)).filter(|due| *due > now)
+    };
+    let completions = job["spec"]["completions"].as_i64().unwrap_or(0);
+    let open: Vec<i64> = (0..completions)
+        .filter(|n| !taken.contains(n))
+        .take(100_000)
+        .collect();
+    // An index that has failed waits; others are not kept waiting by it.
+    if let Some(soonest) = open.iter().filter_map(due).min() {
+        let key = ObjectKey::new(RESOURCE, job["metadata"]["namespace"].text(), job.name());
+        cluster.enqueue(Task::Controller(CONTROLLER.name, key), soonest.since(now));
+    }
+    let ready: Vec<i64> = open.into_iter().filter(|n| due(n).is_none()).collect();
+    let more = if indexed { more.min(ready.len()) } else { more };
+    let mut free = ready.into_iter();
     slow_start(more, || {
         let mut pod = template::pod(&job["spec"]["template"], job);
         pod["metadata"]["finalizers"].push(TRACKING);
@@ -287,6 +483,10 @@ fn create(
                 return Ok(());
             };
             give_index(&mut pod, job.name(), index);
+            if job["spec"]["backoffLimitPerIndex"].as_i64().is_some() {
+                let failures = count.failures.get(&index).map_or(0, |(n, _)| *n);
+                pod["metadata"]["annotations"][FAILURES] = failures.to_string().into();
+            }
         }
         match template::create_pod(cluster, by, job, pod) {
             Err(status) if template::is_terminating(&status) => Ok(()),
@@ -349,6 +549,27 @@ fn release_all(cluster: &mut Cluster, by: &Component, job: &Value) -> Outcome {
     keys.iter().try_for_each(|key| release(cluster, by, key))
 }
 
+/// Lets the pods of a Job go that is gone itself.
+fn release_orphans(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
+    let present = cluster
+        .etcd
+        .get(key)
+        .map(|job| job["metadata"]["uid"].text());
+    let lost = |pod: &Value| {
+        let owner = pod.controller_ref().filter(|owner| owner.kind() == "Job");
+        pod.finalizers().any(|f| f == TRACKING)
+            && owner.is_none_or(|owner| present.as_deref() != Some(owner.uid()))
+    };
+    let (label, name) = (Text::from("batch.kubernetes.io/job-name"), key.name.clone());
+    let orphans: Vec<ObjectKey> = cluster
+        .index
+        .pods_labelled(&key.namespace, &label, &name)
+        .filter(|pod| cluster.etcd.get(pod).is_some_and(lost))
+        .cloned()
+        .collect();
+    orphans.iter().try_for_each(|pod| release(cluster, by, pod))
+}
+
 /// Deletes a finished Job when its time is over (ttl-after-finished-controller).
 fn expire(cluster: &mut Cluster, by: &Component, key: &ObjectKey, job: &Value) -> Outcome {
     let Some(seconds) = job["spec"]["ttlSecondsAfterFinished"].as_i64() else {
@@ -404,15 +625,24 @@ fn write_status(
     if !count.indexes.is_empty() {
         status["completedIndexes"] = ranges(&count.indexes).into();
     }
+    if job["spec"]["backoffLimitPerIndex"].as_i64().is_some() {
+        status["failedIndexes"] = ranges(&count.failed_indexes).into();
+    }
     suspend(cluster, by, &job, &mut status, suspended);
     let now: Value = cluster.now.rfc3339().into();
+    // The Job itself is over when its last pod is.
+    let over = pods::controlled(cluster, job.uid()).all(|(_, pod)| pods::is_over(pod));
     if let Some(end) = &end {
+        let told = status["conditions"].clone();
         let mut add = |kind: &str| {
+            if told.items().iter().any(|c| c["type"].str() == kind) {
+                return;
+            }
             status["conditions"].push(object([
                 ("lastProbeTime", now.clone()),
                 ("lastTransitionTime", now.clone()),
                 ("message", end.message.as_str().into()),
-                ("reason", end.reason.into()),
+                ("reason", (&end.reason).into()),
                 ("status", "True".into()),
                 ("type", kind.into()),
             ]));
@@ -422,8 +652,10 @@ fn write_status(
         } else {
             "SuccessCriteriaMet"
         });
-        add(if end.failed { "Failed" } else { "Complete" });
-        if !end.failed {
+        if over {
+            add(if end.failed { "Failed" } else { "Complete" });
+        }
+        if over && !end.failed {
             status["completionTime"] = now;
         }
     }
@@ -432,8 +664,8 @@ fn write_status(
     if !updated.same(&job) {
         cluster.update_status(by, updated)?;
     }
-    match end {
-        Some(end) if end.failed => cluster.warn(by, &job, end.reason, &end.message),
+    match end.filter(|_| over) {
+        Some(end) if end.failed => cluster.warn(by, &job, &end.reason, &end.message),
         Some(_) => cluster.record(by, &job, "Completed", "Job completed"),
         None => return Ok(()),
     }

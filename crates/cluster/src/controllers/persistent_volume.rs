@@ -466,6 +466,11 @@ impl Sync<'_> {
         } else if !path.starts_with("/tmp/") {
             format!("host_path deleter only supports /tmp/.+ but received provided {path}")
         } else {
+            let directory = format!(":{path}");
+            self.cluster
+                .ground
+                .disks
+                .retain(|disk, _| !disk.ends_with(&directory));
             return match self.cluster.delete(self.by, key, &DeleteOptions::default()) {
                 Err(status) if status.code != 404 => Err(status),
                 _ => Ok(()),

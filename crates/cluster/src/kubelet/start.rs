@@ -250,7 +250,8 @@ pub(super) fn begin(
     });
     let Some(full) = full else {
         let message = format!(
-            "Failed to apply default image tag {image:?}: couldn't parse image name {image:?}: invalid reference format"
+            "Failed to apply default image tag {image:?}: couldn't parse image name {image:?}: invalid reference format{}",
+            upper_case(image)
         );
         container_event(
             cluster,
@@ -306,6 +307,24 @@ pub(super) fn begin(
             container_event(cluster, node, worker, place, "Normal", "Pulled", &message);
             create(cluster, node, worker, place, &full)
         }
+    }
+}
+
+/// What is added where a repository's name has capitals (distribution/reference v0.6).
+fn upper_case(image: &str) -> String {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    let name = match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => name,
+    };
+    let path = match name.split_once('/') {
+        None => format!("library/{name}"),
+        Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => rest.to_owned(),
+        Some(_) => name.to_owned(),
+    };
+    match path.chars().any(char::is_uppercase) {
+        true => format!(": repository name ({path}) must be lowercase"),
+        false => String::new(),
     }
 }
 

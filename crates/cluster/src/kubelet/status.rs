@@ -103,7 +103,12 @@ fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) ->
         .enumerate()
         .map(|(place, c)| container_status(cluster, alike, node, worker, place, c))
         .collect();
-    let phase = phase(worker, &statuses, init_count);
+    // A pod is told to be over once nothing of it runs any more.
+    let running = statuses.iter().any(|s| !s["state"]["running"].is_null());
+    let phase = match phase(worker, &statuses, init_count) {
+        "Succeeded" | "Failed" if running && worker.verdict.is_none() => "Running",
+        phase => phase,
+    };
     let mut new = old.clone();
     let generation = worker.pod["metadata"]["generation"].clone();
     let ready_sandbox = worker.stage != Stage::Ended

@@ -67,6 +67,25 @@ pub(super) fn own_grace(worker: &Worker) -> Duration {
     grace(worker, false)
 }
 
+/// Begins to stop the sidecars of a pod whose other containers have ended; whether any still runs.
+pub(super) fn end_sidecars(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> bool {
+    let pod = worker.pod.clone();
+    let mut any = false;
+    for (place, spec) in containers(&pod).enumerate() {
+        let runs = container(cluster, node, &worker.uid, place).is_some_and(Container::is_running);
+        if !runs || role(&pod, place) != Role::Sidecar {
+            continue;
+        }
+        any = true;
+        if !worker.kills.iter().any(|k| usize::from(k.place) == place) {
+            let message = format!("Stopping container {}", spec["name"].str());
+            let grace = own_grace(worker);
+            begin_kill(cluster, node, worker, place, grace, &message, true);
+        }
+    }
+    any
+}
+
 /// Stops all containers of a pod that runs.
 pub(super) fn kill_all(cluster: &mut Cluster, node: &Text, worker: &mut Worker, grace: Duration) {
     let pod = worker.pod.clone();

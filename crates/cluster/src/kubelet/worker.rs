@@ -427,6 +427,11 @@ fn report(
         _ => worker.report_at = None,
     }
     if status::is_over(cluster, node, worker) {
+        // What is left are sidecars: they are stopped, the last first, before the pod is over.
+        if terminate::end_sidecars(cluster, node, worker) {
+            status::report(cluster, node, worker);
+            return wake.or(Some(now));
+        }
         runtime::stop_sandbox(cluster, node, &worker.uid);
         worker.stage = Stage::Ended;
         worker.probes.clear();
@@ -455,6 +460,14 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
         return match wake {
             Some(at) => Decision::Rest(Some(at)),
             None => Decision::Continue,
+        };
+    }
+    if status::is_over(cluster, node, worker) {
+        let begun = terminate::end_sidecars(cluster, node, worker);
+        return if begun {
+            Decision::Continue
+        } else {
+            Decision::Rest(None)
         };
     }
     let mut wake = match deadline(cluster, node, worker) {

@@ -118,7 +118,14 @@ pub(crate) fn view(
         let (made, is_read_only) = make(cluster, node, sandbox, pod, spec, volume);
         match made {
             Some(files) => drop(view.volumes.insert(name.clone(), files)),
-            None => drop(view.volumes.entry(name.clone()).or_default()),
+            None => match disk(cluster, node, pod, volume) {
+                Some(disk) => {
+                    let files = cluster.ground.disks.get(&disk);
+                    let files = files.map(|files| (**files).clone()).unwrap_or_default();
+                    view.volumes.insert(name.clone(), files);
+                }
+                None => drop(view.volumes.entry(name.clone()).or_default()),
+            },
         }
         let path = normal(mount["mountPath"].str());
         let sub = match mount["subPath"].str() {
@@ -136,6 +143,45 @@ pub(crate) fn view(
     // The longest path first: a mount within a mount.
     view.mounts.sort_by_key(|m| std::cmp::Reverse(m.path.len()));
     view
+}
+
+/// Where the content of a volume is that outlives its pod: a directory of the machine, or the disk
+/// behind a claim. `None` for a volume that goes with the pod.
+pub(crate) fn disk(cluster: &Cluster, node: &str, pod: &Value, volume: &Value) -> Option<Text> {
+    let directory = |path: &Value| Some(format!("{node}:{}", normal(path.str())).into());
+    if let Some(host) = volume.get("hostPath") {
+        return directory(&host["path"]);
+    }
+    let claim = match volume.get("ephemeral") {
+        Some(_) => format!("{}-{}", pod["metadata"]["name"].str(), volume["name"].str()),
+        None => volume.get("persistentVolumeClaim")?["claimName"]
+            .str()
+            .to_owned(),
+    };
+    let namespace = pod["metadata"]["namespace"].str();
+    let claim = cluster.find("persistentvolumeclaims", namespace, &claim)?;
+    let name = claim["spec"]["volumeName"].str();
+    let spec = &cluster.find("persistentvolumes", "", name)?["spec"];
+    match (spec.get("hostPath"), spec.get("local")) {
+        (Some(source), _) | (None, Some(source)) => directory(&source["path"]),
+        (None, None) => Some(format!("volume {name}").into()),
+    }
+}
+
+/// Keeps what has been written to volumes that outlive the pod.
+pub(crate) fn keep_disks(cluster: &mut Cluster, node: &str, pod: &Value, volumes: &mut Volumes) {
+    for volume in pod["spec"]["volumes"].items() {
+        let Some(disk) = disk(cluster, node, pod, volume) else {
+            continue;
+        };
+        let Some(files) = volumes.remove(&volume["name"].text()) else {
+            continue;
+        };
+        let disks = &mut cluster.ground.disks;
+        if disks.get(&disk).is_none_or(|old| **old != files) {
+            disks.insert(disk, Arc::new(files));
+        }
+    }
 }
 
 /// The files of a node, or of the host outside.

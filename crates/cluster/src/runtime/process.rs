@@ -426,7 +426,12 @@ pub(super) fn turn(
         output: Vec::new(),
     };
     let progress = shell.machine.step(&mut session, STEPS);
-    let Session { view, output, .. } = session;
+    let Session {
+        mut view, output, ..
+    } = session;
+    if place.pod.is_some() {
+        files::keep_disks(cluster, &place.node, pod, &mut view.volumes);
+    }
     if let Some((uid, at)) = &place.pod
         && let Some(sandbox) = cluster.sandbox_mut(&place.node, uid)
     {

@@ -660,6 +660,8 @@ fn bind_now(cluster: &mut Cluster, key: &ObjectKey, pod: &Value, node: &Text, te
     let by = Component::Scheduler;
     let mut bound = pod.clone();
     bound["spec"]["nodeName"] = node.into();
+    // The API server takes the promise of a node away with the binding (KEP-5278).
+    bound.remove(&["status", "nominatedNodeName"]);
     set_scheduled(&mut bound, true, "", "", cluster);
     let bound = cluster.commit(&by, Action::Update, key, Some(bound), text);
     let message = format!(

@@ -4,8 +4,6 @@ use crate::kubectl::command::{ALL_NAMESPACES, Command};
 use crate::kubectl::error::plain;
 use crate::kubectl::flags::{Flag, switch, text};
 
-const NO_METRICS: &str = "Metrics API not available";
-
 pub(crate) const TOP: Command = Command {
     run: None,
     ..Command::new(
@@ -20,7 +18,7 @@ pub(crate) const TOP: Command = Command {
         "node",
         "[NAME | -l label] [options]",
         "Display resource (CPU/memory) usage of nodes",
-        |_| plain(NO_METRICS),
+        super::top::nodes,
     )
     .aliases(&["nodes", "no"])
     .flags(&[TOP_FLAGS]),
@@ -28,7 +26,7 @@ pub(crate) const TOP: Command = Command {
         "pod",
         "[NAME | -l label] [options]",
         "Display resource (CPU/memory) usage of pods",
-        |_| plain(NO_METRICS),
+        super::top::pods,
     )
     .aliases(&["pods", "po"])
     .flags(&[
@@ -40,7 +38,7 @@ pub(crate) const TOP: Command = Command {
         )],
     ]),
 ])
-.partly("there is no metrics server");
+.partly("a cluster file's `metrics: true` installs the metrics server; --sort-by and --containers do nothing yet");
 
 const TOP_FLAGS: &[Flag] = &[
     switch("no-headers", "If present, print output without headers"),

@@ -21,6 +21,7 @@ pub(crate) mod rollout;
 pub(crate) mod run;
 pub(crate) mod scale;
 pub(crate) mod set;
+pub(crate) mod top;
 pub(crate) mod wait;
 
 use super::Kubectl;
