@@ -11,6 +11,7 @@ use crate::{
     map::Map,
     notices::{NoticeList, Notices},
     objects::Objects,
+    palette::Palette,
     panels::{Panel, PanelHead, Rail},
     rules::Rules,
     simulator::Simulator,
@@ -71,6 +72,7 @@ pub(crate) fn App() -> impl IntoView {
             style=("--sheet", move || layout.sheet_length())
         >
             <Bar>
+                <Palette />
                 <Clock
                     now=simulator.now_ms
                     running=simulator.running

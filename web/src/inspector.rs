@@ -1,16 +1,38 @@
-//! What is selected: its YAML, its place in the API and in etcd, its owners and dependents, its events.
+//! What is selected: what it wants and what there is, its place in the API and in etcd, its family, its versions.
 
-use kubarium_snapshot::inspect::Card;
+use kubarium_snapshot::inspect::{Aim, Card, Relative, Version};
 use kubarium_snapshot::{Reply, Request};
-use leptos::prelude::*;
+use leptos::{ev, prelude::*};
 
 use crate::{
     icons,
     layout::Layout,
     panels::{Empty, Panel},
     simulator::Simulator,
-    text::t,
+    text::{fill, t},
 };
+
+/// What is shown of the thing that is selected.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    About,
+    Yaml,
+    Describe,
+    History,
+}
+
+impl Part {
+    const ALL: [Part; 4] = [Part::About, Part::Yaml, Part::Describe, Part::History];
+
+    fn name(self) -> &'static str {
+        match self {
+            Part::About => t("inspector.about"),
+            Part::Yaml => t("inspector.yaml"),
+            Part::Describe => t("inspector.describe"),
+            Part::History => t("inspector.history"),
+        }
+    }
+}
 
 /// What is selected.
 #[component]
@@ -28,76 +50,215 @@ pub(crate) fn Inspector() -> impl IntoView {
         }
         now
     });
+    let part = RwSignal::new(Part::About);
+    let is_seen = move || layout.is_shown(Panel::Inspector) && !layout.is_rail(Panel::Inspector);
     let answer = simulator.watch(move || {
         simulator.events.track();
-        let seen = layout.is_shown(Panel::Inspector) && !layout.is_rail(Panel::Inspector);
-        simulator
-            .selected
-            .get()
-            .filter(|_| seen)
-            .map(Request::Inspect)
+        let selected = simulator.selected.get().filter(|_| is_seen());
+        selected.map(Request::Inspect)
     });
-    let shown = Memo::new(move |_| {
+    let card = Memo::new(move |_| {
         let id = simulator.selected.get()?;
         match answer.read().as_deref() {
             Some(Reply::Card(Some(card))) if card.id == id => Some(card.clone()),
             _ => None,
         }
     });
+    let describe = Memo::new(move |_| card.read().as_ref().map(|card| card.describe.clone()));
+    let described = simulator.watch(move || {
+        simulator.events.track();
+        let wanted = is_seen() && part.get() == Part::Describe;
+        let line = describe.get().filter(|line| wanted && !line.is_empty());
+        line.map(Request::Look)
+    });
+    let versions = simulator.watch(move || {
+        simulator.events.track();
+        let wanted = is_seen() && part.get() == Part::History;
+        let selected = simulator.selected.get().filter(|_| wanted);
+        selected.map(Request::History)
+    });
+    let body = move |card: &Card| match part.get() {
+        _ if card.yaml.is_empty() => about(simulator, card).into_any(),
+        Part::About => about(simulator, card).into_any(),
+        Part::Yaml => view! { <pre class="yaml" tabindex="0">{card.yaml.clone()}</pre> }.into_any(),
+        Part::Describe => match described.read().as_deref() {
+            Some(Reply::Output(output)) if output.command == card.describe => {
+                view! { <pre class="yaml" tabindex="0">{output.text.clone()}</pre> }.into_any()
+            }
+            _ => ().into_any(),
+        },
+        Part::History => match versions.read().as_deref() {
+            Some(Reply::History(versions)) => history(simulator, versions).into_any(),
+            _ => ().into_any(),
+        },
+    };
     view! {
-        {move || match shown.get() {
-            Some(card) => card_view(simulator, *card).into_any(),
+        {move || match card.get() {
+            Some(card) => view! {
+                <article class="card">
+                    <header>
+                        <span class="chip">{kind(&card)}</span>
+                        <h2>{card.title.clone()}</h2>
+                    </header>
+                    {(!card.yaml.is_empty()).then(|| parts(part))}
+                    {move || body(&card)}
+                </article>
+            }.into_any(),
             None => view! { <Empty icon=icons::INSPECTOR what=t("inspector.empty") how=t("inspector.empty.how") /> }.into_any(),
         }}
     }
 }
 
-fn card_view(simulator: Simulator, card: Card) -> impl IntoView {
-    let facts = [
-        (t("inspector.rest"), card.rest),
-        (t("inspector.etcd"), card.etcd),
-        (t("inspector.node"), card.node),
-    ];
-    let facts = facts
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| view! { <dt>{name}</dt> <dd><code>{value}</code></dd> })
-        .collect_view();
-    let kind = match card.id.split_once(':') {
+fn kind(card: &Card) -> String {
+    match card.id.split_once(':') {
         Some(("host", _)) => t("inspector.host").to_owned(),
         Some(("device", _)) => t("inspector.device").to_owned(),
-        _ => card.kind,
-    };
-    let relatives = (!card.relatives.is_empty()).then(|| {
-        let items = card.relatives.into_iter().map(|id| {
-            let shown = id.split_once(':').map_or(id.clone(), |(_, rest)| rest.to_owned());
-            view! { <li><button type="button" class="link" on:click=move |_| simulator.selected.set(Some(id.clone()))>{shown}</button></li> }
-        });
-        view! {
-            <h3>{t("inspector.family")}</h3>
-            <ul class="relatives">{items.collect_view()}</ul>
-        }
-    });
-    let commands = card
-        .commands
-        .into_iter()
-        .map(|command| {
-            let shown = command.clone();
-            view! { <li><button type="button" class="hint-line" on:click=move |_| simulator.run(&command)>{shown}</button></li> }
-        })
-        .collect_view();
-    let yaml = (!card.yaml.is_empty()).then(|| view! { <h3>{t("inspector.yaml")}</h3> <pre class="yaml" tabindex="0">{card.yaml}</pre> });
-    view! {
-        <article class="card">
-            <header>
-                <span class="chip">{kind}</span>
-                <h2>{card.title}</h2>
-            </header>
-            <dl>{facts}</dl>
-            <h3>{t("inspector.commands")}</h3>
-            <ul class="hints">{commands}</ul>
-            {relatives}
-            {yaml}
-        </article>
+        _ => card.kind.clone(),
     }
+}
+
+/// The choice of what is shown.
+fn parts(part: RwSignal<Part>) -> impl IntoView {
+    let choose = move |event: ev::KeyboardEvent| {
+        let at = Part::ALL
+            .iter()
+            .position(|p| *p == part.get_untracked())
+            .unwrap_or(0);
+        let to = match event.key().as_str() {
+            "ArrowRight" => (at + 1) % Part::ALL.len(),
+            "ArrowLeft" => (at + Part::ALL.len() - 1) % Part::ALL.len(),
+            _ => return,
+        };
+        event.prevent_default();
+        part.set(Part::ALL[to]);
+    };
+    let tab = move |this: Part| {
+        view! {
+            <button
+                type="button"
+                role="tab"
+                class="part"
+                aria-selected=move || (part.get() == this).to_string()
+                tabindex=move || if part.get() == this { "0" } else { "-1" }
+                on:click=move |_| part.set(this)
+            >
+                {this.name()}
+            </button>
+        }
+    };
+    view! { <div class="parts" role="tablist" aria-label=t("inspector.parts") on:keydown=choose>{Part::ALL.map(tab).collect_view()}</div> }
+}
+
+fn about(simulator: Simulator, card: &Card) -> impl IntoView + use<> {
+    let facts = [
+        (t("inspector.rest"), &card.rest),
+        (t("inspector.etcd"), &card.etcd),
+        (t("inspector.node"), &card.node),
+    ];
+    let facts = facts.into_iter().filter(|(_, value)| !value.is_empty());
+    let facts = facts
+        .map(|(name, value)| view! { <dt>{name}</dt> <dd><code>{value.clone()}</code></dd> })
+        .collect_view();
+    let commands = |name: &'static str, lines: &[String]| {
+        let line = |line: &String| {
+            let (command, shown) = (line.clone(), line.clone());
+            view! { <li><button type="button" class="hint-line" on:click=move |_| simulator.run(&command)>{shown}</button></li> }
+        };
+        (!lines.is_empty()).then(|| {
+            view! {
+                <h3>{name}</h3>
+                <ul class="hints">{lines.iter().map(line).collect_view()}</ul>
+            }
+        })
+    };
+    view! {
+        {(!card.aims.is_empty()).then(|| aims(&card.aims))}
+        {(!card.family.is_empty()).then(|| family(simulator, &card.family, &card.id))}
+        {commands(t("inspector.looks"), &card.looks)}
+        {commands(t("inspector.changes"), &card.changes)}
+        <dl>{facts}</dl>
+    }
+}
+
+/// What is wanted and what there is, side by side.
+fn aims(aims: &[Aim]) -> impl IntoView + use<> {
+    let row = |aim: &Aim| {
+        let is_met = aim.wanted == aim.is;
+        view! {
+            <tr data-met=is_met.then_some("")>
+                <th scope="row">{aim.of.clone()}</th>
+                <td class="n">{aim.wanted.clone()}</td>
+                <td class="n">{aim.is.clone()}</td>
+                <td class="met">{if is_met { t("inspector.met") } else { t("inspector.unmet") }}</td>
+            </tr>
+        }
+    };
+    view! {
+        <table class="aims">
+            <thead>
+                <tr>
+                    <td></td>
+                    <th scope="col">{t("inspector.wanted")}</th>
+                    <th scope="col">{t("inspector.is")}</th>
+                    <td></td>
+                </tr>
+            </thead>
+            <tbody>{aims.iter().map(row).collect_view()}</tbody>
+        </table>
+    }
+}
+
+/// The tree of owners and dependents.
+fn family(simulator: Simulator, family: &[Relative], id: &str) -> impl IntoView + use<> {
+    let item = |relative: &Relative| {
+        let target = relative.id.clone();
+        let is_this = relative.id == id;
+        view! {
+            <li style=("--depth", relative.depth.to_string()) aria-current=is_this.then_some("true")>
+                <span class="kind">{relative.kind.clone()}</span>
+                <button type="button" class="link" on:click=move |_| simulator.selected.set(Some(target.clone()))>
+                    {relative.name.clone()}
+                </button>
+            </li>
+        }
+    };
+    view! {
+        <h3>{t("inspector.family")}</h3>
+        <ul class="family">{family.iter().map(item).collect_view()}</ul>
+    }
+}
+
+/// The versions of an object, newest first, each with what its write changed.
+fn history(simulator: Simulator, versions: &[Version]) -> impl IntoView + use<> {
+    if versions.is_empty() {
+        return view! { <p class="note">{t("inspector.history.none")}</p> }.into_any();
+    }
+    let version = |version: &Version| {
+        let event = version.event;
+        let fields = version.fields.iter().map(|field| {
+            let part = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            view! {
+                <li>
+                    <code>{field.path.clone()}</code>
+                    {part(&field.before).map(|text| view! { <del>{text}</del> })}
+                    {part(&field.after).map(|text| view! { <ins>{text}</ins> })}
+                </li>
+            }
+        });
+        let more = (version.more > 0).then(|| view! { <li class="note">{fill("inspector.more", &[("n", &version.more.to_string())])}</li> });
+        view! {
+            <li>
+                <p class="version">
+                    <span class="at">{format!("{:.3} s", version.at_seconds)}</span>
+                    <span class="verb">{version.verb.clone()}</span>
+                    <span class="who">{version.by.clone()}</span>
+                    <button type="button" class="link" title=t("timeline.goto") on:click=move |_| simulator.go_to(event)>
+                        {fill("inspector.revision", &[("n", &version.revision.to_string())])}
+                    </button>
+                </p>
+                <ul class="fields">{fields.collect_view()}{more}</ul>
+            </li>
+        }
+    };
+    view! { <ol class="versions">{versions.iter().map(version).collect_view()}</ol> }.into_any()
 }

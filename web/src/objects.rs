@@ -1,6 +1,6 @@
-//! Everything that the API server stores, as a table.
+//! Everything that the API server stores: its resources as a list, their objects as the table of `kubectl get`.
 
-use kubarium_snapshot::inspect::ObjectTable;
+use kubarium_snapshot::inspect::{ObjectRow, ObjectTable, Stored};
 use kubarium_snapshot::{Reply, Request};
 use leptos::prelude::*;
 
@@ -20,11 +20,12 @@ const ROWS_MAX: usize = 500;
 pub(crate) fn Objects() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
-    let wanted = RwSignal::new(String::new());
+    let (resource, find) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let answer = simulator.watch(move || {
         simulator.events.track();
         layout.is_shown(Panel::Objects).then(|| Request::Objects {
-            find: wanted.get(),
+            resource: resource.get(),
+            find: find.get(),
             most: ROWS_MAX,
         })
     });
@@ -32,49 +33,97 @@ pub(crate) fn Objects() -> impl IntoView {
         Some(Reply::Objects(table)) => table.clone(),
         _ => ObjectTable::default(),
     });
+    let columns = Memo::new(move |_| table.read().columns.clone());
+    let resources = move || {
+        let mut all = vec![Stored {
+            resource: String::new(),
+            kind: t("objects.all").to_owned(),
+            count: 0,
+        }];
+        all.extend(table.read().resources.iter().cloned());
+        all
+    };
+    let choice = move |stored: Stored| {
+        let (this, chosen) = (stored.resource.clone(), stored.resource);
+        let count = (stored.count > 0).then(|| stored.count.to_string());
+        view! {
+            <li>
+                <button
+                    type="button"
+                    class="resource"
+                    aria-pressed=move || (*resource.read() == this).to_string()
+                    on:click=move |_| resource.set(chosen.clone())
+                >
+                    {stored.kind}
+                    <span class="n">{count}</span>
+                </button>
+            </li>
+        }
+    };
     view! {
         <div class="objects">
-            <div class="tools">
-                <label>
-                    {t("objects.find")} " "
-                    <input type="search" spellcheck="false" placeholder=t("objects.find.hint") on:input=move |e| wanted.set(event_target_value(&e)) />
-                </label>
-                <span class="note">{move || fill("objects.count", &[("n", &table.read().all.to_string())])}</span>
+            <nav class="resources" aria-label=t("objects.resources")>
+                <ul>
+                    <For each=resources key=|stored| (stored.resource.clone(), stored.count) let:stored>
+                        {choice(stored)}
+                    </For>
+                </ul>
+            </nav>
+            <div class="stored">
+                <div class="tools">
+                    <label>
+                        {t("objects.find")} " "
+                        <input type="search" spellcheck="false" placeholder=t("objects.find.hint") on:input=move |e| find.set(event_target_value(&e)) />
+                    </label>
+                    <span class="note">{move || fill("objects.count", &[("n", &table.read().all.to_string())])}</span>
+                    <span class="note mono">{move || path(&resource.read())}</span>
+                </div>
+                <Show
+                    when=move || !table.read().rows.is_empty()
+                    fallback=|| view! { <Empty icon=icons::OBJECTS what=t("objects.empty") how=t("objects.empty.how") /> }
+                >
+                    <table class="events">
+                        <thead>
+                            <tr>{move || columns.get().into_iter().map(|name| view! { <th scope="col">{name}</th> }).collect_view()}</tr>
+                        </thead>
+                        <tbody>
+                            <For each=move || table.read().rows.clone() key=|row| (row.id.clone(), row.cells.clone()) let:row>
+                                {object_row(simulator, columns, row)}
+                            </For>
+                        </tbody>
+                    </table>
+                </Show>
             </div>
-            <Show
-                when=move || !table.read().rows.is_empty()
-                fallback=|| view! { <Empty icon=icons::OBJECTS what=t("objects.empty") how=t("objects.empty.how") /> }
-            >
-                <table class="events">
-                    <thead>
-                        <tr>
-                            <th scope="col">{t("objects.kind")}</th>
-                            <th scope="col">{t("objects.namespace")}</th>
-                            <th scope="col">{t("objects.name")}</th>
-                            <th scope="col">{t("objects.revision")}</th>
-                        </tr>
-                    </thead>
-                    <tbody>
-                        <For each=move || table.read().rows.clone() key=|row| (row.id.clone(), row.revision.clone()) let:row>
-                            {
-                                let id = row.id.clone();
-                                view! {
-                                    <tr>
-                                        <td>{row.kind.clone()}</td>
-                                        <td>{row.namespace.clone()}</td>
-                                        <td>
-                                            <button type="button" class="link" on:click=move |_| simulator.selected.set(Some(id.clone()))>
-                                                {row.name.clone()}
-                                            </button>
-                                        </td>
-                                        <td class="n">{row.revision.clone()}</td>
-                                    </tr>
-                                }
-                            }
-                        </For>
-                    </tbody>
-                </table>
-            </Show>
         </div>
+    }
+}
+
+/// An object's row; its name selects it.
+fn object_row(simulator: Simulator, columns: Memo<Vec<String>>, row: ObjectRow) -> impl IntoView {
+    let name_at = columns.with_untracked(|columns| columns.iter().position(|c| c == "Name"));
+    let id = row.id.clone();
+    let is_selected = move || *simulator.selected.read() == Some(id.clone());
+    let cells = row.cells.into_iter().enumerate().map(|(at, cell)| {
+        let id = row.id.clone();
+        if Some(at) == name_at {
+            view! {
+                <td>
+                    <button type="button" class="link" on:click=move |_| simulator.selected.set(Some(id.clone()))>{cell}</button>
+                </td>
+            }
+            .into_any()
+        } else {
+            view! { <td>{cell}</td> }.into_any()
+        }
+    });
+    view! { <tr aria-current=move || is_selected().then_some("true")>{cells.collect_view()}</tr> }
+}
+
+/// The key under which etcd keeps a resource's objects.
+fn path(resource: &str) -> String {
+    match resource.split_once('.') {
+        None if resource.is_empty() => "/registry".to_owned(),
+        None => format!("/registry/{resource}"),
+        Some((plural, _)) => format!("/registry/{plural}"),
     }
 }

@@ -17,6 +17,8 @@ use crate::link::{Heard, Link};
 
 /// The most of the terminal's past that is kept on the page.
 const CONSOLE_MAX: usize = 400;
+/// The most bytes that are kept of what one command prints.
+const PRINTED_MAX: usize = 1 << 20;
 
 /// How far the simulator has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +40,10 @@ pub(crate) struct Entry {
     pub(crate) id: u32,
     /// The command line.
     pub(crate) command: String,
-    /// What it printed, and its exit status; none while it runs.
-    pub(crate) done: ArcRwSignal<Option<(String, i32)>>,
+    /// What it has printed so far.
+    pub(crate) printed: ArcRwSignal<String>,
+    /// Its exit status; none while it runs.
+    pub(crate) status: ArcRwSignal<Option<i32>>,
 }
 
 type Then = Box<dyn FnOnce(Reply)>;
@@ -150,6 +154,9 @@ impl Simulator {
         }
         if !update.ways.is_empty() {
             self.ways.set(update.ways);
+        }
+        if let Some(going) = update.terminal {
+            self.hear_terminal(going);
         }
         set_if_new(self.now_ms, update.now_ms);
         set_if_new(self.running, update.running);
@@ -282,12 +289,13 @@ impl Simulator {
     }
 
     fn run_as(self, line: &str, request: Request) {
-        let done = ArcRwSignal::new(None);
         let entry = Entry {
             id: self.line.with_value(|line| line.next),
             command: line.to_owned(),
-            done: done.clone(),
+            printed: ArcRwSignal::default(),
+            status: ArcRwSignal::default(),
         };
+        let (printed, ended) = (entry.printed.clone(), entry.status.clone());
         self.console.update(|console| {
             console.push(entry);
             let surplus = console.len().saturating_sub(CONSOLE_MAX);
@@ -298,7 +306,8 @@ impl Simulator {
                 let Output {
                     text, status, lane, ..
                 } = *output;
-                done.set(Some((text, status)));
+                printed.set(text);
+                ended.set(status);
                 self.console.notify();
                 if let Some(lane) = lane {
                     self.step.set(0);
@@ -309,9 +318,43 @@ impl Simulator {
         });
     }
 
-    /// Empties the terminal.
+    /// Shows what the command that goes on has done since.
+    fn hear_terminal(self, going: message::Going) {
+        let entry = self.console.with_untracked(|console| {
+            let running = |entry: &&Entry| entry.status.read_untracked().is_none();
+            console.iter().find(running).cloned()
+        });
+        let Some(entry) = entry else { return };
+        if !going.text.is_empty() {
+            entry.printed.update(|printed| {
+                printed.push_str(&going.text);
+                // Of a stream without end the latest is kept.
+                let surplus = printed.len().saturating_sub(PRINTED_MAX);
+                let cut = printed.ceil_char_boundary(surplus);
+                printed.drain(..cut);
+            });
+        }
+        if going.status.is_some() {
+            entry.status.set(going.status);
+        }
+        self.console.notify();
+    }
+
+    /// Whether a command goes on in the terminal.
+    pub(crate) fn is_busy(self) -> bool {
+        let console = self.console.read();
+        console.iter().any(|entry| entry.status.get().is_none())
+    }
+
+    /// Ends the command that goes on in the terminal.
+    pub(crate) fn interrupt(self) {
+        self.ask(Request::Interrupt, |_| {});
+    }
+
+    /// Empties the terminal, but for what still runs.
     pub(crate) fn clear(self) {
-        self.console.set(Vec::new());
+        self.console
+            .update(|console| console.retain(|entry| entry.status.read_untracked().is_none()));
     }
 
     // --- The packet ---------------------------------------------------------------------------

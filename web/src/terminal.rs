@@ -61,6 +61,14 @@ pub(crate) fn Terminal() -> impl IntoView {
             "ArrowUp" => recall(back.get_untracked() + 1),
             "ArrowDown" => recall(back.get_untracked().saturating_sub(1)),
             "l" if event.ctrl_key() => simulator.clear(),
+            // What is selected is copied; with nothing selected it ends what runs, or gives the line up.
+            "c" if event.ctrl_key() && !is_selecting() => {
+                if simulator.is_busy() {
+                    simulator.interrupt();
+                } else {
+                    line.set(String::new());
+                }
+            }
             _ => return,
         }
         event.prevent_default();
@@ -73,8 +81,7 @@ pub(crate) fn Terminal() -> impl IntoView {
     ];
     view! {
         <div class="terminal" on:click=move |_| {
-            let selecting = web_sys::window().and_then(|w| w.get_selection().ok().flatten()).is_some_and(|s| !s.is_collapsed());
-            if let Some(prompt) = prompt.get_untracked().filter(|_| !selecting) {
+            if let Some(prompt) = prompt.get_untracked().filter(|_| !is_selecting()) {
                 // A prompt that cannot take the focus can still be clicked.
                 let _ = prompt.focus();
             }
@@ -91,15 +98,23 @@ pub(crate) fn Terminal() -> impl IntoView {
                 </Show>
                 <For each=move || simulator.console.get() key=|entry| entry.id let:entry>
                     {
-                        let (failed, printed) = (entry.done.clone(), entry.done);
-                        let failed = move || failed.read().as_ref().is_some_and(|(_, status)| *status != 0);
+                        let (failed, running) = (entry.status.clone(), entry.status);
+                        let failed = move || failed.get().is_some_and(|status| status != 0);
+                        let running = move || {
+                            running.get().is_none().then(|| {
+                                view! {
+                                    <p class="running">
+                                        {t("terminal.running")} " "
+                                        <button type="button" class="link" on:click=move |_| simulator.interrupt()>{t("terminal.interrupt")}</button>
+                                    </p>
+                                }
+                            })
+                        };
                         view! {
                             <div class="entry" data-failed=move || failed().then_some("")>
                                 <p class="typed"><span class="sign" aria-hidden="true">"$ "</span>{entry.command}</p>
-                                {move || match printed.get() {
-                                    Some((text, _)) => view! { <pre>{text}</pre> }.into_any(),
-                                    None => view! { <p class="running">{t("terminal.running")}</p> }.into_any(),
-                                }}
+                                <pre>{move || entry.printed.get()}</pre>
+                                {running}
                             </div>
                         }
                     }
@@ -122,6 +137,12 @@ pub(crate) fn Terminal() -> impl IntoView {
             </form>
         </div>
     }
+}
+
+/// Whether a text is selected on the page.
+fn is_selecting() -> bool {
+    let selection = web_sys::window().and_then(|w| w.get_selection().ok().flatten());
+    selection.is_some_and(|selection| !selection.is_collapsed())
 }
 
 fn remembered() -> Vec<String> {

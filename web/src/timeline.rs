@@ -8,6 +8,7 @@ use crate::{
     icons,
     layout::Layout,
     panels::{Empty, Panel},
+    sequence::sequence,
     simulator::Simulator,
     text::{fill, t},
 };
@@ -21,6 +22,9 @@ pub(crate) fn Timeline() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     // The command whose consequences are shown; none: everything.
     let root = RwSignal::new(None::<u32>);
+    let (drawn, told) = (RwSignal::new(true), RwSignal::new(true));
+    // A new command is the one that is looked at.
+    let newest = RwSignal::new(None::<u32>);
     let layout = expect_context::<Layout>();
     let answer = simulator.watch(move || {
         simulator.events.track();
@@ -32,6 +36,13 @@ pub(crate) fn Timeline() -> impl IntoView {
     let commands = Memo::new(move |_| match answer.read().as_deref() {
         Some(Reply::Timeline(timeline)) => timeline.commands.clone(),
         _ => Vec::new(),
+    });
+    Effect::new(move |_| {
+        let last = commands.with(|commands| commands.last().map(|(id, _)| *id));
+        if last != newest.get_untracked() {
+            newest.set(last);
+            root.set(last);
+        }
     });
     view! {
         <div class="timeline">
@@ -50,9 +61,25 @@ pub(crate) fn Timeline() -> impl IntoView {
                         }}
                     </select>
                 </label>
+                <label class="check">
+                    <input type="checkbox" prop:checked=move || drawn.get() on:change=move |e| drawn.set(event_target_checked(&e)) />
+                    {t("timeline.drawn")}
+                </label>
+                <Show when=move || drawn.get()>
+                    <label class="check">
+                        <input type="checkbox" prop:checked=move || told.get() on:change=move |e| told.set(event_target_checked(&e)) />
+                        {t("timeline.told")}
+                    </label>
+                </Show>
             </div>
             {move || match answer.read().as_deref() {
-                Some(Reply::Timeline(timeline)) if !timeline.talk.messages.is_empty() => sequence(simulator, &timeline.talk).into_any(),
+                Some(Reply::Timeline(timeline)) if !timeline.talk.messages.is_empty() => {
+                    if drawn.get() {
+                        sequence(simulator, &timeline.talk, told.get()).into_any()
+                    } else {
+                        list(simulator, &timeline.talk).into_any()
+                    }
+                }
                 _ => view! { <Empty icon=icons::TIMELINE what=t("timeline.empty") how=t("timeline.empty.how") /> }.into_any(),
             }}
         </div>
@@ -60,7 +87,7 @@ pub(crate) fn Timeline() -> impl IntoView {
 }
 
 /// The messages as a table: when, who to whom, what. The causes are links.
-fn sequence(simulator: Simulator, talk: &Conversation) -> impl IntoView + use<> {
+fn list(simulator: Simulator, talk: &Conversation) -> impl IntoView + use<> {
     let columns = talk.columns.clone();
     let name = move |at: usize| columns.get(at).cloned().unwrap_or_default();
     let row = |m: &Message| {

@@ -5,12 +5,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use kubarium_cluster::{Cluster, Config, Event, EventId, Simulation, kube_proxy};
-use kubarium_shell::Session;
+use kubarium_shell::{Complete, Going, Session};
 use kubarium_snapshot::geometry::Point;
-use kubarium_snapshot::message::Output;
+use kubarium_snapshot::message::{self, Output};
 use kubarium_snapshot::{Lane, Map, MapChange, Reply, Request, Update};
 
-use crate::{Layout, Wiring, inspect, lane, map, rules};
+use crate::{Layout, Wiring, inspect, lane, map, rules, versions};
 
 /// Tasks between two looks at the clock.
 const BATCH: usize = 32;
@@ -24,6 +24,10 @@ const STEP_LIMIT: Duration = Duration::from_secs(3600);
 /// A simulation with a terminal, and what was last said of it.
 pub struct Engine {
     session: Session,
+    /// The commands of the terminal's line that have not begun.
+    unbegun: VecDeque<Complete>,
+    /// What the command that goes on in the terminal has done since the last update.
+    going: message::Going,
     layout: Layout,
     running: bool,
     speed: f64,
@@ -51,6 +55,8 @@ impl Engine {
     pub fn new(config: Config) -> Engine {
         Engine {
             session: Session::new(Simulation::new(config)),
+            unbegun: VecDeque::new(),
+            going: message::Going::default(),
             layout: Layout::default(),
             running: true,
             speed: 1.0,
@@ -85,15 +91,62 @@ impl Engine {
         if !self.running {
             return true;
         }
-        let simulation = &mut self.session.simulation;
-        let until = simulation.cluster.now + wall.mul_f64(self.speed);
+        let until = self.cluster().now + wall.mul_f64(self.speed);
         loop {
-            if simulation.run_until(until, BATCH) {
+            let there = self.session.simulation.run_until(until, BATCH);
+            self.let_command_go_on();
+            if there {
                 return true;
             }
             if !go_on() {
                 return false;
             }
+        }
+    }
+
+    /// Tells the command line that goes on in the terminal how late it is.
+    fn let_command_go_on(&mut self) {
+        if !self.session.is_running() {
+            return;
+        }
+        let going = self.session.go_on(self.cluster().now);
+        let mut text = self.written();
+        let status = match going {
+            Going::Running => None,
+            Going::Finished(status) => self.begin_rest(status, &mut text),
+        };
+        self.said.stale |= status.is_some();
+        self.going.text += &text;
+        self.going.status = status;
+    }
+
+    fn written(&mut self) -> String {
+        let written = self.session.take_written();
+        written.into_iter().map(|(_, text)| text).collect()
+    }
+
+    /// Begins the commands that have not begun, one after the other, until one goes on. Gives the last one's status,
+    /// or none where one goes on.
+    fn begin_rest(&mut self, mut status: i32, text: &mut String) -> Option<i32> {
+        while let Some(command) = self.unbegun.pop_front() {
+            let going = self.session.begin(&command);
+            *text += &self.written();
+            match going {
+                Going::Running => return None,
+                Going::Finished(ended) => status = ended,
+            }
+        }
+        Some(status)
+    }
+
+    /// Ends what goes on in the terminal.
+    fn interrupt(&mut self) {
+        self.unbegun.clear();
+        if self.session.interrupt() {
+            let written = self.written();
+            self.going.text += &written;
+            self.going.status = Some(130);
+            self.said.stale = true;
         }
     }
 
@@ -129,8 +182,28 @@ impl Engine {
             Request::Inspect(id) => {
                 return Reply::Card(inspect::card(self.cluster(), &id).map(Box::new));
             }
-            Request::Objects { find, most } => {
-                return Reply::Objects(inspect::objects(self.cluster(), &find, most));
+            Request::Objects {
+                resource,
+                find,
+                most,
+            } => {
+                let table = inspect::objects(self.cluster(), &resource, &find, most);
+                return Reply::Objects(table);
+            }
+            Request::Interrupt => self.interrupt(),
+            Request::Look(line) => {
+                let output = self.session.clone().run(&line);
+                return Reply::Output(Box::new(Output {
+                    text: output.text(),
+                    status: Some(output.status),
+                    command: line,
+                    lane: None,
+                }));
+            }
+            Request::History(id) => {
+                let key = inspect::key_of(&id);
+                let versions = key.map(|key| versions::versions(self.cluster(), &key));
+                return Reply::History(versions.unwrap_or_default());
             }
             Request::Rules { node, table, lane } => {
                 let lane = self.lanes.iter().find(|l| Some(l.id) == lane);
@@ -175,18 +248,28 @@ impl Engine {
 
     /// Goes to just after an event, and pauses. An event that is not kept any more leaves all as it is.
     fn go_to(&mut self, event: u32) {
+        self.interrupt();
         self.running = false;
         self.said.stale |= self.session.simulation.goto(EventId(event)).is_ok();
     }
 
     fn command(&mut self, line: &str) -> Reply {
-        let output = self.session.run(line);
+        self.interrupt();
+        // The one before ends before this one is answered: what it wrote last is told with the next update.
+        let (commands, wrong) = Session::read(line);
+        self.unbegun = commands.into();
+        let mut text = String::new();
+        let mut status = self.begin_rest(0, &mut text);
+        if let Some(wrong) = wrong {
+            text += &wrong;
+            status = status.map(|_| 2);
+        }
         let traced = self.session.last_trace.take();
         self.said.stale = true;
         Reply::Output(Box::new(Output {
             command: line.to_owned(),
-            text: output.text(),
-            status: output.status,
+            text,
+            status,
             lane: traced.map(|trace| {
                 let lane = Lane {
                     id: self.next_lane,
@@ -229,6 +312,7 @@ impl Engine {
             && events == self.said.events
             && self.running == self.said.running
             && self.speed == self.said.speed
+            && self.going == message::Going::default()
             && !self.said.stale;
         if quiet {
             return None;
@@ -248,6 +332,8 @@ impl Engine {
             speed: self.speed,
             map: (!change.is_empty()).then(|| Box::new(change)),
             ways,
+            terminal: (self.going != message::Going::default())
+                .then(|| std::mem::take(&mut self.going)),
         })
     }
 
@@ -325,7 +411,7 @@ mod tests {
             "sim settle",
             "kubectl delete service web",
         ] {
-            assert_eq!(run(&mut engine, line).status, 0, "{line}");
+            assert_eq!(run(&mut engine, line).status, Some(0), "{line}");
             follow(&mut engine);
         }
         engine.answer(Request::GoTo(before));
@@ -351,6 +437,85 @@ mod tests {
         }
         engine.answer(Request::StepTime);
         assert!(!engine.is_running());
+    }
+
+    #[test]
+    fn a_command_that_waits_goes_on_with_time_until_it_ends_or_is_ended() {
+        let mut engine = engine();
+        run(&mut engine, "kubectl create deployment web --image=nginx");
+        let waiting = run(
+            &mut engine,
+            "kubectl rollout status deployment web; echo after",
+        );
+        assert_eq!(waiting.status, None, "{}", waiting.text);
+        let mut said = message::Going::default();
+        for _ in 0..200 {
+            engine.advance(Duration::from_millis(200), || true);
+            if let Some(going) = engine.update().and_then(|update| update.terminal) {
+                said.text += &going.text;
+                said.status = going.status;
+            }
+        }
+        assert_eq!(said.status, Some(0));
+        assert!(
+            said.text.ends_with("successfully rolled out\nafter\n"),
+            "{}",
+            said.text
+        );
+        assert_eq!(run(&mut engine, "kubectl get pods -w").status, None);
+        engine.answer(Request::Interrupt);
+        let ended = engine.update().and_then(|update| update.terminal);
+        assert_eq!(ended.and_then(|going| going.status), Some(130));
+        assert_eq!(run(&mut engine, "echo 'open").status, Some(2));
+    }
+
+    #[test]
+    fn an_object_is_told_with_its_family_its_aims_and_its_versions() {
+        let mut engine = engine();
+        run(
+            &mut engine,
+            "kubectl create deployment web --image=nginx --replicas=2; sim settle",
+        );
+        let id = "object:deployments.apps/default/web";
+        let Reply::Card(Some(card)) = engine.answer(Request::Inspect(id.to_owned())) else {
+            panic!("no card")
+        };
+        let kinds: Vec<_> = card
+            .family
+            .iter()
+            .map(|r| (r.depth, r.kind.as_str()))
+            .collect();
+        assert_eq!(
+            kinds,
+            [(0, "Deployment"), (1, "ReplicaSet"), (2, "Pod"), (2, "Pod")]
+        );
+        assert!(
+            card.aims
+                .iter()
+                .all(|aim| aim.wanted == "2" && aim.is == "2"),
+            "{:?}",
+            card.aims
+        );
+        let Reply::History(versions) = engine.answer(Request::History(id.to_owned())) else {
+            panic!("no history")
+        };
+        assert_eq!(versions.last().map(|v| v.verb.as_str()), Some("create"));
+        let ready = versions.iter().flat_map(|v| &v.fields);
+        assert!(
+            ready
+                .into_iter()
+                .any(|f| f.path == "status.readyReplicas" && f.after == "2")
+        );
+        let events = engine.cluster().log.len();
+        let Reply::Output(look) = engine.answer(Request::Look(card.describe.clone())) else {
+            panic!("no look")
+        };
+        assert!(look.text.starts_with("Name:"), "{}", look.text);
+        assert_eq!(
+            engine.cluster().log.len(),
+            events,
+            "a look leaves nothing behind"
+        );
     }
 
     #[test]
@@ -457,10 +622,18 @@ mod tests {
             root: Some(u32::MAX),
             most: usize::MAX,
         });
-        engine.answer(Request::Objects {
-            find: "pod".to_owned(),
-            most: 1,
-        });
+        for (resource, find) in [("", "pod"), ("pods", ""), ("nothing", "")] {
+            engine.answer(Request::Objects {
+                resource: resource.to_owned(),
+                find: find.to_owned(),
+                most: 1,
+            });
+        }
+        for id in ["", "pod:default/none", "node:worker-1"] {
+            engine.answer(Request::History(id.to_owned()));
+        }
+        engine.answer(Request::Interrupt);
+        engine.answer(Request::Look("kubectl get nothing".to_owned()));
         engine.answer(Request::StepTime);
         engine.answer(Request::StepBack);
         engine.advance(Duration::from_secs(1), || false);

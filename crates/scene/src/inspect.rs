@@ -1,10 +1,16 @@
 //! What there is to say about one thing, about all objects, about what happened, and about a text of manifests.
 
 use kubarium_cluster::{Action, Cluster, EventId, etcd};
-use kubarium_objects::{ObjectKey, diagnostic, yaml};
+use kubarium_objects::{ObjectKey, Value, diagnostic, yaml};
+use kubarium_shell::table as table_of;
 use kubarium_snapshot::conversation::Conversation;
-use kubarium_snapshot::inspect::{Card, Diagnostic, ObjectRow, ObjectTable, Severity, Timeline};
+use kubarium_snapshot::inspect::{
+    Aim, Card, Diagnostic, ObjectRow, ObjectTable, Relative, Severity, Stored, Timeline,
+};
+use petgraph::Direction::Incoming;
+use petgraph::visit::{VisitMap, Visitable};
 
+use crate::commands::Commands;
 use crate::conversation;
 use crate::kinship::kinship;
 
@@ -55,15 +61,10 @@ fn object_card(cluster: &Cluster, key: &ObjectKey) -> Option<Card> {
     } else {
         String::new()
     };
-    let scope = if resource.namespaced && &*key.namespace != "default" {
-        format!(" -n {}", key.namespace)
-    } else {
-        String::new()
-    };
-    let family = kinship(cluster, key);
-    let (version, plural, singular) =
-        (resource.api_version(), &resource.plural, &resource.singular);
+    let (version, plural) = (resource.api_version(), &resource.plural);
     let name = &key.name;
+    let commands = Commands::of(cluster, key, object);
+    let aims = aims(object);
     let mut object = object.clone();
     object.remove(&["metadata", "managedFields"]);
     Some(Card {
@@ -71,16 +72,11 @@ fn object_card(cluster: &Cluster, key: &ObjectKey) -> Option<Card> {
         kind: resource.kind.to_string(),
         rest: format!("{root}/{version}{namespace}/{plural}/{name}"),
         etcd: etcd::path(key, resource.namespaced, false),
-        relatives: family
-            .node_weights()
-            .filter(|k| *k != key)
-            .map(object_id)
-            .collect(),
-        commands: vec![
-            format!("kubectl describe {singular} {name}{scope}"),
-            format!("kubectl get {singular} {name}{scope} -o yaml"),
-            format!("kubectl delete {singular} {name}{scope}"),
-        ],
+        family: family(cluster, key),
+        aims,
+        describe: commands.describe,
+        looks: commands.looks,
+        changes: commands.changes,
         yaml: yaml::to_yaml(&object),
         ..Card::default()
     })
@@ -91,7 +87,7 @@ fn device_card(cluster: &Cluster, id: &str) -> Option<Card> {
     if kind == "host" {
         return Some(Card {
             title: rest.to_owned(),
-            commands: vec![
+            looks: vec![
                 format!("ssh {rest} ip addr"),
                 format!("ssh {rest} ip route"),
             ],
@@ -111,8 +107,7 @@ fn device_card(cluster: &Cluster, id: &str) -> Option<Card> {
     Some(Card {
         title: device.to_owned(),
         node: node.to_owned(),
-        relatives: vec![format!("node:{node}")],
-        commands: vec![
+        looks: vec![
             format!("ssh {node} ip addr show dev {device}"),
             format!("ssh {node} ip route"),
             third,
@@ -121,32 +116,167 @@ fn device_card(cluster: &Cluster, id: &str) -> Option<Card> {
     })
 }
 
-/// The stored objects whose kind or key has `find` in it; without it all but Events.
-pub fn objects(cluster: &Cluster, find: &str, most: usize) -> ObjectTable {
-    let find = find.to_lowercase();
-    let mut table = ObjectTable::default();
-    for resource in cluster.etcd.resources() {
-        if find.is_empty() && &**resource == "events" {
+/// The owners and dependents of an object, each owner before its dependents. Alone it has no family.
+fn family(cluster: &Cluster, key: &ObjectKey) -> Vec<Relative> {
+    let graph = kinship(cluster, key);
+    if graph.node_count() < 2 {
+        return Vec::new();
+    }
+    let mut family = Vec::new();
+    // An object with two owners stands under the first.
+    let mut seen = graph.visit_map();
+    let mut waiting: Vec<_> = graph
+        .externals(Incoming)
+        .map(|eldest| (eldest, 0))
+        .collect();
+    waiting.sort_by(|a, b| graph[b.0].cmp(&graph[a.0]));
+    while let Some((at, depth)) = waiting.pop() {
+        if !seen.visit(at) {
             continue;
         }
-        for (key, object) in cluster.etcd.list(resource, None) {
-            let kind = object["kind"].str();
-            let hit = find.is_empty()
-                || key.to_string().contains(&find)
-                || kind.to_lowercase().contains(&find);
-            if !hit {
-                continue;
+        let key = &graph[at];
+        let resource = cluster.resource_by_id(&key.resource);
+        family.push(Relative {
+            id: object_id(key),
+            kind: resource.map(|r| r.kind.to_string()).unwrap_or_default(),
+            name: key.name.to_string(),
+            depth,
+        });
+        let mut below: Vec<_> = graph.neighbors(at).collect();
+        below.sort_by(|a, b| graph[*b].cmp(&graph[*a]));
+        waiting.extend(below.into_iter().map(|next| (next, depth + 1)));
+    }
+    family
+}
+
+/// What an object wants, beside what there is of it.
+fn aims(object: &Value) -> Vec<Aim> {
+    let (spec, status) = (&object["spec"], &object["status"]);
+    let number = |value: &Value| value.as_i64().unwrap_or(0).to_string();
+    let aim = |of: &str, wanted: &Value, is: &Value| Aim {
+        of: of.to_owned(),
+        wanted: number(wanted),
+        is: number(is),
+    };
+    match object["kind"].str() {
+        "Deployment" | "StatefulSet" => vec![
+            aim("replicas", &spec["replicas"], &status["replicas"]),
+            aim("updated", &spec["replicas"], &status["updatedReplicas"]),
+            aim("ready", &spec["replicas"], &status["readyReplicas"]),
+            aim("available", &spec["replicas"], &status["availableReplicas"]),
+        ],
+        "ReplicaSet" | "ReplicationController" => vec![
+            aim("replicas", &spec["replicas"], &status["replicas"]),
+            aim("ready", &spec["replicas"], &status["readyReplicas"]),
+        ],
+        "DaemonSet" => [
+            "currentNumberScheduled",
+            "updatedNumberScheduled",
+            "numberReady",
+        ]
+        .map(|is| aim(is, &status["desiredNumberScheduled"], &status[is]))
+        .to_vec(),
+        "Job" => vec![
+            aim("completions", &spec["completions"], &status["succeeded"]),
+            aim("parallelism", &spec["parallelism"], &status["active"]),
+        ],
+        "HorizontalPodAutoscaler" => {
+            vec![aim(
+                "replicas",
+                &status["desiredReplicas"],
+                &status["currentReplicas"],
+            )]
+        }
+        "PodDisruptionBudget" => {
+            vec![aim(
+                "healthy",
+                &status["desiredHealthy"],
+                &status["currentHealthy"],
+            )]
+        }
+        "Pod" => {
+            let containers = status["containerStatuses"].items();
+            let ready = containers
+                .iter()
+                .filter(|c| c["ready"].as_bool() == Some(true));
+            vec![Aim {
+                of: "ready".to_owned(),
+                wanted: spec["containers"].items().len().to_string(),
+                is: ready.count().to_string(),
+            }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The stored objects of a resource (of all but Events, where it is empty) whose kind or key has `find` in it.
+pub fn objects(cluster: &Cluster, resource: &str, find: &str, most: usize) -> ObjectTable {
+    let find = find.to_lowercase();
+    let mut table = ObjectTable::default();
+    let mut found = Vec::new();
+    for stored in cluster.etcd.resources() {
+        let count = cluster.etcd.count(stored);
+        let known = cluster.resource_by_id(stored);
+        let kind = known.map(|r| r.kind.to_string()).unwrap_or_default();
+        if count == 0 {
+            continue;
+        }
+        let wanted = if resource.is_empty() {
+            &**stored != "events"
+        } else {
+            &**stored == resource
+        };
+        if wanted {
+            let kind_hit = kind.to_lowercase().contains(&find);
+            let all = cluster.etcd.list(stored, None);
+            let hits = all.filter(|(key, _)| kind_hit || key.to_string().contains(&find));
+            for (key, object) in hits {
+                table.all += 1;
+                if found.len() < most {
+                    found.push((key, object));
+                }
             }
-            table.all += 1;
-            if table.rows.len() < most {
-                table.rows.push(ObjectRow {
+        }
+        table.resources.push(Stored {
+            resource: stored.to_string(),
+            kind,
+            count,
+        });
+    }
+    match cluster.resource_by_id(resource) {
+        Some(known) => {
+            let objects = found.iter().map(|(_, object)| *object);
+            let (columns, cells) = table_of(&known, objects, cluster.now.unix_seconds());
+            table.columns = columns.into_iter().map(str::to_owned).collect();
+            let mut rows = Vec::new();
+            for ((key, _), mut cells) in found.iter().zip(cells) {
+                if known.namespaced {
+                    cells.insert(0, key.namespace.to_string());
+                }
+                rows.push(ObjectRow {
                     id: object_id(key),
-                    kind: kind.to_owned(),
-                    namespace: key.namespace.to_string(),
-                    name: key.name.to_string(),
-                    revision: object["metadata"]["resourceVersion"].str().to_owned(),
+                    cells,
                 });
             }
+            if known.namespaced {
+                table.columns.insert(0, "Namespace".to_owned());
+            }
+            table.rows = rows;
+        }
+        None => {
+            table.columns = ["Kind", "Namespace", "Name", "Revision"]
+                .map(str::to_owned)
+                .to_vec();
+            let row = |(key, object): &(&ObjectKey, &Value)| ObjectRow {
+                id: object_id(key),
+                cells: vec![
+                    object["kind"].str().to_owned(),
+                    key.namespace.to_string(),
+                    key.name.to_string(),
+                    object["metadata"]["resourceVersion"].str().to_owned(),
+                ],
+            };
+            table.rows = found.iter().map(row).collect();
         }
     }
     table

@@ -1,6 +1,7 @@
 //! Pictures of a simulated cluster as plain data: what there is to draw, where it stands and how it is connected; and
 //! the [`Engine`] that runs a simulation for whoever looks at it, and answers their requests.
 
+pub mod commands;
 pub mod conversation;
 pub mod engine;
 pub mod inspect;
@@ -9,6 +10,7 @@ pub mod lane;
 pub mod layout;
 pub mod map;
 pub mod rules;
+pub mod versions;
 pub mod wiring;
 
 pub use engine::Engine;

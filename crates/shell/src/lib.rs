@@ -14,6 +14,8 @@ mod sim;
 mod ssh;
 pub mod state;
 
+pub use kubarium_posix::Complete;
+pub use kubectl::printers::table;
 pub use session::{Going, Output, Place, Session, Stream};
 
 #[cfg(test)]

@@ -252,6 +252,18 @@ impl Session {
         Replay::new(state).finish()
     }
 
+    /// The commands of a text, and what the shell says where it can read no further.
+    pub fn read(text: &str) -> (Vec<Complete>, Option<String>) {
+        let mut commands = Vec::new();
+        for command in Reader::new(text, Dialect::Bash) {
+            match command {
+                Ok(command) => commands.push(command),
+                Err(error) => return (commands, Some(format!("sh: {error}\n"))),
+            }
+        }
+        (commands, None)
+    }
+
     // --- A command in the foreground of a terminal ------------------------------------------------
 
     /// Begins a command line that somebody looks at: it is carried out as far as that takes no

@@ -19,21 +19,96 @@ pub struct Card {
     pub etcd: String,
     /// For a device: its node.
     pub node: String,
-    /// Its owners and dependents: ids.
-    pub relatives: Vec<String>,
-    /// Command lines that say more about it, or change it.
-    pub commands: Vec<String>,
+    /// What is wanted and what there is, where both can be told.
+    pub aims: Vec<Aim>,
+    /// Its owners and dependents, each owner before its dependents; the object itself is among them.
+    pub family: Vec<Relative>,
+    /// Command lines that say more about it.
+    pub looks: Vec<String>,
+    /// Command lines that change or break it.
+    pub changes: Vec<String>,
+    /// The command line that describes it; empty where none does.
+    pub describe: String,
     /// For an object: its YAML, without the bookkeeping of who set which field.
     pub yaml: String,
+}
+
+/// Something that is wanted, beside what there is of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aim {
+    /// Of what: `replicas`, `updated`, `ready`.
+    pub of: String,
+    /// What is wanted.
+    pub wanted: String,
+    /// What there is.
+    pub is: String,
+}
+
+/// A place in the tree of owners and dependents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relative {
+    /// Its id.
+    pub id: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// How many owners stand above it.
+    pub depth: usize,
+}
+
+/// An object as one write left it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    /// The event of the write.
+    pub event: u32,
+    /// etcd's revision.
+    pub revision: u64,
+    /// Seconds since the simulation began.
+    pub at_seconds: f64,
+    /// Who wrote it.
+    pub by: String,
+    /// What kind of write: `create`, `status`, …
+    pub verb: String,
+    /// The fields that differ from the version before, as far as they are shown.
+    pub fields: Vec<FieldChange>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// A field that a write changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Its path: `spec.template.spec.containers[0].image`.
+    pub path: String,
+    /// What it was; empty where it was not there.
+    pub before: String,
+    /// What it is; empty where it is no longer there.
+    pub after: String,
 }
 
 /// Some of what the API server stores.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ObjectTable {
+    /// The resources of which there are objects.
+    pub resources: Vec<Stored>,
+    /// The names of the columns: for one resource those of `kubectl get`.
+    pub columns: Vec<String>,
     /// The objects, as many as were asked for.
     pub rows: Vec<ObjectRow>,
     /// How many there are.
     pub all: usize,
+}
+
+/// A resource of which there are objects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    /// `deployments.apps`
+    pub resource: String,
+    /// `Deployment`
+    pub kind: String,
+    /// How many objects there are.
+    pub count: usize,
 }
 
 /// An object in a table.
@@ -41,14 +116,8 @@ pub struct ObjectTable {
 pub struct ObjectRow {
     /// `object:deployments.apps/default/web`
     pub id: String,
-    /// Its kind.
-    pub kind: String,
-    /// Its namespace; empty where it has none.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its resourceVersion.
-    pub revision: String,
+    /// A cell for each column.
+    pub cells: Vec<String>,
 }
 
 /// What happened.

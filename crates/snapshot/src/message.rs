@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::MapChange;
 use crate::geometry::Point;
-use crate::inspect::{Card, Diagnostic, ObjectTable, Timeline};
+use crate::inspect::{Card, Diagnostic, ObjectTable, Timeline, Version};
 use crate::lane::Lane;
 use crate::rules::RuleBook;
 
@@ -45,8 +45,14 @@ pub enum Request {
     StepBack,
     /// Go to just after an event, and pause. [`Reply::Done`].
     GoTo(u32),
-    /// Run a command line in the terminal. [`Reply::Output`].
+    /// Run a command line in the terminal. [`Reply::Output`]; what goes on longer is told by [`Update::terminal`].
     Command(String),
+    /// End the command line that goes on in the terminal, as Ctrl C does. [`Reply::Done`].
+    Interrupt,
+    /// Run a command line that only looks, on a copy: nothing changes, and no event tells of it. [`Reply::Output`].
+    Look(String),
+    /// The latest versions of the object with this id, newest first. [`Reply::History`].
+    History(String),
     /// Write a file of the terminal's own, and `kubectl apply -f` it. [`Reply::Output`].
     Apply {
         /// The file's name.
@@ -60,7 +66,9 @@ pub enum Request {
     Inspect(String),
     /// List what is stored. [`Reply::Objects`].
     Objects {
-        /// A part of a kind, a namespace or a name; empty for all but Events.
+        /// The resource, `deployments.apps`; empty for all but Events.
+        resource: String,
+        /// A part of a kind, a namespace or a name.
         find: String,
         /// The most rows.
         most: usize,
@@ -110,6 +118,8 @@ pub enum Reply {
     Card(Option<Box<Card>>),
     /// What is stored.
     Objects(ObjectTable),
+    /// An object's versions.
+    History(Vec<Version>),
     /// A node's rules.
     Rules(Box<RuleBook>),
     /// What happened.
@@ -123,10 +133,19 @@ pub struct Output {
     pub command: String,
     /// What it printed.
     pub text: String,
-    /// Its exit status.
-    pub status: i32,
+    /// Its exit status; none while it goes on.
+    pub status: Option<i32>,
     /// The packet that it sent, to be followed.
     pub lane: Option<Box<Lane>>,
+}
+
+/// What the command line that goes on in the terminal has done since the last update.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Going {
+    /// What it wrote.
+    pub text: String,
+    /// Its exit status; none while it goes on.
+    pub status: Option<i32>,
 }
 
 /// What has changed.
@@ -144,6 +163,8 @@ pub struct Update {
     pub map: Option<Box<MapChange>>,
     /// For each lane that is followed, by its number: the way on the map to each of its steps.
     pub ways: Vec<(u32, Vec<Vec<Point>>)>,
+    /// The command line that goes on in the terminal, where it has written or ended.
+    pub terminal: Option<Going>,
 }
 
 /// The binary form of a message.

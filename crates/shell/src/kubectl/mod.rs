@@ -11,7 +11,7 @@ mod help;
 mod jsonpath;
 pub(crate) mod manifest;
 mod output;
-mod printers;
+pub(crate) mod printers;
 mod request;
 mod resource;
 mod table;

@@ -28,6 +28,29 @@ pub(crate) struct Context {
     pub wide: bool,
 }
 
+/// What `kubectl get` shows of a resource's objects: the columns' names, and each object's cells. Times are told from
+/// `now`, in seconds since the Unix epoch.
+pub fn table<'a>(
+    resource: &Resource,
+    objects: impl IntoIterator<Item = &'a Value>,
+    now: i64,
+) -> (Vec<&'static str>, Vec<Vec<String>>) {
+    let printer = of(resource);
+    let context = Context { now, wide: false };
+    let is_shown = |cells: Vec<String>| {
+        let shown = cells.into_iter().zip(printer.columns);
+        let shown = shown.filter(|(_, column)| !column.1);
+        shown.map(|(cell, _)| cell).collect()
+    };
+    let columns = printer.columns.iter().filter(|column| !column.1);
+    let rows = objects.into_iter();
+    (
+        columns.map(|column| column.0).collect(),
+        rows.map(|object| is_shown((printer.row)(object, &context)))
+            .collect(),
+    )
+}
+
 /// A column that is always shown.
 const fn column(name: &'static str) -> Column {
     Column(name, false)

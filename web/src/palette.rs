@@ -1,0 +1,277 @@
+//! The command palette: everything that the page can do and everything that is there, found by a few letters.
+
+use leptos::{ev, html, prelude::*};
+
+use crate::{
+    layout::Layout,
+    panels::Panel,
+    simulator::Simulator,
+    text::{fill, t},
+};
+
+/// The most choices that are shown.
+const SHOWN_MAX: usize = 12;
+
+/// What a choice does.
+#[derive(Clone, PartialEq)]
+enum Deed {
+    Show(Panel),
+    Select(String),
+    Run(String),
+    Time(bool),
+    Step,
+    Back,
+}
+
+#[derive(Clone, PartialEq)]
+struct Choice {
+    /// What a person reads.
+    name: String,
+    /// What kind of thing it is, or its keys.
+    note: String,
+    deed: Deed,
+}
+
+/// The palette, opened with Ctrl K.
+#[component]
+pub(crate) fn Palette() -> impl IntoView {
+    let simulator = expect_context::<Simulator>();
+    let layout = expect_context::<Layout>();
+    let open = RwSignal::new(false);
+    let find = RwSignal::new(String::new());
+    let at = RwSignal::new(0_usize);
+    let dialog = NodeRef::<html::Dialog>::new();
+    let show = move || {
+        find.set(String::new());
+        at.set(0);
+        open.set(true);
+        if let Some(dialog) = dialog.get_untracked().filter(|dialog| !dialog.open()) {
+            // A dialog that is in the document and closed can be shown.
+            let _ = dialog.show_modal();
+        }
+    };
+    let close = move || {
+        if let Some(dialog) = dialog.get_untracked() {
+            dialog.close();
+        }
+    };
+    let key = window_event_listener(ev::keydown, move |event| {
+        if (event.ctrl_key() || event.meta_key()) && event.key().eq_ignore_ascii_case("k") {
+            event.prevent_default();
+            show();
+        }
+    });
+    on_cleanup(move || key.remove());
+    let found = Memo::new(move |_| {
+        if open.get() {
+            matching(choices(simulator), &find.read())
+        } else {
+            Vec::new()
+        }
+    });
+    let choose = move |choice: &Choice| {
+        close();
+        match choice.deed.clone() {
+            Deed::Show(panel) => layout.show(panel),
+            Deed::Select(id) => simulator.selected.set(Some(id)),
+            Deed::Run(line) => {
+                layout.show(Panel::Terminal);
+                simulator.run(&line);
+            }
+            Deed::Time(run) => simulator.run_time(run),
+            Deed::Step => simulator.step_time(),
+            Deed::Back => simulator.step_back(),
+        }
+    };
+    let press = move |event: ev::KeyboardEvent| {
+        let last = found.read_untracked().len().saturating_sub(1);
+        match event.key().as_str() {
+            "ArrowDown" => at.update(|at| *at = (*at + 1).min(last)),
+            "ArrowUp" => at.update(|at| *at = at.saturating_sub(1)),
+            "Enter" => {
+                let choice = found.read_untracked().get(at.get_untracked()).cloned();
+                if let Some(choice) = choice {
+                    choose(&choice);
+                }
+            }
+            _ => return,
+        }
+        event.prevent_default();
+    };
+    let option = move |(number, choice): (usize, Choice)| {
+        let (name, note) = (choice.name.clone(), choice.note.clone());
+        view! {
+            <li
+                id=format!("choice-{number}")
+                role="option"
+                aria-selected=move || (at.get() == number).to_string()
+                on:click=move |_| choose(&choice)
+            >
+                <span class="name">{name}</span>
+                <span class="note">{note}</span>
+            </li>
+        }
+    };
+    view! {
+        <button type="button" class="button find" on:click=move |_| show()>
+            {crate::icons::INSPECTOR.view()}
+            <span>{t("palette.open")}</span>
+            <kbd>"Ctrl K"</kbd>
+        </button>
+        <dialog class="palette" node_ref=dialog aria-label=t("palette") on:close=move |_| open.set(false)>
+            <input
+                type="search"
+                role="combobox"
+                aria-expanded="true"
+                aria-controls="choices"
+                aria-activedescendant=move || format!("choice-{}", at.get())
+                aria-label=t("palette")
+                placeholder=t("palette.hint")
+                spellcheck="false"
+                autocomplete="off"
+                prop:value=move || find.get()
+                on:input=move |e| {
+                    find.set(event_target_value(&e));
+                    at.set(0);
+                }
+                on:keydown=press
+            />
+            <ul id="choices" role="listbox" aria-label=t("palette")>
+                {move || found.get().into_iter().enumerate().map(option).collect_view()}
+            </ul>
+            <p class="keys note">{t("palette.keys")}</p>
+        </dialog>
+    }
+}
+
+/// Everything that can be chosen now.
+fn choices(simulator: Simulator) -> Vec<Choice> {
+    let mut all = Vec::new();
+    let mut add = |name: String, note: &str, deed: Deed| {
+        all.push(Choice {
+            name,
+            note: note.to_owned(),
+            deed,
+        });
+    };
+    for panel in Panel::SHEET {
+        let name = fill("palette.panel", &[("panel", panel.name())]);
+        add(name, t("palette.view"), Deed::Show(panel));
+    }
+    let running = simulator.running.get();
+    let time = if running {
+        t("clock.pause")
+    } else {
+        t("clock.run")
+    };
+    add(time.to_owned(), t("clock"), Deed::Time(!running));
+    add(t("clock.step").to_owned(), t("clock"), Deed::Step);
+    add(t("clock.back").to_owned(), t("clock"), Deed::Back);
+    let map = simulator.map.read();
+    for room in &map.rooms {
+        add(
+            room.name.clone(),
+            t("palette.node"),
+            Deed::Select(room.id.clone()),
+        );
+        for pod in &room.pods {
+            add(
+                pod.name.clone(),
+                t("palette.pod"),
+                Deed::Select(pod.id.clone()),
+            );
+        }
+    }
+    for service in &map.services {
+        add(
+            service.name.clone(),
+            t("palette.service"),
+            Deed::Select(service.id.clone()),
+        );
+    }
+    for line in [
+        "kubectl get pods -o wide",
+        "kubectl get all",
+        "kubectl get events --sort-by=.lastTimestamp",
+        "kubectl get nodes -o wide",
+        "sim settle",
+        "sim undo",
+        "sim redo",
+    ] {
+        add(
+            line.to_owned(),
+            t("palette.command"),
+            Deed::Run(line.to_owned()),
+        );
+    }
+    all
+}
+
+/// The choices that have all the letters in their order, the closest first. What is itself a command line can be run.
+fn matching(all: Vec<Choice>, find: &str) -> Vec<Choice> {
+    let find = find.trim();
+    let wanted = find.to_lowercase();
+    let mut ranked: Vec<(usize, Choice)> = all
+        .into_iter()
+        .filter_map(|choice| Some((distance(&choice.name.to_lowercase(), &wanted)?, choice)))
+        .collect();
+    ranked.sort_by_key(|(distance, _)| *distance);
+    let mut found: Vec<Choice> = ranked.into_iter().map(|(_, choice)| choice).collect();
+    found.truncate(SHOWN_MAX);
+    let tools = ["kubectl", "sim", "ssh", "etcdctl"];
+    if find
+        .split_once(' ')
+        .is_some_and(|(tool, _)| tools.contains(&tool))
+    {
+        found.insert(
+            0,
+            Choice {
+                name: find.to_owned(),
+                note: t("palette.run").to_owned(),
+                deed: Deed::Run(find.to_owned()),
+            },
+        );
+    }
+    found
+}
+
+/// How far apart the letters stand in a name; none where one is missing.
+fn distance(name: &str, letters: &str) -> Option<usize> {
+    if let Some(at) = name.find(letters) {
+        return Some(at);
+    }
+    let mut rest = name.char_indices();
+    let mut far = 100;
+    for letter in letters.chars().filter(|c| !c.is_whitespace()) {
+        let before = rest.offset();
+        let (at, _) = rest.by_ref().find(|(_, c)| *c == letter)?;
+        far += at - before;
+    }
+    Some(far)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test]
+    fn the_closest_comes_first() {
+        let choice = |name: &str| Choice {
+            name: name.to_owned(),
+            note: String::new(),
+            deed: Deed::Step,
+        };
+        let names = ["control-plane", "coredns-abc", "curl"]
+            .map(choice)
+            .to_vec();
+        let found = |find: &str| {
+            let found = matching(names.clone(), find);
+            found.into_iter().map(|c| c.name).collect::<Vec<_>>()
+        };
+        assert_eq!(found("cu"), ["curl"]);
+        assert_eq!(found("core"), ["coredns-abc"]);
+        assert_eq!(found("cp"), ["control-plane"]);
+        assert_eq!(found("ssh worker-1 ip route"), ["ssh worker-1 ip route"]);
+    }
+}
