@@ -88,12 +88,10 @@ test("commands run in the terminal, and their consequences stand in the timeline
   expect(await run(page, "kubectl create deployment site --image=nginx")).toContain("deployment.apps/site created");
   await expect(page.locator(".pod[aria-label^='Pod site-'][data-state=ready]")).toHaveCount(1);
   await page.getByRole("tab", { name: "Timeline" }).click();
-  await expect(page.locator(".timeline .events")).toContainText("replicaset-controller");
+  await expect(page.locator(".timeline .heads")).toContainText("replicaset-controller");
   await expectAccessible(page);
-  await page.getByRole("tab", { name: "Objects" }).click();
-  await page.getByRole("searchbox").fill("deployments.apps default/site");
-  await page.getByRole("button", { name: "site", exact: true }).click();
-  await expect(page.locator(".card .yaml")).toContainText("kind: Deployment");
+  await page.getByLabel("As a diagram").uncheck();
+  await expect(page.locator(".timeline .events")).toContainText("replicaset-controller");
   await expectAccessible(page);
 });
 

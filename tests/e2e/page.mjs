@@ -47,7 +47,8 @@ export async function run(page, line) {
   await prompt.fill(line);
   await prompt.press("Enter");
   const entry = entries.nth(before);
-  await expect(entry.locator("pre")).toBeAttached();
+  await expect(entry).toBeAttached();
+  await expect(entry.locator(".running")).toHaveCount(0);
   return entry.locator("pre").textContent();
 }
 

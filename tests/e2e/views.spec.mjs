@@ -1,0 +1,72 @@
+// The views beside map and lane: objects, what is selected, the control loop, the palette, a terminal that goes on.
+import { expect, expectAccessible, open, PHONE, run, test, WIDE } from "./page.mjs";
+
+for (const [name, size, scheme] of [["wide", WIDE, "light"], ["phone", PHONE, "dark"]]) {
+  test(`an object is found, looked at from all sides, and its relatives with it: ${name}`, async ({ page }) => {
+    await open(page, { size, scheme, editor: false, cluster: true });
+    await run(page, "kubectl create deployment site --image=nginx --replicas=2");
+    await run(page, "sim settle");
+    await page.getByRole("tab", { name: "Objects" }).click();
+    await page.getByRole("button", { name: /^Deployment/ }).click();
+    await expect(page.locator(".stored thead")).toContainText("Up-to-date");
+    await page.getByRole("button", { name: "site", exact: true }).click();
+    if (size === PHONE) await page.getByRole("tab", { name: "Details" }).click();
+    const card = page.locator(".card");
+    await expect(card.getByRole("row", { name: /replicas 2 2/ })).toBeVisible();
+    await expect(card.locator(".family li")).toHaveText([/^Deployment/, /^ReplicaSet/, /^Pod/, /^Pod/]);
+    await expectAccessible(page);
+    for (const [part, text] of [["YAML", "kind: Deployment"], ["Describe", "StrategyType:"], ["History", "status.readyReplicas"]]) {
+      await card.getByRole("tab", { name: part }).click();
+      await expect(card).toContainText(text);
+      await expectAccessible(page);
+    }
+    await card.getByRole("tab", { name: "About" }).click();
+    await card.locator(".family button").last().click();
+    await expect(card.locator("h2")).toContainText("site-");
+    await expect(card.locator(".family [aria-current]")).toContainText("Pod");
+  });
+}
+
+test("the control loop is drawn, and a message leads back to its moment", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  await run(page, "kubectl create deployment site --image=nginx");
+  await run(page, "sim settle");
+  await page.getByRole("tab", { name: "Timeline" }).click();
+  await page.getByLabel("Events set off by").selectOption({ label: "kubectl create deployment site --image=nginx" });
+  const heads = page.locator(".sequence .head strong");
+  await expect(heads.nth(0)).toHaveText("kubectl");
+  await expect(heads.nth(1)).toHaveText("kube-apiserver");
+  await expect(heads.filter({ hasText: "kube-scheduler" })).toHaveCount(1);
+  await page.getByRole("button", { name: /create pods default\/site-/ }).press("Enter");
+  await expect(page.locator(".pod[aria-label^='Pod site-'][data-state=ready]")).toHaveCount(0);
+  await expect(page.getByRole("button", { name: "Run", exact: true })).toBeVisible();
+});
+
+test("the palette finds what is there and what can be done, by keyboard alone", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  await page.keyboard.press("Control+k");
+  await expect(page.getByRole("combobox", { name: "Command palette" })).toBeFocused();
+  await expectAccessible(page);
+  await page.keyboard.type("worker-2");
+  await page.keyboard.press("Enter");
+  await expect(page.locator(".card h2")).toHaveText("worker-2");
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("kubectl get nodes");
+  await page.keyboard.press("Enter");
+  await expect(page.locator(".screen")).toContainText("control-plane");
+  await page.keyboard.press("Control+k");
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog", { name: "Command palette" })).toBeHidden();
+});
+
+test("a command that watches goes on until it is stopped", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  const prompt = page.getByLabel("Command", { exact: true });
+  await prompt.fill("kubectl get pods -w");
+  await prompt.press("Enter");
+  await expect(page.locator(".entry .running")).toBeVisible();
+  await page.getByRole("tab", { name: "YAML" }).or(page.getByRole("region", { name: "Manifests" })).first().click();
+  await expectAccessible(page);
+  await prompt.press("Control+c");
+  await expect(page.locator(".entry .running")).toHaveCount(0);
+});
