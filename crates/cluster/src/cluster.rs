@@ -12,6 +12,8 @@ use kubarium_objects::{ObjectKey, Text, Value};
 
 use crate::alike::Alike;
 use crate::api::Allocators;
+use crate::api::custom::{self, DEFINITIONS, Definitions};
+use crate::api::managers::Writer;
 use crate::config::Config;
 use crate::controllers;
 use crate::etcd::{Content, Etcd};
@@ -63,6 +65,7 @@ pub struct Cluster {
     stopped: BTreeSet<Component>,
     held: BTreeMap<Task, Option<EventId>>,
     pub(crate) allocators: Allocators,
+    pub(crate) definitions: Definitions,
     pub(crate) recorder: Recorder,
     pub(crate) retries: controllers::Retries,
     /// Volumes that the provisioner is making.
@@ -121,6 +124,7 @@ impl Cluster {
         Cluster {
             rng: Rng::new(config.seed),
             allocators: Allocators::new(&config),
+            definitions: Definitions::default(),
             config: Arc::new(config),
             now: Time::default(),
             log: EventLog::default(),
@@ -318,14 +322,37 @@ impl Cluster {
         new: Option<Value>,
         text: Text,
     ) -> Option<Value> {
+        let writer = Writer::of(by, action, key);
+        self.commit_by(by, action, key, new, text, writer)
+    }
+
+    /// The same, with who is to be noted as the manager of the fields that change.
+    pub(crate) fn commit_by(
+        &mut self,
+        by: &Component,
+        action: Action,
+        key: &ObjectKey,
+        new: Option<Value>,
+        text: Text,
+        writer: Writer,
+    ) -> Option<Value> {
         let old = self.etcd.get(key).cloned();
+        let mut many = false;
         let stored = match new {
-            Some(object) => Some(self.etcd.put(key, object)),
+            Some(object) => {
+                let object = self.etcd.put(key, object, writer, self.now);
+                many = self.etcd.has_many_writes(key);
+                Some(object)
+            }
             None => {
                 self.etcd.delete(key);
                 None
             }
         };
+        if many {
+            let managers = self.managed_fields(key);
+            self.etcd.set_managers(key, managers);
+        }
         let heartbeat = matches!(&*key.resource, "leases.coordination.k8s.io");
         if heartbeat && action != Action::Create {
             return stored;
@@ -344,7 +371,12 @@ impl Cluster {
                 old,
                 new: stored.clone(),
             };
-            self.caused_by(Some(event), |cluster| cluster.notify(&change));
+            self.caused_by(Some(event), |cluster| {
+                if &*key.resource == DEFINITIONS {
+                    custom::changed(cluster, key);
+                }
+                cluster.notify(&change);
+            });
         }
         stored
     }

@@ -6,10 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kubarium_objects::managed::ManagedFields;
 use kubarium_objects::{ObjectKey, Text, Value};
 
+use crate::api::managers::{Writer, Writes};
 use crate::recorder::Note;
 use crate::shared_map::SharedMap;
+use crate::time::Time;
 
 /// An object with etcd's own numbers.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct Stored {
     pub mod_revision: u64,
     /// How often it was written since it was made.
     pub version: u64,
+    /// Who wrote it, for `metadata.managedFields`.
+    pub(crate) writes: Writes,
 }
 
 /// Most objects are kept as they are. The Events that components record are many and seldom read:
@@ -119,11 +124,35 @@ impl Etcd {
 
     /// Writes `object` at the next revision, which becomes its resourceVersion. Gives back the
     /// object as stored.
-    pub(crate) fn put(&mut self, key: &ObjectKey, mut object: Value) -> Value {
+    pub(crate) fn put(
+        &mut self,
+        key: &ObjectKey,
+        mut object: Value,
+        writer: Writer,
+        at: Time,
+    ) -> Value {
         self.revision += 1;
         object["metadata"]["resourceVersion"] = self.revision.to_string().into();
-        self.write(key, Content::Object(object.clone()));
+        let stored = self.write(key, Content::Object(object.clone()));
+        if let Some(stored) = stored {
+            stored.writes.note(writer, at, &object);
+        }
         object
+    }
+
+    /// Whether it is time to compute who manages an object's fields.
+    pub(crate) fn has_many_writes(&self, key: &ObjectKey) -> bool {
+        self.stored(key).is_some_and(|s| s.writes.are_many())
+    }
+
+    /// Puts an object's writes together: these are the managers of its fields now.
+    pub(crate) fn set_managers(&mut self, key: &ObjectKey, managers: ManagedFields) {
+        let table = self.tables.get_mut(&key.resource);
+        if let Some(stored) = table.and_then(|table| table.get_mut(key)) {
+            let writer = Writer::Applied(Box::new(managers));
+            let object = stored.object().clone();
+            stored.writes.note(writer, Time::default(), &object);
+        }
     }
 
     /// Writes an Event as a note at the next revision.
@@ -138,27 +167,28 @@ impl Etcd {
         note
     }
 
-    fn write(&mut self, key: &ObjectKey, content: Content) {
+    fn write(&mut self, key: &ObjectKey, content: Content) -> Option<&mut Stored> {
         let mod_revision = self.revision;
         if !self.tables.contains_key(&key.resource) {
             self.tables.insert(key.resource.clone(), Table::default());
         }
-        let Some(table) = self.tables.get_mut(&key.resource) else {
-            return;
-        };
-        if let Some(stored) = table.get_mut(key) {
-            stored.content = content;
-            stored.mod_revision = mod_revision;
-            stored.version += 1;
-            return;
+        let table = self.tables.get_mut(&key.resource)?;
+        if table.get(key).is_none() {
+            let stored = Stored {
+                content,
+                create_revision: mod_revision,
+                mod_revision,
+                version: 1,
+                writes: Writes::default(),
+            };
+            table.insert(key.clone(), stored);
+            return table.get_mut(key);
         }
-        let stored = Stored {
-            content,
-            create_revision: mod_revision,
-            mod_revision,
-            version: 1,
-        };
-        table.insert(key.clone(), stored);
+        let stored = table.get_mut(key)?;
+        stored.content = content;
+        stored.mod_revision = mod_revision;
+        stored.version += 1;
+        Some(stored)
     }
 
     /// Removes the key at the next revision; whether there was anything.

@@ -152,7 +152,7 @@ impl<'a> Decoder<'a> {
         self.go_struct = outer;
         for field in s.fields.iter().filter(|f| f.by_value || f.printed) {
             if !out.contains_key(&field.name) {
-                out.insert(field.name.clone(), zero(self.schema, field.type_id));
+                out.insert(field.name.clone(), always(self.schema, field));
             }
         }
         out.into()
@@ -307,6 +307,16 @@ fn omitted(field: &Field, of: &Type, value: &Value) -> bool {
     }
 }
 
+/// What Go prints of a field that is not given and is printed all the same.
+fn always(schema: &Schema, field: &Field) -> Value {
+    let nil = field.pointer || matches!(schema.get(field.type_id), Type::List(_) | Type::Map(..));
+    if field.printed && nil {
+        Value::Null
+    } else {
+        zero(schema, field.type_id)
+    }
+}
+
 /// Go's zero value of a type as it is printed: of a struct, the fields that are always there.
 pub fn zero(schema: &Schema, type_id: TypeId) -> Value {
     let s = match schema.get(type_id) {
@@ -322,10 +332,10 @@ pub fn zero(schema: &Schema, type_id: TypeId) -> Value {
             Type::Int32 | Type::Int64 | Type::String(_) | Type::Bool
         )
     };
-    let always = |f: &&Field| f.by_value || ((f.required || f.printed) && scalar(f.type_id));
-    let fields = s.fields.iter().filter(always);
+    let is_there = |f: &&Field| f.by_value || f.printed || f.required && scalar(f.type_id);
+    let fields = s.fields.iter().filter(is_there);
     fields
-        .map(|f| (f.name.clone(), zero(schema, f.type_id)))
+        .map(|f| (f.name.clone(), always(schema, f)))
         .collect::<Map>()
         .into()
 }

@@ -41,6 +41,12 @@ pub fn apply(resource: &Resource, object: &mut Value) {
         ("networking.k8s.io", "NetworkPolicy") => core::network_policy(o),
         ("networking.k8s.io", "IngressClass") => core::ingress_class(o),
         ("storage.k8s.io", "StorageClass") => core::storage_class(o),
+        ("apiregistration.k8s.io", "APIService") => {
+            let service = &mut o["spec"]["service"];
+            if service.as_object().is_some() && service["port"].is_null() {
+                service["port"] = 443.into();
+            }
+        }
         ("storage.k8s.io", "CSIDriver") => core::csi_driver(o),
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => registration::role(o),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {

@@ -2,12 +2,14 @@
 //! validation. Nothing here knows a cluster.
 
 pub mod base64;
+pub mod custom;
 pub mod decode;
 pub mod defaults;
 pub mod diagnostic;
 pub mod duration;
 pub mod field_error;
 pub mod go;
+pub mod managed;
 pub mod meta;
 pub mod names;
 pub mod patch;

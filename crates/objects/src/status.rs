@@ -95,6 +95,27 @@ impl Status {
         Status::new(409, "Conflict", message).about(resource, name)
     }
 
+    /// 409: others manage fields that were applied; causes are messages with their fields.
+    pub fn apply_conflict(
+        message: String,
+        causes: impl Iterator<Item = (String, String)>,
+    ) -> Status {
+        let mut status = Status::new(409, "Conflict", message);
+        status.details.causes = causes
+            .map(|(message, field)| Cause {
+                reason: "FieldManagerConflict".into(),
+                message,
+                field,
+            })
+            .collect();
+        status
+    }
+
+    /// 500 without a reason: an error that the API server passes on as it is.
+    pub fn unnamed(message: impl Into<String>) -> Status {
+        Status::new(500, "", message.into())
+    }
+
     /// 409: the object changed since it was read.
     pub fn modified(resource: &str, name: &str) -> Status {
         let why = "the object has been modified; please apply your changes to the latest version and try again";

@@ -26,6 +26,7 @@ mod volume;
 mod workload;
 
 pub use cron::{Schedule, parse as parse_cron};
+pub use service::addresses as service_addresses;
 
 /// What the API server's strategy does to a new object before validation: status is reset, generation
 /// starts, and such.
@@ -44,6 +45,7 @@ pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
                 ("phase", "Pending".into()),
                 ("qosClass", pod::qos_class(&o["spec"]).into()),
             ]);
+            pod::app_armor_fields(o);
             true
         }
         ("", "Namespace") => {
@@ -53,6 +55,10 @@ pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
         }
         ("", "Service") => {
             fresh(o);
+            let spec = &mut o["spec"];
+            if !spec["clusterIP"].is_empty() && spec["clusterIPs"].is_empty() {
+                spec["clusterIPs"] = crate::array([&spec["clusterIP"]]);
+            }
             false
         }
         ("", "PersistentVolume" | "PersistentVolumeClaim") => {

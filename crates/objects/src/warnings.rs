@@ -356,7 +356,8 @@ fn service(object: &Value, found: &mut Vec<String>) {
 const STORAGE_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 
 fn claim_warnings(path: &str, claim: &Value, found: &mut Vec<String>) {
-    if claim.annotation(STORAGE_CLASS).is_some() {
+    // Templates of claims are looked at for their specs only.
+    if path.is_empty() && claim.annotation(STORAGE_CLASS).is_some() {
         found.push(format!(
             "{}: deprecated since v1.8; use \"storageClassName\" attribute instead",
             under(path, &format!("metadata.annotations[{STORAGE_CLASS}]"))

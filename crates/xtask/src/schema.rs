@@ -292,8 +292,12 @@ const BY_VALUE: &[(&str, &str)] = &[
     ("MutatingWebhook", "clientConfig"),
 ];
 
-/// Scalars that Go prints even if they are zero, though OpenAPI does not call them required.
+/// Fields that Go prints even if they are zero (or nil), though OpenAPI does not call them required.
 const PRINTED: &[(&str, &str)] = &[
+    ("AzureFilePersistentVolumeSource", "secretNamespace"),
+    ("HorizontalPodAutoscalerStatus", "currentMetrics"),
+    ("TypedLocalObjectReference", "apiGroup"),
+    ("TypedObjectReference", "apiGroup"),
     ("StatefulSetStatus", "availableReplicas"),
     ("StatefulSetSpec", "serviceName"),
     ("CustomResourceDefinitionVersion", "served storage"),

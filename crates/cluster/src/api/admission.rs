@@ -5,19 +5,23 @@ use std::sync::LazyLock;
 
 use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
-use kubarium_objects::{ObjectKey, Value, array, object};
+use kubarium_objects::{ObjectKey, Value, array, go, object};
+
+use super::pod_security::Standard;
+use super::{limit_range, pod_security, quota};
 
 use crate::cluster::Cluster;
 
-/// A pod in a namespace that was made a moment ago: the plugin waits a little for the account that
-/// every namespace gets.
-pub(super) fn wait_for_account(cluster: &mut Cluster, pod: &Value, namespace: Option<&str>) {
+/// What was made a moment ago: the plugins wait a little for the account that every namespace gets,
+/// and for the count of what a quota limits.
+pub(super) fn wait(cluster: &mut Cluster, pod: &Value, namespace: Option<&str>) {
+    let own = pod["metadata"]["namespace"].as_str();
+    let namespace = own.or(namespace).unwrap_or("default").to_owned();
+    quota::wait_for_count(cluster, &namespace);
     let name = pod["spec"]["serviceAccountName"].str();
     if pod["kind"].str() != "Pod" || !matches!(name, "" | "default") {
         return;
     }
-    let own = pod["metadata"]["namespace"].as_str();
-    let namespace = own.or(namespace).unwrap_or("default").to_owned();
     let there = |c: &Cluster| c.find("serviceaccounts", &namespace, "default").is_some();
     if !there(cluster) && cluster.find("namespaces", "", &namespace).is_some() {
         cluster.run_while(std::time::Duration::from_secs(1), there);
@@ -31,11 +35,224 @@ pub(super) fn create(
     object: &mut Value,
 ) -> Result<(), Status> {
     namespace_lifecycle(cluster, resource, object)?;
-    if &*resource.id() == "pods" {
-        service_account(cluster, object)?;
-        runtime_class(cluster, object)?;
-        priority(cluster, object)?;
-        default_tolerations(object);
+    match &*resource.id() {
+        "pods" => {
+            limit_range::default(cluster, object);
+            service_account(cluster, object)?;
+            priority(cluster, object)?;
+            default_tolerations(object);
+            runtime_class(cluster, object)?;
+        }
+        "nodes" => taint_new_node(object),
+        "persistentvolumeclaims" => {
+            default_storage_class(cluster, object);
+            protect(object, "kubernetes.io/pvc-protection");
+        }
+        "persistentvolumes" => protect(object, "kubernetes.io/pv-protection"),
+        "ingresses.networking.k8s.io" => default_ingress_class(cluster, object)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Admits an object once it is known to be valid, or refuses it; `old` is what it replaces.
+pub(super) fn validate(
+    cluster: &Cluster,
+    resource: &Resource,
+    object: &Value,
+    old: Option<&Value>,
+) -> Result<(), Status> {
+    match &*resource.id() {
+        "pods" if old.is_none() => {
+            limit_range::validate(cluster, resource, object)?;
+            pod_security(cluster, object, None)?;
+        }
+        "pods" => pod_security(cluster, object, old)?,
+        "persistentvolumeclaims" => limit_range::validate(cluster, resource, object)?,
+        "namespaces" => pod_security_labels(object, old)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+fn namespace_labels<'a>(cluster: &'a Cluster, object: &Value) -> &'a Value {
+    static NONE: Value = Value::Null;
+    let name = object["metadata"]["namespace"].str();
+    let namespace = cluster.find("namespaces", "", name);
+    namespace.map_or(&NONE, |n| &n["metadata"]["labels"])
+}
+
+/// PodSecurity: refuses a pod that its namespace does not allow.
+fn pod_security(cluster: &Cluster, pod: &Value, old: Option<&Value>) -> Result<(), Status> {
+    // Of what can be changed in a pod, only its images matter to the standards.
+    if old.is_some_and(|old| old["spec"].same(&pod["spec"]) || same_images(old, pod)) {
+        return Ok(());
+    }
+    let standard = Standard::of(namespace_labels(cluster, pod), "enforce");
+    let Some(what) = standard.forbids(&pod["metadata"], &pod["spec"]) else {
+        return Ok(());
+    };
+    let shown = standard.shown();
+    let why = format!("violates PodSecurity {}: {what}", go::quote(&shown));
+    Err(Status::forbidden(
+        "pods",
+        pod["metadata"]["name"].str(),
+        &why,
+    ))
+}
+
+fn same_images(a: &Value, b: &Value) -> bool {
+    ["initContainers", "containers", "ephemeralContainers"]
+        .iter()
+        .all(|list| {
+            let (a, b) = (a["spec"][*list].items(), b["spec"][*list].items());
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a["image"] == b["image"])
+        })
+}
+
+/// PodSecurity: a namespace's labels must name standards.
+fn pod_security_labels(namespace: &Value, old: Option<&Value>) -> Result<(), Status> {
+    let labels = &namespace["metadata"]["labels"];
+    if old.is_some_and(|old| old["metadata"]["labels"].same(labels)) {
+        return Ok(());
+    }
+    let mut errors = Vec::new();
+    for mode in ["enforce", "audit", "warn"] {
+        errors.extend(pod_security::label_errors(labels, mode));
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let name = namespace["metadata"]["name"].str();
+    Err(Status::invalid("Namespace", name, &errors))
+}
+
+impl Cluster {
+    /// What the API server warns of beside the object itself: pods (or templates of pods) that their
+    /// namespace would not have, deprecated versions of custom resources, rules that are not checked.
+    /// `old` is the object before.
+    pub fn admission_warnings(
+        &self,
+        resource: &Resource,
+        object: &Value,
+        old: Option<&Value>,
+    ) -> Vec<String> {
+        let mut out = Vec::new();
+        let id = resource.id();
+        let template = match &*id {
+            "pods" => Some((&object["metadata"], &object["spec"])),
+            "cronjobs.batch" => {
+                let template = &object["spec"]["jobTemplate"]["spec"]["template"];
+                Some((&template["metadata"], &template["spec"]))
+            }
+            "podtemplates" => {
+                let template = &object["template"];
+                Some((&template["metadata"], &template["spec"]))
+            }
+            "replicationcontrollers"
+            | "replicasets.apps"
+            | "deployments.apps"
+            | "statefulsets.apps"
+            | "daemonsets.apps"
+            | "jobs.batch" => {
+                let template = &object["spec"]["template"];
+                Some((&template["metadata"], &template["spec"]))
+            }
+            _ => None,
+        };
+        if let Some((metadata, spec)) = template.filter(|(_, spec)| !spec.is_null()) {
+            let standard = Standard::of(namespace_labels(self, object), "warn");
+            if let Some(what) = standard.forbids(metadata, spec) {
+                let shown = go::quote(&standard.shown());
+                out.push(format!("would violate PodSecurity {shown}: {what}"));
+            }
+        }
+        if let (Some(old), "namespaces") = (old, &*id) {
+            let name = object["metadata"]["name"].str();
+            let pods = self.etcd.list("pods", Some(name)).map(|(_, pod)| pod);
+            out.extend(pod_security::existing(name, object, old, pods));
+        }
+        if let Some(version) = self.definitions.version(resource)
+            && !version.warning.is_empty()
+        {
+            out.push(version.warning.clone());
+        }
+        out
+    }
+}
+
+/// TaintNodesByCondition: a new node takes no pods until it is ready. From one that comes with a
+/// ready status the node lifecycle controller would take the taint at once.
+fn taint_new_node(node: &mut Value) {
+    let key = "node.kubernetes.io/not-ready";
+    let conditions = node["status"]["conditions"].items();
+    if conditions
+        .iter()
+        .any(|c| c["type"].str() == "Ready" && c["status"].str() == "True")
+    {
+        return;
+    }
+    let taints = node["spec"]["taints"].items();
+    if taints
+        .iter()
+        .all(|t| t["key"].str() != key || t["effect"].str() != "NoSchedule")
+    {
+        node["spec"]["taints"].push(object([
+            ("effect", "NoSchedule".into()),
+            ("key", key.into()),
+        ]));
+    }
+}
+
+/// StorageObjectInUseProtection: what is in use stays until it is not.
+fn protect(object: &mut Value, finalizer: &str) {
+    let finalizers = object["metadata"]["finalizers"].items();
+    if finalizers.iter().all(|f| f.str() != finalizer) {
+        object["metadata"]["finalizers"].push(finalizer);
+    }
+}
+
+/// Of the objects that an annotation marks as the default, the newest; of those, the first by name.
+fn newest_default<'a>(cluster: &'a Cluster, resource: &str, annotation: &str) -> Vec<&'a Value> {
+    let mut all: Vec<&Value> = cluster
+        .etcd
+        .list(resource, None)
+        .map(|(_, class)| class)
+        .filter(|class| class["metadata"]["annotations"][annotation].str() == "true")
+        .collect();
+    all.sort_by(|a, b| {
+        let made = |v: &Value| v["metadata"]["creationTimestamp"].text();
+        let name = |v: &Value| v["metadata"]["name"].text();
+        made(b).cmp(&made(a)).then_with(|| name(a).cmp(&name(b)))
+    });
+    all
+}
+
+/// DefaultStorageClass: a claim that names no class gets the default one.
+fn default_storage_class(cluster: &Cluster, claim: &mut Value) {
+    let named = !claim["spec"]["storageClassName"].is_null()
+        || !claim["metadata"]["annotations"]["volume.beta.kubernetes.io/storage-class"].is_null();
+    if named {
+        return;
+    }
+    let annotation = "storageclass.kubernetes.io/is-default-class";
+    let found = newest_default(cluster, "storageclasses.storage.k8s.io", annotation);
+    if let Some(class) = found.first() {
+        claim["spec"]["storageClassName"] = class["metadata"]["name"].clone();
+    }
+}
+
+/// DefaultIngressClass: an Ingress that names no class gets the default one.
+fn default_ingress_class(cluster: &Cluster, ingress: &mut Value) -> Result<(), Status> {
+    let named = !ingress["spec"]["ingressClassName"].is_null()
+        || !ingress["metadata"]["annotations"]["kubernetes.io/ingress.class"].is_null();
+    if named {
+        return Ok(());
+    }
+    let annotation = "ingressclass.kubernetes.io/is-default-class";
+    let found = newest_default(cluster, "ingressclasses.networking.k8s.io", annotation);
+    if let Some(class) = found.first() {
+        ingress["spec"]["ingressClassName"] = class["metadata"]["name"].clone();
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use kubarium_objects::status::Status;
 use kubarium_objects::{ObjectKey, Text, Value};
 
+use super::custom::DEFINITIONS;
 use crate::cluster::Cluster;
 use crate::event::{Action, Component};
 
@@ -72,6 +73,9 @@ impl Cluster {
         if options.dry_run {
             return Ok(old);
         }
+        if &*key.resource == DEFINITIONS {
+            return self.delete_definition(by, key, old);
+        }
         let grace = grace(&old, options);
         let mut object = old.clone();
         let finalizer = match options.propagation {
@@ -107,12 +111,33 @@ impl Cluster {
         Ok(stored.unwrap_or_default())
     }
 
+    fn delete_definition(
+        &mut self,
+        by: &Component,
+        key: &ObjectKey,
+        old: Value,
+    ) -> Result<Value, Status> {
+        let mut definition = old.clone();
+        self.clean_up(by, key, &mut definition);
+        if definition["metadata"]["finalizers"].is_empty() {
+            self.remove(by, key, Text::from(""));
+            return Ok(old);
+        }
+        mark(self, &mut definition, 0);
+        let none = Text::from("");
+        let stored = self.commit(by, Action::MarkDeleted, key, Some(definition), none);
+        Ok(stored.unwrap_or_default())
+    }
+
     /// Takes an object out of the store.
     pub(super) fn remove(&mut self, by: &Component, key: &ObjectKey, text: Text) {
         if let Some(old) = self.etcd.get(key).cloned() {
             self.release(key, &old);
         }
         self.commit(by, Action::Delete, key, None, text);
+        if self.definitions.schema().by_id(&key.resource).is_some() {
+            self.finish_clean_up(by, &key.resource);
+        }
     }
 }
 

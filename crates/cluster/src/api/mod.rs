@@ -5,13 +5,21 @@
 
 pub mod admission;
 mod allocate;
+mod apply;
+pub mod custom;
 mod delete;
 mod evict;
+mod limit_range;
+pub(crate) mod managers;
+mod pod_security;
+mod quota;
 pub mod rbac;
+pub mod rest;
 mod strategy;
 mod write;
 
 pub use allocate::Allocators;
+pub use apply::Apply;
 pub use delete::{DeleteOptions, Propagation};
 pub use write::{Patch, Subresource, WriteOptions};
 
@@ -26,22 +34,30 @@ use crate::cluster::Cluster;
 impl Cluster {
     /// The resource that serves a kind: `("apps/v1", "Deployment")`.
     pub fn resource_by_kind(&self, api_version: &str, kind: &str) -> Option<Arc<Resource>> {
-        Schema::builtin().by_kind(api_version, kind).cloned()
+        let builtin = Schema::builtin().by_kind(api_version, kind);
+        let custom = || self.definitions.schema().by_kind(api_version, kind);
+        builtin.or_else(custom).cloned()
     }
 
     /// The resource that a word names as kubectl reads it: `po`, `deploy`, `deployments.apps`.
     pub fn resource_by_name(&self, word: &str) -> Option<Arc<Resource>> {
-        Schema::builtin().by_name(word).cloned()
+        let builtin = Schema::builtin().by_name(word);
+        let custom = || self.definitions.schema().by_name(word);
+        builtin.or_else(custom).cloned()
     }
 
     /// The resource of a key's group-qualified plural: `deployments.apps`.
     pub fn resource_by_id(&self, id: &str) -> Option<Arc<Resource>> {
-        Schema::builtin().by_id(id).cloned()
+        let builtin = Schema::builtin().by_id(id);
+        let custom = || self.definitions.schema().by_id(id);
+        builtin.or_else(custom).cloned()
     }
 
     /// All resources that are served, in discovery's order.
     pub fn resources(&self) -> Vec<Arc<Resource>> {
-        Schema::builtin().resources().to_vec()
+        let custom = self.definitions.schema().resources();
+        let builtin = Schema::builtin().resources();
+        builtin.iter().chain(custom).cloned().collect()
     }
 
     /// The object under `key`. Errors: 404 NotFound.

@@ -22,6 +22,31 @@ pub(super) fn prepare_create(cluster: &mut Cluster, resource: &Resource, object:
     metadata["uid"] = uid.into();
     metadata["creationTimestamp"] = now;
     validation::prepare_for_create(resource, object);
+    let now: Value = cluster.now.rfc3339().into();
+    match &*resource.id() {
+        "persistentvolumes" => object["status"]["lastPhaseTransitionTime"] = now,
+        "pods" if !object["spec"]["schedulingGates"].is_empty() => {
+            object["status"]["conditions"].push(kubarium_objects::object([
+                ("lastProbeTime", Value::Null),
+                ("lastTransitionTime", now),
+                (
+                    "message",
+                    "Scheduling is blocked due to non-empty scheduling gates".into(),
+                ),
+                ("reason", "SchedulingGated".into()),
+                ("status", "False".into()),
+                ("type", "PodScheduled".into()),
+            ]));
+        }
+        _ => {}
+    }
+    object.remove(&["metadata", "managedFields"]);
+    if cluster.is_custom(resource) {
+        object["metadata"]["generation"] = 1.into();
+        if resource.subresource("status").is_some() {
+            object.remove(&["status"]);
+        }
+    }
 }
 
 pub(super) fn prepare_update(

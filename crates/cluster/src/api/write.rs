@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use kubarium_objects::decode::{self, DecodeError};
+use kubarium_objects::managed::ManagedFields;
 use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
 use kubarium_objects::{ObjectKey, Schema, Text, Value, defaults, patch, validation};
 
+use super::managers::Writer;
 use super::rbac::{self, User};
-use super::{admission, key_in, strategy};
+use super::{admission, custom, key_in, managers, quota, strategy};
 use crate::cluster::Cluster;
 use crate::event::{Action, Component};
 use crate::recorder::Note;
@@ -25,6 +27,8 @@ pub struct WriteOptions {
     pub namespace: Option<Text>,
     /// Who makes the request; none for components, whose rights are not looked at.
     pub user: Option<User>,
+    /// As what the fields are managed (`--field-manager`); none for the component's own name.
+    pub manager: Option<Text>,
 }
 
 impl WriteOptions {
@@ -58,6 +62,14 @@ pub enum Patch {
     Strategic(Value),
 }
 
+/// A write to one object.
+struct Write<'a> {
+    by: &'a Component,
+    key: &'a ObjectKey,
+    part: Subresource,
+    options: &'a WriteOptions,
+}
+
 impl Cluster {
     /// Decodes what a person wrote into an object of the kind that it names: defaults are in,
     /// nulls are out. Errors: 400 for unknown kinds, wrong types, unknown fields.
@@ -68,6 +80,11 @@ impl Cluster {
                 "no kind {kind:?} is registered for version {api_version:?}"
             ))
         })?;
+        if let Some(version) = self.definitions.version(&resource) {
+            let object = custom::decode(&resource, version, raw, strict)
+                .map_err(|error| cannot_handle(&resource, &error))?;
+            return Ok((resource, object));
+        }
         let mut object = if strict {
             decode::decode(Schema::builtin(), resource.type_id, raw)
                 .map_err(|error| cannot_handle(&resource, &error))?
@@ -100,43 +117,70 @@ impl Cluster {
             return Err(error);
         }
         if *by == Component::Person {
-            admission::wait_for_account(self, &object, options.namespace.as_deref());
+            admission::wait(self, &object, options.namespace.as_deref());
         }
-        let result = self.try_create(by, object, options);
+        let result = self.create_applied(by, object, options, None);
         self.log_refusal(by, options, &result);
         result
     }
 
-    fn try_create(
+    /// Creates an object; `managers` are those that an apply has computed.
+    pub(super) fn create_applied(
         &mut self,
         by: &Component,
         object: Value,
         options: &WriteOptions,
+        managers: Option<ManagedFields>,
     ) -> Result<Value, Status> {
         let (resource, mut object) = self.decode(&object, options.strict)?;
         place(&resource, &mut object, options)?;
-        admission::create(self, &resource, &mut object)?;
-        if let Some(user) = &options.user {
-            rbac::check_escalation(self, user, &resource, &object, None)?;
+        let allocation = self.allocation(&resource);
+        let result = self.create_decoded(by, &resource, object, options, managers);
+        if result.is_err() || options.dry_run {
+            self.take_back(allocation);
         }
-        strategy::prepare_create(self, &resource, &mut object);
-        let errors = validation::create(&resource, &object);
+        result
+    }
+
+    fn create_decoded(
+        &mut self,
+        by: &Component,
+        resource: &Arc<Resource>,
+        mut object: Value,
+        options: &WriteOptions,
+        managers: Option<ManagedFields>,
+    ) -> Result<Value, Status> {
+        let sent = managers::sent(resource, &object);
+        admission::create(self, resource, &mut object)?;
+        if let Some(user) = &options.user {
+            rbac::check_escalation(self, user, resource, &object, None)?;
+        }
+        strategy::prepare_create(self, resource, &mut object);
+        self.allocate(resource, &mut object, None)?;
+        let errors = match self.definitions.version(resource) {
+            Some(version) => custom::validate(resource, version, &object, None),
+            None => validation::create(resource, &object),
+        };
         if !errors.is_empty() {
             return Err(Status::invalid(
-                &qualified_kind(&resource),
+                &qualified_kind(resource),
                 &named(&object),
                 &errors,
             ));
         }
-        self.allocate(&resource, &mut object, None, options.dry_run)?;
-        let key = key_in(&resource, &object);
+        admission::validate(self, resource, &object, None)?;
+        let key = key_in(resource, &object);
+        let charges = quota::check(self, resource, &key, &object, None)?;
         if self.etcd.get(&key).is_some() {
             return Err(Status::already_exists(&key.resource, &key.name));
         }
         if options.dry_run {
             return Ok(object);
         }
-        let stored = self.commit(by, Action::Create, &key, Some(object), Text::from(""));
+        quota::charge(self, charges);
+        let writer = writer(by, Action::Create, &key, options, managers).with_sent(sent);
+        let none = Text::from("");
+        let stored = self.commit_by(by, Action::Create, &key, Some(object), none, writer);
         Ok(stored.unwrap_or_default())
     }
 
@@ -188,17 +232,19 @@ impl Cluster {
         if let Some(error) = self.api_error(by) {
             return Err(error);
         }
-        let result = self.try_update(by, object, part, options);
+        let result = self.update_applied(by, object, part, options, None);
         self.log_refusal(by, options, &result);
         result
     }
 
-    fn try_update(
+    /// Replaces an object or its status; `managers` are those that an apply has computed.
+    pub(super) fn update_applied(
         &mut self,
         by: &Component,
         object: Value,
         part: Subresource,
         options: &WriteOptions,
+        managers: Option<ManagedFields>,
     ) -> Result<Value, Status> {
         let (resource, mut object) = match part {
             // A component's status is typed, and all of the rest is taken from what is stored.
@@ -228,25 +274,63 @@ impl Cluster {
             }
         }
         strategy::prepare_update(&resource, &mut object, &old, part);
-        if object.same(&old) {
+        // Who manages the fields is part of the object.
+        let managers = reset(&mut object).or(managers);
+        let allocation = self.allocation(&resource);
+        let write = Write {
+            by,
+            key: &key,
+            part,
+            options,
+        };
+        let result = self.update_decoded(&write, &resource, object, old, managers);
+        if result.is_err() || options.dry_run {
+            self.take_back(allocation);
+        }
+        result
+    }
+
+    fn update_decoded(
+        &mut self,
+        write: &Write,
+        resource: &Resource,
+        mut object: Value,
+        old: Value,
+        managers: Option<ManagedFields>,
+    ) -> Result<Value, Status> {
+        let Write {
+            by,
+            key,
+            part,
+            options,
+        } = *write;
+        if part == Subresource::None {
+            self.allocate(resource, &mut object, Some(&old))?;
+        }
+        if object.same(&old) && managers.is_none() {
             return Ok(old);
         }
+        let mut charges = Vec::new();
         if part == Subresource::None {
-            let errors = validation::update(&resource, &object, &old);
+            let errors = match self.definitions.version(resource) {
+                Some(version) => custom::validate(resource, version, &object, Some(&old)),
+                None => validation::update(resource, &object, &old),
+            };
             if !errors.is_empty() {
                 return Err(Status::invalid(
-                    &qualified_kind(&resource),
+                    &qualified_kind(resource),
                     &named(&object),
                     &errors,
                 ));
             }
-            self.allocate(&resource, &mut object, Some(&old), options.dry_run)?;
+            admission::validate(self, resource, &object, Some(&old))?;
+            charges = quota::check(self, resource, key, &object, Some(&old))?;
         }
         if options.dry_run {
             return Ok(object);
         }
         if strategy::is_finished(&object) {
-            self.remove(by, &key, Text::from("last finalizer removed"));
+            self.remove(by, key, Text::from("last finalizer removed"));
             return Ok(object);
         }
         let action = if part == Subresource::Status {
@@ -254,7 +338,10 @@ impl Cluster {
         } else {
             Action::Update
         };
-        let stored = self.commit(by, action, &key, Some(object), Text::from(""));
+        quota::charge(self, charges);
+        let writer = writer(by, action, key, options, managers);
+        let none = Text::from("");
+        let stored = self.commit_by(by, action, key, Some(object), none, writer);
         Ok(stored.unwrap_or_default())
     }
 
@@ -280,6 +367,11 @@ impl Cluster {
                 patch::json_patch(old, operations).map_err(|_| rejected())?
             }
             Patch::Merge(value) => patch::merge(old, value),
+            Patch::Strategic(_) if self.is_custom(&resource) => {
+                return Err(Status::unsupported_media_type(
+                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+                ));
+            }
             Patch::Strategic(value) => {
                 patch::strategic_merge(Schema::builtin(), resource.type_id, old, value)
                     .map_err(|error| Status::bad_request(error.to_string()))?
@@ -293,8 +385,12 @@ impl Cluster {
             )));
         }
         // A patch is a person's text as much as a manifest is.
-        let new = decode::decode_lenient(Schema::builtin(), resource.type_id, &new)
-            .map_err(|error| Status::bad_request(error.to_string()))?;
+        let new = if self.is_custom(&resource) {
+            new
+        } else {
+            decode::decode_lenient(Schema::builtin(), resource.type_id, &new)
+                .map_err(|error| Status::bad_request(error.to_string()))?
+        };
         self.update_with(by, new, part, options)
     }
 
@@ -330,7 +426,7 @@ impl Cluster {
         }
     }
 
-    fn log_refusal(
+    pub(super) fn log_refusal(
         &mut self,
         by: &Component,
         options: &WriteOptions,
@@ -343,6 +439,35 @@ impl Cluster {
             self.log(by, Action::Refuse, None, text);
         }
     }
+}
+
+/// As whose a write is noted.
+fn writer(
+    by: &Component,
+    action: Action,
+    key: &ObjectKey,
+    options: &WriteOptions,
+    managers: Option<ManagedFields>,
+) -> Writer {
+    if let Some(managers) = managers {
+        return Writer::Applied(Box::new(managers));
+    }
+    match (&options.manager, Writer::of(by, action, key)) {
+        (Some(name), Writer::Update(_, part)) => Writer::Update(name.clone(), part),
+        (_, writer) => writer,
+    }
+}
+
+/// Takes `managedFields` out of an object: they are kept beside it. A list that is empty, or has one
+/// empty item, forgets all managers.
+fn reset(object: &mut Value) -> Option<ManagedFields> {
+    let given = object.remove(&["metadata", "managedFields"])?;
+    let empty = match given.items() {
+        [] => true,
+        [one] => one.is_empty(),
+        _ => false,
+    };
+    empty.then(ManagedFields::default)
 }
 
 /// `errors.NewGenericServerResponse` of 422 (apimachinery v0.37).
@@ -373,7 +498,11 @@ fn cannot_handle(resource: &Resource, error: &DecodeError) -> Status {
 }
 
 /// Puts the object into the request's namespace.
-fn place(resource: &Resource, object: &mut Value, options: &WriteOptions) -> Result<(), Status> {
+pub(super) fn place(
+    resource: &Resource,
+    object: &mut Value,
+    options: &WriteOptions,
+) -> Result<(), Status> {
     if !resource.namespaced {
         object.remove(&["metadata", "namespace"]);
         return Ok(());

@@ -32,6 +32,8 @@ struct Options {
     include: bool,
     head: bool,
     insecure: bool,
+    /// The file with the authorities to trust.
+    ca_file: Option<String>,
     fail: bool,
     output: Option<String>,
     remote_name: bool,
@@ -255,9 +257,10 @@ fn set(
             }
         }
         "url" => urls.push(needed()?),
-        "user" | "cookie" | "referer" | "proxy" | "cacert" | "cert" | "key" | "retry"
-        | "retry-delay" | "interface" | "noproxy" | "max-redirs" | "form" | "dns-servers"
-        | "keepalive-time" | "retry-max-time" => {
+        "cacert" => options.ca_file = Some(needed()?),
+        "user" | "cookie" | "referer" | "proxy" | "cert" | "key" | "retry" | "retry-delay"
+        | "interface" | "noproxy" | "max-redirs" | "form" | "dns-servers" | "keepalive-time"
+        | "retry-max-time" => {
             needed()?;
         }
         _ => return Err("is unknown".to_owned()),
@@ -500,7 +503,14 @@ impl Curl {
             None if url.port == standard => url.host.clone(),
             None => format!("{}:{}", url.host, url.port),
         };
-        if url.tls && !options.insecure && self.server_speaks_tls(io, connection) {
+        let trusted = options.ca_file.as_ref().is_some_and(|path| {
+            let root = io
+                .cluster
+                .find("configmaps", "kube-system", "kube-root-ca.crt");
+            let root = root.map_or("", |map| map["data"]["ca.crt"].str());
+            !root.is_empty() && io.files.text(path).trim() == root.trim()
+        });
+        if url.tls && !options.insecure && !trusted && self.server_speaks_tls(io, connection) {
             return Err((60, "SSL certificate problem: unable to get local issuer certificate\nMore details here: https://curl.se/docs/sslcerts.html\n\ncurl failed to verify the legitimacy of the server and therefore could not\nestablish a secure connection to it. To learn more about this situation and\nhow to fix it, please visit the webpage mentioned above.".to_owned()));
         }
         if options.verbose {

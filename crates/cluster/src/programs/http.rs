@@ -3,9 +3,10 @@
 use std::net::SocketAddrV4;
 
 use kubarium_linux::{Connection, NamespaceId};
-use kubarium_objects::{Value, object};
 
+use crate::api::rest;
 use crate::cluster::Cluster;
+use crate::event::Component;
 use crate::images::{Page, Server};
 use crate::kube_proxy::health;
 use crate::kubelet::node_status::VERSION;
@@ -272,7 +273,7 @@ fn log_access(
 
 /// What a machine's own server answers; `None` for a container's.
 fn machine_answers(
-    cluster: &Cluster,
+    cluster: &mut Cluster,
     netns: NamespaceId,
     token: u64,
     request: &Request<'_>,
@@ -304,7 +305,7 @@ fn machine_answers(
             _ => plain(404, "404 page not found\n"),
         },
         daemon::API_SERVER if !request.tls => https_only(),
-        daemon::API_SERVER => api_server(cluster, path),
+        daemon::API_SERVER => api_server(cluster, request),
         daemon::KUBELET_HEALTH if request.tls => Reply::NotTls,
         daemon::KUBELET_HEALTH => match path {
             "/healthz" | "/healthz/" => plain(200, "ok"),
@@ -319,32 +320,35 @@ fn machine_answers(
     })
 }
 
-/// What the API server answers to whoever shows no credentials.
-fn api_server(cluster: &Cluster, path: &str) -> Reply {
-    let plain = |text: &str| Reply::Response(Response::new(200, "text/plain; charset=utf-8", text));
-    match path {
-        "/healthz" | "/livez" | "/readyz" => plain("ok"),
-        "/version" | "/version/" => {
-            Reply::Response(Response::new(200, "application/json", version()))
-        }
-        _ => {
-            let _ = cluster;
-            let message =
-                format!("forbidden: User \"system:anonymous\" cannot get path \"{path}\"");
-            let status = object([
-                ("apiVersion", "v1".into()),
-                ("code", 403.into()),
-                ("details", Value::new_object()),
-                ("kind", "Status".into()),
-                ("message", message.into()),
-                ("metadata", Value::new_object()),
-                ("reason", "Forbidden".into()),
-                ("status", "Failure".into()),
-            ]);
-            let text = serde_json::to_string_pretty(&status).unwrap_or_default();
-            Reply::Response(Response::new(403, "application/json", text))
-        }
+/// What the API server answers.
+fn api_server(cluster: &mut Cluster, request: &Request<'_>) -> Reply {
+    let header = |name: &str| {
+        let mut all = request.headers.iter();
+        all.find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map_or("", |(_, value)| value.as_str())
+    };
+    let path = request.path.split('?').next().unwrap_or("/");
+    if matches!(path, "/version" | "/version/") {
+        return Reply::Response(Response::new(200, "application/json", version()));
     }
+    let agent = request
+        .agent
+        .split('/')
+        .next()
+        .unwrap_or("unknown")
+        .to_owned();
+    let answer = cluster.answer(
+        &Component::Process(agent.as_str().into()),
+        &rest::Request {
+            method: request.method,
+            path: request.path,
+            authorization: header("Authorization"),
+            content_type: header("Content-Type"),
+            agent: &agent,
+            body: request.body,
+        },
+    );
+    Reply::Response(Response::new(answer.code, answer.content_type, answer.body))
 }
 
 fn version() -> String {

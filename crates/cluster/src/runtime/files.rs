@@ -446,12 +446,9 @@ fn part_files(
         found.push((item["path"].str().to_owned(), content.into_bytes()));
     }
     if let Some(token) = part.get("serviceAccountToken") {
-        let account = pod["spec"]["serviceAccountName"].str();
-        let text = format!(
-            "token-of-{}-{account}-{}",
-            pod["metadata"]["namespace"].str(),
-            sandbox.uid
-        );
+        let issued = kubarium_objects::time::parse_seconds(pod["status"]["startTime"].str());
+        let issued = issued.unwrap_or_else(|| cluster.now.unix_seconds());
+        let text = cluster.pod_token(pod, node, issued);
         found.push((token["path"].str().to_owned(), text.into_bytes()));
     }
     found

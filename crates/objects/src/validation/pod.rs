@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::common::{Errors, items, quantity};
 use super::{container, meta, scheduling, volume};
 use crate::names;
-use crate::value::Value;
+use crate::value::{Value, object};
 
 pub(super) fn pod(e: &mut Errors, o: &Value) {
     spec(e, "spec", &o["spec"]);
@@ -277,5 +277,41 @@ pub fn qos_class(spec: &Value) -> &'static str {
         (false, _) => "BestEffort",
         (true, true) => "Guaranteed",
         (true, false) => "Burstable",
+    }
+}
+
+/// AppArmor profiles in the old annotations are fields as well (`applyAppArmorVersionSkew`).
+pub(super) fn app_armor_fields(pod: &mut Value) {
+    const PREFIX: &str = "container.apparmor.security.beta.kubernetes.io/";
+    let annotations = pod["metadata"]["annotations"].clone();
+    if pod["spec"]["os"]["name"].str() == "windows"
+        || !annotations
+            .entries()
+            .iter()
+            .any(|(k, _)| k.starts_with(PREFIX))
+    {
+        return;
+    }
+    let of_pod = pod["spec"]["securityContext"]["appArmorProfile"].clone();
+    for list in ["initContainers", "containers", "ephemeralContainers"] {
+        for at in 0..pod["spec"][list].items().len() {
+            let container = &mut pod["spec"][list][at];
+            let name = format!("{PREFIX}{}", container["name"].str());
+            let profile = match annotations[name.as_str()].str() {
+                "runtime/default" => object([("type", "RuntimeDefault".into())]),
+                "unconfined" => object([("type", "Unconfined".into())]),
+                other => match other.strip_prefix("localhost/") {
+                    Some(file) if !file.trim().is_empty() => object([
+                        ("localhostProfile", file.into()),
+                        ("type", "Localhost".into()),
+                    ]),
+                    _ => continue,
+                },
+            };
+            let own = !container["securityContext"]["appArmorProfile"].is_null();
+            if !own && profile != of_pod {
+                container["securityContext"]["appArmorProfile"] = profile;
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::common::{Errors, items};
+use crate::field_error::FieldError;
 use crate::names;
 use crate::value::Value;
 
@@ -70,7 +71,19 @@ pub(super) fn service(e: &mut Errors, o: &Value) {
             special_ip(e, &p, ip.str());
         }
     }
-    addresses(e, spec, kind);
+    if kind == "ExternalName" {
+        for field in ["ipFamilies", "ipFamilyPolicy"] {
+            if !spec[field].is_empty() {
+                e.forbidden(
+                    format!("spec.{field}"),
+                    "may not be set for ExternalName services",
+                );
+            }
+        }
+    }
+    for error in addresses(o, None) {
+        e.push(error);
+    }
     node_ports(e, spec, kind);
     load_balancer(e, spec, kind);
     traffic(e, spec, kind);
@@ -162,12 +175,30 @@ fn special_ip(e: &mut Errors, path: &str, text: &str) {
     }
 }
 
-fn addresses(e: &mut Errors, spec: &Value, kind: &str) {
-    e.one_of(
-        "spec.ipFamilyPolicy",
-        &spec["ipFamilyPolicy"],
-        &["PreferDualStack", "RequireDualStack", "SingleStack"],
-    );
+/// What is wrong with a Service's cluster IPs and address families
+/// (`ValidateServiceClusterIPsRelatedFields`); `old` is the Service before.
+pub fn addresses(service: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut e = Errors::default();
+    let spec = &service["spec"];
+    if spec["type"].str() == "ExternalName" {
+        return Vec::new();
+    }
+    let (one, list) = (spec["clusterIP"].str(), &spec["clusterIPs"]);
+    let all = list.items();
+    match (one.is_empty(), all) {
+        (false, []) => e.required("spec.clusterIPs", ""),
+        (false, [first, ..]) if first.str() != one => e.invalid(
+            "spec.clusterIPs",
+            list,
+            "first value must match `clusterIP`",
+        ),
+        (true, [_, ..]) => e.invalid(
+            "spec.clusterIPs",
+            list,
+            "must be empty when `clusterIP` is not specified",
+        ),
+        _ => {}
+    }
     let mut families = BTreeSet::new();
     for (p, family) in items(&spec["ipFamilies"], "spec.ipFamilies") {
         e.one_of(p.clone(), family, &["IPv4", "IPv6"]);
@@ -175,43 +206,59 @@ fn addresses(e: &mut Errors, spec: &Value, kind: &str) {
             e.duplicate(p, family);
         }
     }
-    if kind == "ExternalName" {
-        for field in ["ipFamilies", "ipFamilyPolicy"] {
-            if !spec[field].is_empty() {
-                e.forbidden(
-                    format!("spec.{field}"),
-                    "may not be set for ExternalName services",
+    e.one_of(
+        "spec.ipFamilyPolicy",
+        &spec["ipFamilyPolicy"],
+        &["PreferDualStack", "RequireDualStack", "SingleStack"],
+    );
+    let existing = old.map_or(&[][..], |old| old["spec"]["clusterIPs"].items());
+    let mut wrong = false;
+    for (at, ip) in all.iter().enumerate() {
+        if at == 0 && ip.str() == "None" {
+            if all.len() > 1 {
+                wrong = true;
+                e.invalid(
+                    "spec.clusterIPs",
+                    list,
+                    "'None' must be the first and only value",
                 );
             }
+            continue;
         }
-        return;
-    }
-    let (one, list) = (spec["clusterIP"].str(), &spec["clusterIPs"]);
-    if one.is_empty() && !list.items().is_empty() {
-        return e.invalid(
-            "spec.clusterIPs",
-            list,
-            "must be empty when `clusterIP` is not specified",
-        );
-    }
-    if list.items().is_empty() {
-        if !one.is_empty() && one != "None" {
-            e.ip("spec.clusterIPs[0]", one);
+        if ip.str().parse::<std::net::IpAddr>().is_err() && !existing.contains(ip) {
+            wrong = true;
+            e.ip(format!("spec.clusterIPs[{at}]"), ip.str());
         }
-        return;
     }
-    if list[0].str() != one {
+    if all.len() > 2 {
+        e.invalid("spec.clusterIPs", list, "may only hold up to 2 values");
+    }
+    if wrong {
+        return e.into_list();
+    }
+    let is_v6 = |ip: &Value| ip.str().contains(':');
+    if all.len() > 1 && (all.iter().all(is_v6) || !all.iter().any(is_v6)) {
         e.invalid(
             "spec.clusterIPs",
             list,
-            "first value must match `clusterIP`",
+            "may specify no more than one IP for each IP family",
         );
     }
-    for (p, ip) in items(list, "spec.clusterIPs") {
-        if ip.str() != "None" {
-            e.ip(p, ip.str());
+    if one != "None" {
+        for (at, (ip, family)) in all.iter().zip(spec["ipFamilies"].items()).enumerate() {
+            let expected = match (family.str(), is_v6(ip)) {
+                ("IPv4", true) => "an IPv4",
+                ("IPv6", false) => "an IPv6",
+                _ => continue,
+            };
+            e.invalid(
+                format!("spec.clusterIPs[{at}]"),
+                ip,
+                format!("expected {expected} value as indicated by `ipFamilies[{at}]`"),
+            );
         }
     }
+    e.into_list()
 }
 
 fn node_ports(e: &mut Errors, spec: &Value, kind: &str) {

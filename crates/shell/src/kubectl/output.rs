@@ -186,12 +186,24 @@ impl Kubectl<'_> {
         Ok(())
     }
 
-    /// The object as it is shown: without its managed fields, unless they are asked for.
+    /// The object as it is shown: with who manages its fields where that is asked for, as the API
+    /// server keeps it beside the object.
     pub fn shown(&self, object: &Value) -> Value {
-        let shown = self.flags.bool("show-managed-fields");
+        const NAME: &str = "managedFields";
+        let asked = |flag: &str| self.flags.str(flag).contains(NAME);
+        if !self.flags.bool("show-managed-fields") && !asked("output") && !asked("template") {
+            return object.clone();
+        }
         let mut object = object.clone();
-        if !shown && !object["metadata"]["managedFields"].is_null() {
-            object.remove(&["metadata", "managedFields"]);
+        if object["kind"].str() == "List" {
+            for at in 0..object["items"].items().len() {
+                object["items"][at] = self.shown(&object["items"][at]);
+            }
+        } else if let Some(key) = self.cluster().key_of(&object) {
+            let managed = self.cluster().managed_fields(&key).to_value();
+            if !managed.is_empty() {
+                object["metadata"][NAME] = managed;
+            }
         }
         object
     }
@@ -226,7 +238,8 @@ impl Kubectl<'_> {
 
     /// Prints objects as columns.
     pub fn print_columns(&mut self, columns: &[Column], objects: &[Value]) {
-        let rows = columns_of(columns, objects, !self.flags.bool("no-headers"));
+        let objects: Vec<Value> = objects.iter().map(|o| self.shown(o)).collect();
+        let rows = columns_of(columns, &objects, !self.flags.bool("no-headers"));
         self.out(table::rows(&rows));
     }
 

@@ -144,13 +144,32 @@ impl Kubectl<'_> {
     }
 
     /// How a person's object is written.
-    fn write_options(&self, resource: &Resource, namespace: &str) -> Result<WriteOptions> {
+    pub fn write_options(&self, resource: &Resource, namespace: &str) -> Result<WriteOptions> {
         Ok(WriteOptions {
             dry_run: self.dry_run()? == DryRun::Server,
             strict: true,
             namespace: resource.namespaced.then(|| Text::from(namespace)),
             user: Some(self.user()?),
+            manager: Some(self.manager().into()),
         })
+    }
+
+    /// As what the command manages the fields that it writes: `--field-manager`, or its own name.
+    pub fn manager(&self) -> String {
+        let given = self.flags.str("field-manager");
+        if !given.is_empty() {
+            return given.to_owned();
+        }
+        let mut words = self.path.split(' ').skip(1);
+        match words.next() {
+            Some("apply") if self.flags.bool("server-side") => "kubectl".to_owned(),
+            Some("apply") if words.next().is_none() => "kubectl-client-side-apply".to_owned(),
+            Some(
+                word @ ("create" | "run" | "expose" | "autoscale" | "label" | "annotate" | "patch"
+                | "replace" | "edit" | "set" | "rollout" | "taint"),
+            ) => format!("kubectl-{word}"),
+            _ => "kubectl".to_owned(),
+        }
     }
 
     /// The warning that comes with every request to a deprecated kind.
@@ -217,7 +236,14 @@ impl Kubectl<'_> {
     }
 
     /// Prints what the API server warns of about an accepted object.
-    fn warn_about(&mut self, resource: &Resource, object: &Value) {
+    pub fn warn_about(&mut self, resource: &Resource, object: &Value) {
+        self.warn_of_change(resource, object, None);
+    }
+
+    fn warn_of_change(&mut self, resource: &Resource, object: &Value, old: Option<&Value>) {
+        for warning in self.cluster().admission_warnings(resource, object, old) {
+            self.warn(&warning);
+        }
         for warning in warnings::of(resource, object) {
             self.warn(&warning);
         }
@@ -253,9 +279,10 @@ impl Kubectl<'_> {
         let options = self.write_options(resource, namespace)?;
         self.authorize("patch", resource, sub(part), namespace, name)?;
         let key = ObjectKey::new(resource.id(), namespace, name);
+        let old = self.current(&key);
         let change = |cluster: &mut Cluster| cluster.patch(&PERSON, &key, patch, part, &options);
         let made = self.change(change)?;
-        self.warn_about(resource, &made);
+        self.warn_of_change(resource, &made, old.as_ref());
         Ok(made)
     }
 

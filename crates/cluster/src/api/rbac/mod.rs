@@ -4,6 +4,7 @@
 pub(crate) mod bootstrap;
 mod escalation;
 mod rules;
+mod token;
 
 pub(super) use escalation::check as check_escalation;
 pub use rules::{breakdown, compact, go_rule, go_strings};

@@ -122,12 +122,6 @@ fn run(k: &mut Kubectl) -> Result {
     if k.flags.bool("force") && server_side {
         return plain("--force cannot be used with --server-side");
     }
-    if server_side {
-        return plain(crate::registry::not_yet(
-            "kubectl apply --server-side",
-            "apply without it merges on the client's side",
-        ));
-    }
     if k.flags.list("filename").is_empty() {
         return plain("must specify one of -f and -k");
     }
@@ -154,7 +148,12 @@ fn run(k: &mut Kubectl) -> Result {
     let mut errors = manifests.errors;
     let mut applied = Vec::new();
     for info in manifests.infos {
-        match apply(k, info, &format) {
+        let done = if server_side {
+            super::server_side::apply(k, info, &format)
+        } else {
+            apply(k, info, &format)
+        };
+        match done {
             Ok(info) => applied.push(info),
             Err(error) => errors.push(error),
         }
@@ -303,6 +302,7 @@ pub(super) fn would_be(k: &mut Kubectl, info: &Info, live: Option<&Value>) -> Re
         strict: true,
         namespace: info.resource.namespaced.then(|| info.namespace.clone()),
         user: Some(k.user()?),
+        ..WriteOptions::default()
     };
     let Some(live) = live else {
         let made = k.change(|cluster| cluster.create_with(by, modified, &options))?;

@@ -246,6 +246,12 @@ fn explain(k: &mut Kubectl) -> Result {
             }
         }
     }
+    if let Some(version) = k.cluster().definitions().version(&resource) {
+        let deep = k.flags.bool("recursive");
+        let text = super::explain_custom::explain(&resource, &version.schema, fields, deep)?;
+        k.out(text);
+        return Ok(());
+    }
     let schema = Schema::builtin();
     let mut here = resource.type_id;
     let mut last = None;

@@ -12,7 +12,7 @@ use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{self, Flag, flag, list, switch, text};
 use crate::kubectl::follow::{Follow, Kind, Watch};
 use crate::kubectl::output::{Format, columns_of};
-use crate::kubectl::printers::{self, Context};
+use crate::kubectl::printers::{self, Context, Table};
 use crate::kubectl::resource::{Group, Info, Query, Selection, kind_name};
 use crate::kubectl::{Kubectl, jsonpath, table};
 
@@ -358,7 +358,7 @@ fn rows(
     with_kind: bool,
     with_header: bool,
 ) -> Vec<Vec<String>> {
-    let printer = printers::of(&group.resource);
+    let table = Table::of(k.cluster(), &group.resource);
     let context = Context { now: k.now(), wide };
     let with_namespace = k.flags.bool("all-namespaces") && group.resource.namespaced;
     let label_columns = k.flags.list("label-columns");
@@ -370,7 +370,7 @@ fn rows(
             header.push("NAMESPACE".to_owned());
         }
         header.extend(
-            printer
+            table
                 .columns
                 .iter()
                 .filter(|c| wide || !c.1)
@@ -391,14 +391,14 @@ fn rows(
         if with_namespace {
             row.push(info.namespace.to_string());
         }
-        let mut cells = (printer.row)(&info.object, &context);
+        let mut cells = table.row(&info.object, &context);
         if with_kind && let Some(name) = cells.first_mut() {
             *name = format!("{}/{name}", kind_name(&group.resource));
         }
         row.extend(
             cells
                 .into_iter()
-                .zip(printer.columns)
+                .zip(&table.columns)
                 .filter(|(_, c)| wide || !c.1)
                 .map(|(cell, _)| cell),
         );

@@ -2,11 +2,13 @@
 //! (`pkg/printers/internalversion/printers.go`, v1.37).
 
 mod cluster;
+mod custom;
 mod network;
 mod pod;
 mod storage;
 mod workloads;
 
+pub(crate) use custom::Table;
 use kubarium_objects::duration::human_duration;
 use kubarium_objects::{ObjectMeta, Resource, Selector, Value, time};
 

@@ -1,0 +1,265 @@
+//! Who manages which fields of a stored object.
+//!
+//! A write notes who made it and keeps the object as it was then, which is shared with the log. The
+//! sets of `metadata.managedFields` are computed from that when somebody looks at them or applies:
+//! ten thousand pods that nobody asks about cost nothing.
+
+use std::sync::Arc;
+
+use kubarium_objects::managed::{self, ManagedFields, Manager, Operation, Shape};
+use kubarium_objects::schema::Resource;
+use kubarium_objects::{ObjectKey, Schema, Text, Value};
+
+use super::Subresource;
+use crate::cluster::Cluster;
+use crate::event::{Action, Component};
+use crate::time::Time;
+
+/// How many writes are kept before they are put together.
+const WRITES_MAX: usize = 16;
+
+/// Who makes a write, as field management sees it.
+#[derive(Clone, Debug)]
+pub(crate) enum Writer {
+    /// Somebody whose fields are tracked: a name, and the part of the object.
+    Update(Text, Subresource),
+    /// The same for a new object, with the object as it was sent.
+    Create(Text, Value),
+    /// What an apply has computed.
+    Applied(Box<ManagedFields>),
+    /// A write that is not tracked: a binding, the mark of a deletion.
+    Untracked,
+}
+
+impl Writer {
+    /// With the object as it was sent: what the API server adds to it is nobody's.
+    pub(crate) fn with_sent(self, sent: Option<Value>) -> Writer {
+        match (self, sent) {
+            (Writer::Update(name, Subresource::None), Some(sent)) => Writer::Create(name, sent),
+            (writer, _) => writer,
+        }
+    }
+
+    /// A component's write.
+    pub(crate) fn of(by: &Component, action: Action, key: &ObjectKey) -> Writer {
+        let name = match by {
+            Component::Controller(_) => "kube-controller-manager",
+            // A binding is no update.
+            Component::Scheduler if action == Action::Update && &*key.resource == "pods" => {
+                return Writer::Untracked;
+            }
+            Component::Process(_) => "curl",
+            other => other.name(),
+        };
+        match action {
+            Action::UpdateStatus => Writer::Update(name.into(), Subresource::Status),
+            Action::Create | Action::Update => Writer::Update(name.into(), Subresource::None),
+            _ => Writer::Untracked,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Write {
+    /// None for a write that is not tracked.
+    manager: Option<Text>,
+    part: Subresource,
+    at: Time,
+    /// The object as it was stored.
+    object: Value,
+}
+
+/// The writes of an object. They are shared between snapshots.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Writes(Option<Arc<Noted>>);
+
+/// The writes of an object since its managers were last computed.
+#[derive(Clone, Debug, Default)]
+struct Noted {
+    base: Option<Arc<ManagedFields>>,
+    /// The object when `base` was computed; null for none.
+    before: Value,
+    since: Vec<Write>,
+}
+
+impl Writes {
+    /// Notes a write.
+    pub(crate) fn note(&mut self, writer: Writer, at: Time, object: &Value) {
+        let noted = || Noted::default().into();
+        let (manager, part) = match writer {
+            Writer::Update(name, part) => (Some(name), part),
+            Writer::Untracked => (None, Subresource::None),
+            Writer::Create(name, sent) => {
+                Arc::make_mut(self.0.get_or_insert_with(noted))
+                    .since
+                    .push(Write {
+                        manager: Some(name),
+                        part: Subresource::None,
+                        at,
+                        object: sent,
+                    });
+                (None, Subresource::None)
+            }
+            Writer::Applied(managed) => {
+                self.0 = Some(Arc::new(Noted {
+                    base: Some(Arc::new(*managed)),
+                    before: object.clone(),
+                    since: Vec::new(),
+                }));
+                return;
+            }
+        };
+        let write = Write {
+            manager,
+            part,
+            at,
+            object: object.clone(),
+        };
+        let since = &mut Arc::make_mut(self.0.get_or_insert_with(noted)).since;
+        match since.last_mut() {
+            // What one manager writes twice in a row is his either way.
+            Some(last) if last.manager == write.manager && last.part == part => *last = write,
+            _ => since.push(write),
+        }
+    }
+
+    /// Whether it is time to compute the managers.
+    pub(crate) fn are_many(&self) -> bool {
+        self.0.as_ref().is_some_and(|n| n.since.len() > WRITES_MAX)
+    }
+
+    fn managers(&self, resource: &Resource, shape: Shape) -> ManagedFields {
+        let Some(noted) = &self.0 else {
+            return ManagedFields::default();
+        };
+        let mut managers = noted.base.as_deref().cloned().unwrap_or_default();
+        let empty = empty_object(resource, shape);
+        let mut before = if noted.before.is_null() {
+            &empty
+        } else {
+            &noted.before
+        };
+        let has_status = resource.subresource("status").is_some();
+        let is_pod = &*resource.id() == "pods";
+        for write in &noted.since {
+            let new_pod = (is_pod
+                && before
+                    .get("spec")
+                    .is_none_or(|s| s["containers"].is_empty()))
+            .then(|| as_sent(&write.object));
+            let after = new_pod.as_ref().unwrap_or(&write.object);
+            if let Some(name) = &write.manager {
+                let subresource = match write.part {
+                    Subresource::None => "",
+                    Subresource::Status => "status",
+                };
+                let by = Manager {
+                    name: name.clone(),
+                    operation: Operation::Update,
+                    subresource: subresource.into(),
+                    api_version: write.object["apiVersion"].text(),
+                };
+                let ignored = managed::reset_fields(has_status, subresource);
+                let time = write.at.rfc3339();
+                let what = managed::Write {
+                    shape,
+                    by: &by,
+                    time: &time,
+                    ignored: &ignored,
+                };
+                managers.update(before, after, &what);
+            }
+            before = &write.object;
+        }
+        managers
+    }
+}
+
+/// The object as it was sent, where the API server adds to it. Pods are many: of them what was added is
+/// known without it ([`as_sent`]).
+pub(super) fn sent(resource: &Resource, object: &Value) -> Option<Value> {
+    let adds = matches!(
+        &*resource.id(),
+        "services"
+            | "persistentvolumeclaims"
+            | "persistentvolumes"
+            | "jobs.batch"
+            | "nodes"
+            | "ingresses.networking.k8s.io"
+            | "namespaces"
+    );
+    adds.then(|| object.clone())
+}
+
+/// A new pod without what admission has added to it.
+fn as_sent(pod: &Value) -> Value {
+    let mut sent = pod.clone();
+    let spec = &mut sent["spec"];
+    for field in ["priority", "preemptionPolicy", "overhead"] {
+        spec.remove(&[field]);
+    }
+    if spec["serviceAccountName"].str() == "default" {
+        spec.remove(&["serviceAccountName"]);
+        spec.remove(&["serviceAccount"]);
+    }
+    let keep = |v: &Value, own: &dyn Fn(&Value) -> bool| -> Vec<Value> {
+        v.items().iter().filter(|i| !own(i)).cloned().collect()
+    };
+    let set = |spec: &mut Value, field: &str, rest: Vec<Value>| {
+        if rest.is_empty() {
+            spec.remove(&[field]);
+        } else {
+            spec[field] = rest.into();
+        }
+    };
+    let added = |t: &Value| {
+        t["tolerationSeconds"].as_i64() == Some(300)
+            && matches!(
+                t["key"].str(),
+                "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable"
+            )
+    };
+    let tolerations = keep(&spec["tolerations"], &added);
+    set(spec, "tolerations", tolerations);
+    let token = |v: &Value| v["name"].str().starts_with("kube-api-access-");
+    let volumes = keep(&spec["volumes"], &token);
+    set(spec, "volumes", volumes);
+    for list in ["initContainers", "containers"] {
+        for at in 0..spec[list].items().len() {
+            let container = &mut spec[list][at];
+            let mounts = keep(&container["volumeMounts"], &token);
+            set(container, "volumeMounts", mounts);
+        }
+    }
+    sent
+}
+
+/// An object of the resource before anything is set.
+pub(super) fn empty_object(resource: &Resource, shape: Shape) -> Value {
+    match shape {
+        Shape::Builtin(..) => managed::empty_object(Schema::builtin(), resource.type_id),
+        _ => Value::new_object(),
+    }
+}
+
+impl Cluster {
+    /// Who manages which fields of an object.
+    pub fn managed_fields(&self, key: &ObjectKey) -> ManagedFields {
+        let stored = self.etcd.stored(key);
+        let resource = self.resource_by_id(&key.resource);
+        match (stored, resource) {
+            (Some(stored), Some(resource)) => {
+                stored.writes.managers(&resource, self.shape(&resource))
+            }
+            _ => ManagedFields::default(),
+        }
+    }
+
+    /// What field management must know of a resource's objects.
+    pub(super) fn shape(&self, resource: &Resource) -> Shape<'_> {
+        match self.definitions.version(resource) {
+            Some(version) => Shape::Custom(&version.schema),
+            None => Shape::builtin(resource.type_id),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Tokens of service accounts, as the API server issues them to pods (KEP-1205): JSON Web Tokens.
+//! What signs them here is a digest of the claims and of the cluster's seed, as long as an RSA
+//! signature of 2048 bits.
+
+use kubarium_objects::{Value, array, base64, go, object};
+use sha2::{Digest, Sha256};
+
+use super::User;
+use crate::cluster::Cluster;
+
+/// Who issues tokens, and for whom.
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+/// A pod's token, in seconds, as the ServiceAccount plugin asks for it (and a year for old clients).
+const LIFETIME: i64 = 3607 + 31_536_000 - 3607;
+
+fn url_safe(bytes: &[u8]) -> String {
+    base64::encode(bytes)
+        .replace('+', "-")
+        .replace('/', "_")
+        .trim_end_matches('=')
+        .to_owned()
+}
+
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let mut text = text.replace('-', "+").replace('_', "/");
+    while !text.len().is_multiple_of(4) {
+        text.push('=');
+    }
+    base64::decode(&text).ok()
+}
+
+impl Cluster {
+    fn signature(&self, content: &str) -> String {
+        let mut bytes = Vec::with_capacity(256);
+        for part in 0..8_u8 {
+            let mut digest = Sha256::new();
+            digest.update(self.config.seed.to_be_bytes());
+            digest.update([part]);
+            digest.update(content);
+            bytes.extend_from_slice(&digest.finalize());
+        }
+        url_safe(&bytes)
+    }
+
+    /// The token of a pod's service account. `issued` is in seconds since the Unix epoch.
+    pub(crate) fn pod_token(&self, pod: &Value, node: &str, issued: i64) -> String {
+        let namespace = pod["metadata"]["namespace"].str();
+        let account = pod["spec"]["serviceAccountName"].str();
+        let named = |name: &str, uid: &Value| object([("name", name.into()), ("uid", uid.clone())]);
+        let uid = |resource: &str, namespace: &str, name: &str| {
+            let found = self.find(resource, namespace, name);
+            found.map_or(Value::Null, |o| o["metadata"]["uid"].clone())
+        };
+        let of = object([
+            ("namespace", namespace.into()),
+            ("node", named(node, &uid("nodes", "", node))),
+            (
+                "pod",
+                named(pod["metadata"]["name"].str(), &pod["metadata"]["uid"]),
+            ),
+            (
+                "serviceaccount",
+                named(account, &uid("serviceaccounts", namespace, account)),
+            ),
+            ("warnafter", (issued + 3607).into()),
+        ]);
+        let claims = object([
+            ("aud", array([ISSUER])),
+            ("exp", (issued + LIFETIME).into()),
+            ("iat", issued.into()),
+            ("iss", ISSUER.into()),
+            ("kubernetes.io", of),
+            ("nbf", issued.into()),
+            (
+                "sub",
+                format!("system:serviceaccount:{namespace}:{account}").into(),
+            ),
+        ]);
+        let header = object([("alg", "RS256".into()), ("kid", "kubarium".into())]);
+        let content = format!(
+            "{}.{}",
+            url_safe(go::json(&header).as_bytes()),
+            url_safe(go::json(&claims).as_bytes())
+        );
+        format!("{content}.{}", self.signature(&content))
+    }
+
+    /// Who shows a token; none for one that was not issued here, or whose account or pod is gone.
+    pub fn authenticate(&self, token: &str) -> Option<User> {
+        let (content, signature) = token.trim().rsplit_once('.')?;
+        if self.signature(content) != signature {
+            return None;
+        }
+        let (_, claims) = content.split_once('.')?;
+        let claims = String::from_utf8(decoded(claims)?).ok()?;
+        let claims = Value::from_json(&claims).ok()?;
+        if claims["exp"].as_i64()? < self.now.unix_seconds() {
+            return None;
+        }
+        let of = &claims["kubernetes.io"];
+        let namespace = of["namespace"].str();
+        let still = |resource: &str, named: &Value| {
+            let found = self.find(resource, namespace, named["name"].str());
+            found.is_some_and(|o| o["metadata"]["uid"] == named["uid"])
+        };
+        if !still("serviceaccounts", &of["serviceaccount"]) || !still("pods", &of["pod"]) {
+            return None;
+        }
+        let mut user = User::service_account(namespace, of["serviceaccount"]["name"].str());
+        user.uid = of["serviceaccount"]["uid"].str().to_owned();
+        Some(user)
+    }
+}

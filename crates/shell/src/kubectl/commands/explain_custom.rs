@@ -1,0 +1,161 @@
+//! `kubectl explain` of custom resources, by the schema of their definition
+//! (`kubectl/pkg/explain/v2/templates/plaintext.tmpl`, v1.37).
+
+use kubarium_objects::{Resource, Value, go, object};
+
+use crate::kubectl::error::{Result, plain};
+
+/// How deep `--recursive` goes.
+const DEPTH_MAX: usize = 32;
+
+/// What explain prints of a custom resource, or of one of its fields.
+pub(super) fn explain(
+    resource: &Resource,
+    schema: &Value,
+    fields: &str,
+    recursive: bool,
+) -> Result<String> {
+    let mut here = with_object_fields(schema);
+    let mut last = None;
+    for step in fields.split('.').filter(|s| !s.is_empty()) {
+        let of = inside(&here);
+        let Some(field) = of["properties"].get(step).cloned() else {
+            return plain(format!("field {} does not exist", go::quote(step)));
+        };
+        last = Some(step.to_owned());
+        here = field;
+    }
+    let mut text = format!(
+        "GROUP:      {}\nKIND:       {}\nVERSION:    {}\n\n",
+        resource.group, resource.kind, resource.version
+    );
+    if let Some(name) = &last {
+        text.push_str(&format!("FIELD: {name} <{}>\n", shown(&here)));
+        let allowed = here["enum"].items();
+        if !allowed.is_empty() {
+            text.push_str("ENUM:");
+            for value in allowed {
+                text.push_str(&format!("\n    {}", enum_value(value)));
+            }
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    text.push_str("DESCRIPTION:\n");
+    let description = match here["description"].str() {
+        "" => "<empty>".to_owned(),
+        text => format!("{text}\n"),
+    };
+    text.push_str(&indented(&wrapped(&description, 76), 4));
+    text.push('\n');
+    let of = inside(&here);
+    if of["properties"].as_object().is_some_and(|p| !p.is_empty()) {
+        text.push_str("FIELDS:\n");
+        write_fields(of, 1, recursive, &mut text);
+    }
+    text.push('\n');
+    Ok(text)
+}
+
+/// The schema with the fields that every object has.
+fn with_object_fields(schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    let string = object([("type", "string".into())]);
+    for name in ["apiVersion", "kind"] {
+        if schema["properties"].get(name).is_none() {
+            schema["properties"][name] = string.clone();
+        }
+    }
+    schema["properties"]["metadata"] = object([("type", "ObjectMeta".into())]);
+    schema
+}
+
+/// What a list or a map is made of, or the schema itself.
+fn inside(schema: &Value) -> &Value {
+    let mut here = schema;
+    for _ in 0..DEPTH_MAX {
+        let next = [&here["items"], &here["additionalProperties"]];
+        match next.into_iter().find(|s| s.as_object().is_some()) {
+            Some(next) => here = next,
+            None => break,
+        }
+    }
+    here
+}
+
+fn shown(schema: &Value) -> String {
+    if schema["items"].as_object().is_some() {
+        return format!("[]{}", shown(&schema["items"]));
+    }
+    if schema["additionalProperties"].as_object().is_some() {
+        return format!("map[string]{}", shown(&schema["additionalProperties"]));
+    }
+    match schema["type"].str() {
+        "object" | "" => "Object".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn enum_value(value: &Value) -> String {
+    match value {
+        Value::String(s) if s.is_empty() => "\"\"".to_owned(),
+        Value::String(s) => s.to_string(),
+        other => other.to_json(),
+    }
+}
+
+fn write_fields(schema: &Value, level: usize, recursive: bool, text: &mut String) {
+    let required = schema["required"].items();
+    for (name, field) in schema["properties"].entries() {
+        let indent = "  ".repeat(level);
+        let must = required.iter().any(|r| r.str() == &**name);
+        let must = if must { " -required-" } else { "" };
+        text.push_str(&format!("{indent}{name}\t<{}>{must}", shown(field)));
+        let allowed = field["enum"].items();
+        if !allowed.is_empty() {
+            let mut some: Vec<String> = allowed.iter().take(4).map(enum_value).collect();
+            if allowed.len() > 4 {
+                some.push("....".to_owned());
+            }
+            text.push_str(&format!("\n{indent}enum: {}", some.join(", ")));
+        }
+        text.push('\n');
+        if !recursive {
+            let description = match field["description"].str() {
+                "" => "<no description>",
+                text => text,
+            };
+            let width = 78 - 2 * level;
+            text.push_str(&indented(&wrapped(description, width), 2 * level + 2));
+            text.push_str("\n\n");
+        } else if level < DEPTH_MAX {
+            write_fields(inside(field), level + 1, true, text);
+        }
+    }
+}
+
+/// Breaks lines between words.
+fn wrapped(text: &str, width: usize) -> String {
+    let mut out = Vec::new();
+    for line in text.split('\n') {
+        let mut here = String::new();
+        for word in line.split_whitespace() {
+            let length = here.chars().count() + 1 + word.chars().count();
+            if !here.is_empty() && length > width {
+                out.push(std::mem::take(&mut here));
+            }
+            if !here.is_empty() {
+                here.push(' ');
+            }
+            here.push_str(word);
+        }
+        out.push(here);
+    }
+    out.join("\n")
+}
+
+fn indented(text: &str, by: usize) -> String {
+    let indent = " ".repeat(by);
+    let lines: Vec<String> = text.split('\n').map(|l| format!("{indent}{l}")).collect();
+    lines.join("\n")
+}
