@@ -215,14 +215,14 @@ impl Walk<'_> {
         learned.map_or(mtu, |l| l.min(mtu))
     }
 
-    /// POSTROUTING and out (`ip_output`, `ip_finish_output2`).
+    /// POSTROUTING and out (`ip_output`, `ip_finish_output2`). False: POSTROUTING did not let it out.
     fn output(
         &mut self,
         namespace: NamespaceId,
         link: LinkId,
         next_hop: Ipv4Addr,
         mut skb: Box<Skb>,
-    ) {
+    ) -> bool {
         if self.hook_with(
             namespace,
             Hook::Postrouting,
@@ -233,9 +233,10 @@ impl Walk<'_> {
             Some(next_hop),
         ) != Passed::Accepted
         {
-            return;
+            return false;
         }
         self.send_to_neighbour(namespace, link, next_hop, skb, false);
+        true
     }
 
     /// The route of a packet made here.
@@ -364,7 +365,9 @@ impl Walk<'_> {
             self.note(namespace, Some(link), &skb, Event::TooBig { mtu });
             return Err(Errno::EMSGSIZE);
         }
-        self.output(namespace, link, route.via.unwrap_or(dst), skb);
+        if !self.output(namespace, link, route.via.unwrap_or(dst), skb) {
+            return Err(Errno::EPERM);
+        }
         Ok(())
     }
 

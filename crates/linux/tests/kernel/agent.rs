@@ -141,6 +141,10 @@ fn tcp(to: &str, bytes: &str, patience: &str) -> String {
     let patience = span(patience);
     let mut stream = match TcpStream::connect_timeout(&destination(to), patience) {
         Ok(stream) => stream,
+        // Connected, and reset before it was noticed.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+            return "stalled".to_owned();
+        }
         Err(error) => return verdict(&error).to_owned(),
     };
     let mut exchange = || -> io::Result<String> {
