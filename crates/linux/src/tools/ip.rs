@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Output;
+use super::json::Json;
 use super::words::{Words, short};
 use crate::errno::Errno;
 use crate::link::{Address, Link, LinkId, LinkKind, NamespaceId, Scope};
@@ -16,6 +17,7 @@ pub(super) struct Format {
     pub brief: bool,
     pub one_line: bool,
     pub details: bool,
+    pub json: bool,
     only4: bool,
     only6: bool,
 }
@@ -29,6 +31,8 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
             "-br" | "-brief" => format.brief = true,
             "-o" | "-oneline" => format.one_line = true,
             "-d" | "-details" => format.details = true,
+            "-j" | "-json" => format.json = true,
+            "-p" | "-pretty" => return Output::unknown("ip -pretty"),
             "-4" => format.only4 = true,
             "-6" => format.only6 = true,
             "-c" | "-color" | "-s" | "-stats" | "-n" => {
@@ -61,11 +65,14 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
         || object == "neighbor"
         || object == "n"
     {
-        super::ip_neigh::neigh(net, namespace, verb.unwrap_or("show"), &mut words, now)
+        let verb = verb.unwrap_or("show");
+        super::ip_neigh::neigh(net, namespace, verb, &mut words, now, format.json)
     } else if short(object, "route") {
-        super::ip_route::route(net, namespace, verb.unwrap_or("show"), &mut words)
+        let verb = verb.unwrap_or("show");
+        super::ip_route::route(net, namespace, verb, &mut words, format.json)
     } else if short(object, "rule") {
-        super::ip_route::rule(net, namespace, verb.unwrap_or("show"), &mut words)
+        let verb = verb.unwrap_or("show");
+        super::ip_route::rule(net, namespace, verb, &mut words, format.json)
     } else {
         Err(Output::unknown(&format!("ip {object}")))
     };
@@ -144,12 +151,16 @@ fn netns_id(net: &Network, link: &Link) -> Option<usize> {
     seen.iter().position(|n| *n == own)
 }
 
-pub(super) fn heading(net: &Network, link: &Link, mode: bool, details: bool) -> (String, String) {
-    let qdisc = match (link.up, &link.kind) {
+fn qdisc(link: &Link) -> &'static str {
+    match (link.up, &link.kind) {
         (false, _) => "noop",
         (true, LinkKind::Physical { .. }) => "fq_codel",
         _ => "noqueue",
-    };
+    }
+}
+
+pub(super) fn heading(net: &Network, link: &Link, mode: bool, details: bool) -> (String, String) {
+    let qdisc = qdisc(link);
     let mut first = format!(
         "{}: {}: <{}> mtu {} qdisc {qdisc} ",
         link.ifindex,
@@ -185,6 +196,116 @@ pub(super) fn heading(net: &Network, link: &Link, mode: bool, details: bool) -> 
         let _ = write!(second, "\n    alias {alias}");
     }
     (first, second)
+}
+
+/// A device as `ip -j` shows it; `mode` for `ip link`.
+pub(super) fn device_fields(
+    net: &Network,
+    link: &Link,
+    format: Format,
+    mode: bool,
+) -> Vec<(&'static str, Json)> {
+    let mut fields = Vec::new();
+    if !format.brief {
+        fields.push(("ifindex", Json::Number(link.ifindex.into())));
+    }
+    let peer = match link.kind {
+        LinkKind::Veth { peer } => net.link(peer),
+        _ => None,
+    };
+    let elsewhere = peer.filter(|p| p.namespace != link.namespace);
+    match (peer, elsewhere) {
+        (_, Some(other)) if !format.brief => {
+            fields.push(("link_index", Json::Number(other.ifindex.into())));
+        }
+        (Some(other), None) => fields.push(("link", Json::text(&other.name))),
+        _ => {}
+    }
+    fields.push(("ifname", Json::text(&link.name)));
+    let all_flags = Json::texts(flags(net, link).split(',').map(str::to_owned));
+    let ethernet = !matches!(link.kind, LinkKind::Loopback);
+    if format.brief {
+        fields.push(("operstate", Json::text(state(net, link))));
+        if mode {
+            fields.push(("address", Json::text(link.mac)));
+            fields.push(("flags", all_flags));
+        }
+        return fields;
+    }
+    fields.push(("flags", all_flags));
+    fields.push(("mtu", Json::Number(link.mtu.into())));
+    fields.push(("qdisc", Json::text(qdisc(link))));
+    let master = link.master.and_then(|m| net.link(m));
+    fields.extend(master.map(|master| ("master", Json::text(&master.name))));
+    fields.push(("operstate", Json::text(state(net, link))));
+    if mode {
+        fields.push(("linkmode", Json::text("DEFAULT")));
+    }
+    fields.push(("group", Json::text("default")));
+    if !matches!(link.kind, LinkKind::Veth { .. } | LinkKind::Vxlan(_)) {
+        fields.push(("txqlen", Json::Number(1000)));
+    }
+    let (kind, broadcast) = if ethernet {
+        ("ether", Mac::BROADCAST)
+    } else {
+        ("loopback", Mac::ZERO)
+    };
+    fields.push(("link_type", Json::text(kind)));
+    fields.push(("address", Json::text(link.mac)));
+    fields.push(("broadcast", Json::text(broadcast)));
+    if let Some(id) = netns_id(net, link) {
+        fields.push(("link_netnsid", Json::Number(id as u64)));
+    }
+    fields
+}
+
+/// The addresses of a device as `ip -j addr` shows them.
+fn address_list(net: &Network, link: &Link, format: Format) -> Vec<Json> {
+    let mut list = Vec::new();
+    let own = link.addresses.iter().filter(|_| !format.only6);
+    for a in own {
+        let mut fields = Vec::new();
+        if !format.brief {
+            fields.push(("family", Json::text("inet")));
+        }
+        fields.push(("local", Json::text(a.net.addr())));
+        fields.push(("prefixlen", Json::Number(a.net.prefix_len().into())));
+        if !format.brief {
+            fields.extend(a.broadcast.map(|b| ("broadcast", Json::text(b))));
+            fields.push(("scope", Json::text(a.scope.name())));
+            fields.push(("label", Json::text(&link.name)));
+            fields.extend(forever());
+        }
+        list.push(Json::Object(fields));
+    }
+    let six = ipv6(net, link).filter(|_| !format.only4);
+    if let Some((address, scope)) = six {
+        let (address, length) = address.split_once('/').unwrap_or((&address, "64"));
+        let mut words = scope.split_whitespace();
+        let mut fields = Vec::new();
+        if !format.brief {
+            fields.push(("family", Json::text("inet6")));
+        }
+        fields.push(("local", Json::text(address)));
+        fields.push(("prefixlen", Json::Number(length.parse().unwrap_or(64))));
+        if !format.brief {
+            for key in ["scope", "protocol"] {
+                let value = words.nth(1).unwrap_or_default();
+                fields.push((key, Json::text(value)));
+            }
+            fields.extend(forever());
+        }
+        list.push(Json::Object(fields));
+    }
+    list
+}
+
+fn forever() -> [(&'static str, Json); 2] {
+    let forever = Json::Number(u32::MAX.into());
+    [
+        ("valid_life_time", forever.clone()),
+        ("preferred_life_time", forever),
+    ]
 }
 
 /// What `-d` adds.
@@ -322,6 +443,15 @@ fn address(
         ));
     }
     let mut out = String::new();
+    if format.json {
+        let links = chosen(net, namespace, words)?;
+        let links = links.iter().map(|link| {
+            let mut fields = device_fields(net, link, format, false);
+            fields.push(("addr_info", Json::List(address_list(net, link, format))));
+            Json::Object(fields)
+        });
+        return Ok(Output::ok(Json::print(links.collect())));
+    }
     for link in chosen(net, namespace, words)? {
         let four = if format.only6 {
             &[]

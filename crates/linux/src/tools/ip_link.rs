@@ -6,7 +6,10 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use super::Output;
-use super::ip::{Format, answers, chosen, device, flags, heading, shown_name, state};
+use super::ip::{
+    Format, answers, chosen, device, device_fields, flags, heading, shown_name, state,
+};
+use super::json::Json;
 use super::words::{Words, short};
 use crate::link::{NamespaceId, Vxlan};
 use crate::network::Network;
@@ -40,6 +43,13 @@ pub(super) fn link(
         }
     }
     let mut out = String::new();
+    if format.json {
+        let links = chosen(net, namespace, words)?;
+        let links = links
+            .iter()
+            .map(|link| Json::Object(device_fields(net, link, format, true)));
+        return Ok(Output::ok(Json::print(links.collect())));
+    }
     for link in chosen(net, namespace, words)? {
         if format.brief {
             let _ = writeln!(

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::Output;
 use super::ip::{answers, device};
+use super::json::Json;
 use super::words::{Words, short};
 use crate::errno::Errno;
 use crate::link::NamespaceId;
@@ -19,6 +20,7 @@ pub(super) fn neigh(
     verb: &str,
     words: &mut Words,
     now: Time,
+    json: bool,
 ) -> Result<Output, Output> {
     let (mut address, mut dev, mut mac, mut state) = (None, None, None, NeighbourState::Permanent);
     while let Some(word) = words.next() {
@@ -129,6 +131,7 @@ pub(super) fn neigh(
         ));
     }
     let mut out = String::new();
+    let mut list = Vec::new();
     let Some(ns) = net.namespace(namespace) else {
         return Ok(Output::default());
     };
@@ -140,6 +143,17 @@ pub(super) fn neigh(
         {
             continue;
         }
+        if json {
+            let mut fields = vec![("dst", Json::text(at))];
+            if dev.is_none() {
+                let name = net.link(link).map_or("?", |l| &l.name);
+                fields.push(("dev", Json::text(name)));
+            }
+            fields.extend(n.mac.map(|mac| ("lladdr", Json::text(mac))));
+            fields.push(("state", Json::texts([state.name()])));
+            list.push(Json::Object(fields));
+            continue;
+        }
         let _ = write!(out, "{at} ");
         if dev.is_none() {
             let _ = write!(out, "dev {} ", net.link(link).map_or("?", |l| &l.name));
@@ -149,5 +163,66 @@ pub(super) fn neigh(
         }
         let _ = writeln!(out, "{} ", state.name());
     }
+    if json {
+        out = Json::print(list);
+    }
     Ok(Output::ok(out))
+}
+
+/// `arp` (net-tools 2.10): `-n` and `-a`, for all devices or with `-i` for one.
+pub(super) fn arp(net: &Network, namespace: NamespaceId, args: &[String], now: Time) -> Output {
+    let (mut bsd, mut only, mut address) = (false, None, None);
+    let mut words = Words::new(args);
+    while let Some(word) = words.next() {
+        match word {
+            "-n" | "-e" | "-v" => {}
+            "-a" | "-an" | "-na" => bsd = true,
+            "-i" | "-ni" => only = words.next(),
+            text if !text.starts_with('-') => address = text.parse::<Ipv4Addr>().ok(),
+            other => return Output::unknown(&format!("arp {other}")),
+        }
+    }
+    let mut out = String::new();
+    let Some(ns) = net.namespace(namespace) else {
+        return Output::default();
+    };
+    for (link, at, n) in ns.neighbours() {
+        let Some(device) = net.link(link).map(|l| l.name.clone()) else {
+            continue;
+        };
+        let state = n.state_at(now);
+        if only.is_some_and(|only| *device != *only)
+            || address.is_some_and(|a| a != at)
+            || state == NeighbourState::Noarp
+        {
+            continue;
+        }
+        let fixed = state == NeighbourState::Permanent;
+        let known = n.mac.filter(|_| state != NeighbourState::Failed);
+        if bsd {
+            let mac = known.map_or("<incomplete>".to_owned(), |mac| mac.to_string());
+            let kind = if known.is_some() { " [ether] " } else { " " };
+            let fixed = if fixed { "PERM " } else { "" };
+            let _ = writeln!(out, "? ({at}) at {mac}{kind}{fixed}on {device}");
+            continue;
+        }
+        if out.is_empty() {
+            out += "Address                  HWtype  HWaddress           Flags Mask            Iface\n";
+        }
+        let _ = match known {
+            Some(mac) => {
+                let flags = if fixed { "CM" } else { "C" };
+                let (at, mac) = (at.to_string(), mac.to_string());
+                writeln!(out, "{at:<25}ether   {mac:<20}{flags:<22}{device}")
+            }
+            None => {
+                let at = at.to_string();
+                writeln!(out, "{at:<25}        {:<42}{device}", "(incomplete)")
+            }
+        };
+    }
+    if let (true, Some(address)) = (out.is_empty(), address) {
+        return Output::failed(1, format!("{address} ({address}) -- no entry\n"));
+    }
+    Output::ok(out)
 }

@@ -7,6 +7,7 @@ use ipnet::Ipv4Net;
 
 use super::Output;
 use super::ip::{answers, device};
+use super::json::Json;
 use super::words::{Words, short};
 use crate::errno::Errno;
 use crate::link::{LinkId, NamespaceId, Scope};
@@ -110,11 +111,73 @@ fn line(net: &Network, route: &Route, table: Option<u32>) -> String {
     out
 }
 
+fn object(net: &Network, route: &Route, table: Option<u32>) -> Json {
+    let mut fields = Vec::new();
+    if route.kind != RouteKind::Unicast {
+        fields.push(("type", Json::text(route.kind.name())));
+    }
+    fields.push(("dst", Json::text(net_text(route.destination))));
+    fields.extend(route.via.map(|via| ("gateway", Json::text(via))));
+    let dev = route.dev.and_then(|d| net.link(d));
+    fields.extend(dev.map(|dev| ("dev", Json::text(&dev.name))));
+    fields.extend(table.map(|table| ("table", Json::text(table_name(table)))));
+    if route.protocol != RouteProtocol::Boot {
+        fields.push(("protocol", Json::text(route.protocol.name())));
+    }
+    if route.scope != Scope::Global {
+        fields.push(("scope", Json::text(route.scope.name())));
+    }
+    fields.extend(route.source.map(|src| ("prefsrc", Json::text(src))));
+    if route.metric != 0 {
+        fields.push(("metric", Json::Number(route.metric.into())));
+    }
+    let mut flags = Vec::new();
+    if dev.is_some_and(|l| !net.carrier(l)) {
+        flags.push("linkdown");
+    }
+    if route.onlink {
+        flags.push("onlink");
+    }
+    fields.push(("flags", Json::texts(flags)));
+    Json::Object(fields)
+}
+
+/// A rule of the routing policy.
+fn rule_object(net: &Network, rule: &IpRule) -> Json {
+    let mut fields = vec![("priority", Json::Number(rule.priority.into()))];
+    match rule.from {
+        None => fields.push(("src", Json::text("all"))),
+        Some(from) => {
+            fields.push(("src", Json::text(from.addr())));
+            if from.prefix_len() < 32 {
+                fields.push(("srclen", Json::Number(from.prefix_len().into())));
+            }
+        }
+    }
+    if let Some(to) = rule.to {
+        fields.push(("dst", Json::text(to.addr())));
+        if to.prefix_len() < 32 {
+            fields.push(("dstlen", Json::Number(to.prefix_len().into())));
+        }
+    }
+    if let Some((value, mask)) = rule.mark {
+        fields.push(("fwmark", Json::text(format!("{value:#x}"))));
+        if mask != u32::MAX {
+            fields.push(("fwmask", Json::text(format!("{mask:#x}"))));
+        }
+    }
+    let iif = rule.iif.and_then(|l| net.link(l));
+    fields.extend(iif.map(|iif| ("iif", Json::text(&iif.name))));
+    fields.push(("table", Json::text(table_name(rule.table))));
+    Json::Object(fields)
+}
+
 pub(super) fn route(
     net: &mut Network,
     namespace: NamespaceId,
     verb: &str,
     words: &mut Words,
+    json: bool,
 ) -> Result<Output, Output> {
     match verb {
         "get" => return get(net, namespace, words),
@@ -158,6 +221,7 @@ pub(super) fn route(
             .chain(ns.tables.iter().flat_map(|t| t.keys().copied()))
             .collect(),
     };
+    let mut list = Vec::new();
     let mut out = String::new();
     for number in tables {
         let mut routes: Vec<&Route> = ns
@@ -176,15 +240,17 @@ pub(super) fn route(
             let wanted = dev.is_none_or(|d| route.dev == Some(d))
                 && exact.is_none_or(|e| route.destination == e)
                 && root.is_none_or(|r: Ipv4Net| r.contains(&route.destination));
-            if wanted {
-                out += &line(
-                    net,
-                    route,
-                    (table.is_none() && number != MAIN).then_some(number),
-                );
+            let shown = (table.is_none() && number != MAIN).then_some(number);
+            if wanted && json {
+                list.push(object(net, route, shown));
+            } else if wanted {
+                out += &line(net, route, shown);
                 out.push('\n');
             }
         }
+    }
+    if json {
+        out = Json::print(list);
     }
     Ok(Output::ok(out))
 }
@@ -399,11 +465,18 @@ pub(super) fn rule(
     namespace: NamespaceId,
     verb: &str,
     words: &mut Words,
+    json: bool,
 ) -> Result<Output, Output> {
     let Some(ns) = net.namespace(namespace) else {
         return Ok(Output::default());
     };
-    if short(verb, "show") || matches!(verb, "list" | "ls") {
+    let shows = short(verb, "show") || matches!(verb, "list" | "ls");
+    if shows && json {
+        let rules = ns.rules();
+        let rules = rules.iter().map(|rule| rule_object(net, rule));
+        return Ok(Output::ok(Json::print(rules.collect())));
+    }
+    if shows {
         let mut out = String::new();
         for rule in ns.rules() {
             let from = rule.from.map_or("all".to_owned(), net_text);

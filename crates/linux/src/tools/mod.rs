@@ -11,6 +11,7 @@ mod ip_link;
 mod ip_neigh;
 mod ip_route;
 mod ipset;
+mod json;
 mod ss;
 mod sysctl;
 mod words;
@@ -64,6 +65,7 @@ pub const COMMANDS: &[&str] = &[
     "ip6tables-save",
     "nft",
     "ipset",
+    "arp",
     "conntrack",
     "ss",
     "sysctl",
@@ -94,6 +96,7 @@ pub fn run_with_input(
         "bridge" => bridge::run(net, namespace, args, now),
         "conntrack" => conntrack::run(net, namespace, args, now),
         "ss" => ss::run(net, namespace, args),
+        "arp" => ip_neigh::arp(net, namespace, args, now),
         "ipset" => ipset::run(net, namespace, args, input),
         "sysctl" => sysctl::run(net, namespace, args),
         "iptables" | "iptables-nft" => net
@@ -114,5 +117,196 @@ pub fn run_with_input(
                 crate::netfilter::nft::run(&mut ns.netfilter, args, input, now)
             }),
         other => Output::failed(127, format!("{other}: not simulated yet\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network() -> (Network, NamespaceId) {
+        let mut net = Network::new();
+        let id = net.add_namespace("host");
+        for command in [
+            "ip link add br0 type bridge",
+            "ip link set br0 up",
+            "ip addr add 10.1.0.1/24 brd + dev br0",
+            "ip link add eth9 type veth peer name va",
+            "ip link set eth9 up",
+            "ip link set va up",
+            "ip link set va master br0",
+            "ip addr add 10.9.0.1/24 dev eth9",
+            "ip link add flannel.1 type vxlan id 1 local 10.9.0.1 dev eth9 dstport 8472 nolearning",
+            "ip link set flannel.1 up",
+            "ip route add 10.2.0.0/24 via 10.2.0.0 dev flannel.1 onlink",
+            "ip route add blackhole 10.77.0.0/16",
+            "ip route add 10.3.0.0/24 via 10.9.0.2 metric 5",
+            "ip neigh add 10.2.0.0 lladdr 7a:00:00:00:00:02 dev flannel.1 nud permanent",
+            "ip rule add from 10.1.0.0/24 to 10.2.0.0/24 iif br0 table 100 priority 999",
+            "ip rule add fwmark 0x10/0x10 table 100 priority 1000",
+            "sysctl -w net.ipv6.conf.all.disable_ipv6=1",
+        ] {
+            let output = said(&mut net, id, command);
+            assert_eq!(output.status, 0, "{command}: {}", output.stderr);
+        }
+        (net, id)
+    }
+
+    fn said(net: &mut Network, id: NamespaceId, command: &str) -> Output {
+        let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+        run(net, id, &words, Time::from_secs(10))
+    }
+
+    /// As iproute2 6.1 printed it on a machine set up so.
+    #[test]
+    fn ip_prints_json() {
+        let (mut net, id) = network();
+        for (command, want) in [
+            (
+                "ip -j route",
+                r#"[{"dst":"10.1.0.0/24","dev":"br0","protocol":"kernel","scope":"link","prefsrc":"10.1.0.1","flags":[]},{"dst":"10.2.0.0/24","gateway":"10.2.0.0","dev":"flannel.1","flags":["onlink"]},{"dst":"10.3.0.0/24","gateway":"10.9.0.2","dev":"eth9","metric":5,"flags":[]},{"dst":"10.9.0.0/24","dev":"eth9","protocol":"kernel","scope":"link","prefsrc":"10.9.0.1","flags":[]},{"type":"blackhole","dst":"10.77.0.0/16","flags":[]}]"#,
+            ),
+            (
+                "ip -j neigh",
+                r#"[{"dst":"10.2.0.0","dev":"flannel.1","lladdr":"7a:00:00:00:00:02","state":["PERMANENT"]}]"#,
+            ),
+            (
+                "ip -j rule",
+                r#"[{"priority":0,"src":"all","table":"local"},{"priority":999,"src":"10.1.0.0","srclen":24,"dst":"10.2.0.0","dstlen":24,"iif":"br0","table":"100"},{"priority":1000,"src":"all","fwmark":"0x10","fwmask":"0x10","table":"100"},{"priority":32766,"src":"all","table":"main"},{"priority":32767,"src":"all","table":"default"}]"#,
+            ),
+            (
+                "ip -j -br addr",
+                r#"[{"ifname":"lo","operstate":"UNKNOWN","addr_info":[{"local":"127.0.0.1","prefixlen":8}]},{"ifname":"br0","operstate":"UP","addr_info":[{"local":"10.1.0.1","prefixlen":24}]},{"link":"va","ifname":"eth9","operstate":"UP","addr_info":[{"local":"10.9.0.1","prefixlen":24}]},{"link":"eth9","ifname":"va","operstate":"UP","addr_info":[]},{"ifname":"flannel.1","operstate":"UNKNOWN","addr_info":[]}]"#,
+            ),
+            (
+                "ip -j addr show lo",
+                r#"[{"ifindex":1,"ifname":"lo","flags":["LOOPBACK","UP","LOWER_UP"],"mtu":65536,"qdisc":"noqueue","operstate":"UNKNOWN","group":"default","txqlen":1000,"link_type":"loopback","address":"00:00:00:00:00:00","broadcast":"00:00:00:00:00:00","addr_info":[{"family":"inet","local":"127.0.0.1","prefixlen":8,"scope":"host","label":"lo","valid_life_time":4294967295,"preferred_life_time":4294967295}]}]"#,
+            ),
+            (
+                "arp -n",
+                "Address                  HWtype  HWaddress           Flags Mask            Iface
+10.2.0.0                 ether   7a:00:00:00:00:02   CM                    flannel.1",
+            ),
+            (
+                "arp -an",
+                "? (10.2.0.0) at 7a:00:00:00:00:02 [ether] PERM on flannel.1",
+            ),
+        ] {
+            let output = said(&mut net, id, command);
+            assert_eq!(
+                output.stdout,
+                format!(
+                    "{want}
+"
+                ),
+                "{command}"
+            );
+        }
+    }
+
+    /// As ipset 7.17 did; of hashes the order is the kernel's own.
+    #[test]
+    fn sets_are_kept() {
+        let (mut net, id) = network();
+        for (command, status, want) in [
+            ("ipset create S hash:ip", 0, ""),
+            (
+                "ipset create S hash:ip",
+                1,
+                "ipset v7.17: Set cannot be created: set with the same name already exists
+",
+            ),
+            ("ipset create -exist S hash:ip", 0, ""),
+            ("ipset add S 10.0.0.1", 0, ""),
+            (
+                "ipset add S 10.0.0.1",
+                1,
+                "ipset v7.17: Element cannot be added to the set: it's already added
+",
+            ),
+            (
+                "ipset test S 10.0.0.1",
+                0,
+                "Warning: 10.0.0.1 is in set S.
+",
+            ),
+            (
+                "ipset test S 10.0.0.2",
+                1,
+                "10.0.0.2 is NOT in set S.
+",
+            ),
+            (
+                "ipset del S 1.1.1.1",
+                1,
+                "ipset v7.17: Element cannot be deleted from the set: it's not added
+",
+            ),
+            (
+                "ipset add X 1.2.3.4",
+                1,
+                "ipset v7.17: The set with the given name does not exist
+",
+            ),
+            (
+                "ipset add S foo",
+                1,
+                "ipset v7.17: Syntax error: cannot parse foo: resolving to IPv4 address failed
+",
+            ),
+            (
+                "ipset create Z hash:foo",
+                1,
+                "ipset v7.17: Syntax error: typename 'hash:foo' is unknown
+",
+            ),
+            (
+                "iptables -A FORWARD -m set --match-set S src -j DROP",
+                0,
+                "",
+            ),
+            (
+                "ipset destroy S",
+                1,
+                "ipset v7.17: Set cannot be destroyed: it is in use by a kernel component
+",
+            ),
+        ] {
+            let output = said(&mut net, id, command);
+            assert_eq!(
+                (output.status, output.stderr.as_str()),
+                (status, want),
+                "{command}"
+            );
+        }
+        let _ = said(&mut net, id, "ipset create N hash:net timeout 0");
+        let _ = said(&mut net, id, "ipset add N 10.1.0.0/25 nomatch");
+        let _ = said(&mut net, id, "ipset add N 10.1.0.0/24");
+        let saved = said(&mut net, id, "ipset save N").stdout;
+        assert!(
+            saved.contains(
+                "add N 10.1.0.0/25 timeout 0 nomatch
+"
+            ),
+            "{saved}"
+        );
+        let words: Vec<String> = vec![
+            "ipset".to_owned(),
+            "restore".to_owned(),
+            "-exist".to_owned(),
+        ];
+        let output = run_with_input(&mut net, id, &words, &saved, Time::ZERO);
+        assert_eq!(output.status, 0, "{}", output.stderr);
+        let listed = said(&mut net, id, "ipset list N").stdout;
+        assert!(
+            listed.contains(
+                "Type: hash:net
+"
+            ) && listed.contains(
+                "Number of entries: 2
+"
+            ),
+            "{listed}"
+        );
     }
 }
