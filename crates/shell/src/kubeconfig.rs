@@ -10,6 +10,11 @@ use kubarium_objects::{ObjectMeta, Value, array, object};
 pub(crate) struct Kubeconfig {
     pub current: String,
     pub contexts: BTreeMap<String, Context>,
+    /// The clusters' entries by name: `server`, `certificate-authority-data`, …
+    pub clusters: BTreeMap<String, Value>,
+    /// The users' entries by name: `token`, `client-certificate-data`, …
+    pub users: BTreeMap<String, Value>,
+    /// Where the API server of the simulated cluster is.
     pub server: String,
 }
 
@@ -24,6 +29,17 @@ pub(crate) struct Context {
 
 pub(crate) const CLUSTER: &str = "kubernetes";
 pub(crate) const USER: &str = "kubernetes-admin";
+/// The file that it is said to be.
+pub(crate) const FILE: &str = "/root/.kube/config";
+
+/// Fields whose content `config view` leaves out, and what stands there instead.
+const SECRET: &[(&str, &str)] = &[
+    ("certificate-authority-data", "DATA+OMITTED"),
+    ("client-certificate-data", "DATA+OMITTED"),
+    ("client-key-data", "DATA+OMITTED"),
+    ("password", "REDACTED"),
+    ("token", "REDACTED"),
+];
 
 impl Kubeconfig {
     pub fn new(cluster: &Cluster) -> Kubeconfig {
@@ -33,49 +49,57 @@ impl Kubeconfig {
             namespace: String::new(),
         };
         let address = control_plane(cluster).unwrap_or_else(|| "127.0.0.1".to_owned());
+        let server = format!("https://{address}:6443");
+        let data = "DATA+OMITTED";
+        let entry = object([
+            ("certificate-authority-data", data.into()),
+            ("server", server.as_str().into()),
+        ]);
+        let user = object([
+            ("client-certificate-data", data.into()),
+            ("client-key-data", data.into()),
+        ]);
         Kubeconfig {
             current: format!("{USER}@{CLUSTER}"),
             contexts: BTreeMap::from([(format!("{USER}@{CLUSTER}"), context)]),
-            server: format!("https://{address}:6443"),
+            clusters: BTreeMap::from([(CLUSTER.to_owned(), entry)]),
+            users: BTreeMap::from([(USER.to_owned(), user)]),
+            server,
         }
+    }
+
+    /// A context; the current one for an empty name.
+    pub fn context(&self, name: &str) -> Option<&Context> {
+        let name = if name.is_empty() { &self.current } else { name };
+        self.contexts.get(name)
     }
 
     /// The namespace of a context; the current one for an empty name.
     pub fn namespace(&self, context: &str) -> &str {
-        let name = if context.is_empty() {
-            &self.current
-        } else {
-            context
-        };
-        match self.contexts.get(name) {
+        match self.context(context) {
             Some(context) if !context.namespace.is_empty() => &context.namespace,
             _ => "default",
         }
     }
 
-    /// What `kubectl config view` prints.
-    pub fn view(&self) -> Value {
-        let data = "DATA+OMITTED";
-        let cluster = object([
-            (
-                "cluster",
-                object([
-                    ("certificate-authority-data", data.into()),
-                    ("server", self.server.as_str().into()),
-                ]),
-            ),
-            ("name", CLUSTER.into()),
-        ]);
-        let user = object([
-            ("name", USER.into()),
-            (
-                "user",
-                object([
-                    ("client-certificate-data", data.into()),
-                    ("client-key-data", data.into()),
-                ]),
-            ),
-        ]);
+    /// What `kubectl config view` prints; with `raw`, secrets too.
+    pub fn view(&self, raw: bool) -> Value {
+        let shown = |entry: &Value| {
+            let mut entry = entry.clone();
+            for (field, instead) in SECRET.iter().filter(|_| !raw) {
+                if !entry[*field].is_empty() {
+                    entry[*field] = (*instead).into();
+                }
+            }
+            entry
+        };
+        let clusters = self.clusters.iter().map(|(name, entry)| {
+            object([("cluster", shown(entry)), ("name", name.as_str().into())])
+        });
+        let users = self
+            .users
+            .iter()
+            .map(|(name, entry)| object([("name", name.as_str().into()), ("user", shown(entry))]));
         let contexts = self.contexts.iter().map(|(name, context)| {
             let mut inner = object([
                 ("cluster", context.cluster.as_str().into()),
@@ -86,14 +110,40 @@ impl Kubeconfig {
             }
             object([("context", inner), ("name", name.as_str().into())])
         });
+        let or_null = |list: Value| match list.items() {
+            [] => Value::Null,
+            _ => list,
+        };
         object([
             ("apiVersion", "v1".into()),
-            ("clusters", array([cluster])),
-            ("contexts", array(contexts)),
+            ("clusters", or_null(array(clusters))),
+            ("contexts", or_null(array(contexts))),
             ("current-context", self.current.as_str().into()),
             ("kind", "Config".into()),
-            ("users", array([user])),
+            ("users", or_null(array(users))),
         ])
+    }
+
+    /// The same with nothing but what a context needs.
+    pub fn minified(&self, context: &str) -> Result<Kubeconfig, String> {
+        let name = if context.is_empty() {
+            self.current.as_str()
+        } else {
+            context
+        };
+        let Some(context) = self.contexts.get(name) else {
+            return Err(if name.is_empty() {
+                "current-context must exist in order to minify".to_owned()
+            } else {
+                format!("cannot locate context {name}")
+            });
+        };
+        let mut small = self.clone();
+        small.current = name.to_owned();
+        small.contexts.retain(|n, _| n == name);
+        small.clusters.retain(|n, _| *n == context.cluster);
+        small.users.retain(|n, _| *n == context.user);
+        Ok(small)
     }
 }
 

@@ -617,6 +617,18 @@ impl Session {
         format!("/{}", parts.join("/"))
     }
 
+    /// The working directory of its shell.
+    pub(crate) fn directory(&self) -> String {
+        let shell = self.machine.as_ref();
+        let shell = shell.or(self.foreground.as_ref().map(|f| &f.machine));
+        shell.map_or(HOME, |machine| machine.cwd()).to_owned()
+    }
+
+    /// The names in a directory.
+    pub(crate) fn names_in(&self, path: &str) -> Vec<String> {
+        self.files.list(path).unwrap_or_default()
+    }
+
     pub(crate) fn read_file(&self, path: &str) -> Option<Vec<u8>> {
         self.files.read(path).ok().map(|bytes| bytes.to_vec())
     }

@@ -557,6 +557,48 @@ fn logs_are_followed_while_the_container_runs() {
 }
 
 #[test]
+fn kustomizations_are_built() {
+    let files = "mkdir -p base over\nprintf 'apiVersion: v1\\nkind: Pod\\nmetadata: {name: p}\\nspec: {containers: [{name: c, image: nginx, envFrom: [{configMapRef: {name: conf}}]}]}\\n' > base/p.yaml\nprintf 'resources: [p.yaml]\\nconfigMapGenerator: [{name: conf, literals: [a=b]}]\\n' > base/kustomization.yaml\nprintf 'resources: [../base]\\nnamePrefix: x-\\nimages: [{name: nginx, newTag: \"1.27\"}]\\nlabels: [{pairs: {env: prod}}]\\n' > over/kustomization.yaml";
+    prints(
+        &[files, "kubectl kustomize over"],
+        "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\nmetadata:\n  labels:\n    env: prod\n  name: x-conf-4h2mbtbbt6\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  labels:\n    env: prod\n  name: x-p\nspec:\n  containers:\n  - envFrom:\n    - configMapRef:\n        name: x-conf-4h2mbtbbt6\n    image: nginx:1.27\n    name: c\n",
+        0,
+    );
+    prints(
+        &[files, "kubectl apply -k over"],
+        "configmap/x-conf-4h2mbtbbt6 created\npod/x-p created\n",
+        0,
+    );
+    prints(
+        &["kubectl kustomize nosuch"],
+        "error: must build at directory: not a valid directory: evalsymlink failure on 'nosuch' : lstat /root/nosuch: no such file or directory\n",
+        1,
+    );
+}
+
+#[test]
+fn a_token_says_who_asks() {
+    prints(
+        &[
+            "kubectl create sa robot",
+            "kubectl --token=$(kubectl create token robot) auth whoami | head -2 | tail -1",
+        ],
+        "Username    system:serviceaccount:default:robot\n",
+        0,
+    );
+    prints(
+        &["kubectl --token=nonsense get pods"],
+        "error: You must be logged in to the server (Unauthorized)\n",
+        1,
+    );
+    prints(
+        &["kubectl create token nosuch"],
+        "error: failed to create token: serviceaccounts \"nosuch\" not found\n",
+        1,
+    );
+}
+
+#[test]
 fn requests_by_their_address() {
     prints(
         &["kubectl get --raw /apis/policy"],

@@ -149,9 +149,11 @@ pub(crate) const GLOBAL: &[Flag] = &[
 /// `-f`, `-k`, `-R`
 pub(crate) const FILES: &[Flag] = &[
     list("filename", "The files that contain the objects.").short('f'),
-    text("kustomize", "Process a kustomization directory.")
-        .short('k')
-        .not_yet(),
+    text(
+        "kustomize",
+        "Process the kustomization directory. This flag can't be used together with -f or -R.",
+    )
+    .short('k'),
     switch(
         "recursive",
         "Process the directory used in -f, --filename recursively.",

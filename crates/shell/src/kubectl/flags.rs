@@ -345,6 +345,11 @@ impl Flags {
         Ok(())
     }
 
+    /// Gives a flag a value, as if the command line had it.
+    pub fn give(&mut self, name: &'static str, value: String) {
+        self.values.entry(name).or_default().push(value);
+    }
+
     /// Whether the flag was given.
     pub fn changed(&self, name: &str) -> bool {
         self.values.contains_key(name)

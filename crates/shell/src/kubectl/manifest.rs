@@ -64,6 +64,12 @@ impl Kubectl<'_> {
             files.push(("STDIN".to_owned(), input));
             return Ok(());
         }
+        if let Some((directory, text)) = &self.kustomized
+            && directory == name
+        {
+            files.push((name.to_owned(), text.clone().into_bytes()));
+            return Ok(());
+        }
         if name.starts_with("http://") || name.starts_with("https://") {
             return plain(crate::registry::not_yet(
                 "reading manifests from a URL",

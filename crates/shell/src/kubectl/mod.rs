@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 mod commands;
+pub(crate) mod complete;
 mod describe;
 mod error;
 mod flags;
@@ -9,12 +10,14 @@ mod follow;
 mod gotemplate;
 mod help;
 mod jsonpath;
+mod kyaml;
 pub(crate) mod manifest;
 mod output;
 pub(crate) mod printers;
 mod request;
 mod resource;
 mod table;
+mod token;
 pub(crate) mod tree;
 
 use std::collections::BTreeSet;
@@ -46,6 +49,8 @@ pub(crate) struct Kubectl<'a> {
     warned: BTreeSet<String>,
     /// What goes on when the command itself has returned.
     follow: Option<Follow>,
+    /// What `-k` has built, and of which directory.
+    kustomized: Option<(String, String)>,
 }
 
 /// A run of kubectl that goes on: it watches, follows or waits while simulated time runs.
@@ -144,6 +149,7 @@ pub(crate) fn go_on(session: &mut Session, ongoing: &mut Ongoing) -> (Finished, 
         output: Vec::new(),
         warned: std::mem::take(&mut ongoing.warned),
         follow: None,
+        kustomized: None,
     };
     let step = ongoing.follow.step(&mut kubectl);
     let now = kubectl.cluster().now;
@@ -205,6 +211,7 @@ fn prepare<'a>(
         output,
         warned,
         follow: None,
+        kustomized: None,
     })
 }
 
@@ -366,6 +373,9 @@ impl Kubectl<'_> {
             return error::plain(format!("required flag(s) {} not set", names.join(", ")));
         }
         self.check_globals()?;
+        if self.flags.changed("kustomize") {
+            self.kustomize()?;
+        }
         if self.command.changes && self.flags.str("dry-run") != "client" {
             self.session.changing();
         }
@@ -383,6 +393,25 @@ impl Kubectl<'_> {
         }
     }
 
+    /// `-k`: the directory's objects stand in for files.
+    fn kustomize(&mut self) -> Result {
+        if !self.flags.list("filename").is_empty() {
+            return error::plain("only one of -f or -k can be specified");
+        }
+        if self.flags.bool("recursive") {
+            return error::plain("the -k flag can't be used with -f or -R");
+        }
+        let directory = self.flags.str("kustomize").to_owned();
+        let objects = commands::kustomize::build(self, &directory)?;
+        let texts: Vec<String> = objects
+            .iter()
+            .map(kubarium_objects::yaml::to_yaml)
+            .collect();
+        self.kustomized = Some((directory.clone(), texts.join("---\n")));
+        self.flags.give("filename", directory);
+        Ok(())
+    }
+
     fn check_globals(&mut self) -> Result {
         let timeout = self.flags.str("request-timeout");
         let fine = timeout.parse::<u64>().is_ok() || flags::go_duration(timeout).is_ok();
@@ -396,6 +425,45 @@ impl Kubectl<'_> {
             return error::plain(format!("context \"{context}\" does not exist"));
         }
         Ok(())
+    }
+
+    /// A context that names no cluster leads nowhere, as does another cluster's address.
+    pub fn check_cluster(&self) -> Result {
+        let config = &self.session.kubeconfig;
+        let context = self.flags.str("context");
+        if !self.flags.str("server").is_empty() {
+            return Ok(());
+        }
+        let known = context.is_empty() || config.contexts.contains_key(context);
+        let named = config.context(context).map_or("", |c| c.cluster.as_str());
+        let cluster = match self.flags.str("cluster") {
+            "" => named,
+            given if !config.clusters.contains_key(given) => {
+                return error::plain(format!("cluster \"{given}\" does not exist"));
+            }
+            given => given,
+        };
+        let server = config
+            .clusters
+            .get(cluster)
+            .map_or("", |c| c["server"].str());
+        if !known || server == config.server {
+            return Ok(());
+        }
+        let host = server
+            .trim_start_matches("https://")
+            .trim_start_matches("http://")
+            .split('/')
+            .next()
+            .unwrap_or("");
+        let host = if host.is_empty() {
+            "localhost:8080"
+        } else {
+            host
+        };
+        Err(Error::Verbatim(format!(
+            "The connection to the server {host} was refused - did you specify the right host or port?"
+        )))
     }
 
     fn finish(mut self, result: Result) -> Finished {

@@ -15,6 +15,7 @@ pub(crate) enum Format {
     Wide,
     Json,
     Yaml,
+    Kyaml,
     Name,
     JsonPath {
         template: jsonpath::Template,
@@ -77,7 +78,7 @@ impl Kubectl<'_> {
             "custom-columns" | "custom-columns-file" if get => {
                 Format::Columns(self.columns(name, value.unwrap_or(""))?)
             }
-            "kyaml" => return plain(crate::registry::not_yet("-o kyaml", "use -o yaml")),
+            "kyaml" => Format::Kyaml,
             _ => {
                 let allowed = if get { ALLOWED_BY_GET } else { ALLOWED };
                 return plain(format!(
@@ -159,6 +160,7 @@ impl Kubectl<'_> {
         let text = match format {
             Format::Json => go::json_indent(&object, "    ") + "\n",
             Format::Yaml => yaml::to_yaml(&object),
+            Format::Kyaml => super::kyaml::print(&object),
             Format::JsonPath {
                 template,
                 source,

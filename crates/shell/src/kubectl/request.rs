@@ -104,12 +104,39 @@ impl Kubectl<'_> {
             return Ok(User::impersonated(name, uid, groups));
         }
         if uid.is_empty() && groups.is_empty() {
-            return Ok(User::admin());
+            return self.own_user();
         }
         super::error::plain(format!(
             "requesting uid, groups or user-extra for {} without impersonating a user",
             crate::kubeconfig::USER
         ))
+    }
+
+    /// Who the kubeconfig or `--token` says we are.
+    fn own_user(&self) -> Result<User> {
+        self.check_cluster()?;
+        let config = &self.session.kubeconfig;
+        let context = config.context(self.flags.str("context"));
+        let name = match self.flags.str("user") {
+            "" => context.map_or("", |c| c.user.as_str()),
+            given => given,
+        };
+        let entry = config.users.get(name).cloned().unwrap_or_default();
+        let token = match self.flags.str("token") {
+            "" => entry["token"].str(),
+            given => given,
+        };
+        if !token.is_empty() {
+            return super::token::user(self.cluster(), token)
+                .ok_or_else(|| Status::unauthorized().into());
+        }
+        if !entry["client-certificate-data"].is_empty() {
+            return Ok(User::admin());
+        }
+        if !entry["username"].is_empty() {
+            return Err(Status::unauthorized().into());
+        }
+        Ok(User::impersonated("system:anonymous", "", &[]))
     }
 
     /// Whether the user may make a request; `subresource` and `name` are empty for none.

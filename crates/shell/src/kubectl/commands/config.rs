@@ -1,10 +1,11 @@
 //! `kubectl config`
 
-use kubarium_objects::{go, yaml};
+use kubarium_objects::{Value, go, yaml};
 
+use crate::kubeconfig::FILE;
 use crate::kubectl::command::Command;
-use crate::kubectl::error::{Result, plain};
-use crate::kubectl::flags::{Flag, switch, text};
+use crate::kubectl::error::{Error, Result, plain};
+use crate::kubectl::flags::{Flag, Kind, flag, list, parse_bool, switch, text};
 use crate::kubectl::{Kubectl, table};
 
 const OUTPUT: &[Flag] = &[
@@ -12,96 +13,315 @@ const OUTPUT: &[Flag] = &[
         "no-headers",
         "When using the default or custom-column output format, don't print headers (default print headers).",
     ),
+    text("output", "Output format. One of: (name).").short('o'),
+];
+
+const VIEW: &[Flag] = &[
+    switch(
+        "flatten",
+        "Flatten the resulting kubeconfig file into self-contained output (useful for creating portable kubeconfig files)",
+    ),
+    flag(
+        "merge",
+        Kind::Bool,
+        "true",
+        "Merge the full hierarchy of kubeconfig files",
+    ),
+    switch(
+        "minify",
+        "Remove all information not used by current-context from the output",
+    ),
     text("output", "Output format.").short('o'),
+    switch("raw", "Display raw byte data and sensitive data"),
+    text(
+        "template",
+        "Template string or path to template file to use when -o=go-template, -o=go-template-file.",
+    ),
+    flag(
+        "allow-missing-template-keys",
+        Kind::Bool,
+        "true",
+        "If true, ignore any errors in templates when a field or map key is missing in the template.",
+    ),
+    switch(
+        "show-managed-fields",
+        "If true, keep the managedFields when printing objects in JSON or YAML format.",
+    ),
+];
+
+const CLUSTER: &[Flag] = &[
+    switch(
+        "embed-certs",
+        "embed-certs for the cluster entry in kubeconfig",
+    ),
+    text("proxy-url", "proxy-url for the cluster entry in kubeconfig"),
+];
+
+const CREDENTIALS: &[Flag] = &[
+    list(
+        "auth-provider-arg",
+        "'key=value' arguments for the auth provider",
+    ),
+    text(
+        "auth-provider",
+        "Auth provider for the user entry in kubeconfig",
+    ),
+    switch(
+        "embed-certs",
+        "Embed client cert/key for the user entry in kubeconfig",
+    ),
+    text(
+        "exec-api-version",
+        "API version of the exec credential plugin for the user entry in kubeconfig",
+    ),
+    list(
+        "exec-arg",
+        "New arguments for the exec credential plugin command for the user entry in kubeconfig",
+    ),
+    text(
+        "exec-command",
+        "Command for the exec credential plugin for the user entry in kubeconfig",
+    ),
+    list(
+        "exec-env",
+        "'key=value' environment values for the exec credential plugin",
+    ),
+    text("password", "password for the user entry in kubeconfig"),
+    text("username", "username for the user entry in kubeconfig"),
 ];
 
 pub(crate) const COMMAND: Command = Command {
     run: None,
-    ..Command::new("config", "SUBCOMMAND [options]", "Modify kubeconfig files", |_| Ok(()))
+    ..Command::new(
+        "config",
+        "SUBCOMMAND [options]",
+        "Modify kubeconfig files",
+        |_| Ok(()),
+    )
 }
 .commands(&[
     Command::new("current-context", "[options]", "Display the current-context", current_context),
-    Command::not_yet("delete-cluster", "Delete the specified cluster from the kubeconfig", ""),
+    Command::new("delete-cluster", "NAME [options]", "Delete the specified cluster from the kubeconfig", delete_cluster),
     Command::new("delete-context", "NAME [options]", "Delete the specified context from the kubeconfig", delete_context),
-    Command::not_yet("delete-user", "Delete the specified user from the kubeconfig", ""),
-    Command::new("get-clusters", "[options]", "Display clusters defined in the kubeconfig", |k| names(k, crate::kubeconfig::CLUSTER)),
+    Command::new("delete-user", "NAME [options]", "Delete the specified user from the kubeconfig", delete_user),
+    Command::new("get-clusters", "[options]", "Display clusters defined in the kubeconfig", |k| {
+        let names = k.session.kubeconfig.clusters.keys().cloned().collect();
+        names_of(k, names)
+    }),
     Command::new("get-contexts", "[(-o|--output=)name)] [options]", "Describe one or many contexts", get_contexts).flags(&[OUTPUT]),
-    Command::new("get-users", "[options]", "Display users defined in the kubeconfig", |k| names(k, crate::kubeconfig::USER)),
+    Command::new("get-users", "[options]", "Display users defined in the kubeconfig", |k| {
+        let names = k.session.kubeconfig.users.keys().cloned().collect();
+        names_of(k, names)
+    }),
     Command::new("rename-context", "CONTEXT_NAME NEW_NAME [options]", "Rename a context from the kubeconfig file", rename_context),
-    Command::not_yet("set", "Set an individual value in a kubeconfig file", "kubectl config set-context --current --namespace=NAME is there"),
-    Command::not_yet("set-cluster", "Set a cluster entry in kubeconfig", "there is one cluster"),
+    Command::new("set", "PROPERTY_NAME PROPERTY_VALUE [options]", "Set an individual value in a kubeconfig file", set)
+        .flags(&[&[flag("set-raw-bytes", Kind::Bool, "false", "When writing a []byte PROPERTY_VALUE, write the given string directly without base64 decoding.")]]),
+    Command::new("set-cluster", "NAME [--server=server] [--certificate-authority=path/to/certificate/authority] [--insecure-skip-tls-verify=true] [--tls-server-name=example.com] [options]", "Set a cluster entry in kubeconfig", set_cluster)
+        .flags(&[CLUSTER]),
     Command::new("set-context", "[NAME | --current] [--cluster=cluster_nickname] [--user=user_nickname] [--namespace=namespace] [options]", "Set a context entry in kubeconfig", set_context)
         .flags(&[&[switch("current", "Modify the current context")]]),
-    Command::not_yet("set-credentials", "Set a user entry in kubeconfig", "there is one user"),
-    Command::not_yet("unset", "Unset an individual value in a kubeconfig file", ""),
+    Command::new("set-credentials", "NAME [--client-certificate=path/to/certfile] [--client-key=path/to/keyfile] [--token=bearer_token] [--username=basic_user] [--password=basic_password] [options]", "Set a user entry in kubeconfig", set_credentials)
+        .flags(&[CREDENTIALS]),
+    Command::new("unset", "PROPERTY_NAME [options]", "Unset an individual value in a kubeconfig file", unset),
     Command::new("use-context", "CONTEXT_NAME [options]", "Set the current-context in a kubeconfig file", use_context).aliases(&["use"]),
-    Command::new("view", "[flags] [options]", "Display merged kubeconfig settings or a specified kubeconfig file", view)
-        .flags(&[&[switch("flatten", "Flatten the resulting kubeconfig file into self-contained output"), switch("minify", "Remove all information not used by current-context from the output"), text("output", "Output format.").short('o'), switch("raw", "Display raw byte data and sensitive data")]]),
+    Command::new("view", "[flags] [options]", "Display merged kubeconfig settings or a specified kubeconfig file", view).flags(&[VIEW]),
 ]);
+
+fn unexpected(k: &Kubectl) -> Error {
+    k.usage(format!("Unexpected args: [{}]", k.flags.args.join(" ")))
+}
 
 fn current_context(k: &mut Kubectl) -> Result {
     let current = k.session.kubeconfig.current.clone();
+    if current.is_empty() {
+        return plain("current-context is not set");
+    }
     k.out(current + "\n");
     Ok(())
 }
 
-fn names(k: &mut Kubectl, name: &str) -> Result {
-    k.out(format!("NAME\n{name}\n"));
+fn names_of(k: &mut Kubectl, names: Vec<String>) -> Result {
+    let lines: String = names.iter().map(|name| format!("{name}\n")).collect();
+    k.out(format!("NAME\n{lines}"));
     Ok(())
 }
 
 fn get_contexts(k: &mut Kubectl) -> Result {
-    let wanted = k.flags.args.first().cloned();
+    let output = k.flags.str("output").to_owned();
+    if !matches!(output.as_str(), "" | "name") {
+        return plain(format!(
+            "--output {output} is not available in kubectl config get-contexts; resetting to default output format"
+        ));
+    }
     let config = &k.session.kubeconfig;
-    if let Some(name) = wanted
-        .as_ref()
-        .filter(|n| !config.contexts.contains_key(*n))
-    {
-        return plain(format!("context {name} not found"));
+    let (mut errors, mut shown) = (Vec::new(), Vec::new());
+    if k.flags.args.is_empty() {
+        shown.extend(config.contexts.keys());
     }
-    let shown: Vec<_> = config
-        .contexts
-        .iter()
-        .filter(|(name, _)| wanted.as_ref().is_none_or(|w| w == *name))
-        .collect();
-    if k.flags.str("output") == "name" {
-        let text: String = shown.iter().map(|(name, _)| format!("{name}\n")).collect();
-        k.out(text);
-        return Ok(());
+    for name in &k.flags.args {
+        match config.contexts.get_key_value(name) {
+            Some((name, _)) => shown.push(name),
+            None => errors.push(Error::Plain(format!("context {name} not found"))),
+        }
     }
-    let mut lines = if k.flags.bool("no-headers") {
-        String::new()
-    } else {
-        "CURRENT\tNAME\tCLUSTER\tAUTHINFO\tNAMESPACE\n".to_owned()
-    };
-    for (name, context) in shown {
+    shown.sort();
+    let mut lines = String::new();
+    if output != "name" && !k.flags.bool("no-headers") {
+        lines.push_str("CURRENT\tNAME\tCLUSTER\tAUTHINFO\tNAMESPACE\n");
+    }
+    for name in shown {
+        if output == "name" {
+            lines.push_str(&format!("{name}\n"));
+            continue;
+        }
+        let context = &config.contexts[name];
         let mark = if *name == config.current { "*" } else { "" };
         lines.push_str(&format!(
             "{mark}\t{name}\t{}\t{}\t{}\n",
             context.cluster, context.user, context.namespace
         ));
     }
-    k.out(table::align(&lines, 10, 3));
+    k.out(table::align(&lines, 6, 3));
+    Error::aggregate(errors)
+}
+
+/// The flags of the command line that were given, as an entry's fields.
+fn given(k: &Kubectl, entry: &mut Value, fields: &[&str]) {
+    for field in fields {
+        if k.flags.changed(field) {
+            match k.flags.str(field) {
+                "" => drop(entry.remove(&[field])),
+                value => entry[*field] = value.into(),
+            }
+        }
+    }
+}
+
+fn set_cluster(k: &mut Kubectl) -> Result {
+    let Some(name) = one_name(k) else {
+        return Ok(());
+    };
+    let insecure = k.flags.bool("insecure-skip-tls-verify");
+    if insecure && !k.flags.str("certificate-authority").is_empty() {
+        return plain(
+            "you cannot specify a certificate authority and insecure mode at the same time",
+        );
+    }
+    if k.flags.bool("embed-certs") && k.flags.str("certificate-authority").is_empty() {
+        return plain("you must specify a --certificate-authority to embed");
+    }
+    let mut entry = match k.session.kubeconfig.clusters.get(&name) {
+        Some(entry) => entry.clone(),
+        None => kubarium_objects::object([("server", "".into())]),
+    };
+    if k.flags.changed("server") {
+        entry["server"] = k.flags.str("server").into();
+        entry.remove(&["tls-server-name"]);
+    }
+    given(k, &mut entry, &["tls-server-name", "proxy-url"]);
+    if k.flags.changed("insecure-skip-tls-verify") {
+        if insecure {
+            entry["insecure-skip-tls-verify"] = true.into();
+            entry.remove(&["certificate-authority"]);
+            entry.remove(&["certificate-authority-data"]);
+        } else {
+            entry.remove(&["insecure-skip-tls-verify"]);
+        }
+    }
+    if k.flags.changed("certificate-authority") {
+        let path = k.flags.str("certificate-authority").to_owned();
+        let path = k.session.absolute(&k.cwd, &path);
+        if k.flags.bool("embed-certs") {
+            let bytes = k.session.read_file(&path).unwrap_or_default();
+            entry["certificate-authority-data"] = kubarium_objects::base64::encode(&bytes).into();
+            entry.remove(&["certificate-authority"]);
+        } else {
+            entry["certificate-authority"] = path.into();
+            entry.remove(&["certificate-authority-data"]);
+        }
+        entry.remove(&["insecure-skip-tls-verify"]);
+    }
+    k.session.kubeconfig.clusters.insert(name.clone(), entry);
+    k.out(format!("Cluster {} set.\n", go::quote(&name)));
+    Ok(())
+}
+
+fn set_credentials(k: &mut Kubectl) -> Result {
+    let Some(name) = one_name(k) else {
+        return Ok(());
+    };
+    let has = |flag: &str| !k.flags.str(flag).is_empty();
+    if has("token") && (has("username") || has("password")) {
+        return plain(
+            "you cannot specify more than one authentication method at the same time: --token, --username/--password",
+        );
+    }
+    let mut entry = k
+        .session
+        .kubeconfig
+        .users
+        .get(&name)
+        .cloned()
+        .unwrap_or_else(Value::new_object);
+    // A token and a name with a password exclude one another.
+    if k.flags.changed("token") {
+        entry.remove(&["username"]);
+        entry.remove(&["password"]);
+    }
+    if k.flags.changed("username") || k.flags.changed("password") {
+        entry.remove(&["token"]);
+    }
+    given(k, &mut entry, &["token", "username", "password"]);
+    for field in ["client-certificate", "client-key"] {
+        if !k.flags.changed(field) {
+            continue;
+        }
+        let path = k.flags.str(field).to_owned();
+        let path = k.session.absolute(&k.cwd, &path);
+        let data = format!("{field}-data");
+        if k.flags.bool("embed-certs") {
+            let Some(bytes) = k.session.read_file(&path) else {
+                return plain(format!(
+                    "could not stat {field} file {path}: stat {path}: no such file or directory"
+                ));
+            };
+            entry[data.as_str()] = kubarium_objects::base64::encode(&bytes).into();
+            entry.remove(&[field]);
+        } else {
+            entry[field] = path.into();
+            entry.remove(&[&data]);
+        }
+    }
+    if has("exec-command") || has("exec-api-version") {
+        entry.set(&["exec", "apiVersion"], k.flags.str("exec-api-version"));
+        entry.set(&["exec", "command"], k.flags.str("exec-command"));
+        let args = k.flags.list("exec-arg").to_vec();
+        if !args.is_empty() {
+            entry.set(&["exec", "args"], kubarium_objects::array(args));
+        }
+    }
+    k.session.kubeconfig.users.insert(name.clone(), entry);
+    k.out(format!("User {} set.\n", go::quote(&name)));
     Ok(())
 }
 
 fn set_context(k: &mut Kubectl) -> Result {
-    let current = k.flags.bool("current");
-    let name = match (&k.flags.args[..], current) {
-        ([], true) => k.session.kubeconfig.current.clone(),
+    let current = k.session.kubeconfig.current.clone();
+    let name = match (&k.flags.args[..], k.flags.bool("current")) {
+        ([], true) if current.is_empty() => return plain("no current context is set"),
+        ([], true) => current,
         ([name], false) => name.clone(),
-        ([_], true) => return plain("you cannot specify both a context name and --current"),
-        _ => return Err(k.usage(format!("Unexpected args: [{}]", k.flags.args.join(" ")))),
+        ([_], true) => {
+            return plain("you cannot specify both a context name and --current");
+        }
+        ([], false) => return plain("you must specify a non-empty context name or --current"),
+        _ => return Err(unexpected(k)),
     };
     let known = k.session.kubeconfig.contexts.contains_key(&name);
     let value = |flag: &str| k.flags.changed(flag).then(|| k.flags.str(flag).to_owned());
     let (cluster, user, namespace) = (value("cluster"), value("user"), value("namespace"));
-    let context = k
-        .session
-        .kubeconfig
-        .contexts
-        .entry(name.clone())
-        .or_default();
+    let contexts = &mut k.session.kubeconfig.contexts;
+    let context = contexts.entry(name.clone()).or_default();
     for (field, given) in [
         (&mut context.cluster, cluster),
         (&mut context.user, user),
@@ -120,10 +340,9 @@ fn set_context(k: &mut Kubectl) -> Result {
 }
 
 fn use_context(k: &mut Kubectl) -> Result {
-    let [name] = &k.flags.args[..] else {
-        return Err(k.usage(format!("Unexpected args: [{}]", k.flags.args.join(" "))));
+    let Some(name) = one_name(k) else {
+        return Ok(());
     };
-    let name = name.clone();
     if !k.session.kubeconfig.contexts.contains_key(&name) {
         return plain(format!(
             "no context exists with the name: {}",
@@ -135,44 +354,76 @@ fn use_context(k: &mut Kubectl) -> Result {
     Ok(())
 }
 
-fn delete_context(k: &mut Kubectl) -> Result {
-    let [name] = &k.flags.args[..] else {
-        return Err(k.usage("you must specify a context to delete"));
+/// The name that a deletion wants; without one it prints its help.
+fn one_name(k: &mut Kubectl) -> Option<String> {
+    if let [name] = &k.flags.args[..] {
+        return Some(name.clone());
+    }
+    let text = crate::kubectl::help::command(k.command, &k.path);
+    k.out(text);
+    None
+}
+
+fn delete_cluster(k: &mut Kubectl) -> Result {
+    let Some(name) = one_name(k) else {
+        return Ok(());
     };
-    let name = name.clone();
-    let file = "/root/.kube/config";
+    if k.session.kubeconfig.clusters.remove(&name).is_none() {
+        return plain(format!("cannot delete cluster {name}, not in {FILE}"));
+    }
+    k.out(format!("deleted cluster {name} from {FILE}\n"));
+    Ok(())
+}
+
+fn delete_user(k: &mut Kubectl) -> Result {
+    let Some(name) = one_name(k) else {
+        return Ok(());
+    };
+    if k.session.kubeconfig.users.remove(&name).is_none() {
+        return plain(format!("cannot delete user {name}, not in {FILE}"));
+    }
+    k.out(format!("deleted user {name} from {FILE}\n"));
+    Ok(())
+}
+
+fn delete_context(k: &mut Kubectl) -> Result {
+    let Some(name) = one_name(k) else {
+        return Ok(());
+    };
     if k.session.kubeconfig.contexts.remove(&name).is_none() {
-        return plain(format!("cannot delete context {name}, not in {file}"));
+        return plain(format!("cannot delete context {name}, not in {FILE}"));
     }
     if k.session.kubeconfig.current == name {
         k.err("warning: this removed your active context, use \"kubectl config use-context\" to select a different one\n");
     }
-    k.out(format!("deleted context {name} from {file}\n"));
+    k.out(format!("deleted context {name} from {FILE}\n"));
     Ok(())
 }
 
 fn rename_context(k: &mut Kubectl) -> Result {
     let [old, new] = &k.flags.args[..] else {
-        return Err(k.usage(format!("Unexpected args: [{}]", k.flags.args.join(" "))));
+        return Err(unexpected(k));
     };
     let (old, new) = (old.clone(), new.clone());
     let config = &mut k.session.kubeconfig;
+    if !config.contexts.contains_key(&old) {
+        return plain(format!(
+            "cannot rename the context {}, it's not in {FILE}",
+            go::quote(&old)
+        ));
+    }
     if config.contexts.contains_key(&new) {
         return plain(format!(
-            "cannot rename the context {}, the context {} already exists in /root/.kube/config",
+            "cannot rename the context {}, the context {} already exists in {FILE}",
             go::quote(&old),
             go::quote(&new)
         ));
     }
-    let Some(context) = config.contexts.remove(&old) else {
-        return plain(format!(
-            "cannot rename the context {}, it's not in /root/.kube/config",
-            go::quote(&old)
-        ));
-    };
-    config.contexts.insert(new.clone(), context);
+    if let Some(context) = config.contexts.remove(&old) {
+        config.contexts.insert(new.clone(), context);
+    }
     if config.current == old {
-        config.current = new.clone();
+        config.current.clone_from(&new);
     }
     k.out(format!(
         "Context {} renamed to {}.\n",
@@ -183,7 +434,12 @@ fn rename_context(k: &mut Kubectl) -> Result {
 }
 
 fn view(k: &mut Kubectl) -> Result {
-    let view = k.session.kubeconfig.view();
+    let context = k.flags.str("context").to_owned();
+    let mut config = k.session.kubeconfig.clone();
+    if k.flags.bool("minify") {
+        config = config.minified(&context).map_err(Error::Plain)?;
+    }
+    let view = config.view(k.flags.bool("raw") || k.flags.bool("flatten"));
     match k.flags.str("output") {
         "" | "yaml" => k.out(yaml::to_yaml(&view)),
         _ => {
@@ -191,5 +447,158 @@ fn view(k: &mut Kubectl) -> Result {
             k.print_object(&format, &view)?;
         }
     }
+    Ok(())
+}
+
+// --- Single properties --------------------------------------------------------------------------
+
+/// Fields of the entries: names with dots in them end where one of these begins.
+const FIELDS: &[&str] = &[
+    "server",
+    "tls-server-name",
+    "insecure-skip-tls-verify",
+    "certificate-authority",
+    "certificate-authority-data",
+    "proxy-url",
+    "disable-compression",
+    "client-certificate",
+    "client-certificate-data",
+    "client-key",
+    "client-key-data",
+    "token",
+    "tokenFile",
+    "username",
+    "password",
+    "cluster",
+    "user",
+    "namespace",
+];
+
+/// `users.NAME.token` taken apart.
+fn property(path: &str) -> Result<(String, String, String)> {
+    let parts: Vec<&str> = path.split('.').collect();
+    let head = parts[0];
+    if head == "current-context" || parts.len() == 1 {
+        return Ok((head.to_owned(), String::new(), String::new()));
+    }
+    let rest = &parts[1..];
+    let field = rest.iter().skip(1).position(|p| FIELDS.contains(p));
+    let (name, field) = match field {
+        Some(at) => (rest[..=at].join("."), rest[at + 1..].join(".")),
+        None => (rest.join("."), String::new()),
+    };
+    Ok((head.to_owned(), name, field))
+}
+
+fn set(k: &mut Kubectl) -> Result {
+    let [path, value] = &k.flags.args[..] else {
+        return Err(unexpected(k));
+    };
+    let (path, value) = (path.clone(), value.clone());
+    if value.is_empty() {
+        return plain("you cannot use set to unset a property");
+    }
+    let (head, name, field) = property(&path)?;
+    let raw = k.flags.bool("set-raw-bytes");
+    let config = &mut k.session.kubeconfig;
+    let entry = match head.as_str() {
+        "current-context" => {
+            config.current = value;
+            k.out(format!("Property {} set.\n", go::quote(&path)));
+            return Ok(());
+        }
+        "contexts" if !field.is_empty() => {
+            let context = config.contexts.entry(name).or_default();
+            match field.as_str() {
+                "cluster" => context.cluster = value,
+                "user" => context.user = value,
+                _ => context.namespace = value,
+            }
+            k.out(format!("Property {} set.\n", go::quote(&path)));
+            return Ok(());
+        }
+        "clusters" if !field.is_empty() => config
+            .clusters
+            .entry(name)
+            .or_insert_with(|| kubarium_objects::object([("server", "".into())])),
+        "users" if !field.is_empty() => config.users.entry(name).or_insert_with(Value::new_object),
+        "clusters" | "users" | "contexts" => {
+            return plain("can't set a map to a value: map[]");
+        }
+        _ => {
+            return plain(format!("unable to parse {path} after [] at api.Config"));
+        }
+    };
+    if field.ends_with("-data") && !raw {
+        if kubarium_objects::base64::decode(&value).is_err() {
+            return plain("error decoding input value: illegal base64 data at input byte 0");
+        }
+        entry[field.as_str()] = value.into();
+    } else if field.ends_with("-data") {
+        entry[field.as_str()] = kubarium_objects::base64::encode(value.as_bytes()).into();
+    } else if matches!(
+        field.as_str(),
+        "insecure-skip-tls-verify" | "disable-compression"
+    ) {
+        match parse_bool(&value) {
+            Some(value) => entry[field.as_str()] = value.into(),
+            None => {
+                return plain(format!(
+                    "strconv.ParseBool: parsing {}: invalid syntax",
+                    go::quote(&value)
+                ));
+            }
+        }
+    } else {
+        entry[field.as_str()] = value.into();
+    }
+    k.out(format!("Property {} set.\n", go::quote(&path)));
+    Ok(())
+}
+
+fn unset(k: &mut Kubectl) -> Result {
+    let [path] = &k.flags.args[..] else {
+        return Err(unexpected(k));
+    };
+    let path = path.clone();
+    let (head, name, field) = property(&path)?;
+    let config = &mut k.session.kubeconfig;
+    let missing = || plain(format!("current map key `{name}` is invalid"));
+    match (head.as_str(), name.is_empty(), field.as_str()) {
+        ("current-context", ..) => config.current.clear(),
+        ("contexts", true, _) => config.contexts.clear(),
+        ("clusters", true, _) => config.clusters.clear(),
+        ("users", true, _) => config.users.clear(),
+        ("contexts", _, "") => drop(config.contexts.remove(&name)),
+        ("clusters", _, "") => drop(config.clusters.remove(&name)),
+        ("users", _, "") => drop(config.users.remove(&name)),
+        ("contexts", _, field) => {
+            let Some(context) = config.contexts.get_mut(&name) else {
+                return missing();
+            };
+            match field {
+                "cluster" => context.cluster.clear(),
+                "user" => context.user.clear(),
+                _ => context.namespace.clear(),
+            }
+        }
+        ("clusters" | "users", _, field) => {
+            let entries = if head == "users" {
+                &mut config.users
+            } else {
+                &mut config.clusters
+            };
+            let Some(entry) = entries.get_mut(&name) else {
+                return missing();
+            };
+            entry.remove(&[field]);
+        }
+        _ => {
+            return plain(format!(
+                "unable to parse one or more field values of {path}"
+            ));
+        }
+    }
+    k.out(format!("Property {} unset.\n", go::quote(&path)));
     Ok(())
 }

@@ -56,20 +56,10 @@ fn hashed(k: &Kubectl, mut made: Value) -> Value {
         content["binaryData"] = made["binaryData"].clone();
     }
     let sum = Sha256::digest(go::json(&content));
-    let digits: String = sum.iter().take(5).map(|b| format!("{b:02x}")).collect();
-    // Vowels and what looks like them would make words.
-    let letters = digits.chars().map(|c| match c {
-        '0' => 'g',
-        '1' => 'h',
-        '3' => 'k',
-        'a' => 'm',
-        'e' => 't',
-        c => c,
-    });
     let name = format!(
         "{}-{}",
         made["metadata"]["name"].str(),
-        letters.collect::<String>()
+        crate::kubectl::commands::kustomize::short_hash(&sum)
     );
     made["metadata"]["name"] = name.into();
     made

@@ -7,7 +7,7 @@ mod workload;
 
 use kubarium_objects::{ObjectMeta, Value};
 
-use super::apply;
+use super::{apply, minor};
 use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, SAVE_CONFIG, SELECTOR, VALIDATE};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, switch, text};
@@ -52,7 +52,7 @@ pub(crate) const COMMAND: Command = Command::new(
     config::SECRET,
     service::SERVICE,
     access::SERVICE_ACCOUNT,
-    Command::not_yet("token", "Request a service account token", ""),
+    minor::CREATE_TOKEN,
 ])
 .changing();
 
@@ -109,7 +109,7 @@ fn run(k: &mut Kubectl) -> Result {
 
 impl Kubectl<'_> {
     /// The NAME that a generator takes (`NameFromCommandArgs`).
-    fn name_argument(&self) -> Result<String> {
+    pub(super) fn name_argument(&self) -> Result<String> {
         let count = self.flags.dash.unwrap_or(self.flags.args.len());
         match self.flags.args.first() {
             Some(name) if count == 1 => Ok(name.clone()),
