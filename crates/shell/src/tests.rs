@@ -557,6 +557,23 @@ fn logs_are_followed_while_the_container_runs() {
 }
 
 #[test]
+fn a_flag_of_a_commands_own_is_not_the_global_one() {
+    prints(
+        &["kubectl create rolebinding rb --role=r --user=u"],
+        "rolebinding.rbac.authorization.k8s.io/rb created\n",
+        0,
+    );
+    prints(
+        &[
+            "kubectl config set-context other --cluster=nosuch --user=u",
+            "kubectl --context=other get pods",
+        ],
+        "The connection to the server localhost:8080 was refused - did you specify the right host or port?\n",
+        1,
+    );
+}
+
+#[test]
 fn kustomizations_are_built() {
     let files = "mkdir -p base over\nprintf 'apiVersion: v1\\nkind: Pod\\nmetadata: {name: p}\\nspec: {containers: [{name: c, image: nginx, envFrom: [{configMapRef: {name: conf}}]}]}\\n' > base/p.yaml\nprintf 'resources: [p.yaml]\\nconfigMapGenerator: [{name: conf, literals: [a=b]}]\\n' > base/kustomization.yaml\nprintf 'resources: [../base]\\nnamePrefix: x-\\nimages: [{name: nginx, newTag: \"1.27\"}]\\nlabels: [{pairs: {env: prod}}]\\n' > over/kustomization.yaml";
     prints(

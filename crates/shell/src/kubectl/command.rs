@@ -194,6 +194,12 @@ pub(crate) const DRY_RUN: &[Flag] = &[
     ),
 ];
 
+/// `--field-manager` alone
+pub(crate) const FIELD_MANAGER: &[Flag] = &[text(
+    "field-manager",
+    "Name of the manager used to track field ownership.",
+)];
+
 /// `-l`
 pub(crate) const SELECTOR: &[Flag] =
     &[text("selector", "Selector (label query) to filter on.").short('l')];

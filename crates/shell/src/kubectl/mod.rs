@@ -373,10 +373,19 @@ impl Kubectl<'_> {
             return error::plain(format!("required flag(s) {} not set", names.join(", ")));
         }
         self.check_globals()?;
+        if self.flags.str("dry-run") == "unchanged" {
+            let at = self.cluster().now;
+            let day = at.rfc3339_micro();
+            let (date, clock) = (day.get(5..10).unwrap_or(""), day.get(11..26).unwrap_or(""));
+            self.err(format!(
+                "W{} {clock}    1000 helpers.go:714] --dry-run is deprecated and can be replaced with --dry-run=client.\n",
+                date.replace('-', "")
+            ));
+        }
         if self.flags.changed("kustomize") {
             self.kustomize()?;
         }
-        if self.command.changes && self.flags.str("dry-run") != "client" {
+        if self.command.changes && !matches!(self.flags.str("dry-run"), "client" | "unchanged") {
             self.session.changing();
         }
         match self.command.run {
@@ -561,9 +570,7 @@ impl Kubectl<'_> {
             "client" => Ok(DryRun::Client),
             "server" => Ok(DryRun::Server),
             "none" | "" => Ok(DryRun::None),
-            "unchanged" => error::plain(
-                "--dry-run flag without a value was specified. A value must be set: \"none\", \"server\", or \"client\".",
-            ),
+            "unchanged" => Ok(DryRun::Client),
             other => error::plain(format!(
                 "Invalid dry-run value ({other}). Must be \"none\", \"server\", or \"client\"."
             )),

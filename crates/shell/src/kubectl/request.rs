@@ -117,14 +117,21 @@ impl Kubectl<'_> {
         self.check_cluster()?;
         let config = &self.session.kubeconfig;
         let context = config.context(self.flags.str("context"));
+        // Commands may have a flag of their own under that name.
+        let own = |name: &str| {
+            self.command
+                .flags
+                .iter()
+                .any(|t| t.iter().any(|f| f.name == name))
+        };
         let name = match self.flags.str("user") {
-            "" => context.map_or("", |c| c.user.as_str()),
-            given => given,
+            given if !given.is_empty() && !own("user") => given,
+            _ => context.map_or("", |c| c.user.as_str()),
         };
         let entry = config.users.get(name).cloned().unwrap_or_default();
         let token = match self.flags.str("token") {
-            "" => entry["token"].str(),
-            given => given,
+            given if !given.is_empty() && !own("token") => given,
+            _ => entry["token"].str(),
         };
         if !token.is_empty() {
             return super::token::user(self.cluster(), token)

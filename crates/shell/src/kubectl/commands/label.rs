@@ -186,7 +186,7 @@ fn change(
     let plural = field(what);
     let current = info.object["metadata"][plural].clone();
     let overwrite = k.flags.bool("overwrite");
-    if what == "label" {
+    if what == "label" && k.dry_run()? != DryRun::Client {
         for key in update
             .remove
             .iter()

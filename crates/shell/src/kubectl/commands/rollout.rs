@@ -6,7 +6,7 @@ use std::time::Duration;
 use kubarium_cluster::Time;
 use kubarium_objects::{ObjectMeta, Value, array, go, object};
 
-use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, SELECTOR};
+use crate::kubectl::command::{Command, DRY_RUN, FIELD_MANAGER, FILES, PRINT, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{self, Flag, flag};
 use crate::kubectl::follow::{Follow, Kind, Watch};
@@ -49,7 +49,7 @@ pub(crate) const COMMAND: Command = Command {
         "Mark the provided resource as paused",
         |k| pause(k, true),
     )
-    .flags(&[FILES, PRINT, SELECTOR, DRY_RUN])
+    .flags(&[FILES, PRINT, SELECTOR, FIELD_MANAGER])
     .changing(),
     Command::new(
         "restart",
@@ -57,7 +57,7 @@ pub(crate) const COMMAND: Command = Command {
         "Restart a resource",
         restart,
     )
-    .flags(&[FILES, PRINT, SELECTOR, DRY_RUN])
+    .flags(&[FILES, PRINT, SELECTOR, FIELD_MANAGER])
     .changing(),
     Command::new(
         "resume",
@@ -65,7 +65,7 @@ pub(crate) const COMMAND: Command = Command {
         "Resume a paused resource",
         |k| pause(k, false),
     )
-    .flags(&[FILES, PRINT, SELECTOR, DRY_RUN])
+    .flags(&[FILES, PRINT, SELECTOR, FIELD_MANAGER])
     .changing(),
     Command::new(
         "status",

@@ -377,10 +377,7 @@ fn service_for(k: &Kubectl, info: &Info) -> Result<Value> {
         kind,
         "Pod" | "Service" | "ReplicationController" | "Deployment" | "ReplicaSet"
     ) {
-        return plain(format!(
-            "cannot expose a {}",
-            crate::kubectl::resource::kind_name(&info.resource)
-        ));
+        return plain(format!("cannot expose a {}", info.resource.kind));
     }
     let selector = match k.flags.str("selector") {
         "" => selector_of(kind, o)?,
@@ -576,8 +573,14 @@ fn autoscale(k: &mut Kubectl) -> Result {
     for info in super::infos(k)? {
         if info.resource.subresource("scale").is_none() {
             return plain(format!(
-                "cannot autoscale a {}: no scale subresource",
-                crate::kubectl::resource::kind_name(&info.resource)
+                "cannot autoscale a {}: could not find scale subresource for {}, Resource={} in discovery information",
+                info.resource.kind,
+                if info.resource.group.is_empty() {
+                    format!("/{}", info.resource.version)
+                } else {
+                    info.resource.api_version()
+                },
+                info.resource.plural
             ));
         }
         let name = match k.flags.str("name") {

@@ -297,8 +297,13 @@ fn env(k: &mut Kubectl) -> Result {
         );
     }
     let listing = k.flags.bool("list");
+    let slashes = resources.iter().filter(|r| r.contains('/')).count();
+    if slashes > 0 && slashes < resources.len() {
+        return plain(crate::kubectl::resource::COMBINED);
+    }
     if pairs.is_empty() && from.is_empty() && !listing {
-        return plain("at least one environment variable must be provided");
+        // Nothing is to be set: nothing is said.
+        return infos(k, resources).map(|_| ());
     }
     let infos = infos(k, resources)?;
     let pattern = k.flags.str("containers").to_owned();
