@@ -1,7 +1,10 @@
 //! How long a sync takes: Services with ten endpoints each.
 
 use divan::Bencher;
-use kubarium_cluster::kube_proxy::{Config, Family, NodeInfo, ServiceChainsCache, State, Sync};
+use kubarium_cluster::Time;
+use kubarium_cluster::kube_proxy::{
+    Config, Family, Memory, NftChainsCache, NftSync, NodeInfo, ServiceChainsCache, State, Sync,
+};
 use kubarium_linux::netfilter::Netfilter;
 use kubarium_objects::Value;
 
@@ -56,6 +59,19 @@ fn sync(state: &State, cache: &mut ServiceChainsCache, tables: &mut Netfilter) {
     let _ = divan::black_box(sync.full(tables));
 }
 
+fn nft_sync(state: &State, cache: &mut NftChainsCache, tables: &mut Netfilter) {
+    let (config, node) = (Config::default(), NodeInfo::from_object(&Value::Null));
+    let mut sync = NftSync {
+        config: &config,
+        node: &node,
+        state,
+        cache,
+        memory: &mut Memory::default(),
+        at: Time(0),
+    };
+    let _ = divan::black_box(sync.full(tables));
+}
+
 /// Reading the objects.
 #[divan::bench(args = [10, 1_000, 10_000], sample_count = 5)]
 fn read(bencher: Bencher, services: usize) {
@@ -83,6 +99,30 @@ fn full_sync_of_another_node(bencher: Bencher, services: usize) {
     bencher.bench_local(|| {
         let mut tables = Netfilter::default();
         sync(&state, &mut cache, &mut tables);
+        tables
+    });
+}
+
+/// The first sync of the first node in the nftables mode.
+#[divan::bench(args = [10, 1_000, 10_000], sample_count = 5)]
+fn nftables_full_sync(bencher: Bencher, services: usize) {
+    let state = state(services);
+    bencher.bench_local(|| {
+        let mut tables = Netfilter::default();
+        nft_sync(&state, &mut NftChainsCache::default(), &mut tables);
+        tables
+    });
+}
+
+/// The first sync of another node in the nftables mode.
+#[divan::bench(args = [10, 1_000, 10_000], sample_count = 5)]
+fn nftables_full_sync_of_another_node(bencher: Bencher, services: usize) {
+    let state = state(services);
+    let mut cache = NftChainsCache::default();
+    nft_sync(&state, &mut cache, &mut Netfilter::default());
+    bencher.bench_local(|| {
+        let mut tables = Netfilter::default();
+        nft_sync(&state, &mut cache, &mut tables);
         tables
     });
 }

@@ -28,6 +28,8 @@ pub struct Config {
     pub images: ImagesConfig,
     /// Who makes volumes.
     pub storage: StorageConfig,
+    /// What a cloud gives the cluster.
+    pub cloud: CloudConfig,
     /// Whether there is a metrics server.
     pub metrics: bool,
     /// How long things take.
@@ -192,6 +194,14 @@ pub enum UnknownImage {
     Fail,
 }
 
+/// What a cloud gives the cluster; by default there is none, as on machines of one's own.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CloudConfig {
+    /// The addresses of which Services of type LoadBalancer get one each; without it they wait.
+    pub load_balancers: Option<Ipv4Net>,
+}
+
 /// Who makes volumes for claims.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -303,6 +313,7 @@ impl Default for Config {
             kube_proxy: KubeProxyConfig::default(),
             images: ImagesConfig::default(),
             storage: StorageConfig::default(),
+            cloud: CloudConfig::default(),
             metrics: false,
             timing: Timing::default(),
             dns: true,

@@ -141,7 +141,30 @@ fn endpoint(cluster: &Cluster, service: &Value, pod: &Value) -> Value {
         }
         endpoint["nodeName"] = node.into();
     }
+    if let Some(hints) = hints(service, &endpoint) {
+        endpoint["hints"] = hints;
+    }
     endpoint
+}
+
+/// Who should use an endpoint, by what the Service prefers (`trafficdist`): clients in the endpoint's zone, or on its
+/// node, and for proxies that only know zones, those too.
+fn hints(service: &Value, endpoint: &Value) -> Option<Value> {
+    let preferred = service["spec"]["trafficDistribution"].str();
+    let one = |name: &Value| Value::from(vec![object([("name", name.clone())])]);
+    let known = |field: &str| Some(&endpoint[field]).filter(|value| !value.is_empty());
+    let zone = known("zone").map(|zone| ("forZones", one(zone)));
+    match preferred {
+        "PreferClose" | "PreferSameZone" => zone.map(|zone| object([zone])),
+        "PreferSameNode" => {
+            let node = ("forNodes", one(known("nodeName")?));
+            Some(match zone {
+                Some(zone) => object([node, zone]),
+                None => object([node]),
+            })
+        }
+        _ => None,
+    }
 }
 
 /// What is to be written.

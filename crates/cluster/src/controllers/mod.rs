@@ -30,6 +30,7 @@ mod resource_quota;
 mod rollout;
 mod root_ca;
 mod service_account;
+mod service_lb;
 mod slices;
 mod statefulset;
 mod taint_eviction;
@@ -93,6 +94,7 @@ pub(crate) static CONTROLLERS: &[Controller] = &[
     garbage_collector::CONTROLLER,
     pod_gc::CONTROLLER,
     clusterrole_aggregation::CONTROLLER,
+    service_lb::CONTROLLER,
 ];
 
 /// For controllers whose syncs read few objects.
