@@ -1,6 +1,7 @@
 //! The table of images. What is told of an image is what its published Dockerfile says.
 
 use super::{Image, Page, Server, ServerProgram, Tools};
+use crate::programs::ingress::Controller;
 
 const fn server(
     programs: &'static [&'static str],
@@ -392,13 +393,27 @@ pub static CATALOGUE: &[Image] = &[
         ..BASE
     },
     Image {
+        repository: "registry.k8s.io/ingress-nginx/controller",
+        entrypoint: &["/usr/bin/dumb-init", "--"],
+        cmd: &["/nginx-ingress-controller"],
+        server: Some(server(
+            &["dumb-init", "nginx-ingress-controller"],
+            Server::Ingress(Controller::Nginx),
+            &[80, 443, 8443, 10254],
+        )),
+        tools: ALPINE.and(Tools::CURL),
+        size: 126_000_000,
+        start_ms: 400,
+        ..BASE
+    },
+    Image {
         repository: "docker.io/library/traefik",
         newest: "3.6",
         entrypoint: &["/entrypoint.sh"],
         cmd: &["traefik"],
         server: Some(server(
             &["traefik", "entrypoint.sh"],
-            Server::Text("404 page not found\n"),
+            Server::Ingress(Controller::Traefik),
             &[80, 8080],
         )),
         tools: ALPINE,

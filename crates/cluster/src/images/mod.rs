@@ -74,6 +74,8 @@ pub enum Server {
     Opaque,
     /// CoreDNS.
     Dns,
+    /// An Ingress controller: hands requests on by host and path.
+    Ingress(crate::programs::ingress::Controller),
 }
 
 /// A known HTML page.

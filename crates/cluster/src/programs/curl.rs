@@ -538,6 +538,7 @@ impl Curl {
             agent: &agent,
             headers: &options.headers,
             body: &options.body,
+            hops: 0,
         };
         if connection.verdict == kubarium_linux::Verdict::Stalled {
             let ms = self
@@ -565,11 +566,18 @@ impl Curl {
         }
     }
 
-    fn server_speaks_tls(&self, _: &Io<'_>, connection: &kubarium_linux::Connection) -> bool {
+    fn server_speaks_tls(&self, io: &Io<'_>, connection: &kubarium_linux::Connection) -> bool {
         use crate::machine::daemon;
-        connection
-            .server
-            .is_some_and(|(_, token)| matches!(token, daemon::API_SERVER | daemon::KUBELET))
+        let port = connection
+            .server_address
+            .map_or(0, |address| address.port());
+        connection.server.is_some_and(|(_, token)| {
+            matches!(token, daemon::API_SERVER | daemon::KUBELET)
+                || port == 443
+                    && http::listening(io.cluster, token, port).is_some_and(|(serve, _)| {
+                        matches!(serve.answers, crate::images::Server::Ingress(_))
+                    })
+        })
     }
 
     fn show(

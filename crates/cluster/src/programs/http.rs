@@ -11,7 +11,7 @@ use crate::images::{Page, Server};
 use crate::kube_proxy::health;
 use crate::kubelet::node_status::VERSION;
 use crate::machine::daemon;
-use crate::programs::{Program, Serve};
+use crate::programs::{Program, Serve, ingress};
 use crate::runtime::{Process, environment};
 
 /// A request.
@@ -24,6 +24,8 @@ pub(crate) struct Request<'a> {
     pub agent: &'a str,
     pub headers: &'a [(String, String)],
     pub body: &'a [u8],
+    /// How many proxies have handed it on.
+    pub hops: u8,
 }
 
 /// An answer.
@@ -47,7 +49,7 @@ pub(crate) enum Reply {
 }
 
 impl Response {
-    fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Response {
+    pub fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Response {
         let body = body.into();
         let headers = vec![
             ("Content-Type", kind.to_owned()),
@@ -71,6 +73,7 @@ impl Response {
             201 => "Created",
             301 => "Moved Permanently",
             302 => "Found",
+            308 => "Permanent Redirect",
             400 => "Bad Request",
             401 => "Unauthorized",
             403 => "Forbidden",
@@ -79,9 +82,15 @@ impl Response {
             500 => "Internal Server Error",
             502 => "Bad Gateway",
             503 => "Service Unavailable",
+            504 => "Gateway Timeout",
             _ => "",
         }
     }
+}
+
+/// A short text as an answer.
+pub(crate) fn plain(status: u16, text: &str) -> Reply {
+    Reply::Response(Response::new(status, "text/plain; charset=utf-8", text))
 }
 
 /// Sends a request over a connection that was made.
@@ -98,6 +107,16 @@ pub(crate) fn ask(cluster: &mut Cluster, connection: &Connection, request: &Requ
     let Some((serve, hostname)) = listening(cluster, token, local.port()) else {
         return Reply::Nothing;
     };
+    if let Server::Ingress(controller) = serve.answers {
+        if request.tls != (local.port() == 443) {
+            return if request.tls {
+                Reply::NotTls
+            } else {
+                plain(400, "Client sent an HTTP request to an HTTPS server.\n")
+            };
+        }
+        return ingress::answer(cluster, controller, netns, client, local, request);
+    }
     if request.tls {
         return match serve.answers {
             Server::Opaque => Reply::Garbage,
@@ -140,6 +159,8 @@ fn answer(
         Server::HttpEcho => Response::text(format!("{}\n", serve.text)),
         Server::Whoami => Response::text(whoami(hostname, client, local, request)),
         Server::Opaque => Reply::Garbage,
+        // Answered before: it needs the network.
+        Server::Ingress(_) => Reply::Nothing,
         Server::Dns => dns_answers(cluster, local.port(), request),
         Server::Page { server, page } => page_answers(server, page, serve, request),
     }
@@ -293,9 +314,6 @@ fn machine_answers(
             body,
         }));
     }
-    let plain = |status, text: &str| {
-        Reply::Response(Response::new(status, "text/plain; charset=utf-8", text))
-    };
     let https_only = || plain(400, "Client sent an HTTP request to an HTTPS server.\n");
     Some(match token {
         daemon::REGISTRY if request.tls => Reply::NotTls,

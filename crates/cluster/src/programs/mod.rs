@@ -4,6 +4,7 @@
 pub(crate) mod curl;
 pub(crate) mod dial;
 pub(crate) mod http;
+pub mod ingress;
 mod lookup;
 mod nc;
 mod ping;
@@ -357,6 +358,7 @@ pub(crate) fn probe_http(
                 agent: "kube-probe/1.37",
                 headers: &[],
                 body: &[],
+                hops: 0,
             };
             match http::ask(cluster, &connection, &request) {
                 http::Reply::Response(response) if (200..400).contains(&response.status) => Ok(()),

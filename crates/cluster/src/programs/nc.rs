@@ -189,6 +189,7 @@ impl Nc {
                 agent: "",
                 headers: &[],
                 body: &[],
+                hops: 0,
             };
             if let Reply::Response(response) = http::ask(io.cluster, connection, &request) {
                 io.out(format!(

@@ -175,6 +175,19 @@ fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) 
                 .and_then(port)
                 .or_else(|| env.get("WHOAMI_PORT_NUMBER")?.parse().ok()),
         ),
+        "traefik" | "entrypoint.sh" => {
+            // `--entryPoints.web.address=:8000/tcp`
+            let address = |arg: &String| {
+                let (name, value) = arg.split_once('=')?;
+                let name = name.to_ascii_lowercase();
+                (name.starts_with("--entrypoints.") && name.ends_with(".address"))
+                    .then(|| port(value.split('/').next().unwrap_or_default()))?
+            };
+            let ports: Vec<u16> = args.iter().filter_map(address).collect();
+            if !ports.is_empty() {
+                serve.tcp = ports;
+            }
+        }
         "redis-server" | "docker-entrypoint.sh" => only(option(args, &["--port"]).and_then(port)),
         "postgres" => {
             let trusting = env

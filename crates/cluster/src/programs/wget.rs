@@ -208,6 +208,7 @@ impl Wget {
             agent: "Wget",
             headers: &self.headers,
             body: &body,
+            hops: 0,
         };
         let response = match http::ask(io.cluster, connection, &request) {
             Reply::Response(response) => response,
