@@ -9,6 +9,7 @@ pub mod kinship;
 pub mod lane;
 pub mod layout;
 pub mod map;
+mod nft_rules;
 pub mod rules;
 pub mod versions;
 pub mod wiring;

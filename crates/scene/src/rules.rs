@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::nft_rules;
 use kubarium_cluster::Cluster;
 use kubarium_linux::netfilter::{Chain, Netfilter, TableKind, Target};
 use kubarium_snapshot::Lane;
 use kubarium_snapshot::rules::{ChainView, RuleBook, RuleView};
 
 /// The most rules of a chain that are shown; the others are counted.
-const RULES_MAX: usize = 60;
+pub(crate) const RULES_MAX: usize = 60;
 /// The most chains that are shown.
-const CHAINS_MAX: usize = 200;
+pub(crate) const CHAINS_MAX: usize = 200;
 
 /// The tables of a node that have rules.
-pub fn tables(cluster: &Cluster, node: &str) -> Vec<&'static str> {
+pub fn tables(cluster: &Cluster, node: &str) -> Vec<String> {
     let Some(netfilter) = netfilter(cluster, node) else {
         return Vec::new();
     };
@@ -25,7 +26,8 @@ pub fn tables(cluster: &Cluster, node: &str) -> Vec<&'static str> {
     ];
     all.into_iter()
         .filter(|kind| netfilter.table(*kind).is_some())
-        .map(TableKind::name)
+        .map(|kind| kind.name().to_owned())
+        .chain(nft_rules::tables(netfilter))
         .collect()
 }
 
@@ -36,13 +38,17 @@ pub fn rule_book(cluster: &Cluster, node: &str, table: &str, lane: Option<&Lane>
         table: table.to_owned(),
         ..RuleBook::default()
     };
-    let Some((kind, netfilter)) = TableKind::parse(table).zip(netfilter(cluster, node)) else {
+    let Some(netfilter) = netfilter(cluster, node) else {
+        return book;
+    };
+    let lit = lit(node, table, lane);
+    let Some(kind) = TableKind::parse(table) else {
+        nft_rules::fill(&mut book, netfilter, &lit);
         return book;
     };
     let Some(found) = netfilter.table(kind) else {
         return book;
     };
-    let lit = lit(node, table, lane);
     let mut shown = BTreeSet::new();
     for chain in found.chains() {
         if chain.policy.is_some() {
@@ -58,7 +64,7 @@ fn netfilter<'a>(cluster: &'a Cluster, node: &str) -> Option<&'a Netfilter> {
     Some(&cluster.net.namespace(machine.netns)?.netfilter)
 }
 
-type Lit = BTreeMap<String, BTreeSet<usize>>;
+pub(crate) type Lit = BTreeMap<String, BTreeSet<usize>>;
 
 /// The rules that the lane's packet met on this node, by chain.
 fn lit(node: &str, table: &str, lane: Option<&Lane>) -> Lit {

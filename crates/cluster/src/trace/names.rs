@@ -138,6 +138,12 @@ impl Names {
 
     fn explain(&self, hop: &kubarium_linux::Hop) -> (String, Option<String>) {
         let ip = &hop.packet.headers.ip;
+        if hop.table.as_deref() == Some(crate::kube_proxy::TABLE)
+            && let Some(chain) = &hop.chain
+            && let Some(words) = Self::nft_rule(chain, &hop.action, &hop.packet.headers)
+        {
+            return words;
+        }
         if let Some(rule) = &hop.rule_text
             && let Some(words) = self.rule(
                 hop.chain.as_deref().unwrap_or(""),
@@ -183,6 +189,47 @@ impl Names {
             "send" => (hop.explanation.clone(), self.object(ip.src)),
             _ => (hop.explanation.clone(), None),
         }
+    }
+
+    /// What a rule of kube-proxy's nftables mode does, by its chain, which names the Service.
+    fn nft_rule(chain: &str, action: &str, packet: &Headers) -> Option<(String, Option<String>)> {
+        let service = |chain: &str| {
+            let (namespace, rest) = chain.split_once('/')?;
+            let namespace = namespace.splitn(3, '-').nth(2)?;
+            Some(format!("{namespace}/{}", rest.split('/').next()?))
+        };
+        let target = format!("{}:{}", packet.ip.dst, packet.l4.ports().1);
+        if let Some(name) = service(chain) {
+            let text = match action {
+                "dnat" => format!(
+                    "The Service {name} gives the connection one of its endpoints as new destination."
+                ),
+                "update" => format!("The Service {name} remembers which endpoint this client has."),
+                "mark" => format!(
+                    "The Service {name} marks the packet for masquerading: its answers have to come back this way."
+                ),
+                "drop" => {
+                    format!("The Service {name} lets nobody in from here: the packet is dropped.")
+                }
+                _ => return None,
+            };
+            return Some((text, Some(format!("service:{name}"))));
+        }
+        let to = action.split(' ').nth(1).unwrap_or_default();
+        let text = match (chain, action) {
+            ("services", _) if let Some(name) = service(to) => {
+                let text = format!("{target} belongs to the Service {name}: its chain {to} goes on.");
+                return Some((text, Some(format!("service:{name}"))));
+            }
+            ("services", "mark") => "kube-proxy: who asks a cluster IP from outside the pods' network is masqueraded.".to_owned(),
+            ("service-endpoints-check" | "nodeport-endpoints-check", "drop") => format!("The Service of {target} has no endpoint on this node: the packet is dropped."),
+            ("service-endpoints-check" | "nodeport-endpoints-check", _) => format!("The Service of {target} has no endpoint: the connection is refused."),
+            ("cluster-ips-check", "reject") => format!("{} is a Service's address, but no port of the Service is {}: the connection is refused.", packet.ip.dst, packet.l4.ports().1),
+            ("cluster-ips-check", "drop") => format!("{} is no Service's address: the packet is dropped.", packet.ip.dst),
+            ("masquerading", "masquerade") => "kube-proxy: what was marked, or goes back to its own sender, leaves under this node's own address.".to_owned(),
+            _ => return None,
+        };
+        Some((text, None))
     }
 
     /// What a rule of one of the known components does, by its comment.

@@ -455,8 +455,8 @@ impl<'a> Transaction<'a> {
             }
             let mut rules = table.chains.iter().flat_map(|(_, chain)| &chain.rules);
             let mut maps = table.sets.iter().filter(|(_, set)| set.data.is_some());
-            if rules.any(|rule| rule.targets().any(|to| to == name))
-                || maps.any(|(_, map)| super::map_targets(map).any(|to| to == name))
+            if rules.any(|rule| rule.leads_to().any(|to| to == name))
+                || maps.any(|(_, map)| map.leads_to().any(|to| to == name))
             {
                 return Some(Refused::Busy);
             }
@@ -496,7 +496,7 @@ impl<'a> Transaction<'a> {
 
 fn check_rule(table: &Table, chain: &Chain, rule: &Rule) -> Option<Refused> {
     let missing = rule
-        .targets()
+        .leads_to()
         .any(|to| table.chain(to).is_none_or(|to| to.base.is_some()));
     if missing {
         return Some(Refused::NotFound);
@@ -528,8 +528,8 @@ fn leads_back(table: &Table, start: &Chain) -> bool {
                 MapRef::Named(name) => table.set(name),
                 MapRef::Own(_) => None,
             });
-            let mapped = maps.flat_map(|map| super::map_targets(map));
-            for to in rule.targets().chain(mapped) {
+            let mapped = maps.flat_map(|map| map.leads_to());
+            for to in rule.leads_to().chain(mapped) {
                 if *to == start.name {
                     return true;
                 }

@@ -181,31 +181,19 @@ impl Rule {
     }
 
     /// Chains that it can lead to by its own words.
-    pub(crate) fn targets(&self) -> impl Iterator<Item = &ChainName> {
+    pub fn leads_to(&self) -> impl Iterator<Item = &ChainName> {
         self.statements.iter().flat_map(|statement| {
             let own = match statement {
                 Statement::Verdict(verdict) => verdict.chain(),
                 _ => None,
             };
             let mapped = match statement.map() {
-                Some(MapRef::Own(map)) => Some(map_targets(map)),
+                Some(MapRef::Own(map)) => Some(map.leads_to()),
                 _ => None,
             };
             own.into_iter().chain(mapped.into_iter().flatten())
         })
     }
-}
-
-/// Chains that a verdict map leads to.
-pub(crate) fn map_targets(map: &Set) -> impl Iterator<Item = &ChainName> {
-    let elements = map
-        .elements
-        .values()
-        .chain(map.intervals.iter().map(|i| &i.2));
-    elements.filter_map(|element| match &element.datum {
-        Some(Datum::Verdict(verdict)) => verdict.chain(),
-        _ => None,
-    })
 }
 
 /// A chain: unchangeable once made, so that namespaces can share it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::statement::Verdict;
 use super::value::{DataType, Key, duration_text, print_key, type_names};
+use crate::netfilter::ChainName;
 use crate::time::Time;
 
 /// What a map's elements lead to.
@@ -108,6 +109,16 @@ impl Set {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.elements.is_empty() && self.intervals.is_empty()
+    }
+
+    /// Chains that a verdict map leads to.
+    pub fn leads_to(&self) -> impl Iterator<Item = &ChainName> {
+        let intervals = self.intervals.iter().map(|i| &i.2);
+        let elements = self.elements.values().chain(intervals);
+        elements.filter_map(|element| match &element.datum {
+            Some(Datum::Verdict(verdict)) => verdict.chain(),
+            _ => None,
+        })
     }
 
     /// `set` or `map`
