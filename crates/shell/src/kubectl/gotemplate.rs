@@ -7,7 +7,7 @@ mod parse;
 
 use kubarium_objects::Value;
 
-use super::jsonpath::{go_g, go_print};
+use super::jsonpath::go_print;
 use functions::call;
 use parse::Parser;
 
@@ -335,14 +335,15 @@ fn go_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "<nil>",
         Value::Bool(_) => "bool",
-        Value::Int(_) | Value::Float(_) => "float64",
+        Value::Int(_) => "int64",
+        Value::Float(_) => "float64",
         Value::String(_) => "string",
         Value::Array(_) => "[]interface {}",
         Value::Object(_) => "map[string]interface {}",
     }
 }
 
-/// A value as a template prints it. Numbers are float64 there, as everything read from JSON is.
+/// A value as a template prints it.
 fn shown(value: &Found) -> String {
     match value {
         None | Some(Value::Null) => "<no value>".to_owned(),
@@ -352,7 +353,6 @@ fn shown(value: &Found) -> String {
 
 fn printed(value: &Value) -> String {
     match value {
-        Value::Int(i) => go_g(*i as f64),
         Value::Array(items) => format!(
             "[{}]",
             items.iter().map(printed).collect::<Vec<_>>().join(" ")
@@ -396,7 +396,7 @@ mod tests {
         prints(r#"{{index .data "size"}} {{index .items 1 "n"}}"#, "10 b");
         prints(r#"{{printf "%s-%v" .data.size .t}}"#, "10-true");
         prints("{{.data.x | base64decode}}", "xyz");
-        prints("{{.big}} {{.data}}", "1e+06 map[size:10 x:eHl6]");
+        prints("{{.big}} {{.data}}", "1000000 map[size:10 x:eHl6]");
         prints(
             r#"{{range $i, $e := .items}}{{if $i}}, {{end}}{{$i}}:{{$e.n}}{{end}}"#,
             "0:a, 1:b",

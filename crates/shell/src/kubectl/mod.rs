@@ -7,6 +7,8 @@ mod describe;
 mod error;
 mod flags;
 mod follow;
+#[cfg(test)]
+mod fuzz;
 mod gotemplate;
 mod help;
 mod jsonpath;
@@ -481,7 +483,12 @@ impl Kubectl<'_> {
             Err(error) => {
                 let text = error.printed();
                 self.err(text);
-                error.status()
+                // 1 says that there is a difference.
+                match error {
+                    Error::Exit(status, _) => status,
+                    _ if self.command.name == "diff" => 2,
+                    error => error.status(),
+                }
             }
         };
         Finished {

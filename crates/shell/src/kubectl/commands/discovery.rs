@@ -228,7 +228,11 @@ pub(crate) const EXPLAIN: Command = Command::new("explain", "TYPE [--recursive=F
 
 fn explain(k: &mut Kubectl) -> Result {
     let path = match &k.flags.args[..] {
-        [] => return Err(k.usage("You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of supported resources.")),
+        [] => {
+            return plain(
+                "You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of supported resources.\n",
+            );
+        }
         [one] => one.clone(),
         _ => return Err(k.usage("We accept only this format: explain RESOURCE")),
     };

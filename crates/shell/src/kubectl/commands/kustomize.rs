@@ -90,7 +90,7 @@ fn run(k: &mut Kubectl) -> Result {
         [] => ".".to_owned(),
         [one] => one.clone(),
         _ => {
-            return plain("specify one path to a kustomization directory");
+            return plain("specify one path to kustomization.yaml");
         }
     };
     let objects = build(k, &directory)?;

@@ -225,7 +225,7 @@ fn replace(k: &mut Kubectl) -> Result {
         return plain("--timeout must have --force specified");
     }
     if k.flags.list("filename").is_empty() {
-        return Err(k.usage("Must specify --filename to replace"));
+        return plain("must specify one of -f and -k");
     }
     let part = subresource(k)?;
     let format = k.format()?;

@@ -570,6 +570,9 @@ fn undo_one(k: &mut Kubectl, info: &mut Info, wanted: i64) -> Result<String> {
     } else {
         Patch::Strategic(target.object["data"].clone())
     };
+    if k.dry_run()? == DryRun::Client && &*info.resource.kind == "Deployment" {
+        return Ok(describe::pod_template(&target.template));
+    }
     if k.dry_run()? != DryRun::Client {
         info.object = k.patch(
             &info.resource.clone(),

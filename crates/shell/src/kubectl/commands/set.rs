@@ -408,6 +408,9 @@ fn from_resource(k: &mut Kubectl, from: &str) -> Result<Vec<Value>> {
                 }
             })
             .collect();
+        if upper != **key {
+            k.err(format!("Warning: key {key} transferred to {upper}\n"));
+        }
         let source = object([("key", key.into()), ("name", reference.into())]);
         made.push(object([
             ("name", format!("{prefix}{upper}").into()),

@@ -10,7 +10,9 @@ fn compare(a: &Found, b: &Found) -> Option<std::cmp::Ordering> {
     match (a.as_ref()?, b.as_ref()?) {
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
         (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
-        (a, b) => a.as_f64()?.partial_cmp(&b.as_f64()?),
+        (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
+        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
+        _ => None,
     }
 }
 
@@ -45,6 +47,9 @@ pub(super) fn call(name: &str, arguments: &[Found]) -> Result<Found, String> {
             )),
             None => Err("error calling len: len of nil pointer".to_owned()),
         },
+        "index" | "slice" if arguments.is_empty() => Err(format!(
+            "wrong number of args for {name}: want at least 1 got 0"
+        )),
         "index" => arguments
             .iter()
             .skip(1)
@@ -95,10 +100,10 @@ pub(super) fn call(name: &str, arguments: &[Found]) -> Result<Found, String> {
         "html" | "js" | "urlquery" => {
             let text: String = arguments.iter().map(shown).collect();
             Ok(Some(
-                if name == "html" {
-                    escape_html(&text)
-                } else {
-                    text
+                match name {
+                    "html" => escape_html(&text),
+                    "js" => escape_js(&text),
+                    _ => escape_query(&text),
                 }
                 .into(),
             ))
@@ -129,6 +134,33 @@ fn escape_html(text: &str) -> String {
         .replace('>', "&gt;")
         .replace('"', "&#34;")
         .replace('\'', "&#39;")
+}
+
+/// `template.JSEscapeString`
+fn escape_js(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '\\' | '\'' | '"' => out.extend(['\\', c]),
+            '<' | '>' | '&' | '=' => out.push_str(&format!("\\u{:04X}", c as u32)),
+            c if (c as u32) < 32 => out.push_str(&format!("\\u{:04X}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// `url.QueryEscape`
+fn escape_query(text: &str) -> String {
+    let mut out = String::new();
+    for b in text.bytes() {
+        match b {
+            b' ' => out.push('+'),
+            b if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) => out.push(char::from(b)),
+            b => out.push_str(&format!("%{b:02X}")),
+        }
+    }
+    out
 }
 
 fn index(value: &Found, key: &Found) -> Result<Found, String> {
@@ -221,6 +253,10 @@ fn printf(format: &str, arguments: &[Found]) -> String {
                         's',
                         Some(value @ (Value::String(_) | Value::Array(_) | Value::Object(_))),
                     ) => printed(value),
+                    ('x', Some(Value::String(s))) => {
+                        s.bytes().map(|b| format!("{b:02x}")).collect()
+                    }
+                    ('x', Some(Value::Int(i))) => format!("{i:x}"),
                     ('q', Some(Value::String(s))) => kubarium_objects::go::quote(s),
                     ('d', Some(Value::Int(i))) => i.to_string(),
                     ('t', Some(Value::Bool(b))) => b.to_string(),
