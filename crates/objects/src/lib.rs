@@ -9,6 +9,7 @@ pub mod diagnostic;
 pub mod duration;
 pub mod field_error;
 pub mod go;
+mod internal;
 pub mod managed;
 pub mod meta;
 pub mod names;

@@ -13,6 +13,7 @@ mod common;
 mod config;
 mod container;
 mod cron;
+mod definition;
 mod meta;
 mod networking;
 mod pod;

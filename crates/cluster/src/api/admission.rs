@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
-use kubarium_objects::{ObjectKey, Value, array, go, object};
+use kubarium_objects::{ObjectKey, Value, array, custom, go, object};
 
 use super::pod_security::Standard;
 use super::{limit_range, pod_security, quota};
@@ -176,6 +176,15 @@ impl Cluster {
             && !version.warning.is_empty()
         {
             out.push(version.warning.clone());
+        }
+        // No warning of the real server: it is honest about what the simulator does not do.
+        if &*id == super::custom::DEFINITIONS {
+            for version in object["spec"]["versions"].items() {
+                let schema = &version["schema"]["openAPIV3Schema"];
+                for rule in custom::unsupported_rules(schema) {
+                    out.push(format!("kubarium does not check the rule {rule}"));
+                }
+            }
         }
         out
     }

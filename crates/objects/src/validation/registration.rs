@@ -1,6 +1,9 @@
 //! Webhook configurations and CustomResourceDefinitions.
 
+use std::collections::HashSet;
+
 use super::common::{Errors, items};
+use super::definition;
 use crate::field_error::FieldError;
 use crate::go;
 use crate::names;
@@ -182,6 +185,49 @@ pub(super) fn custom_resource(e: &mut Errors, o: &Value) {
             "should be a domain with at least one dot",
         );
     }
+    e.required_one_of("spec.scope", &spec["scope"], &["Cluster", "Namespaced"]);
+    for (p, version) in items(&spec["versions"], "spec.versions") {
+        if version["schema"]["openAPIV3Schema"].is_null() {
+            e.required(format!("{p}.schema.openAPIV3Schema"), "");
+        }
+    }
+    let mut known = HashSet::new();
+    let mut unique = true;
+    for (p, version) in items(&spec["versions"], "spec.versions") {
+        let name = version["name"].str();
+        unique &= known.insert(name);
+        joined(e, format!("{p}.name"), name, "", names::dns1035_label(name));
+    }
+    definition::versions(e, spec);
+    let stored = spec["versions"]
+        .items()
+        .iter()
+        .filter(|v| v["storage"].as_bool() == Some(true))
+        .count();
+    let shown: Vec<String> = spec["versions"].items().iter().map(shown_version).collect();
+    let shown = match &*shown {
+        [] => "null".to_string(),
+        all => format!("[{}]", all.join(",")),
+    };
+    let mut versions = |why: &str| {
+        e.push(FieldError::invalid_shown("spec.versions", &*shown, why));
+    };
+    if !unique {
+        versions("must contain unique version names");
+    }
+    if stored != 1 {
+        versions("must have exactly one version marked as storage version");
+    }
+    resource_names(e, &spec["names"]);
+    definition::top(e, spec);
+    conversion(e, &spec["conversion"]);
+    if stored == 0 {
+        e.invalid(
+            "status.storedVersions",
+            Value::Null,
+            "must have at least one stored version",
+        );
+    }
     let protected = group.ends_with(".k8s.io")
         || group.ends_with(".kubernetes.io")
         || group == "k8s.io"
@@ -193,93 +239,41 @@ pub(super) fn custom_resource(e: &mut Errors, o: &Value) {
         );
         e.required(format!("metadata.annotations[{approval}]"), detail);
     }
-    e.required_one_of("spec.scope", &spec["scope"], &["Cluster", "Namespaced"]);
-    resource_names(e, &spec["names"]);
-    let stored = spec["versions"]
-        .items()
-        .iter()
-        .filter(|v| v["storage"].as_bool() == Some(true))
-        .count();
-    if stored != 1 {
-        let shown: Vec<String> = spec["versions"].items().iter().map(shown_version).collect();
-        let shown = if shown.is_empty() {
-            "null".to_string()
-        } else {
-            format!("[{}]", shown.join(","))
-        };
-        e.push(FieldError::invalid_shown(
-            "spec.versions",
-            shown,
-            "must have exactly one version marked as storage version",
-        ));
-    }
-    if stored == 0 {
-        e.invalid(
-            "status.storedVersions",
-            Value::Null,
-            "must have at least one stored version",
-        );
-    }
-    for (p, version) in items(&spec["versions"], "spec.versions") {
-        let name = version["name"].str();
-        e.names(format!("{p}.name"), name, names::dns1035_label(name));
-        for field in ["specReplicasPath", "statusReplicasPath"] {
-            let path = &version["subresources"]["scale"][field];
-            if !path.is_null() && !path.str().starts_with('.') {
-                e.invalid(
-                    format!("spec.subresources.scale.{field}"),
-                    path,
-                    "must be a simple json path starting with .",
-                );
-            }
-        }
-        if version["schema"]["openAPIV3Schema"].is_null() {
-            e.required(format!("{p}.schema.openAPIV3Schema"), "");
-        } else {
-            // The server has moved the schema of all versions to the old place by then.
-            let schema = &version["schema"]["openAPIV3Schema"];
-            let at = "spec.validation.openAPIV3Schema";
-            if !matches!(schema["type"].str(), "" | "object") {
-                e.invalid(
-                    format!("{at}.type"),
-                    &schema["type"],
-                    "must be object at the root",
-                );
-            }
-            structure(e, at, schema);
-        }
+}
+
+fn joined(e: &mut Errors, path: String, name: &str, before: &str, complaints: Vec<String>) {
+    if !complaints.is_empty() {
+        e.invalid(path, name, format!("{before}{}", complaints.join(",")));
     }
 }
 
-/// A schema must say the type of every value.
-fn structure(e: &mut Errors, path: &str, schema: &Value) {
-    let types = ["array", "boolean", "integer", "number", "object", "string"];
-    let kind = &schema["type"];
-    let any = |field: &str| schema[field].as_bool() == Some(true);
-    if kind.str().is_empty() {
-        if !any("x-kubernetes-int-or-string") && !any("x-kubernetes-preserve-unknown-fields") {
-            let whose = if path.ends_with("openAPIV3Schema") {
-                "at the root"
-            } else if path.ends_with("items") {
-                "for specified array items"
-            } else {
-                "for specified object fields"
-            };
-            e.required(format!("{path}.type"), format!("must not be empty {whose}"));
+fn conversion(e: &mut Errors, conversion: &Value) {
+    let (at, strategy) = ("spec.conversion", conversion["strategy"].str());
+    if conversion.is_null() {
+        return;
+    }
+    e.required_one_of(
+        format!("{at}.strategy"),
+        &conversion["strategy"],
+        &["None", "Webhook"],
+    );
+    let webhook = &conversion["webhook"];
+    let client = format!("{at}.webhookClientConfig");
+    if strategy != "Webhook" {
+        if !webhook["clientConfig"].is_null() {
+            e.forbidden(
+                client,
+                "should not be set when strategy is not set to Webhook",
+            );
         }
+        if !webhook["conversionReviewVersions"].is_null() {
+            let why = "should not be set when strategy is not set to Webhook";
+            e.forbidden(format!("{at}.conversionReviewVersions"), why);
+        }
+    } else if webhook["clientConfig"].is_null() {
+        e.required(client, "required when strategy is set to Webhook");
     } else {
-        e.one_of(format!("{path}.type"), kind, &types);
-    }
-    if kind.str() == "array" && schema["items"].is_null() {
-        e.required(format!("{path}.items"), "must be specified");
-    }
-    for (name, inner) in schema["properties"].entries() {
-        structure(e, &format!("{path}.properties[{name}]"), inner);
-    }
-    for field in ["items", "additionalProperties"] {
-        if schema[field].as_object().is_some_and(|m| !m.is_empty()) {
-            structure(e, &format!("{path}.{field}"), &schema[field]);
-        }
+        client_config(e, &client, &webhook["clientConfig"]);
     }
 }
 
@@ -296,25 +290,29 @@ fn shown_version(v: &Value) -> String {
 }
 
 fn resource_names(e: &mut Errors, n: &Value) {
-    for field in ["plural", "singular", "kind", "listKind"] {
-        let name = n[field].str();
-        let at = format!("spec.names.{field}");
-        if name.is_empty() {
-            e.required(at, "");
-        } else {
-            e.names(at, name, names::dns1035_label(&name.to_lowercase()));
-        }
+    let fields = ["plural", "singular", "kind", "listKind"];
+    let at = |field: &str| format!("spec.names.{field}");
+    for field in fields.iter().filter(|f| n[**f].str().is_empty()) {
+        e.required(at(field), "");
+    }
+    for field in fields.iter().filter(|f| !n[**f].str().is_empty()) {
+        let name = n[*field].str();
+        let (form, before) = match *field {
+            "kind" | "listKind" => (
+                name.to_lowercase(),
+                "may have mixed case, but should otherwise match: ",
+            ),
+            _ => (name.to_owned(), ""),
+        };
+        joined(e, at(field), name, before, names::dns1035_label(&form));
     }
     for list in ["shortNames", "categories"] {
-        for (p, name) in items(&n[list], &format!("spec.names.{list}")) {
-            e.names(p, name.str(), names::dns1035_label(name.str()));
+        for (p, name) in items(&n[list], &at(list)) {
+            joined(e, p, name.str(), "", names::dns1035_label(name.str()));
         }
-    }
-    if !n["kind"].str().is_empty() && n["kind"] == n["listKind"] {
-        e.invalid(
-            "spec.names.listKind",
-            &n["listKind"],
-            "kind and listKind may not be the same",
-        );
+        if list == "shortNames" && !n["kind"].str().is_empty() && n["kind"] == n["listKind"] {
+            let why = "kind and listKind may not be the same";
+            e.invalid(at("listKind"), &n["listKind"], why);
+        }
     }
 }

@@ -3,8 +3,9 @@
 use super::common::Errors;
 use super::workload;
 use crate::field_error::FieldError;
+use crate::internal;
 use crate::schema::Resource;
-use crate::value::Value;
+use crate::value::{Text, Value};
 
 const IMMUTABLE: &str = "field is immutable";
 
@@ -97,7 +98,13 @@ fn stateful_set(e: &mut Errors, new: &Value, old: &Value) {
         }
         list
     };
-    field(e, "spec.volumeClaimTemplates", &claims(n), &claims(o));
+    if claims(n) != claims(o) {
+        e.push(FieldError::invalid_shown(
+            "spec.volumeClaimTemplates",
+            internal::json("[PersistentVolumeClaim", &n["volumeClaimTemplates"]),
+            IMMUTABLE,
+        ));
+    }
 }
 
 fn job(e: &mut Errors, new: &Value, old: &Value) {
@@ -114,7 +121,11 @@ fn job(e: &mut Errors, new: &Value, old: &Value) {
     }
     let suspended = o["suspend"].as_bool() == Some(true);
     if n["template"] != o["template"] && !suspended {
-        e.invalid("spec.template", &n["template"], IMMUTABLE);
+        e.push(FieldError::invalid_shown(
+            "spec.template",
+            internal::json("PodTemplateSpec", &n["template"]),
+            IMMUTABLE,
+        ));
     }
     for f in [
         "completionMode",
@@ -127,51 +138,109 @@ fn job(e: &mut Errors, new: &Value, old: &Value) {
 }
 
 fn pod(e: &mut Errors, new: &Value, old: &Value) {
-    let neutral = |v: &Value| {
-        let mut spec = v["spec"].clone();
-        for list in ["containers", "initContainers"] {
-            let count = spec[list as &str].items().len();
-            for i in 0..count {
-                spec[list][i]["image"] = "".into();
-            }
-        }
-        for f in ["activeDeadlineSeconds", "tolerations"] {
-            spec.remove(&[f]);
-        }
-        spec
-    };
-    let (n, mut o) = (neutral(new), neutral(old));
+    let (n, o) = (&new["spec"], &old["spec"]);
     for list in ["containers", "initContainers"] {
-        if new["spec"][list].items().len() != old["spec"][list].items().len() {
+        if n[list].items().len() != o[list].items().len() {
             return e.forbidden(
                 format!("spec.{list}"),
                 "pod updates may not add or remove containers",
             );
         }
     }
-    // A grace period that was negative may become 1, gates may be taken away.
-    if old["spec"]["terminationGracePeriodSeconds"]
-        .as_i64()
-        .is_some_and(|s| s < 0)
-        && new["spec"]["terminationGracePeriodSeconds"].as_i64() == Some(1)
-    {
-        o["terminationGracePeriodSeconds"] = 1.into();
+    if !deadline(e, new, old) {
+        return;
     }
-    gates(e, new, old);
-    o["schedulingGates"] = n["schedulingGates"].clone();
-    let mut n = n;
-    n["schedulingGates"] = o["schedulingGates"].clone();
-    deadline(e, new, old);
-    let kept = |t: &Value| new["spec"]["tolerations"].items().contains(t);
-    if !old["spec"]["tolerations"].items().iter().all(kept) {
+    let kept = |old: &Value| {
+        n["tolerations"].items().iter().any(|new| {
+            let mut same = old.clone();
+            same["tolerationSeconds"] = new["tolerationSeconds"].clone();
+            if same["tolerationSeconds"].is_null() {
+                same.remove(&["tolerationSeconds"]);
+            }
+            same == *new
+        })
+    };
+    if !o["tolerations"].items().iter().all(kept) {
         e.forbidden(
             "spec.tolerations",
             "existing toleration can not be modified except its tolerationSeconds",
         );
     }
-    if n != o {
+    gates(e, new, old);
+    // What may be changed is set back before the rest is compared.
+    let mut rest = n.clone();
+    let set_back = |rest: &mut Value, field: &str| match o.get(field) {
+        Some(value) => rest[field] = value.clone(),
+        None => drop(rest.remove(&[field])),
+    };
+    for list in ["containers", "initContainers"] {
+        for at in 0..o[list].items().len() {
+            rest[list][at]["image"] = o[list][at]["image"].clone();
+        }
+    }
+    for field in ["activeDeadlineSeconds", "schedulingGates", "tolerations"] {
+        set_back(&mut rest, field);
+    }
+    let grace = |s: &Value| s["terminationGracePeriodSeconds"].as_i64();
+    if grace(o).is_some_and(|s| s < 0) && grace(n) == Some(1) {
+        set_back(&mut rest, "terminationGracePeriodSeconds");
+    }
+    if !o["schedulingGates"].is_empty() {
+        let selector = |s: &Value| s["nodeSelector"].clone();
+        let added = |(k, v): &(Text, Value)| n["nodeSelector"].get(k) == Some(v);
+        if !selector(o).entries().iter().all(added) {
+            e.invalid(
+                "spec.nodeSelector",
+                &n["nodeSelector"],
+                "only additions to spec.nodeSelector are allowed (no mutations or deletions)",
+            );
+        }
+        set_back(&mut rest, "nodeSelector");
+        node_affinity(e, n, o);
+        let others = ["podAffinity", "podAntiAffinity"];
+        let alone = others.iter().all(|f| n["affinity"][*f].is_null());
+        match o["affinity"].get("nodeAffinity") {
+            Some(affinity) => rest["affinity"]["nodeAffinity"] = affinity.clone(),
+            None if o["affinity"].is_null() && alone => drop(rest.remove(&["affinity"])),
+            None => drop(rest.remove(&["affinity", "nodeAffinity"])),
+        }
+    }
+    if rest != *o {
         let detail = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
-        e.forbidden("spec", detail);
+        let diff = internal::diff("PodSpec", o, &rest);
+        e.forbidden("spec", format!("{detail}\n{diff}"));
+    }
+}
+
+/// The terms of a pod that waits for its gates may become stricter.
+fn node_affinity(e: &mut Errors, new: &Value, old: &Value) {
+    const TERMS: [&str; 4] = [
+        "affinity",
+        "nodeAffinity",
+        "requiredDuringSchedulingIgnoredDuringExecution",
+        "nodeSelectorTerms",
+    ];
+    let (n, o) = (new.at(&TERMS), old.at(&TERMS));
+    if o.items().is_empty() || n == o {
+        return;
+    }
+    let path = format!("spec.{}", TERMS.join("."));
+    if n.items().len() != o.items().len() {
+        return e.push(FieldError::invalid_shown(
+            path,
+            internal::json("[NodeSelectorTerm", n),
+            "no additions/deletions to non-empty NodeSelectorTerms list are allowed",
+        ));
+    }
+    for (at, (n, o)) in n.items().iter().zip(o.items()).enumerate() {
+        let starts = |field: &str| n[field].items().starts_with(o[field].items());
+        if !starts("matchExpressions") || !starts("matchFields") {
+            e.push(FieldError::invalid_shown(
+                format!("{path}[{at}]"),
+                internal::json("NodeSelectorTerm", n),
+                "only additions are allowed (no mutations or deletions)",
+            ));
+        }
     }
 }
 
@@ -188,23 +257,28 @@ fn gates(e: &mut Errors, new: &Value, old: &Value) {
     }
 }
 
-fn deadline(e: &mut Errors, new: &Value, old: &Value) {
-    let (n, o) = (
-        new["spec"]["activeDeadlineSeconds"].as_i64(),
-        old["spec"]["activeDeadlineSeconds"].as_i64(),
-    );
-    match (n, o) {
-        (Some(n), Some(o)) if n > o => e.invalid(
-            "spec.activeDeadlineSeconds",
-            n,
-            "must be less than or equal to previous value",
-        ),
-        (None, Some(_)) => e.invalid(
-            "spec.activeDeadlineSeconds",
-            Value::Null,
-            "must not update from a positive integer to nil value",
-        ),
-        _ => {}
+/// Whether what follows is to be looked at.
+fn deadline(e: &mut Errors, new: &Value, old: &Value) -> bool {
+    let of = |v: &Value| v["spec"]["activeDeadlineSeconds"].as_i64();
+    let path = "spec.activeDeadlineSeconds";
+    match (of(new), of(old)) {
+        (Some(n), _) if !(0..=i64::from(i32::MAX)).contains(&n) => {
+            e.invalid(path, n, "must be between 0 and 2147483647, inclusive");
+            false
+        }
+        (Some(n), Some(o)) if n > o => {
+            e.invalid(path, n, "must be less than or equal to previous value");
+            false
+        }
+        (None, Some(_)) => {
+            e.invalid(
+                path,
+                Value::Null,
+                "must not update from a positive integer to nil value",
+            );
+            true
+        }
+        _ => true,
     }
 }
 
@@ -257,51 +331,82 @@ fn volume(e: &mut Errors, new: &Value, old: &Value) {
         free.iter().for_each(|f| _ = s.remove(&[f]));
         s
     };
-    if source(n) != source(o) {
+    let mut n_source = source(n);
+    let secret = ["csi", "controllerExpandSecretRef"];
+    if !o["csi"].is_null() && o.at(&secret).is_null() {
+        n_source.remove(&secret);
+    }
+    if n_source != source(o) {
+        let diff = internal::diff("PersistentVolumeSource", &source(o), &n_source);
         e.forbidden(
             "spec.persistentvolumesource",
-            "spec.persistentvolumesource is immutable after creation",
+            format!("spec.persistentvolumesource is immutable after creation\n{diff}"),
         );
     }
-    field(e, "spec.volumeMode", &n["volumeMode"], &o["volumeMode"]);
-    if !o["nodeAffinity"].is_null() {
-        field(
-            e,
-            "spec.nodeAffinity",
-            &n["nodeAffinity"],
-            &o["nodeAffinity"],
+    field(e, "volumeMode", &n["volumeMode"], &o["volumeMode"]);
+    if !o["nodeAffinity"].is_null() && n["nodeAffinity"] != o["nodeAffinity"] {
+        e.push(FieldError::invalid_shown(
+            "nodeAffinity",
+            internal::json("*VolumeNodeAffinity", &n["nodeAffinity"]),
+            IMMUTABLE,
+        ));
+    }
+    let class = "volumeAttributesClassName";
+    if !o[class].is_null() && n[class].is_null() {
+        e.forbidden(
+            format!("spec.{class}"),
+            "update from non-nil value to nil is forbidden",
         );
     }
 }
 
 fn claim(e: &mut Errors, new: &Value, old: &Value) {
+    const ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
+    let (mut n, mut o) = (new["spec"].clone(), old["spec"].clone());
+    if o["volumeName"].is_empty() && !n["volumeName"].is_empty() {
+        o["volumeName"] = n["volumeName"].clone();
+    }
+    let annotation = |v: &Value| v["metadata"]["annotations"][ANNOTATION].clone();
+    if annotation(new) != annotation(old) {
+        e.invalid(
+            format!("metadata.annotations[{ANNOTATION}]"),
+            annotation(new).str(),
+            IMMUTABLE,
+        );
+    }
     // A claim without a class may be given one later, as the default class does.
-    let classless = old["spec"].get("storageClassName").is_none();
-    let rest = |v: &Value| {
-        let mut s = v["spec"].clone();
-        for f in ["volumeName", "volumeAttributesClassName", "resources"] {
-            s.remove(&[f]);
+    if o["storageClassName"].is_null() && n.get("storageClassName").is_some() {
+        n.remove(&["storageClassName"]);
+    }
+    let storage = ["resources", "requests", "storage"];
+    let (before, after) = (o.at(&storage).clone(), n.at(&storage).clone());
+    if new["status"]["phase"].str() == "Bound" {
+        if !n["resources"]["requests"].is_null() {
+            n.set(&storage, before.clone());
         }
-        if classless {
-            s.remove(&["storageClassName"]);
+        match o.get("volumeAttributesClassName") {
+            Some(class) => n["volumeAttributesClassName"] = class.clone(),
+            None => drop(n.remove(&["volumeAttributesClassName"])),
         }
-        s
-    };
-    let bound = old["status"]["phase"].str() == "Bound";
-    let (before, after) = (
-        &old["spec"]["resources"]["requests"]["storage"],
-        &new["spec"]["resources"]["requests"]["storage"],
-    );
-    let renamed = !old["spec"]["volumeName"].is_null()
-        && old["spec"]["volumeName"] != new["spec"]["volumeName"];
-    if rest(new) != rest(old) || renamed || (before != after && !bound) {
-        e.forbidden("spec", "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims");
-    } else if super::common::quantity(after) < super::common::quantity(before) {
+    }
+    if n != o {
+        let diff = internal::diff("PersistentVolumeClaimSpec", &o, &n);
+        e.forbidden("spec", format!("spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n{diff}"));
+    }
+    let amount = super::common::quantity;
+    let held = old["status"]["capacity"].get("storage").map(amount);
+    if amount(&after) < amount(&before) && held.is_some_and(|held| amount(&after) <= held) {
         e.forbidden(
             "spec.resources.requests.storage",
             "field can not be less than status.capacity",
         );
     }
+    field(
+        e,
+        "volumeMode",
+        &new["spec"]["volumeMode"],
+        &old["spec"]["volumeMode"],
+    );
 }
 
 fn storage_class(e: &mut Errors, new: &Value, old: &Value) {
