@@ -247,6 +247,7 @@ const POINTERS: &[(&str, &str)] = &[
     ("Endpoint", "hostname nodeName"),
     ("EndpointAddress", "nodeName"),
     ("TypedLocalObjectReference", "apiGroup"),
+    ("TypedObjectReference", "apiGroup"),
     ("PodDNSConfigOption", "value"),
     ("CSIPersistentVolumeSource", "nodeExpandSecretRef"),
     (
