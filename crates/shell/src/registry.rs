@@ -89,13 +89,13 @@ pub(crate) const TOOLS: &[(&str, &str, State)] = &[
     ),
     (
         "sim schedule",
-        "The scheduler's decision for one pending pod",
-        State::NotYet(""),
+        "The scheduler's decision for one pending pod: sim schedule POD [--to NODE] -o json",
+        State::Works,
     ),
     (
         "sim node",
         "A machine joins or is gone: sim node add|remove NAME",
-        State::NotYet(""),
+        State::Works,
     ),
     (
         "sim effects",

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use kubarium_linux::NamespaceId;
 use kubarium_objects::status::Status;
-use kubarium_objects::{ObjectKey, ObjectMeta, Text};
+use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
 
 use crate::cluster::Cluster;
 use crate::event::{Action, Component, EventId};
@@ -472,15 +472,23 @@ impl Cluster {
             .then(|| "Error from server: etcdserver: request timed out".to_owned())
     }
 
-    /// Why the API server cannot ask the kubelet of a node for logs or an exec: Go's own words.
-    pub fn kubelet_error(&self, node: &str) -> Option<String> {
+    /// Why the API server cannot ask a pod's kubelet for something (logs, an exec): Go's own words
+    /// about a request of that method and path.
+    pub fn kubelet_request_error(&self, method: &str, pod: &Value, path: &str) -> Option<String> {
+        if self.faults.active.is_empty() {
+            return None;
+        }
+        let node = pod["spec"]["nodeName"].str();
         let machine = self.machines.get(node)?;
         let at = format!("{}:10250", machine.address);
-        if self.faults.is_off(node) || !self.is_plugged(machine.eth0) {
-            return Some(format!("dial tcp {at}: connect: no route to host"));
-        }
-        let stopped = self.stopped().contains(&Component::Kubelet(node.into()));
-        stopped.then(|| format!("dial tcp {at}: connect: connection refused"))
+        let why = if self.faults.is_off(node) || !self.is_plugged(machine.eth0) {
+            "no route to host"
+        } else if self.stopped().contains(&Component::Kubelet(node.into())) {
+            "connection refused"
+        } else {
+            return None;
+        };
+        Some(format!("{method} \"https://{at}/{path}\": dial tcp {at}: connect: {why}"))
     }
 
     /// Works out which machines' kubelets reach the API server; those that do again look at

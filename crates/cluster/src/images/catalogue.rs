@@ -40,6 +40,15 @@ const NETSHOOT: Tools = ALPINE
     .and(Tools::IP)
     .and(Tools::NETCAT);
 
+/// GoogleCloudPlatform/kubernetes-engine-samples, `hello-app/main.go`.
+const HELLO_APP: &str = "Hello, world!\nVersion: {version}.0.0\nHostname: {host}\n";
+/// The server of the tutorials on kubernetes.io.
+const BOOTCAMP: &str = "Hello Kubernetes bootcamp! | Running on: {host} | v={version}\n";
+/// kubernetes/ingress-nginx, `images/echoserver`.
+const ECHOSERVER: &str = "\n\nHostname: {host}\n\nPod Information:\n\t-no pod information available-\n\nServer values:\n\tserver_version=nginx: 1.13.3 - lua: 10008\n\nRequest Information:\n\tclient_address={client}\n\tmethod={method}\n\treal path={path}\n\tquery=\n\trequest_version=1.1\n\trequest_scheme=http\n\trequest_uri=http://{to}:8080{path}\n\nRequest Headers:\n\taccept=*/*\n\thost={to}\n\tuser-agent={agent}\n\nRequest Body:\n\t-no body in request-\n\n";
+/// rancher/hello-world, shortened to what tells pods apart.
+const RANCHER: &str = "<html>\n<head><title>HTTP Hello World</title></head>\n<body>\n<h1>Hello world!</h1>\n<h3>My hostname is {host}</h3>\n</body>\n</html>\n";
+
 /// The usual images, as they are.
 pub static CATALOGUE: &[Image] = &[
     Image {
@@ -433,7 +442,7 @@ pub static CATALOGUE: &[Image] = &[
         repository: "gcr.io/google-samples/hello-app",
         newest: "2.0",
         entrypoint: &["./hello-app"],
-        server: Some(server(&["hello-app"], Server::Echo, &[8080])),
+        server: Some(server(&["hello-app"], Server::Greeting(HELLO_APP), &[8080])),
         tools: Tools::NONE,
         size: 4_500_000,
         ..BASE
@@ -442,7 +451,7 @@ pub static CATALOGUE: &[Image] = &[
         repository: "us-docker.pkg.dev/google-samples/containers/gke/hello-app",
         newest: "2.0",
         entrypoint: &["./hello-app"],
-        server: Some(server(&["hello-app"], Server::Echo, &[8080])),
+        server: Some(server(&["hello-app"], Server::Greeting(HELLO_APP), &[8080])),
         tools: Tools::NONE,
         size: 4_500_000,
         ..BASE
@@ -451,7 +460,7 @@ pub static CATALOGUE: &[Image] = &[
         repository: "gcr.io/google_containers/echoserver",
         newest: "",
         cmd: &["nginx"],
-        server: Some(server(&["nginx"], Server::Echo, &[8080])),
+        server: Some(server(&["nginx"], Server::Greeting(ECHOSERVER), &[8080])),
         tools: DEBIAN,
         size: 46_000_000,
         ..BASE
@@ -460,7 +469,67 @@ pub static CATALOGUE: &[Image] = &[
         repository: "registry.k8s.io/echoserver",
         newest: "",
         cmd: &["nginx"],
-        server: Some(server(&["nginx"], Server::Echo, &[8080])),
+        server: Some(server(&["nginx"], Server::Greeting(ECHOSERVER), &[8080])),
+        tools: DEBIAN,
+        size: 46_000_000,
+        ..BASE
+    },
+    Image {
+        repository: "gcr.io/google-samples/kubernetes-bootcamp",
+        newest: "2",
+        entrypoint: &[],
+        cmd: &["node", "server.js"],
+        server: Some(server(&["node"], Server::Greeting(BOOTCAMP), &[8080])),
+        tools: DEBIAN.and(Tools::CURL),
+        size: 83_600_000,
+        ..BASE
+    },
+    Image {
+        repository: "docker.io/jocatalin/kubernetes-bootcamp",
+        newest: "2",
+        entrypoint: &[],
+        cmd: &["node", "server.js"],
+        server: Some(server(&["node"], Server::Greeting(BOOTCAMP), &[8080])),
+        tools: DEBIAN.and(Tools::CURL),
+        size: 83_600_000,
+        ..BASE
+    },
+    Image {
+        repository: "docker.io/rancher/hello-world",
+        newest: "",
+        entrypoint: &["/opt/rancher/hello-world"],
+        cmd: &[],
+        server: Some(server(&["hello-world"], Server::Greeting(RANCHER), &[80])),
+        tools: Tools::NONE,
+        size: 6_900_000,
+        ..BASE
+    },
+    Image {
+        repository: "registry.k8s.io/hpa-example",
+        newest: "",
+        entrypoint: &[],
+        cmd: &["apache2-foreground"],
+        server: Some(server(&["apache2-foreground"], Server::Text("OK!"), &[80])),
+        tools: DEBIAN.and(Tools::CURL),
+        size: 170_000_000,
+        ..BASE
+    },
+    Image {
+        repository: "k8s.gcr.io/hpa-example",
+        newest: "",
+        entrypoint: &[],
+        cmd: &["apache2-foreground"],
+        server: Some(server(&["apache2-foreground"], Server::Text("OK!"), &[80])),
+        tools: DEBIAN.and(Tools::CURL),
+        size: 170_000_000,
+        ..BASE
+    },
+    Image {
+        repository: "k8s.gcr.io/echoserver",
+        newest: "",
+        entrypoint: &[],
+        cmd: &["nginx"],
+        server: Some(server(&["nginx"], Server::Greeting(ECHOSERVER), &[8080])),
         tools: DEBIAN,
         size: 46_000_000,
         ..BASE
@@ -470,7 +539,7 @@ pub static CATALOGUE: &[Image] = &[
         newest: "2.57",
         entrypoint: &["/agnhost"],
         cmd: &["pause"],
-        server: Some(server(&["agnhost"], Server::Echo, &[8080])),
+        server: Some(server(&["agnhost"], Server::Agnhost, &[8080])),
         tools: ALPINE.and(Tools::CURL).and(Tools::BIND),
         size: 52_000_000,
         ..BASE

@@ -65,6 +65,12 @@ pub enum Server {
     },
     /// An HTTP server that answers any path with this text.
     Text(&'static str),
+    /// An HTTP server that answers any path with this text, filled in: `{host}` the host name, `{tag}`
+    /// the image's tag, `{version}` its first number, `{client}` and `{address}` who asks and who is
+    /// asked, `{method}`, `{path}`, `{to}` and `{agent}` of the request.
+    Greeting(&'static str),
+    /// agnhost netexec and serve-hostname: by path.
+    Agnhost,
     /// hashicorp/http-echo: the text of its `-text` argument.
     HttpEcho,
     /// traefik/whoami: the request as it came.

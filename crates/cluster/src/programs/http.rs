@@ -156,6 +156,10 @@ fn answer(
     match serve.answers {
         Server::Echo => Response::text(format!("{hostname} client={client} local={local}\n")),
         Server::Text(text) => Response::text(text),
+        Server::Greeting(text) => {
+            Response::text(filled_in(text, serve, hostname, client, local, request))
+        }
+        Server::Agnhost => agnhost(cluster, serve, hostname, client, request),
         Server::HttpEcho => Response::text(format!("{}\n", serve.text)),
         Server::Whoami => Response::text(whoami(hostname, client, local, request)),
         Server::Opaque => Reply::Garbage,
@@ -171,6 +175,65 @@ fn dns_answers(_: &Cluster, port: u16, request: &Request<'_>) -> Reply {
         (8080, "/health") | (8181, "/ready") => Response::text("OK"),
         (9153, _) => Response::text("# metrics are not simulated yet\n"),
         (53, _) => Reply::Nothing,
+        _ => Reply::Response(Response::new(
+            404,
+            "text/plain; charset=utf-8",
+            "404 page not found\n",
+        )),
+    }
+}
+
+/// A greeting with its words in place.
+fn filled_in(
+    text: &str,
+    serve: &Serve,
+    hostname: &str,
+    client: SocketAddrV4,
+    local: SocketAddrV4,
+    request: &Request<'_>,
+) -> String {
+    let number: String = serve
+        .version
+        .chars()
+        .skip_while(|c| !c.is_ascii_digit())
+        .take_while(char::is_ascii_digit)
+        .collect();
+    let version = if number.is_empty() { "1" } else { &number };
+    let mut filled = text.to_owned();
+    for (word, value) in [
+        ("{host}", hostname),
+        ("{tag}", &serve.version),
+        ("{version}", version),
+        ("{client}", &client.ip().to_string()),
+        ("{address}", &local.to_string()),
+        ("{method}", request.method),
+        ("{path}", request.path),
+        ("{to}", request.host),
+        ("{agent}", request.agent),
+    ] {
+        filled = filled.replace(word, value);
+    }
+    filled
+}
+
+/// agnhost's servers (kubernetes `test/images/agnhost`, netexec and serve-hostname).
+fn agnhost(
+    cluster: &Cluster,
+    serve: &Serve,
+    hostname: &str,
+    client: SocketAddrV4,
+    request: &Request<'_>,
+) -> Reply {
+    if &*serve.text == "serve-hostname" {
+        return Response::text(hostname);
+    }
+    let (path, query) = request.path.split_once('?').unwrap_or((request.path, ""));
+    match path {
+        "/" => Response::text(format!("NOW: {}", cluster.now.rfc3339())),
+        "/hostname" => Response::text(hostname),
+        "/clientip" => Response::text(client.to_string()),
+        "/healthz" => Response::text(""),
+        "/echo" => Response::text(query.strip_prefix("msg=").unwrap_or("").replace('+', " ")),
         _ => Reply::Response(Response::new(
             404,
             "text/plain; charset=utf-8",

@@ -251,10 +251,14 @@ fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) 
         },
         "agnhost" => match args.first().map(String::as_str) {
             Some("netexec") => {
+                serve.text = "netexec".into();
                 only(option(args, &["--http-port"]).and_then(port).or(Some(8080)));
                 serve.udp = vec![option(args, &["--udp-port"]).and_then(port).unwrap_or(8081)];
             }
-            Some("serve-hostname") => only(option(args, &["--port"]).and_then(port).or(Some(9376))),
+            Some("serve-hostname") => {
+                serve.text = "serve-hostname".into();
+                only(option(args, &["--port"]).and_then(port).or(Some(9376)));
+            }
             Some("pause") | None => serve.tcp.clear(),
             _ => return None,
         },

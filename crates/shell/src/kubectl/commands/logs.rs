@@ -611,6 +611,12 @@ fn shown(k: &Kubectl, pod: &Info, container: &str, by_selector: bool) -> Result<
     if object["spec"]["nodeName"].is_empty() {
         return Ok(String::new());
     }
+    let path = format!("containerLogs/{}/{}/{container}", pod.namespace, pod.name);
+    if let Some(why) = k.cluster().kubelet_request_error("Get", &object, &path) {
+        let mut status = Status::internal("");
+        (status.reason, status.message) = ("".into(), why);
+        return Err(status.into());
+    }
     let previous = k.flags.bool("previous");
     let status = status_of(&object, container).cloned().unwrap_or_default();
     let name = go::quote(container);
