@@ -75,7 +75,13 @@ impl NodeInfo {
         self.requested.add(&pod.request, 1);
         self.nonzero.0 += pod.nonzero.0;
         self.nonzero.1 += pod.nonzero.1;
-        self.ports.extend(pod.ports.iter().cloned());
+        // A set, as in the real one: of two pods with one port (the kubelet turns the second away) the
+        // one that goes takes the entry along.
+        for port in &pod.ports {
+            if !self.ports.contains(port) {
+                self.ports.push(port.clone());
+            }
+        }
         self.pods.insert(pod.key.clone(), pod.clone());
     }
 
