@@ -488,7 +488,9 @@ impl Cluster {
         } else {
             return None;
         };
-        Some(format!("{method} \"https://{at}/{path}\": dial tcp {at}: connect: {why}"))
+        Some(format!(
+            "{method} \"https://{at}/{path}\": dial tcp {at}: connect: {why}"
+        ))
     }
 
     /// Works out which machines' kubelets reach the API server; those that do again look at

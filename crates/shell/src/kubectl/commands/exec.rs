@@ -66,13 +66,18 @@ fn run_in(k: &mut Kubectl, pod: &Info, container: &str, words: &[String], stdin:
     let key = pod.key();
     k.authorize("create", &pod.resource, "exec", &pod.namespace, &pod.name)?;
     let object = k.current(&key).unwrap_or_default();
-    let query: String = words.iter().map(|word| format!("command={word}&")).collect();
+    let query: String = words
+        .iter()
+        .map(|word| format!("command={word}&"))
+        .collect();
     let path = format!(
         "exec/{}/{}/{container}?{query}error=1&output=1",
         pod.namespace, pod.name
     );
     if let Some(why) = k.cluster().kubelet_request_error("Post", &object, &path) {
-        return plain(format!("Internal error occurred: error sending request: {why}"));
+        return plain(format!(
+            "Internal error occurred: error sending request: {why}"
+        ));
     }
     let answer = k.change(|cluster| cluster.exec(&key, Some(container), words, stdin));
     let output = match answer {
