@@ -7,6 +7,8 @@ use kubarium_objects::{Text, Value, names, validation};
 use super::Subresource;
 use crate::cluster::Cluster;
 
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
 pub(super) fn prepare_create(cluster: &mut Cluster, resource: &Resource, object: &mut Value) {
     let generate = object["metadata"]["generateName"].text();
     if object["metadata"]["name"].is_empty() && !generate.is_empty() {
@@ -86,6 +88,14 @@ pub(super) fn prepare_update(
             Some(value) => object["metadata"][field] = value.clone(),
             None => drop(object.remove(&["metadata", field])),
         }
+    }
+    // How often a DaemonSet's template has changed, kept from a version of old.
+    if &*resource.id() == "daemonsets.apps" {
+        let before = old["metadata"]["annotations"][TEMPLATE_GENERATION].str();
+        let before: i64 = before.parse().unwrap_or(1);
+        let changed = object["spec"]["template"] != old["spec"]["template"];
+        object["metadata"]["annotations"][TEMPLATE_GENERATION] =
+            (before + i64::from(changed)).to_string().into();
     }
     // A Deployment's annotations count too: its revision history is kept in them.
     let annotated = resource.kind.as_ref() == "Deployment"
