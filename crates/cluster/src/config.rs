@@ -388,6 +388,9 @@ impl Config {
         }
         let mut config = config.unwrap_or_default();
         config.objects = objects;
+        // No kube-proxy would start, and no Service would be served, without a word.
+        crate::kube_proxy::configured(&config)
+            .map_err(|why| format!("Cluster: kubeProxy: {why}"))?;
         Ok(config)
     }
 }

@@ -181,3 +181,19 @@ fn an_ingress_controller_hands_requests_on_by_host_and_path() {
     // A controller that is its own backend gives up in the end.
     get("loop.test", "/", "503 Service Temporarily Unavailable");
 }
+
+#[test]
+fn a_kube_proxy_that_would_not_start_is_refused_with_the_configuration() {
+    let file = |mode: &str| {
+        let text = format!("apiVersion: kubarium/v1alpha1\nkind: Cluster\nkubeProxy: {{{mode}}}\n");
+        Config::parse(&text).map(drop)
+    };
+    assert_eq!(file("mode: nftables"), Ok(()));
+    for (settings, want) in [
+        ("mode: ipvs", "ipvs is not simulated yet"),
+        ("flags: [--nope]", "unknown flag: --nope"),
+    ] {
+        let error = file(settings).expect_err(settings);
+        assert!(error.contains(want), "{error}");
+    }
+}

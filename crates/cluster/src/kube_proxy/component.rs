@@ -137,7 +137,7 @@ impl Proxies {
 }
 
 /// The configuration of a cluster's kube-proxies: its flags, and its pod CIDR.
-fn configured(cluster: &crate::config::Config) -> Result<Config, String> {
+pub(crate) fn configured(cluster: &crate::config::Config) -> Result<Config, String> {
     let mut config = Config::default();
     let cidr = format!("--cluster-cidr={}", cluster.network.pod_cidr);
     config.apply_flags([&*cidr])?;
@@ -150,7 +150,7 @@ fn configured(cluster: &crate::config::Config) -> Result<Config, String> {
     config.service_cidrs = vec![cluster.network.service_cidr.into()];
     match config.mode {
         Mode::Iptables | Mode::Nftables => Ok(config),
-        Mode::Ipvs => Err("ipvs mode: not simulated yet".to_owned()),
+        Mode::Ipvs => Err("mode ipvs is not simulated yet; iptables and nftables are".to_owned()),
     }
 }
 

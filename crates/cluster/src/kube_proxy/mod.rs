@@ -29,7 +29,7 @@ mod sync;
 pub use address::{Family, parse_cidr, parse_ip, socket_text};
 pub use cache::{Cache, Caches, NftChainsCache, ServiceChainsCache};
 pub use component::{KubeProxy, Proxies, bring_all_up_to_date, bring_up_to_date, rules_changed};
-pub(crate) use component::{observe, run, run_all, started, stopped};
+pub(crate) use component::{configured, observe, run, run_all, started, stopped};
 pub use config::{Config, DetectLocalMode, Mode};
 pub use conntrack::StaleFlows;
 pub use endpoints::{Categorized, Endpoint, Slice, Topology, categorize};

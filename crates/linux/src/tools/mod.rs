@@ -64,6 +64,8 @@ pub const COMMANDS: &[&str] = &[
     "ip6tables",
     "ip6tables-save",
     "nft",
+    "ipvsadm",
+    "ipvsadm-save",
     "ipset",
     "arp",
     "conntrack",
@@ -99,6 +101,11 @@ pub fn run_with_input(
         "arp" => ip_neigh::arp(net, namespace, args, now),
         "ipset" => ipset::run(net, namespace, args, input),
         "sysctl" => sysctl::run(net, namespace, args),
+        // A kernel without ip_vs, as its own tool finds it.
+        "ipvsadm" | "ipvsadm-save" => Output::failed(
+            255,
+            "Can't initialize ipvs: Protocol not available\nAre you sure that IP Virtual Server is built in the kernel or as module?\n",
+        ),
         "iptables" | "iptables-nft" => net
             .namespace_mut(namespace)
             .map_or_else(Output::default, |ns| {
