@@ -90,7 +90,7 @@ fn goto(events: usize) {
     simulation.checkpoint();
     let made = simulation.cluster.create_with(
         &Component::Person,
-        deployment(events / 20),
+        deployment(events / 8),
         &WriteOptions::strict(),
     );
     assert!(made.is_ok(), "{made:?}");

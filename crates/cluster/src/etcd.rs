@@ -133,6 +133,7 @@ impl Etcd {
     ) -> Value {
         self.revision += 1;
         object["metadata"]["resourceVersion"] = self.revision.to_string().into();
+        object.shrink();
         let stored = self.write(key, Content::Object(object.clone()));
         if let Some(stored) = stored {
             stored.writes.note(writer, at, &object);

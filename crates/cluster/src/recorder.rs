@@ -39,9 +39,21 @@ pub struct Recorder {
     words: SharedMap<Text, ()>,
 }
 
+/// A component and the object that it tells of.
+#[derive(Clone, Debug)]
+struct Subject {
+    by: Component,
+    api_version: Text,
+    kind: Text,
+    namespace: Text,
+    name: Text,
+    uid: Text,
+}
+
 /// What one component has said of one object.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Source {
+    subject: Arc<Subject>,
     /// When its allowance would be full again.
     full_at: Time,
     last: Time,
@@ -80,21 +92,20 @@ pub struct Recorded<'a> {
 /// An Event in short. The object is made when somebody looks at it.
 #[derive(Clone, Debug)]
 pub(crate) struct Note {
-    by: Component,
-    kind: &'static str,
+    subject: Arc<Subject>,
+    /// The resourceVersion of the object that it is about.
+    version: Text,
+    warning: bool,
     reason: Text,
     message: Text,
-    /// apiVersion, kind, namespace, name, uid, resourceVersion of the object that it is about.
-    about: [Text; 6],
     field_path: Text,
     name: Text,
-    namespace: Text,
     uid: (u64, u64),
     count: u32,
     first: Time,
     last: Time,
     revision: u64,
-    made: OnceLock<Value>,
+    made: OnceLock<Box<Value>>,
 }
 
 /// FNV-1a over texts, each with an end of its own.
@@ -156,7 +167,10 @@ impl Source {
                 };
                 *known = seen.clone();
             }
-            None => self.seen.push(seen.clone()),
+            None => {
+                self.seen.reserve_exact(1);
+                self.seen.push(seen.clone());
+            }
         }
         seen
     }
@@ -243,29 +257,41 @@ impl Cluster {
     pub fn record_event(&mut self, by: &Component, about: &Value, event: &Recorded<'_>) {
         let now = self.now;
         let metadata = &about["metadata"];
-        let subject = [
-            about["apiVersion"].text(),
-            about["kind"].text(),
-            metadata["namespace"].text(),
-            metadata["name"].text(),
-            metadata["uid"].text(),
-            metadata["resourceVersion"].text(),
-        ];
-        let [_, _, namespace, name, uid, _] = &subject;
+        let name = metadata["name"].str();
         let node = by.node().map_or("", |node| &**node);
-        let source = hash([by.name(), node, &subject[1], namespace, name, uid]);
+        let source = hash([
+            by.name(),
+            node,
+            about["kind"].str(),
+            metadata["namespace"].str(),
+            name,
+            metadata["uid"].str(),
+        ]);
         // client-go names events after the nanosecond; the running number keeps two apart.
         let moment = now.0 + self.recorder.made;
         let content = hash([event.message, event.field_path]).max(1);
         let group = hash([event.kind, event.reason]);
         self.recorder.tidy(now);
-        let mut known = self
-            .recorder
-            .sources
-            .get(&source)
-            .cloned()
-            .unwrap_or_default();
-        let entry = Arc::make_mut(&mut known);
+        if self.recorder.sources.get(&source).is_none() {
+            let subject = Subject {
+                by: by.clone(),
+                api_version: about["apiVersion"].text(),
+                kind: about["kind"].text(),
+                namespace: metadata["namespace"].text(),
+                name: metadata["name"].text(),
+                uid: metadata["uid"].text(),
+            };
+            let new = Source {
+                subject: Arc::new(subject),
+                full_at: Time::default(),
+                last: now,
+                seen: Vec::new(),
+            };
+            self.recorder.sources.insert(source, Arc::new(new));
+        }
+        let Some(entry) = self.recorder.sources.get_mut(&source).map(Arc::make_mut) else {
+            return;
+        };
         entry.last = now;
         let (seen, summed_up, allowed) = if *by == Component::Scheduler {
             (entry.series(content, group, moment, now), false, true)
@@ -273,19 +299,15 @@ impl Cluster {
             let (seen, summed_up) = entry.correlate(content, group, moment, now);
             (seen, summed_up, entry.is_allowed(now))
         };
-        self.recorder.sources.insert(source, known);
+        let subject = entry.subject.clone();
         self.recorder.made += u64::from(seen.count == 1);
         if !allowed {
             return;
         }
-        let namespace = match &**namespace {
-            "" => Text::from("default"),
-            _ => namespace.clone(),
-        };
         let nanos = crate::time::EPOCH_SECONDS as u128 * 1_000_000_000 + u128::from(seen.moment);
         let key = ObjectKey {
             resource: self.recorder.word("events"),
-            namespace,
+            namespace: subject.place(),
             name: format!("{name}.{nanos:x}").into(),
         };
         let message = match summed_up {
@@ -314,14 +336,13 @@ impl Cluster {
         let reason = self.recorder.word(event.reason);
         let field_path = self.recorder.word(event.field_path);
         self.write_note(by, &key, |revision, uid| Note {
-            by: by.clone(),
-            kind: event.kind,
+            subject,
+            version: metadata["resourceVersion"].text(),
+            warning: event.kind == "Warning",
             reason,
             message,
-            about: subject,
             field_path,
             name: key.name.clone(),
-            namespace: key.namespace.clone(),
             uid,
             count: seen.count,
             first: seen.first,
@@ -332,33 +353,43 @@ impl Cluster {
     }
 }
 
+impl Subject {
+    /// The namespace of its Events.
+    fn place(&self) -> Text {
+        match &*self.namespace {
+            "" => "default".into(),
+            _ => self.namespace.clone(),
+        }
+    }
+}
+
 impl Note {
     /// The object.
     pub fn object(&self) -> &Value {
-        self.made.get_or_init(|| self.make())
+        self.made.get_or_init(|| Box::new(self.make()))
     }
 
     fn make(&self) -> Value {
-        let [api_version, kind, namespace, name, uid, version] = &self.about;
+        let subject = &*self.subject;
         let mut involved = object([
-            ("apiVersion", api_version.into()),
-            ("kind", kind.into()),
-            ("name", name.into()),
-            ("resourceVersion", version.into()),
-            ("uid", uid.into()),
+            ("apiVersion", (&subject.api_version).into()),
+            ("kind", (&subject.kind).into()),
+            ("name", (&subject.name).into()),
+            ("resourceVersion", (&self.version).into()),
+            ("uid", (&subject.uid).into()),
         ]);
-        if !namespace.is_empty() {
-            involved["namespace"] = namespace.into();
+        if !subject.namespace.is_empty() {
+            involved["namespace"] = (&subject.namespace).into();
         }
         if !self.field_path.is_empty() {
             involved["fieldPath"] = (&self.field_path).into();
         }
-        let component = match &self.by {
+        let component = match &subject.by {
             Component::Scheduler => "default-scheduler",
             by => by.name(),
         };
         let mut source = object([("component", component.into())]);
-        if let Some(node) = self.by.node() {
+        if let Some(node) = subject.by.node() {
             source["host"] = node.into();
         }
         let first: Value = self.first.rfc3339().into();
@@ -376,7 +407,7 @@ impl Note {
                 object([
                     ("creationTimestamp", first),
                     ("name", (&self.name).into()),
-                    ("namespace", (&self.namespace).into()),
+                    ("namespace", subject.place().into()),
                     ("resourceVersion", self.revision.to_string().into()),
                     ("uid", Rng::uuid_of(self.uid).into()),
                 ]),
@@ -385,10 +416,13 @@ impl Note {
             ("reportingComponent", component.into()),
             (
                 "reportingInstance",
-                self.by.node().map_or("".into(), Value::from),
+                subject.by.node().map_or("".into(), Value::from),
             ),
             ("source", source),
-            ("type", self.kind.into()),
+            (
+                "type",
+                if self.warning { "Warning" } else { "Normal" }.into(),
+            ),
         ])
     }
 }

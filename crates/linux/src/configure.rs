@@ -16,6 +16,12 @@ impl Network {
     /// Sets a device up or down. Down takes its routes and learned neighbours away; up brings back those of its
     /// addresses, not those set by hand. Errors: ENODEV.
     pub fn set_up(&mut self, id: LinkId, up: bool) -> Result<(), Errno> {
+        let namespace = self.link(id).ok_or(Errno::ENODEV)?.namespace;
+        let member = self.namespace(namespace).and_then(|ns| ns.mesh);
+        if !up && member.is_some_and(|member| member.uses(id)) {
+            // What goes with the device is the host's own.
+            self.leave_mesh(namespace);
+        }
         let link = self.links.get_mut(id.0).ok_or(Errno::ENODEV)?;
         if link.up == up {
             return Ok(());

@@ -14,6 +14,7 @@ pub mod conntrack;
 mod errno;
 mod explain;
 mod link;
+mod mesh;
 mod namespace;
 mod neighbour;
 pub mod netfilter;
@@ -32,6 +33,7 @@ pub use link::{
     Address, Bridge, FdbEntry, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope, SegmentId,
     Vxlan,
 };
+pub use mesh::Peer;
 pub use namespace::{Listener, Namespace};
 pub use neighbour::{Neighbour, NeighbourState};
 pub use network::{Network, Segment};

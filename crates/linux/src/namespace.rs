@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::conntrack::Conntrack;
 use crate::link::{LinkId, NamespaceId};
+use crate::mesh::Member;
 use crate::neighbour::Neighbour;
 use crate::netfilter::Netfilter;
 use crate::packet::Protocol;
@@ -45,6 +46,8 @@ pub struct Namespace {
     /// Path MTUs learned from "fragmentation needed".
     pub(crate) path_mtu: BTreeMap<Ipv4Addr, u32>,
     pub(crate) packet_id: u16,
+    /// Its part in the mesh of hosts.
+    pub(crate) mesh: Option<Member>,
     /// Packet filter rules and what belongs to them.
     pub netfilter: Netfilter,
     /// Connections that netfilter tracks.
@@ -68,6 +71,7 @@ impl Namespace {
             listeners: Vec::new(),
             path_mtu: BTreeMap::new(),
             packet_id: 0,
+            mesh: None,
             netfilter: Netfilter::default(),
             conntrack,
         }

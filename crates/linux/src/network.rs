@@ -12,6 +12,7 @@ use crate::errno::Errno;
 use crate::link::{
     Address, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope, SegmentId, Vxlan,
 };
+use crate::mesh::Mesh;
 use crate::namespace::{Listener, Namespace};
 use crate::packet::{Mac, Protocol};
 use crate::slab::Slab;
@@ -36,6 +37,7 @@ pub struct Network {
     pub(crate) links: Slab<Link>,
     pub(crate) segments: Slab<Segment>,
     names: Vec<Arc<BTreeMap<Arc<str>, NamespaceId>>>,
+    pub(crate) mesh: Arc<Mesh>,
     no_connections: Arc<Conntrack>,
     lo: Arc<str>,
 }
@@ -61,6 +63,7 @@ impl Network {
             links: Slab::default(),
             segments: Slab::default(),
             names: vec![Arc::default(); NAME_SHARDS],
+            mesh: Arc::default(),
             no_connections: Arc::default(),
             lo: "lo".into(),
         }
@@ -98,8 +101,9 @@ impl Network {
         let Some(namespace) = self.namespaces.get(id.0) else {
             return;
         };
-        let name = namespace.name.clone();
-        for link in namespace.links.clone() {
+        let (name, links) = (namespace.name.clone(), namespace.links.clone());
+        self.forget_member(id);
+        for link in links {
             let _ = self.destroy_link(link);
         }
         if let Some(names) = self.names.get_mut(shard(&name))

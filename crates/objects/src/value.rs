@@ -209,6 +209,26 @@ impl Value {
         self == other
     }
 
+    /// Gives back the room that building has left over, in the parts that nobody shares yet. For
+    /// values that are to be kept.
+    pub fn shrink(&mut self) {
+        match self {
+            Value::Array(items) => {
+                if let Some(items) = Arc::get_mut(items) {
+                    items.shrink_to_fit();
+                    items.iter_mut().for_each(Value::shrink);
+                }
+            }
+            Value::Object(map) => {
+                if let Some(map) = Arc::get_mut(map) {
+                    map.entries.shrink_to_fit();
+                    map.entries.iter_mut().for_each(|(_, v)| v.shrink());
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Compact JSON, keys sorted.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
@@ -577,6 +597,24 @@ mod tests {
             (Value::Object(x), Value::Object(y)) => assert!(Arc::ptr_eq(x, y), "not shared"),
             _ => panic!("not maps"),
         }
+    }
+
+    #[test]
+    fn shrinking_leaves_no_room_and_shared_parts_alone() {
+        let mut v = Value::Null;
+        for name in ["a", "b", "c"] {
+            v[name] = array([1]);
+            v[name].push(2);
+        }
+        let shared = v["a"].clone();
+        v.shrink();
+        let room = |v: &Value| match v {
+            Value::Array(items) => items.capacity(),
+            _ => 0,
+        };
+        assert_eq!((room(&v["b"]), room(&v["a"]) > 2), (2, true));
+        assert_eq!(v["a"], shared);
+        assert_eq!(v.as_object().map(|m| m.entries.capacity()), Some(3));
     }
 
     #[test]

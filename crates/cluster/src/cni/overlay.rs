@@ -2,13 +2,12 @@
 //! `pkg/backend/vxlan`, `pkg/backend/hostgw`).
 
 use ipnet::Ipv4Net;
-use kubarium_linux::{Address, MAIN, Mac, Neighbour, NeighbourState, Route, Vxlan};
+use kubarium_linux::{Address, Mac, Peer, Vxlan};
 use kubarium_objects::Text;
 
 use crate::cluster::Cluster;
 use crate::config::Cni;
 use crate::event::{Action, Component};
-use crate::machine::Machine;
 
 /// Flannel's VXLAN network and its UDP port.
 const VNI: u32 = 1;
@@ -45,16 +44,14 @@ pub(crate) fn join(cluster: &mut Cluster, name: &Text, pods: Ipv4Net) {
         None => "the ways to all other nodes' pods".to_owned(),
     };
     cluster.log(&Component::Cni(name.clone()), Action::Configure, None, text);
-    let peers: Vec<_> = cluster
-        .machines
-        .values()
-        .filter(|m| m.name != *name && m.pod_net.is_some())
-        .cloned()
-        .collect();
-    for peer in peers {
-        route(cluster, &machine, &peer);
-        route(cluster, &peer, &machine);
-    }
+    let peer = Peer {
+        net: pods,
+        host: machine.address,
+        mac: machine.overlay.map(|_| mac(pods)),
+        since: kubarium_linux::Time(cluster.now.0),
+    };
+    let device = machine.overlay.unwrap_or(machine.eth0);
+    cluster.net.join_mesh(machine.netns, device, peer);
 }
 
 fn tunnel(cluster: &mut Cluster, name: &Text, pods: Ipv4Net) {
@@ -79,37 +76,4 @@ fn tunnel(cluster: &mut Cluster, name: &Text, pods: Ipv4Net) {
     if let Some(machine) = cluster.machine_mut(name) {
         machine.overlay = Some(link);
     }
-}
-
-/// On `at`: the way to the pods of `to`.
-fn route(cluster: &mut Cluster, at: &Machine, to: &Machine) {
-    let Some(pods) = to.pod_net else {
-        return;
-    };
-    let Some(flannel) = at.overlay else {
-        if let Some(ns) = cluster.net.namespace_mut(at.netns) {
-            let _ = ns
-                .table_mut(MAIN)
-                .add(Route::via(pods, to.address, at.eth0));
-        }
-        return;
-    };
-    let gateway = pods.network();
-    let since = kubarium_linux::Time(cluster.now.0);
-    if let Some(ns) = cluster.net.namespace_mut(at.netns) {
-        let _ = ns.table_mut(MAIN).add(Route {
-            onlink: true,
-            ..Route::via(pods, gateway, flannel)
-        });
-        ns.set_neighbour(
-            flannel,
-            gateway,
-            Neighbour {
-                mac: Some(mac(pods)),
-                state: NeighbourState::Permanent,
-                since,
-            },
-        );
-    }
-    let _ = cluster.net.add_fdb(flannel, mac(pods), Some(to.address));
 }

@@ -169,6 +169,16 @@ impl Cache {
         self.add_pod(&node.into(), Arc::new(PodInfo::new(key, pod)));
     }
 
+    /// A pod on a node has changed in what means nothing to others.
+    pub fn renew_pod(&mut self, node: &str, key: &ObjectKey, pod: &Value) {
+        let place = self.place(node).and_then(|place| self.nodes.get_mut(place));
+        if let Some(info) = place.and_then(Option::as_mut)
+            && let Some(known) = Arc::make_mut(info).pods.get_mut(key)
+        {
+            Arc::make_mut(known).object = pod.clone();
+        }
+    }
+
     fn add_pod(&mut self, node: &Text, pod: Arc<PodInfo>) {
         let Some(place) = self.place(node) else {
             self.homeless.entry(node.clone()).or_default().push(pod);

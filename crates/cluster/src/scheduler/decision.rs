@@ -35,9 +35,20 @@ pub(super) struct Decisions {
     by_pod: Arc<BTreeMap<ObjectKey, (u64, Arc<Decision>)>>,
     by_age: Arc<BTreeMap<u64, ObjectKey>>,
     made: u64,
+    /// How many nodes' verdicts the decisions hold, and the first that still has them.
+    verdicts: usize,
+    detailed: u64,
 }
 
 const KEPT: usize = 512;
+/// Of so many nodes the verdicts are kept; older decisions keep their result only.
+const VERDICTS: usize = 4096;
+
+impl Decision {
+    fn verdicts(&self) -> usize {
+        self.feasible.len() + self.reasons.len() + self.scores.len()
+    }
+}
 
 impl Decisions {
     pub fn get(&self, pod: &ObjectKey) -> Option<&Decision> {
@@ -46,18 +57,33 @@ impl Decisions {
 
     pub fn add(&mut self, pod: &ObjectKey, decision: Decision) {
         self.made += 1;
+        self.verdicts += decision.verdicts();
         let (by_pod, by_age) = (
             Arc::make_mut(&mut self.by_pod),
             Arc::make_mut(&mut self.by_age),
         );
-        if let Some((age, _)) = by_pod.insert(pod.clone(), (self.made, Arc::new(decision))) {
+        if let Some((age, old)) = by_pod.insert(pod.clone(), (self.made, Arc::new(decision))) {
             by_age.remove(&age);
+            self.verdicts = self.verdicts.saturating_sub(old.verdicts());
         }
         by_age.insert(self.made, pod.clone());
         if by_age.len() > KEPT
             && let Some((_, oldest)) = by_age.pop_first()
+            && let Some((_, old)) = by_pod.remove(&oldest)
         {
-            by_pod.remove(&oldest);
+            self.verdicts = self.verdicts.saturating_sub(old.verdicts());
+        }
+        while self.verdicts > VERDICTS && self.detailed < self.made {
+            let pod = by_age.get(&self.detailed);
+            if let Some((_, old)) = pod.and_then(|pod| by_pod.get_mut(pod)) {
+                let old = Arc::make_mut(old);
+                self.verdicts = self.verdicts.saturating_sub(old.verdicts());
+                old.feasible = Vec::new();
+                old.reasons.clear();
+                old.scores.clear();
+                old.totals.clear();
+            }
+            self.detailed += 1;
         }
     }
 }

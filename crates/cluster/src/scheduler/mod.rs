@@ -126,6 +126,9 @@ impl Scheduler {
                     self.forget_nomination(change.old.as_ref(), key);
                 }
                 if before.is_some_and(|old| same_to_others(old, pod)) {
+                    // So that no old version has to be kept.
+                    let node = pod["spec"]["nodeName"].str();
+                    Arc::make_mut(&mut self.cache).renew_pod(node, key, pod);
                     return;
                 }
                 Arc::make_mut(&mut self.cache).set_pod(pod["spec"]["nodeName"].str(), key, pod);

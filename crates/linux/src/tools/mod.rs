@@ -93,6 +93,10 @@ pub fn run_with_input(
         return Output::failed(1, "no such network namespace\n");
     }
     let name = name.rsplit('/').next().unwrap_or(name);
+    // Whoever looks sees the host's own tables.
+    if matches!(name, "ip" | "bridge") {
+        net.leave_mesh(namespace);
+    }
     match name {
         "ip" => ip::run(net, namespace, args, now),
         "bridge" => bridge::run(net, namespace, args, now),

@@ -50,7 +50,7 @@ impl Walk<'_> {
         let Some(ns) = self.namespace(namespace) else {
             return;
         };
-        let known = ns.neighbours.get(&(link, address)).copied();
+        let known = self.net.neighbour(ns, link, address);
         let state = known.map(|n| n.state_at(now));
         let usable = match (known, state) {
             (
@@ -223,7 +223,7 @@ impl Walk<'_> {
         let Some(ns) = self.net.namespaces.get(namespace.0) else {
             return;
         };
-        let known = ns.neighbours.get(&(link, arp.sender)).copied();
+        let known = self.net.neighbour(ns, link, arp.sender);
         let fixed = known
             .is_some_and(|n| matches!(n.state, NeighbourState::Permanent | NeighbourState::Noarp));
         if arp.request {

@@ -285,7 +285,7 @@ impl Walk<'_> {
     fn segment(&self, namespace: NamespaceId, dst: Ipv4Addr) -> u32 {
         let end = |namespace: NamespaceId, dst: Ipv4Addr| {
             let ns = self.namespace(namespace)?;
-            let (route, _) = ns.route(&crate::route::Flow::to(dst))?;
+            let (route, _) = self.net.route(ns, &crate::route::Flow::to(dst))?;
             let mtu = self.link(route.dev?)?.mtu;
             Some(
                 ns.path_mtu

@@ -81,13 +81,14 @@ impl Walk<'_> {
         if conf.rp_filter == 0 {
             return true;
         }
-        let back = ns.route(&Flow {
+        let back = Flow {
             dst: src,
             src: Some(dst),
             mark: 0,
             iif: None,
             oif: None,
-        });
+        };
+        let back = self.net.route(ns, &back);
         back.is_some_and(|(r, _)| {
             r.kind == RouteKind::Unicast && (conf.rp_filter == 2 || r.dev == Some(input))
         })
@@ -112,14 +113,14 @@ impl Walk<'_> {
         if dst.is_broadcast() || dst.is_multicast() {
             return Decision::Local;
         }
-        let found = ns.route(&Flow {
+        let flow = Flow {
             dst,
             src: Some(src),
             mark: skb.mark,
             iif: Some(input),
             oif: None,
-        });
-        let Some((&route, table)) = found else {
+        };
+        let Some((route, table)) = self.net.route(ns, &flow) else {
             return if conf.forwarding {
                 Decision::Unreachable(0, Event::NoRoute)
             } else {
@@ -242,7 +243,7 @@ impl Walk<'_> {
     /// The route of a packet made here.
     fn route_output(&self, namespace: NamespaceId, flow: &Flow) -> Result<(Route, u32), Errno> {
         let ns = self.namespace(namespace).ok_or(Errno::ENETUNREACH)?;
-        let (route, table) = ns.route(flow).ok_or(Errno::ENETUNREACH)?;
+        let (route, table) = self.net.route(ns, flow).ok_or(Errno::ENETUNREACH)?;
         let link = route.dev.and_then(|d| self.link(d));
         if route.kind == RouteKind::Unicast
             && flow.src.is_some_and(|src| src.is_loopback())
@@ -254,7 +255,7 @@ impl Walk<'_> {
             RouteKind::Blackhole => Err(Errno::EINVAL),
             RouteKind::Unreachable => Err(Errno::EHOSTUNREACH),
             RouteKind::Prohibit => Err(Errno::EACCES),
-            _ => Ok((*route, table)),
+            _ => Ok((route, table)),
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::engine::{Frame, Skb, Walk};
 use super::ip::Way;
 use crate::link::{Link, LinkId, NamespaceId, Vxlan};
-use crate::packet::{Encapsulated, Ethernet, Headers, Ipv4, Mac, Packet, Protocol, Transport};
+use crate::packet::{Encapsulated, Ethernet, Headers, Ipv4, Packet, Protocol, Transport};
 use crate::trace::Event;
 
 /// VXLAN header and inner Ethernet header.
@@ -53,11 +53,11 @@ impl Walk<'_> {
             return;
         }
         let dst = skb.headers().eth.dst;
-        let hosts = vxlan.fdb.get(&dst).or_else(|| vxlan.fdb.get(&Mac::ZERO));
-        let Some(hosts) = hosts.filter(|h| !h.is_empty()).cloned() else {
+        let hosts = self.net.tunnel_hosts(link, dst);
+        if hosts.is_empty() {
             self.note(namespace, Some(id), &skb, Event::NoFdb { mac: dst });
             return;
-        };
+        }
         let (vni, port, local) = (vxlan.vni, vxlan.port, vxlan.local);
         skb.scrub(false);
         for host in hosts {
