@@ -1,13 +1,19 @@
 //! The table of `docs/SPEED.md`: how time and memory grow with the cluster.
 //!
 //! `cargo bench -p kubarium-cluster --bench scale` prints all rows; words after `--` choose one:
-//! `deploy REPLICAS WORKERS`, `boot WORKERS`, `goto EVENTS`.
+//! `deploy REPLICAS WORKERS`, `boot WORKERS`, `goto EVENTS`, `apply COUNT`, `trace SERVICES`,
+//! `sync SERVICES`. Times are those of the processor that the one thread has had, so that whatever
+//! else the machine does counts little. Memory is what was asked of the allocator and not given back.
 
 use std::alloc::System;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use kubarium_cluster::api::WriteOptions;
+use kubarium_cluster::kube_proxy::{self, Family, NodeInfo, ServiceChainsCache, State, Sync};
+use kubarium_cluster::trace::TraceRequest;
 use kubarium_cluster::{Cluster, Component, Config, EventId, Simulation};
+use kubarium_linux::netfilter::Netfilter;
 use kubarium_objects::{ObjectKey, Value};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
@@ -18,6 +24,43 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn live() -> isize {
     let stats = ALLOCATOR.stats();
     stats.bytes_allocated as isize - stats.bytes_deallocated as isize
+}
+
+/// How long the thread has had a processor: Linux tells; elsewhere the clock on the wall has to do.
+struct Stopwatch {
+    begun: Instant,
+    busy: Option<Duration>,
+}
+
+impl Stopwatch {
+    fn start() -> Stopwatch {
+        Stopwatch {
+            begun: Instant::now(),
+            busy: Stopwatch::busy(),
+        }
+    }
+
+    fn busy() -> Option<Duration> {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        let nanos = text.split_whitespace().next()?.parse().ok()?;
+        Some(Duration::from_nanos(nanos))
+    }
+
+    fn seconds(&self) -> f64 {
+        let busy = self.busy.zip(Stopwatch::busy());
+        let spent = busy.map_or_else(|| self.begun.elapsed(), |(before, now)| now - before);
+        spent.as_secs_f64()
+    }
+}
+
+/// Prints a row of the table.
+fn row(what: &str, seconds: f64, each: &str, more: &str) {
+    let time = match seconds {
+        s if s >= 1.0 => format!("{s:.2} s"),
+        s if s >= 1e-3 => format!("{:.1} ms", s * 1e3),
+        s => format!("{:.1} µs", s * 1e6),
+    };
+    println!("| {what} | {time} | {each} | {more} |");
 }
 
 fn config(workers: usize) -> Config {
@@ -47,7 +90,7 @@ fn running(cluster: &Cluster) -> i64 {
 
 fn deploy(replicas: usize, workers: usize) {
     let mut cluster = Cluster::new(config(workers));
-    let (bytes, events, start) = (live(), cluster.log.len(), Instant::now());
+    let (bytes, events, watch) = (live(), cluster.log.len(), Stopwatch::start());
     let made = cluster.create_with(
         &Component::Person,
         deployment(replicas),
@@ -59,28 +102,31 @@ fn deploy(replicas: usize, workers: usize) {
         steps += 1;
         running(c) == replicas as i64
     });
-    let time = start.elapsed();
+    let seconds = watch.seconds();
     assert!(done, "{} of {replicas} pods run", running(&cluster));
     let per_pod = |n: f64| n / replicas as f64;
-    println!(
-        "| {replicas} pods on {workers} nodes | {:.3} s | {:.0} µs a pod | {:.1} steps a pod | {:.1} events a pod | {:.2} kB a pod |",
-        time.as_secs_f64(),
-        per_pod(time.as_secs_f64() * 1e6),
-        per_pod(steps as f64),
-        per_pod((cluster.log.len() - events) as f64),
-        per_pod((live() - bytes) as f64) / 1000.0,
+    row(
+        &format!("a Deployment of {replicas} pods on {workers} nodes, all Running"),
+        seconds,
+        &format!("{:.0} µs a pod", per_pod(seconds * 1e6)),
+        &format!(
+            "{:.1} kB, {:.1} tasks, {:.1} events a pod",
+            per_pod((live() - bytes) as f64) / 1000.0,
+            per_pod(steps as f64),
+            per_pod((cluster.log.len() - events) as f64),
+        ),
     );
 }
 
 fn boot(workers: usize) {
-    let (bytes, start) = (live(), Instant::now());
+    let (bytes, watch) = (live(), Stopwatch::start());
     let cluster = Cluster::new(config(workers));
-    println!(
-        "| boot of {} nodes | {:.1} ms | {} events | {:.1} kB a node |",
-        cluster.machines.len(),
-        start.elapsed().as_secs_f64() * 1e3,
-        cluster.log.len(),
-        (live() - bytes) as f64 / 1000.0 / cluster.machines.len() as f64,
+    let (seconds, nodes) = (watch.seconds(), cluster.machines.len() as f64);
+    row(
+        &format!("start of a cluster of {nodes} nodes"),
+        seconds,
+        &format!("{:.0} µs a node", seconds * 1e6 / nodes),
+        &format!("{:.0} kB a node", (live() - bytes) as f64 / 1000.0 / nodes),
     );
 }
 
@@ -88,22 +134,156 @@ fn goto(events: usize) {
     let mut simulation = Simulation::new(config(20));
     let bytes = live();
     simulation.checkpoint();
-    let made = simulation.cluster.create_with(
-        &Component::Person,
-        deployment(events / 8),
-        &WriteOptions::strict(),
-    );
+    let made = simulation.change(|cluster| {
+        let options = WriteOptions::strict();
+        cluster.create_with(&Component::Person, deployment(events / 8), &options)
+    });
     assert!(made.is_ok(), "{made:?}");
+    simulation.touched();
     while simulation.cluster.log.len() < events + 1000 && simulation.step() {}
     let (bytes, len) = (live() - bytes, simulation.cluster.log.len());
-    let target = EventId((len - events) as u32);
-    let start = Instant::now();
-    let gone = simulation.goto(target);
-    println!(
-        "| {events} events back | {:.1} ms | {gone:?} | {:.1} MB |",
-        start.elapsed().as_secs_f64() * 1e3,
-        bytes as f64 / 1e6,
+    let mut longest: f64 = 0.0;
+    for back in 0..10 {
+        let target = EventId((len - events + back * 50) as u32);
+        let watch = Stopwatch::start();
+        simulation.goto(target).expect("an event that has happened");
+        longest = longest.max(watch.seconds());
+        assert!(simulation.redo());
+    }
+    row(
+        &format!("going back {events} events (the longest of ten)"),
+        longest,
+        "",
+        &format!("{:.1} MB with all snapshots", bytes as f64 / 1e6),
     );
+}
+
+fn apply(count: usize) {
+    let mut cluster = Cluster::new(config(2));
+    let text = |n: usize| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web-{n}\n  namespace: default\nspec:\n  replicas: 0\n  selector:\n    matchLabels:\n      app: web-{n}\n  template:\n    metadata:\n      labels:\n        app: web-{n}\n    spec:\n      containers:\n      - name: nginx\n        image: nginx:1.27\n        ports:\n        - containerPort: 80\n"
+        )
+    };
+    let watch = Stopwatch::start();
+    for n in 0..count {
+        let documents = kubarium_objects::yaml::parse(&text(n)).expect("the benchmark's own YAML");
+        for document in documents {
+            let options = WriteOptions::strict();
+            let made = cluster.create_with(&Component::Person, document.value, &options);
+            assert!(made.is_ok(), "{made:?}");
+        }
+    }
+    let seconds = watch.seconds();
+    let each = format!("{:.0} µs each", seconds * 1e6 / count as f64);
+    row(
+        &format!("{count} Deployments read as YAML, decoded, validated, stored"),
+        seconds,
+        &each,
+        "",
+    );
+    let mut pod = Value::from_json(
+        r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"default"}}"#,
+    )
+    .expect("the benchmark's own manifest");
+    pod["spec"] = deployment(1)["spec"]["template"]["spec"].clone();
+    let options = WriteOptions {
+        dry_run: true,
+        ..WriteOptions::strict()
+    };
+    let watch = Stopwatch::start();
+    for _ in 0..count {
+        let made = cluster.create_with(&Component::Person, pod.clone(), &options);
+        assert!(made.is_ok(), "{made:?}");
+    }
+    let seconds = watch.seconds() / count as f64;
+    row("a pod decoded, admitted and validated", seconds, "", "");
+}
+
+/// Services with ten endpoints each, as objects.
+fn services(count: usize) -> Vec<Value> {
+    let mut objects = Vec::new();
+    for n in 0..count {
+        let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 43, 1, 0)) + n as u32);
+        objects.push(format!(
+            r#"{{"apiVersion":"v1","kind":"Service","metadata":{{"namespace":"default","name":"web-{n}"}},
+                "spec":{{"clusterIP":"{address}","ports":[{{"name":"http","port":80,"protocol":"TCP","targetPort":8080}}]}}}}"#
+        ));
+        let endpoints: Vec<String> = (0..10)
+            .map(|i| {
+                let (a, b) = (100 + n / 250, n % 250);
+                format!(r#"{{"addresses":["10.{a}.{b}.{i}"],"nodeName":"worker-1","conditions":{{"ready":true}}}}"#)
+            })
+            .collect();
+        objects.push(format!(
+            r#"{{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","addressType":"IPv4",
+                "ports":[{{"name":"http","port":8080,"protocol":"TCP"}}],
+                "metadata":{{"namespace":"default","name":"web-{n}-x","labels":{{"kubernetes.io/service-name":"web-{n}"}}}},
+                "endpoints":[{}]}}"#,
+            endpoints.join(",")
+        ));
+    }
+    let read = |text: &String| Value::from_json(text).expect("the benchmark's own object");
+    objects.iter().map(read).collect()
+}
+
+fn trace(count: usize) {
+    let mut cluster = Cluster::new(config(2));
+    for object in services(count) {
+        let made = cluster.create_with(&Component::Person, object, &WriteOptions::default());
+        assert!(made.is_ok(), "{made:?}");
+    }
+    cluster.settle(Duration::from_secs(2), Duration::from_secs(60));
+    let request = TraceRequest {
+        from: "node/worker-1".to_owned(),
+        to: "http://10.43.0.1:443".to_owned(),
+        udp: false,
+    };
+    // The first makes the node's rules.
+    let trace = cluster.trace(&request).expect("a place to start from");
+    let hops: usize = trace.phases.iter().map(|phase| phase.hops.len()).sum();
+    let rounds = 200;
+    let watch = Stopwatch::start();
+    for _ in 0..rounds {
+        let trace = cluster.trace(&request);
+        assert!(trace.is_ok(), "{trace:?}");
+    }
+    let each = watch.seconds() / f64::from(rounds);
+    row(
+        &format!("an explained trace among {count} Services"),
+        each,
+        &format!("{hops} hops"),
+        "",
+    );
+}
+
+fn sync(count: usize) {
+    let state = State::from_objects(Family::Ipv4, services(count).iter());
+    let (config, node) = (
+        kube_proxy::Config::default(),
+        NodeInfo::from_object(&Value::Null),
+    );
+    let mut cache = ServiceChainsCache::default();
+    for what in ["first", "another"] {
+        let mut tables = Netfilter::default();
+        let mut sync = Sync {
+            config: &config,
+            node: &node,
+            state: &state,
+            cache: &mut cache,
+            remove_stale: true,
+        };
+        let watch = Stopwatch::start();
+        assert!(sync.full(&mut tables).is_ok());
+        row(
+            &format!(
+                "kube-proxy's full sync of {count} Services with 10 endpoints each, on {what} node"
+            ),
+            watch.seconds(),
+            "",
+            "",
+        );
+    }
 }
 
 fn main() {
@@ -116,21 +296,35 @@ fn main() {
         Some("deploy") => deploy(number(1), number(2)),
         Some("boot") => boot(number(1)),
         Some("goto") => goto(number(1)),
-        _ => {
-            for workers in [2, 20, 100, 500] {
-                boot(workers);
-            }
-            for (replicas, workers) in [
-                (10, 3),
-                (400, 20),
-                (1_000, 100),
-                (3_000, 100),
-                (10_000, 500),
-                (50_000, 1_000),
-            ] {
-                deploy(replicas, workers);
-            }
-            goto(10_000);
-        }
+        Some("apply") => apply(number(1)),
+        Some("trace") => trace(number(1)),
+        Some("sync") => sync(number(1)),
+        // A filter for other benchmarks.
+        Some(_) => {}
+        None => all(),
+    }
+}
+
+fn all() {
+    for workers in [2, 20, 100, 500, 1_000, 5_000] {
+        boot(workers);
+    }
+    for (replicas, workers) in [
+        (10, 3),
+        (400, 20),
+        (1_000, 100),
+        (3_000, 100),
+        (10_000, 500),
+        (50_000, 1_000),
+    ] {
+        deploy(replicas, workers);
+    }
+    goto(10_000);
+    apply(1_000);
+    for count in [10, 1_000, 10_000] {
+        trace(count);
+    }
+    for count in [1_000, 10_000] {
+        sync(count);
     }
 }

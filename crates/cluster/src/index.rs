@@ -183,8 +183,8 @@ impl Indexes {
     }
 
     /// The network addresses of the nodes' podCIDRs, lowest first.
-    pub(crate) fn pod_ranges(&self) -> impl Iterator<Item = u32> + use<'_> {
-        self.pod_ranges.iter().copied()
+    pub(crate) fn pod_ranges(&self) -> &BTreeSet<u32> {
+        &self.pod_ranges
     }
 
     /// How many pods of a namespace carry the label `key=value`.

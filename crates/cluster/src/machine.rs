@@ -1,6 +1,6 @@
 //! A machine of the cluster: what runs on it beside its network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -57,6 +57,8 @@ pub struct Ground {
     pub machines: Vec<Text>,
     /// What is on disks that outlive pods: directories of machines, and volumes.
     pub(crate) disks: BTreeMap<Text, Arc<MemoryFiles>>,
+    /// The addresses that machines have.
+    pub(crate) addresses: BTreeSet<Ipv4Addr>,
     /// What containers are told of Services.
     pub(crate) services: ServiceVariables,
 }

@@ -64,6 +64,7 @@ impl Cluster {
             self.net.remove_namespace(sandbox.netns);
         }
         self.net.remove_namespace(machine.netns);
+        self.ground.addresses.remove(&machine.address);
         Ok(())
     }
 
@@ -126,6 +127,7 @@ pub(crate) fn join(cluster: &mut Cluster, node: &NodeConfig) -> Result<(), Strin
         policies: None,
     };
     cluster.ground.machines.push(node.name.clone());
+    cluster.ground.addresses.insert(address);
     cluster
         .machines
         .insert(node.name.clone(), Arc::new(machine));
@@ -162,7 +164,7 @@ fn gateway(config: &Config) -> Ipv4Addr {
 }
 
 fn free_address(cluster: &Cluster, node: &NodeConfig) -> Result<Ipv4Addr, String> {
-    let taken = |a: Ipv4Addr| cluster.machines.values().any(|m| m.address == a);
+    let taken = |a: Ipv4Addr| cluster.ground.addresses.contains(&a);
     if let Some(given) = node.address {
         return if taken(given) {
             Err(format!("the address {given} is taken"))

@@ -10,8 +10,9 @@ const CHUNK: usize = 64;
 /// and the one chunk that changes.
 #[derive(Debug)]
 pub struct SharedMap<K, V> {
-    /// None of them is empty.
-    chunks: Arc<Vec<Chunk<K, V>>>,
+    /// None of them is empty. Each with a key at hand that is not greater than those in it, and
+    /// greater than those of the chunks before it.
+    chunks: Arc<Vec<(K, Chunk<K, V>)>>,
     len: usize,
 }
 
@@ -51,9 +52,7 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        let after = self
-            .chunks
-            .partition_point(|chunk| chunk.first().is_some_and(|(k, _)| k.borrow() <= key));
+        let after = self.chunks.partition_point(|(k, _)| k.borrow() <= key);
         after.saturating_sub(1)
     }
 
@@ -69,7 +68,7 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        let chunk = self.chunks.get(self.chunk_of(key))?;
+        let (_, chunk) = self.chunks.get(self.chunk_of(key))?;
         let at = Self::find(chunk, key).ok()?;
         chunk.get(at).map(|(_, value)| value)
     }
@@ -80,8 +79,9 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         K: Borrow<Q>,
     {
         let number = self.chunk_of(key);
-        let at = Self::find(self.chunks.get(number)?, key).ok()?;
-        let chunk = Arc::make_mut(Arc::make_mut(&mut self.chunks).get_mut(number)?);
+        let at = Self::find(&self.chunks.get(number)?.1, key).ok()?;
+        let (_, chunk) = Arc::make_mut(&mut self.chunks).get_mut(number)?;
+        let chunk = Arc::make_mut(chunk);
         chunk.get_mut(at).map(|(_, value)| value)
     }
 
@@ -90,11 +90,14 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         let number = self.chunk_of(&key);
         let chunks = Arc::make_mut(&mut self.chunks);
         let last = number + 1 >= chunks.len();
-        let Some(shared) = chunks.get_mut(number) else {
-            chunks.push(Arc::new(vec![(key, value)]));
+        let Some((first, shared)) = chunks.get_mut(number) else {
+            chunks.push((key.clone(), Arc::new(vec![(key, value)])));
             self.len = 1;
             return None;
         };
+        if key < *first {
+            *first = key.clone();
+        }
         let chunk = Arc::make_mut(shared);
         let at = match Self::find(chunk, &key) {
             Ok(at) => return Some(std::mem::replace(&mut chunk[at].1, value)),
@@ -118,7 +121,9 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
             Some(within) => right.insert(within, (key, value)),
             None => chunk.insert(at, (key, value)),
         }
-        chunks.insert(number + 1, Arc::new(right));
+        if let Some((first, _)) = right.first() {
+            chunks.insert(number + 1, (first.clone(), Arc::new(right)));
+        }
         None
     }
 
@@ -128,20 +133,20 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         K: Borrow<Q>,
     {
         let number = self.chunk_of(key);
-        let at = Self::find(self.chunks.get(number)?, key).ok()?;
+        let at = Self::find(&self.chunks.get(number)?.1, key).ok()?;
         let chunks = Arc::make_mut(&mut self.chunks);
-        let chunk = Arc::make_mut(chunks.get_mut(number)?);
+        let chunk = Arc::make_mut(&mut chunks.get_mut(number)?.1);
         let (_, value) = chunk.remove(at);
         self.len -= 1;
         let left = chunk.len();
         if left == 0 {
             chunks.remove(number);
-        } else if let Some(next) = chunks
+        } else if let Some((_, next)) = chunks
             .get(number + 1)
-            .filter(|n| n.len() + left <= CHUNK / 2)
+            .filter(|(_, next)| next.len() + left <= CHUNK / 2)
         {
             let next = next.clone();
-            if let Some(chunk) = chunks.get_mut(number) {
+            if let Some((_, chunk)) = chunks.get_mut(number) {
                 Arc::make_mut(chunk).extend(next.iter().cloned());
             }
             chunks.remove(number + 1);
@@ -151,7 +156,7 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
 
     /// Removes the first entry.
     pub fn pop_first(&mut self) -> Option<(K, V)> {
-        let (key, _) = self.chunks.first()?.first()?;
+        let (key, _) = self.chunks.first()?.1.first()?;
         let key = key.clone();
         let value = self.remove(&key)?;
         Some((key, value))
@@ -161,7 +166,7 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> + use<'_, K, V> {
         self.chunks
             .iter()
-            .flat_map(|chunk| chunk.iter())
+            .flat_map(|(_, chunk)| chunk.iter())
             .map(|(key, value)| (key, value))
     }
 
@@ -179,14 +184,13 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         K: Borrow<Q>,
     {
         let number = self.chunk_of(first);
-        let within = self
-            .chunks
-            .get(number)
-            .map_or(0, |chunk| Self::find(chunk, first).unwrap_or_else(|at| at));
+        let within = self.chunks.get(number).map_or(0, |(_, chunk)| {
+            Self::find(chunk, first).unwrap_or_else(|at| at)
+        });
         self.chunks
             .iter()
             .skip(number)
-            .flat_map(|chunk| chunk.iter())
+            .flat_map(|(_, chunk)| chunk.iter())
             .skip(within)
             .map(|(key, value)| (key, value))
     }
@@ -235,7 +239,8 @@ mod tests {
         map.insert(500, 0);
         *map.get_mut(&501).unwrap() = 0;
         assert_eq!((before.get(&500), map.get(&500)), (Some(&500), Some(&0)));
-        let same = before.chunks.iter().zip(&**map.chunks);
-        assert_eq!(same.filter(|(a, b)| !Arc::ptr_eq(a, b)).count(), 1);
+        let (old, new) = (before.chunks.iter(), map.chunks.iter());
+        let differing = old.zip(new).filter(|(a, b)| !Arc::ptr_eq(&a.1, &b.1));
+        assert_eq!(differing.count(), 1);
     }
 }

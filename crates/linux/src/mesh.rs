@@ -207,3 +207,78 @@ impl Network {
         own.or_else(shared).or_else(all).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::{Address, Vxlan};
+
+    fn net(text: &str) -> Ipv4Net {
+        text.parse().unwrap()
+    }
+
+    fn host(network: &mut Network, number: u8) -> (NamespaceId, LinkId) {
+        let ns = network.add_namespace(&format!("host-{number}"));
+        let vxlan = Vxlan {
+            vni: 1,
+            local: Ipv4Addr::new(172, 18, 0, number),
+            port: 8472,
+            lower: None,
+            learning: false,
+            fdb: BTreeMap::new(),
+        };
+        let tunnel = network.add_vxlan(ns, "flannel.1", vxlan).unwrap();
+        let own = Ipv4Net::new_assert(Ipv4Addr::new(10, 42, number, 0), 32);
+        network.add_address(tunnel, Address::new(own)).unwrap();
+        network.set_up(tunnel, true).unwrap();
+        let peer = Peer {
+            net: net(&format!("10.42.{number}.0/24")),
+            host: Ipv4Addr::new(172, 18, 0, number),
+            mac: Some(Mac([0x7a, 0, 10, 42, number, 0])),
+            since: Time::from_secs(number.into()),
+        };
+        network.join_mesh(ns, tunnel, peer);
+        (ns, tunnel)
+    }
+
+    /// What a host does with packets to all others.
+    fn seen(network: &Network, (ns, tunnel): (NamespaceId, LinkId)) -> Vec<String> {
+        let namespace = network.namespace(ns).unwrap();
+        let link = network.link(tunnel).unwrap();
+        let to = |number: u8| {
+            let gateway = Ipv4Addr::new(10, 42, number, 0);
+            let route = network.route(namespace, &Flow::to(Ipv4Addr::new(10, 42, number, 7)));
+            let known = network.neighbour(namespace, tunnel, gateway);
+            let hosts = known
+                .and_then(|n| n.mac)
+                .map(|mac| network.tunnel_hosts(link, mac));
+            format!("{route:?} {known:?} {hosts:?}")
+        };
+        (1..=5).map(to).collect()
+    }
+
+    #[test]
+    fn tables_of_ones_own_say_what_the_shared_ones_said() {
+        let mut network = Network::new();
+        let hosts: Vec<_> = (1..=3).map(|n| host(&mut network, n)).collect();
+        let before: Vec<_> = hosts.iter().map(|h| seen(&network, *h)).collect();
+        assert!(before[0][1].contains("10.42.2.0/24") && before[0][1].contains("172.18.0.2"));
+        assert!(!before[0][0].contains("10.42.1.0/24"), "{}", before[0][0]);
+        network.leave_mesh(hosts[0].0);
+        let routes = |network: &Network| network.namespace(hosts[0].0).unwrap().main.iter().count();
+        assert_eq!(routes(&network), 2);
+        let after: Vec<_> = hosts.iter().map(|h| seen(&network, *h)).collect();
+        assert_eq!(before, after);
+        // One that comes later is known to all, and one that looked on its own forgets what it is told to.
+        let late = host(&mut network, 4);
+        assert_eq!(routes(&network), 3);
+        assert!(
+            hosts
+                .iter()
+                .all(|h| seen(&network, *h)[3].contains("172.18.0.4"))
+        );
+        network.set_up(hosts[0].1, false).unwrap();
+        assert_eq!(routes(&network), 0);
+        assert!(seen(&network, late)[0].contains("172.18.0.1"));
+    }
+}

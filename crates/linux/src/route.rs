@@ -153,6 +153,10 @@ impl RouteTable {
         if same.into_iter().any(clash) {
             return Err(Errno::EEXIST);
         }
+        // Most tables have a handful of routes and keep them.
+        if self.routes.len() < 8 {
+            self.routes.reserve_exact(1);
+        }
         self.routes.insert(at, route);
         self.lengths |= 1 << route.destination.prefix_len();
         Ok(())

@@ -1,12 +1,14 @@
 //! What all objects have: names, labels, owners.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::value::{Text, Value};
 
 /// What identifies a stored object: its resource's id (`deployments.apps`), namespace (empty for
 /// cluster-scoped objects) and name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectKey {
     /// [`crate::Resource::id`]
     pub resource: Text,
@@ -14,6 +16,25 @@ pub struct ObjectKey {
     pub namespace: Text,
     /// The object's name.
     pub name: Text,
+}
+
+/// By resource, namespace and name. Parts that share their memory are not compared.
+impl Ord for ObjectKey {
+    fn cmp(&self, other: &ObjectKey) -> Ordering {
+        let compare = |a: &Text, b: &Text| match Arc::ptr_eq(a, b) {
+            true => Ordering::Equal,
+            false => a.cmp(b),
+        };
+        compare(&self.resource, &other.resource)
+            .then_with(|| compare(&self.namespace, &other.namespace))
+            .then_with(|| compare(&self.name, &other.name))
+    }
+}
+
+impl PartialOrd for ObjectKey {
+    fn partial_cmp(&self, other: &ObjectKey) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl ObjectKey {

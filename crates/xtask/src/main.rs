@@ -7,6 +7,7 @@ mod schema;
 mod score;
 mod serve;
 mod setup;
+mod speed;
 mod test;
 mod totals;
 
@@ -32,6 +33,7 @@ cargo xtask TASK
   kernel [CASES] [SEED]
               Compares random networks with this machine's kernel, more of them than the tests do (2000): wants
               root, ip, bridge, unshare, iptables, and for some flows ping and ipset.
+  speed       Measures how time and memory grow with the cluster, and writes docs/SPEED.md.
   fidelity    Measures against the recordings, and writes docs/FIDELITY.md.
   schema      Makes the schema of the Kubernetes API from a server's own description of it.
 ";
@@ -77,6 +79,7 @@ fn task(words: &[&str]) -> Result {
             .concat(),
         ),
         "kernel" => kernel(options),
+        "speed" => speed::speed(),
         "fidelity" => score::fidelity(),
         "schema" => schema::generate(
             Path::new("../shared/oracle/api"),

@@ -17,7 +17,7 @@ pub struct HostLocal {
 impl HostLocal {
     /// The next free address after the last one given, from the beginning after the end; the
     /// network's first is the gateway's.
-    pub(crate) fn add(&mut self, net: Ipv4Net, sandbox: &str) -> Option<Ipv4Addr> {
+    pub(crate) fn add(&mut self, net: Ipv4Net, sandbox: &Text) -> Option<Ipv4Addr> {
         let (first, end) = (u32::from(net.network()) + 2, u32::from(net.broadcast()));
         let size = end.checked_sub(first).filter(|size| *size > 0)?;
         let start = match self.last.map(u32::from) {
@@ -26,7 +26,7 @@ impl HostLocal {
         };
         let mut addresses = (0..size).map(|n| Ipv4Addr::from(first + (start + n) % size));
         let free = addresses.find(|a| !self.reserved.contains_key(a))?;
-        self.reserved.insert(free, sandbox.into());
+        self.reserved.insert(free, sandbox.clone());
         self.last = Some(free);
         Some(free)
     }
@@ -49,10 +49,10 @@ mod tests {
     fn addresses_go_on_after_the_last_one() {
         let net = "10.42.1.0/29".parse().expect("a network");
         let mut ipam = HostLocal::default();
-        let mut next = || ipam.add(net, "s").map(|a| a.octets()[3]);
+        let mut next = || ipam.add(net, &"s".into()).map(|a| a.octets()[3]);
         assert_eq!([next(), next()], [Some(2), Some(3)]);
         ipam.remove(Ipv4Addr::new(10, 42, 1, 2));
-        let mut next = || ipam.add(net, "s").map(|a| a.octets()[3]);
+        let mut next = || ipam.add(net, &"s".into()).map(|a| a.octets()[3]);
         assert_eq!(
             [next(), next(), next(), next(), next()],
             [Some(4), Some(5), Some(6), Some(2), None]

@@ -37,7 +37,7 @@ pub(crate) fn add(
     cluster: &mut Cluster,
     node: &Text,
     pod: &ObjectKey,
-    sandbox: &str,
+    sandbox: &Text,
 ) -> Result<Attached, String> {
     let failed = |what: &str, why: &dyn std::fmt::Display| {
         format!("plugin type=\"{what}\" failed (add): {why}")

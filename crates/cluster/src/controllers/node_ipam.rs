@@ -70,13 +70,18 @@ fn free(cluster: &Cluster) -> Option<Ipv4Net> {
             .checked_sub(first)
             .map(|offset| offset / step)
     };
-    // They come sorted: the first gap is the first free one.
-    let mut gap = 0;
-    for taken in cluster.index.pod_ranges().filter_map(inside) {
-        if taken > gap {
-            break;
+    let ranges = cluster.index.pod_ranges();
+    // They come sorted: the first gap is the first free one. Where all follow each other, it is
+    // after the last.
+    let mut gap = ranges.len() as u64;
+    if ranges.last().copied().and_then(inside) != gap.checked_sub(1) {
+        gap = 0;
+        for taken in ranges.iter().copied().filter_map(inside) {
+            if taken > gap {
+                break;
+            }
+            gap = gap.max(taken + 1);
         }
-        gap = gap.max(taken + 1);
     }
     if gap >= count {
         return None;

@@ -301,7 +301,7 @@ pub(crate) fn run_sandbox(
     host_network: bool,
     names: &[Text],
 ) -> Result<(), String> {
-    let id = cluster.rng.hex(64);
+    let id: Text = cluster.rng.hex(64).into();
     let Some(machine) = cluster.machines.get(node) else {
         return Err("no such machine".to_owned());
     };
@@ -334,7 +334,7 @@ pub(crate) fn run_sandbox(
             .collect(),
     };
     let sandbox = Sandbox {
-        id: id.into(),
+        id,
         pod: pod.clone(),
         uid: uid.clone(),
         netns,
@@ -425,6 +425,8 @@ pub(crate) fn create(
         return;
     };
     let number = machine.runtime.number(uid, place);
+    let known = machine.runtime.images.get_key_value(image);
+    let image = known.map_or_else(|| image.into(), |(name, _)| name.clone());
     let Some(sandbox) = machine.runtime.sandboxes.get_mut(uid).map(Arc::make_mut) else {
         return;
     };
@@ -445,7 +447,7 @@ pub(crate) fn create(
         }
     }
     next.id = id.into();
-    next.image = image.into();
+    next.image = image;
     next.number = number;
     next.services = Some(services);
     *container = next;
