@@ -2,6 +2,7 @@
 //! who owns what, which pods are on a node, which pods carry a label, which Services select by it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
@@ -25,6 +26,7 @@ pub struct Indexes {
     pods_by_node: BTreeMap<Text, Keys>,
     pods_by_label: BTreeMap<Label, Keys>,
     services_by_selector: BTreeMap<Label, Keys>,
+    services_by_ip: SharedMap<Ipv4Addr, ObjectKey>,
     slices_by_service: BTreeMap<(Text, Text), Keys>,
     by_selector: BTreeMap<Text, BTreeMap<Label, Keys>>,
     tallies: BTreeMap<Text, Tally>,
@@ -231,6 +233,11 @@ impl Indexes {
         keys(self.pods_by_claim.get(&(namespace.into(), claim.into())))
     }
 
+    /// The Service that has a cluster address.
+    pub(crate) fn service_at(&self, address: Ipv4Addr) -> Option<&ObjectKey> {
+        self.services_by_ip.get(&address)
+    }
+
     /// The EndpointSlices of a Service.
     pub fn slices_of(
         &self,
@@ -319,13 +326,25 @@ impl Indexes {
                     ranges.extend(new);
                 }
             }
-            "services" => relabel(
-                &mut self.services_by_selector,
-                key,
-                &old["spec"]["selector"],
-                &new["spec"]["selector"],
-                1,
-            ),
+            "services" => {
+                let address = |v: &Value| v["spec"]["clusterIP"].str().parse::<Ipv4Addr>().ok();
+                let (before, after) = (address(&old), address(&new));
+                if before != after {
+                    if let Some(ip) = before {
+                        self.services_by_ip.remove(&ip);
+                    }
+                    if let Some(ip) = after {
+                        self.services_by_ip.insert(ip, key.clone());
+                    }
+                }
+                relabel(
+                    &mut self.services_by_selector,
+                    key,
+                    &old["spec"]["selector"],
+                    &new["spec"]["selector"],
+                    1,
+                );
+            }
             "endpointslices.discovery.k8s.io" => {
                 let service = |v: &Value| {
                     v.at(&["metadata", "labels", SERVICE_NAME])

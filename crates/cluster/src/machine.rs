@@ -1,6 +1,6 @@
 //! A machine of the cluster: what runs on it beside its network.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -57,8 +57,10 @@ pub struct Ground {
     pub machines: Vec<Text>,
     /// What is on disks that outlive pods: directories of machines, and volumes.
     pub(crate) disks: BTreeMap<Text, Arc<MemoryFiles>>,
-    /// The addresses that machines have.
-    pub(crate) addresses: BTreeSet<Ipv4Addr>,
+    /// Which machine has an address on the segment.
+    pub(crate) addresses: BTreeMap<Ipv4Addr, Text>,
+    /// Which machine's pods have the addresses from there on.
+    pub(crate) pod_nets: BTreeMap<Ipv4Addr, Text>,
     /// What containers are told of Services.
     pub(crate) services: ServiceVariables,
 }

@@ -65,6 +65,9 @@ impl Cluster {
         }
         self.net.remove_namespace(machine.netns);
         self.ground.addresses.remove(&machine.address);
+        if let Some(pods) = machine.pod_net {
+            self.ground.pod_nets.remove(&pods.network());
+        }
         Ok(())
     }
 
@@ -127,7 +130,7 @@ pub(crate) fn join(cluster: &mut Cluster, node: &NodeConfig) -> Result<(), Strin
         policies: None,
     };
     cluster.ground.machines.push(node.name.clone());
-    cluster.ground.addresses.insert(address);
+    cluster.ground.addresses.insert(address, node.name.clone());
     cluster
         .machines
         .insert(node.name.clone(), Arc::new(machine));
@@ -164,7 +167,7 @@ fn gateway(config: &Config) -> Ipv4Addr {
 }
 
 fn free_address(cluster: &Cluster, node: &NodeConfig) -> Result<Ipv4Addr, String> {
-    let taken = |a: Ipv4Addr| cluster.ground.addresses.contains(&a);
+    let taken = |a: Ipv4Addr| cluster.ground.addresses.contains_key(&a);
     if let Some(given) = node.address {
         return if taken(given) {
             Err(format!("the address {given} is taken"))

@@ -215,13 +215,13 @@ impl Value {
         match self {
             Value::Array(items) => {
                 if let Some(items) = Arc::get_mut(items) {
-                    items.shrink_to_fit();
+                    fit(items);
                     items.iter_mut().for_each(Value::shrink);
                 }
             }
             Value::Object(map) => {
                 if let Some(map) = Arc::get_mut(map) {
-                    map.entries.shrink_to_fit();
+                    fit(&mut map.entries);
                     map.entries.iter_mut().for_each(|(_, v)| v.shrink());
                 }
             }
@@ -237,6 +237,16 @@ impl Value {
     /// Parses JSON. Errors: serde_json's text with line and column.
     pub fn from_json(text: &str) -> Result<Value, serde_json::Error> {
         serde_json::from_str(text)
+    }
+}
+
+/// Moves items into as much room as they need: quicker than to cut off what is left over, which
+/// allocators are slow at.
+fn fit<T>(items: &mut Vec<T>) {
+    if items.capacity() > items.len() {
+        let mut exact = Vec::with_capacity(items.len());
+        exact.append(items);
+        *items = exact;
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn join(cluster: &mut Cluster, name: &Text, pods: Ipv4Net) {
         return;
     };
     machine.pod_net = Some(pods);
+    cluster.ground.pod_nets.insert(pods.network(), name.clone());
     if cluster.config.network.cni == Cni::FlannelVxlan {
         tunnel(cluster, name, pods);
     }

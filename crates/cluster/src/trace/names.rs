@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use kubarium_linux::{Headers, Transport};
-use kubarium_objects::Value;
+use kubarium_objects::ObjectKey;
 
 use super::{Ethernet, Hop, Ip, Layer, PacketView, Tcp, Udp};
 use crate::cluster::Cluster;
@@ -27,58 +27,44 @@ fn named(kind: &str, name: &str) -> Named {
     }
 }
 
+/// Who has an address: a Service, a node, a pod.
+fn name_of(cluster: &Cluster, address: Ipv4Addr) -> Option<Named> {
+    let full = |key: &ObjectKey| format!("{}/{}", key.namespace, key.name);
+    if let Some(service) = cluster.index.service_at(address) {
+        return Some(named("service", &full(service)));
+    }
+    if let Some(node) = cluster.ground.addresses.get(&address) {
+        return Some(named("node", node));
+    }
+    let (_, node) = cluster.ground.pod_nets.range(..=address).next_back()?;
+    let machine = cluster.machines.get(node)?;
+    machine.pod_net.filter(|net| net.contains(&address))?;
+    let own = machine.bridge.into_iter().chain(machine.overlay);
+    let mut own = own.filter_map(|link| cluster.net.link(link));
+    if let Some(link) = own.find(|l| l.addresses.iter().any(|a| a.net.addr() == address)) {
+        return Some(Named {
+            words: format!("node {node} (its {})", link.name),
+            ..named("node", node)
+        });
+    }
+    let mut sandboxes = machine.runtime.sandboxes.values();
+    let sandbox = sandboxes
+        .find(|s| s.ip == address && !s.host_network && cluster.net.namespace(s.netns).is_some())?;
+    Some(named("pod", &full(&sandbox.pod)))
+}
+
 impl Names {
     /// Those of the addresses in the hops.
     pub fn of(cluster: &Cluster, hops: &[kubarium_linux::Hop], target: Ipv4Addr) -> Names {
-        let mut names = BTreeMap::new();
-        let mut wanted: Vec<Ipv4Addr> = hops
-            .iter()
-            .flat_map(|h| [h.packet.headers.ip.src, h.packet.headers.ip.dst])
-            .collect();
+        let packets = hops.iter().map(|h| &h.packet.headers.ip);
+        let mut wanted: Vec<Ipv4Addr> = packets.flat_map(|ip| [ip.src, ip.dst]).collect();
         wanted.push(target);
         wanted.sort_unstable();
         wanted.dedup();
-        let address = |value: &Value| {
-            value
-                .str()
-                .parse::<Ipv4Addr>()
-                .ok()
-                .filter(|a| wanted.binary_search(a).is_ok())
-        };
-        for machine in cluster.machines.values() {
-            let name = named("node", &machine.name);
-            names.insert(machine.address, name.clone());
-            for link in machine
-                .bridge
-                .into_iter()
-                .chain(machine.overlay)
-                .filter_map(|l| cluster.net.link(l))
-            {
-                for own in &link.addresses {
-                    let words = format!("node {} (its {})", machine.name, link.name);
-                    names.insert(
-                        own.net.addr(),
-                        Named {
-                            words,
-                            ..name.clone()
-                        },
-                    );
-                }
-            }
-        }
-        for (key, pod) in cluster.etcd.list("pods", None) {
-            if let Some(ip) = address(&pod["status"]["podIP"])
-                && pod["spec"]["hostNetwork"].as_bool() != Some(true)
-            {
-                names.insert(ip, named("pod", &format!("{}/{}", key.namespace, key.name)));
-            }
-        }
-        for (key, service) in cluster.etcd.list("services", None) {
-            if let Some(ip) = address(&service["spec"]["clusterIP"]) {
-                names.insert(
-                    ip,
-                    named("service", &format!("{}/{}", key.namespace, key.name)),
-                );
+        let mut names = BTreeMap::new();
+        for address in wanted {
+            if let Some(name) = name_of(cluster, address) {
+                names.insert(address, name);
             }
         }
         if let Some(outside) = cluster.ground.outside {

@@ -94,7 +94,7 @@ pub fn run_with_input(
     }
     let name = name.rsplit('/').next().unwrap_or(name);
     // Whoever looks sees the host's own tables.
-    if matches!(name, "ip" | "bridge") {
+    if matches!(name, "ip" | "bridge" | "arp") {
         net.leave_mesh(namespace);
     }
     match name {
