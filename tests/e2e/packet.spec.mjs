@@ -1,27 +1,6 @@
 // The whole path: two manifests applied, the cluster carrying them out, one request followed to its end.
+import { ask, deploy } from "./cluster.mjs";
 import { expect, expectAccessible, open, PHONE, run, test, WIDE } from "./page.mjs";
-
-/** Applies the first manifests, and lets simulated time run until they are carried out. */
-async function deploy(page) {
-  await run(page, "kubectl run curl --image=curlimages/curl --command -- sleep infinity");
-  await page.getByRole("tab", { name: "YAML" }).or(page.getByRole("region", { name: "Manifests" })).first().click();
-  await page.getByRole("button", { name: "Apply" }).click();
-  await run(page, "sim settle");
-  await expect(page.locator(".pod[aria-label^='Pod web-'][data-state=ready]")).toHaveCount(3);
-  await expect(page.locator(".pod[aria-label^='Pod curl'][data-state=ready]")).toHaveCount(1);
-}
-
-/** Sends one request, and waits until its packet is followed; gives the sentences of its steps. */
-async function ask(page, target) {
-  await page.getByRole("button", { name: "Send a request" }).click();
-  await page.getByLabel("From").selectOption("pod/curl");
-  await page.getByLabel("to", { exact: true }).fill(target);
-  const before = await page.locator(".lane-body").getAttribute("data-lane");
-  await page.getByRole("button", { name: "Send", exact: true }).click();
-  await expect(page.locator(".lane-body")).not.toHaveAttribute("data-lane", before);
-  await expect(page.locator(".verdict")).toContainText("Delivered");
-  return page.locator(".steps .what").allTextContents();
-}
 
 for (const [name, size] of [["wide", WIDE], ["phone", PHONE]]) {
   test(`from two manifests to a packet, to its end: ${name}`, async ({ page }) => {
@@ -61,9 +40,10 @@ test("the rule that decided is lit in the node's rule book", async ({ page }) =>
   const scrub = page.getByRole("slider", { name: "Step of the packet" });
   await scrub.focus();
   await page.keyboard.press("Home");
-  const rule = page.locator(".current .rule-met code");
-  for (let step = 0; step < 200 && !(await rule.filter({ hasText: "DNAT" }).count()); step++) await page.keyboard.press("ArrowRight");
-  await page.getByRole("button", { name: "Show the rule" }).click();
+  const decided = page.locator(".met[data-main] .action");
+  const last = Number(await scrub.getAttribute("max"));
+  for (let stop = 0; stop < last && !(await decided.filter({ hasText: "dnat" }).count()); stop++) await page.keyboard.press("ArrowRight");
+  await page.getByRole("button", { name: "Show in the rule book" }).click();
   await expect(page.locator(".rule[data-current] code")).toContainText("DNAT");
   await expectAccessible(page);
 });
@@ -129,4 +109,29 @@ test("a simulator that cannot be loaded is told, and can be tried again", async 
   await page.unroute("**/kubarium-worker_bg.wasm*");
   await page.getByRole("button", { name: "Try again" }).click();
   await expect(page.locator(".room")).toHaveCount(3);
+});
+
+test("two packets are compared, and where they part is said", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  await deploy(page);
+  await ask(page, "http://web");
+  await page.getByRole("button", { name: "Compare" }).click();
+  await ask(page, "http://10.43.0.99", "Refused");
+  await expect(page.locator(".score-of")).toHaveCount(2);
+  await expect(page.locator(".parting")).toContainText("Here they part.");
+  await expectAccessible(page);
+});
+
+test("a packet is copied as Markdown, and its drawing saved", async ({ page, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await open(page, { editor: false, cluster: true });
+  await deploy(page);
+  await ask(page, "http://web");
+  await page.getByRole("button", { name: "Copy as Markdown" }).click();
+  await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toContain("### Request");
+  for (const kind of ["svg", "png"]) {
+    const saved = page.waitForEvent("download");
+    await page.locator(".score-of").getByLabel("Save the picture").selectOption(kind);
+    expect((await saved).suggestedFilename()).toBe(`kubarium-packet.${kind}`);
+  }
 });

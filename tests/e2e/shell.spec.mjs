@@ -69,7 +69,8 @@ for (const size of [WIDE, PHONE]) {
           const style = getComputedStyle(e);
           const after = getComputedStyle(e, "::after");
           const outlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
-          return outlined || (e.classList.contains("splitter") && after.opacity === "1");
+          const drawn = e instanceof SVGElement && [...e.children].some((shape) => parseFloat(getComputedStyle(shape).strokeWidth) >= 2);
+          return outlined || drawn || (e.classList.contains("splitter") && after.opacity === "1");
         };
         const editor = element.closest(".cm-editor");
         const label = element.closest("label");

@@ -55,7 +55,7 @@ pub(crate) fn App() -> impl IntoView {
     let diagnostics = diagnose(simulator, manifests);
     Effect::new(move |_| {
         if simulator.lane.read().is_some() {
-            layout.lane_shown.set(true);
+            layout.open_lane();
         }
     });
 
@@ -64,7 +64,7 @@ pub(crate) fn App() -> impl IntoView {
         <div
             class="shell"
             data-narrow=move || layout.narrow.get().then_some("")
-            data-dock=move || layout.dock_folded.get().then_some("folded")
+            data-dock=move || layout.is_dock_folded().then_some("folded")
             style=("--files", move || layout.length(Panel::Files))
             style=("--inspector", move || layout.length(Panel::Inspector))
             style=("--lane", move || layout.length(Panel::Lane))
@@ -199,7 +199,7 @@ fn Splitters() -> impl IntoView {
                 usual=usual::LANE
             />
         </Show>
-        <Show when=move || wide() && !layout.dock_folded.get()>
+        <Show when=move || wide() && !layout.is_dock_folded()>
             <Splitter
                 class="dock"
                 panel=t("panels")

@@ -8,7 +8,7 @@ use leptos::prelude::*;
 pub(crate) fn Bar(#[prop(optional)] children: Option<Children>) -> impl IntoView {
     view! {
         <header class="bar">
-            <h1 class="brand">{icons::BRAND.view()} {t("app.name")}</h1>
+            <h1 class="brand">{icons::BRAND.view()} <span>{t("app.name")}</span></h1>
             <span class="gap"></span>
             {children.map(|children| children())}
             <ThemeSwitch />

@@ -1,295 +1,36 @@
-//! The packet lane: one connection, hop by hop: who it went through, what changed, and why.
+//! The packet lane: one connection, stop by stop: who it went through, what changed, and why.
 
-use kubarium_snapshot::lane::{Header, Lane as Drawn, Layer, PhaseKind, Step, Verdict};
-use leptos::{ev, html, prelude::*};
+use std::sync::Arc;
+
+use kubarium_snapshot::lane::{Header, Lane as Drawn, Layer, Part, Row, Step, Stop, Verdict};
+use leptos::{html, prelude::*, svg};
 
 use crate::{
-    icons,
     layout::Layout,
     panels::Panel,
+    pictures::SavePicture,
+    player::{Player, RequestForm, verdict_name},
     simulator::Simulator,
     text::{fill, t},
 };
 
-/// One connection, hop by hop.
+/// One connection, stop by stop.
 #[component]
 pub(crate) fn Lane() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
+    let number = move || simulator.lane.read().as_ref().map_or(0, |lane| lane.id);
     view! {
-        <div class="lane-body" data-lane=move || simulator.lane.read().as_ref().map_or(0, |lane| lane.id).to_string()>
-            <Request />
+        <div class="lane-body" data-lane=move || number().to_string()>
+            <RequestForm />
             <Show when=move || simulator.lane.read().is_some() fallback=|| view! { <p class="lane-hint">{t("lane.empty.how")}</p> }>
                 <Player />
                 <div class="lane-parts">
-                    <Score />
+                    <Scores />
                     <Current />
                 </div>
-                <Steps />
+                <Stops />
             </Show>
         </div>
-    }
-}
-
-/// The form that sends a request: from where, and to what.
-#[component]
-fn Request() -> impl IntoView {
-    let simulator = expect_context::<Simulator>();
-    let layout = expect_context::<Layout>();
-    let from = RwSignal::new(String::new());
-    let to = RwSignal::new(String::new());
-    let clients = Memo::new(move |_| {
-        let map = simulator.map.read();
-        let mut pods: Vec<_> = map
-            .pods()
-            .filter(|p| p.namespace != "kube-system" && !p.address.is_empty())
-            .collect();
-        // Those that are there to ask come before those that are there to answer.
-        let asks = |image: &str| {
-            ["curl", "netshoot", "busybox", "alpine"]
-                .iter()
-                .any(|word| image.contains(word))
-        };
-        pods.sort_by_key(|p| (!asks(&p.image), p.namespace.clone(), p.name.clone()));
-        let pods = pods.into_iter().map(|p| match p.namespace.as_str() {
-            "default" => format!("pod/{}", p.name),
-            namespace => format!("pod/{}.{namespace}", p.name),
-        });
-        let nodes = map.rooms.iter().map(|r| format!("node/{}", r.name));
-        pods.chain(nodes)
-            .chain(["outside".to_owned()])
-            .collect::<Vec<_>>()
-    });
-    let services = Memo::new(move |_| {
-        let map = simulator.map.read();
-        let mut own: Vec<String> = map
-            .services
-            .iter()
-            .filter(|s| {
-                s.namespace != "kube-system" && s.name != "kubernetes" && s.kind != "ExternalName"
-            })
-            .map(|s| {
-                let port = s.ports.split('/').next().unwrap_or("80");
-                let name = if s.namespace == "default" {
-                    s.name.clone()
-                } else {
-                    format!("{}.{}", s.name, s.namespace)
-                };
-                if port == "80" {
-                    format!("http://{name}")
-                } else {
-                    format!("http://{name}:{port}")
-                }
-            })
-            .collect();
-        own.sort();
-        own
-    });
-    Effect::new(move |_| {
-        let clients = clients.get();
-        if !clients.contains(&from.get_untracked()) {
-            from.set(clients.first().cloned().unwrap_or_default());
-        }
-    });
-    Effect::new(move |_| {
-        if let Some(first) = services.read().first()
-            && to.get_untracked().is_empty()
-        {
-            to.set(first.clone());
-        }
-    });
-    let submit = move |event: ev::SubmitEvent| {
-        event.prevent_default();
-        let (from, to) = (from.get_untracked(), to.get_untracked().trim().to_owned());
-        if !from.is_empty() && !to.is_empty() {
-            simulator.send_packet(&from, &to);
-        }
-    };
-    let has_client = move || {
-        simulator
-            .map
-            .read()
-            .pods()
-            .any(|p| p.id == "pod:default/curl")
-    };
-    view! {
-        <form class="request" on:submit=submit>
-            <label>
-                <span>{t("lane.from")}</span>
-                <select prop:value=move || from.get() on:change=move |e| from.set(event_target_value(&e))>
-                    {move || {
-                        clients
-                            .get()
-                            .into_iter()
-                            .map(|c| {
-                                let (value, shown) = (c.clone(), c.clone());
-                                view! { <option value=value selected=move || from.get() == c>{shown}</option> }
-                            })
-                            .collect_view()
-                    }}
-                </select>
-            </label>
-            <label>
-                <span>{t("lane.to")}</span>
-                <input
-                    type="text"
-                    size="24"
-                    list="lane-targets"
-                    spellcheck="false"
-                    autocapitalize="off"
-                    placeholder="http://web"
-                    prop:value=move || to.get()
-                    on:input=move |e| to.set(event_target_value(&e))
-                />
-                <datalist id="lane-targets">
-                    {move || services.get().into_iter().map(|s| view! { <option value=s></option> }).collect_view()}
-                </datalist>
-            </label>
-            <button type="submit" class="button primary">{t("lane.send")}</button>
-            <Show when=move || !has_client()>
-                <button
-                    type="button"
-                    class="button"
-                    title="kubectl run curl --image=curlimages/curl --command -- sleep infinity"
-                    on:click=move |_| simulator.run("kubectl run curl --image=curlimages/curl --command -- sleep infinity")
-                >
-                    {t("lane.client")}
-                </button>
-            </Show>
-            <span class="gap"></span>
-            <Show when=move || !layout.narrow.get()>
-                <button
-                    type="button"
-                    class="button plain icon"
-                    aria-label=t("lane.close")
-                    title=t("lane.close")
-                    on:click=move |_| {
-                        simulator.lane.set(None);
-                        layout.lane_shown.set(false);
-                    }
-                >
-                    {icons::CLOSE.view()}
-                </button>
-            </Show>
-        </form>
-    }
-}
-
-/// Play, pause, step both ways, scrub, speed.
-#[component]
-fn Player() -> impl IntoView {
-    let simulator = expect_context::<Simulator>();
-    let last = move || simulator.steps().saturating_sub(1);
-    let at_end = move || simulator.step.get() == last();
-    let to = move |step: usize| {
-        simulator.playing.set(false);
-        simulator.seek(step);
-    };
-    let verdict = move || {
-        simulator
-            .lane
-            .read()
-            .as_ref()
-            .map(|l| (l.verdict, l.reason.clone()))
-    };
-    let play_label = move || {
-        if simulator.playing.get() {
-            t("player.pause")
-        } else {
-            t("player.play")
-        }
-    };
-    view! {
-        <div class="player" role="group" aria-label=t("player")>
-            <button
-                type="button"
-                class="button plain icon"
-                aria-label=t("player.back")
-                title=t("player.back")
-                prop:disabled=move || simulator.step.get() == 0
-                on:click=move |_| to(simulator.step.get_untracked().saturating_sub(1))
-            >
-                {icons::BACK.view()}
-            </button>
-            <button
-                type="button"
-                class="button plain icon"
-                aria-label=play_label
-                title=play_label
-                on:click=move |_| {
-                    let play = !simulator.playing.get_untracked();
-                    if play && simulator.step.get_untracked() == last() {
-                        simulator.seek(0);
-                    }
-                    simulator.playing.set(play);
-                }
-            >
-                {move || if simulator.playing.get() { icons::PAUSE.view() } else { icons::RUN.view() }}
-            </button>
-            <button
-                type="button"
-                class="button plain icon"
-                aria-label=t("player.forward")
-                title=t("player.forward")
-                prop:disabled=at_end
-                on:click=move |_| to(simulator.step.get_untracked() + 1)
-            >
-                {icons::STEP.view()}
-            </button>
-            <input
-                type="range"
-                class="scrub"
-                min="0"
-                max=last
-                aria-label=t("player.scrub")
-                aria-valuetext=move || fill("player.of", &[("n", &(simulator.step.get() + 1).to_string()), ("all", &simulator.steps().to_string())])
-                prop:value=move || simulator.step.get().to_string()
-                on:input=move |e| to(event_target_value(&e).parse().unwrap_or(0))
-            />
-            <span class="count">
-                {move || fill("player.of", &[("n", &(simulator.step.get() + 1).to_string()), ("all", &simulator.steps().to_string())])}
-            </span>
-            <label class="pace">
-                <span class="unseen">{t("player.speed")}</span>
-                <select on:change=move |e| simulator.pace.set(event_target_value(&e).parse().unwrap_or(1.0))>
-                    <option value="0.25">"¼×"</option>
-                    <option value="0.5">"½×"</option>
-                    <option value="1" selected>"1×"</option>
-                    <option value="2">"2×"</option>
-                    <option value="4">"4×"</option>
-                </select>
-            </label>
-            {move || {
-                verdict()
-                    .map(|(verdict, reason)| {
-                        view! {
-                            <p class="verdict" data-good=(verdict == Verdict::Delivered).then_some("")>
-                                <strong>{verdict_name(verdict)}</strong>
-                                " "
-                                <span>{reason}</span>
-                            </p>
-                        }
-                    })
-            }}
-        </div>
-    }
-}
-
-fn verdict_name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Delivered => t("verdict.delivered"),
-        Verdict::Refused => t("verdict.refused"),
-        Verdict::Dropped => t("verdict.dropped"),
-        Verdict::Unreachable => t("verdict.unreachable"),
-        Verdict::Timeout => t("verdict.timeout"),
-        Verdict::Unresolved => t("verdict.unresolved"),
-    }
-}
-
-fn phase_name(phase: PhaseKind) -> &'static str {
-    match phase {
-        PhaseKind::Dns => t("phase.dns"),
-        PhaseKind::Request => t("phase.request"),
-        PhaseKind::Reply => t("phase.reply"),
     }
 }
 
@@ -318,19 +59,106 @@ pub(crate) fn layer_hue(layer: Layer) -> &'static str {
     }
 }
 
+/// A row's hue and name.
+fn row_name(row: Row) -> (&'static str, &'static str) {
+    match row {
+        Row::Application => ("app", t("layer.socket")),
+        Row::Netfilter => ("netfilter", t("layer.netfilter")),
+        Row::Routing => ("routing", t("layer.route")),
+        Row::Link => ("link", t("layer.link")),
+        Row::Tunnel => ("tunnel", t("layer.tunnel")),
+    }
+}
+
+/// The drawing of the followed packet, and beside it that of the one that was kept.
+#[component]
+fn Scores() -> impl IntoView {
+    let simulator = expect_context::<Simulator>();
+    let other = move || {
+        let (lane, beside) = (simulator.lane.get()?, simulator.beside.get()?);
+        (lane.id != beside.id).then_some((lane, beside))
+    };
+    view! {
+        <div class="scores">
+            {move || other().map(|(lane, beside)| parting(&lane, &beside))}
+            <Score lane=simulator.lane followed=true headed=Signal::derive(move || other().is_some()) />
+            {move || other().map(|_| view! { <Score lane=simulator.beside followed=false headed=Signal::derive(|| true) /> })}
+        </div>
+    }
+}
+
+/// Where two packets part, in words; and that they do not, where they do not.
+fn parting(lane: &Drawn, beside: &Drawn) -> impl IntoView + use<> {
+    let text = match parting_stops(lane, beside) {
+        None => t("lane.alike").to_owned(),
+        Some((a, b)) => {
+            let said = |lane: &Drawn, stop: usize| {
+                let step = lane
+                    .stops
+                    .get(stop)
+                    .and_then(|stop| lane.steps.get(stop.main));
+                step.map(|step| step.explanation.clone())
+                    .unwrap_or_default()
+            };
+            fill(
+                "lane.parting",
+                &[("this", &said(lane, a)), ("other", &said(beside, b))],
+            )
+        }
+    };
+    view! { <p class="parting" role="status">{text}</p> }
+}
+
+/// The first stops of two connections, of their last exchanges, at which different things happen.
+fn parting_stops(a: &Drawn, b: &Drawn) -> Option<(usize, usize)> {
+    let first = |lane: &Drawn| lane.parts.last().map_or(0, |part| part.first);
+    let (first_a, first_b) = (first(a), first(b));
+    let sign = |lane: &Drawn, stop: &Stop| {
+        let step = lane.steps.get(stop.main)?;
+        let word = step.action.split(' ').next().unwrap_or("").to_owned();
+        Some((stop.row, stop.hook.clone(), word))
+    };
+    let most = (a.stops.len() - first_a).max(b.stops.len() - first_b);
+    (0..most)
+        .map(|nth| (first_a + nth, first_b + nth))
+        .find(|(x, y)| {
+            let at =
+                |lane: &Drawn, stop: usize| lane.stops.get(stop).and_then(|stop| sign(lane, stop));
+            at(a, *x) != at(b, *y)
+        })
+}
+
 /// The way as a drawing: columns are namespaces, rows are layers, time runs along the line.
 #[component]
-fn Score() -> impl IntoView {
+fn Score(
+    lane: RwSignal<Option<Arc<Drawn>>>,
+    /// Whether it is the packet that moves.
+    followed: bool,
+    /// Whether it says which one it is.
+    headed: Signal<bool>,
+) -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let frame = NodeRef::<html::Div>::new();
-    // The step that is seen stays in sight.
-    Effect::new(move |_| {
-        let step = simulator.step.get();
-        let at = simulator
-            .lane
+    let drawing = NodeRef::<svg::Svg>::new();
+    let stop = Memo::new(move |_| match followed {
+        true => simulator.stop(),
+        false => lane
             .read()
             .as_ref()
-            .and_then(|l| l.steps.get(step).map(|s| s.at));
+            .map_or(0, |lane| lane.parts.last().map_or(0, |part| part.first)),
+    });
+    let shown = Memo::new(move |_| {
+        let lane = lane.get()?;
+        let part = lane.part_of(stop.get());
+        Some((lane.id, part))
+    });
+    // The stop that is seen stays in sight.
+    Effect::new(move |_| {
+        let at = lane
+            .read()
+            .as_ref()
+            .and_then(|l| Some(l.stops.get(stop.get())?.at));
+        shown.track();
         if let (Some(frame), Some(at)) = (frame.get(), at) {
             let (width, height) = (
                 f64::from(frame.client_width()),
@@ -340,102 +168,177 @@ fn Score() -> impl IntoView {
                 f64::from(frame.scroll_left()),
                 f64::from(frame.scroll_top()),
             );
-            if at.x < left + 112.0 || at.x > left + width - 48.0 {
+            if at.x < left + 112.0 || at.x > left + width - 64.0 {
                 frame.set_scroll_left((at.x - width / 2.0).max(0.0) as i32);
             }
-            if at.y < top + 56.0 || at.y > top + height - 40.0 {
+            if at.y < top + 24.0 || at.y > top + height - 24.0 {
                 frame.set_scroll_top((at.y - height / 2.0).max(0.0) as i32);
             }
         }
     });
+    let scrolled = RwSignal::new(0);
+    let title = move || lane.read().as_ref().map(|lane| lane.title.clone());
     view! {
-        <div class="score" node_ref=frame tabindex="0" role="group" aria-label=t("lane.score")>
-            {move || simulator.lane.get().map(|lane| drawing(simulator, &lane))}
-        </div>
+        <section class="score-of">
+            <Show when=move || headed.get()>
+                <header>
+                    <h2>{title}</h2>
+                    <VerdictOf lane />
+                </header>
+            </Show>
+            <div class="score-save">
+                <SavePicture of=move || drawing.get_untracked().map(Into::into) name="packet" />
+            </div>
+            <div
+                class="score"
+                node_ref=frame
+                tabindex="0"
+                role="group"
+                aria-label=t("lane.score")
+                on:scroll=move |_| scrolled.set(frame.get_untracked().map_or(0, |frame| frame.scroll_left()))
+            >
+                {move || {
+                    let (_, part) = shown.get()?;
+                    let lane = lane.get_untracked()?;
+                    let size = lane.parts.get(part)?.size;
+                    Some(view! {
+                        <svg
+                            node_ref=drawing
+                            width=size.width
+                            height=size.height
+                            viewBox=format!("0 0 {} {}", size.width, size.height)
+                            aria-hidden="true"
+                        >
+                            {score(simulator, &lane, part, stop, followed)}
+                            <g transform=move || format!("translate({} 0)", scrolled.get())>{row_names(&lane, part)}</g>
+                        </svg>
+                    })
+                }}
+            </div>
+        </section>
     }
 }
 
-fn drawing(simulator: Simulator, lane: &Drawn) -> impl IntoView + use<> {
-    let size = lane.size;
-    let columns = lane
+fn score(
+    simulator: Simulator,
+    lane: &Drawn,
+    part: usize,
+    now: Memo<usize>,
+    followed: bool,
+) -> impl IntoView + use<> {
+    let part: &Part = &lane.parts[part];
+    let size = part.size;
+    let columns = part
         .columns
         .iter()
-        .map(|c| {
+        .filter_map(|(at, x, width)| Some((lane.columns.get(*at)?, *x, *width)))
+        .map(|(c, x, width)| {
             let kind = if c.pod { fill("lane.pod.on", &[("node", &c.node)]) } else { t("lane.node").to_owned() };
-            let name = if c.pod { c.title.rsplit('/').next().unwrap_or(&c.title).to_owned() } else { c.title.clone() };
+            let name = c.title.rsplit('/').next().unwrap_or(&c.title);
             view! {
                 <g class="column" data-pod=c.pod.then_some("")>
-                    <rect x=c.x + 2.0 y="0" width=c.width - 4.0 height=size.height rx="6" />
-                    <text class="name" x=c.x + 10.0 y="15">{crop(&name, (c.width / 8.0) as usize)}</text>
-                    <text class="detail" x=c.x + 10.0 y="30">{crop(&kind, (c.width / 7.0) as usize)}</text>
+                    <rect x=x + 2.0 y="0" width=width - 4.0 height=size.height rx="6" />
+                    <text class="name" x=x + 12.0 y="16">{crop(name, (width / 7.4) as usize)}</text>
+                    <text class="detail" x=x + 12.0 y="31">{crop(&kind, (width / 6.8) as usize)}</text>
                 </g>
             }
         })
         .collect_view();
-    let bands = lane
+    let bands = part
         .bands
         .iter()
         .map(|band| {
             let rows = band
                 .rows
                 .iter()
-                .map(|(layer, y)| {
+                .map(|(row, y)| {
+                    let (hue, _) = row_name(*row);
                     view! {
-                        <g class="row" data-layer=layer_hue(*layer)>
-                            <line x1="88" x2=size.width y1=*y y2=*y />
-                            <text class="detail" x="82" y=y + 4.0>{layer_name(*layer)}</text>
+                        <g class="row" data-layer=hue>
+                            <line x1="80" x2=size.width y1=*y y2=*y />
                         </g>
                     }
                 })
                 .collect_view();
             let line: String = lane
-                .steps
-                .iter()
-                .filter(|s| s.phase == band.phase)
+                .stops
+                .get(band.stops.0..band.stops.1)
+                .into_iter()
+                .flatten()
                 .map(|s| format!("{:.1},{:.1} ", s.at.x, s.at.y))
                 .collect();
             view! {
                 <g class="band">
-                    <text class="phase" x="0" y=band.rect.y + 4.0>{phase_name(band.phase)}</text>
                     {rows}
                     <polyline points=line />
                 </g>
             }
         })
         .collect_view();
-    let dots = lane
-        .steps
-        .iter()
-        .enumerate()
+    let (first, end) = (
+        part.bands.first().map_or(0, |b| b.stops.0),
+        part.bands.last().map_or(0, |b| b.stops.1),
+    );
+    let dots = (first..end)
+        .filter_map(|at| Some((at, lane.stops.get(at)?)))
         .map(|(at, s)| {
-            let changed = s
-                .headers
-                .iter()
-                .any(|h| h.new || h.fields.iter().any(|f| f.before.is_some()));
+            let (hue, _) = row_name(s.row);
+            let title = lane.steps.get(s.main).map(|step| step.explanation.clone());
+            let label = (!s.label.is_empty()).then(|| {
+                view! { <text class="label" x=s.at.x y=s.at.y - 10.0>{s.label.clone()}</text> }
+            });
+            let seen = move |is: fn(usize, usize) -> bool| (followed && is(now.get(), at)).then_some("");
             view! {
-                <circle
-                    class="dot"
-                    data-layer=layer_hue(s.layer)
-                    data-changed=changed.then_some("")
-                    data-current=move || (simulator.step.get() == at).then_some("")
-                    data-done=move || (simulator.step.get() > at).then_some("")
-                    cx=s.at.x
-                    cy=s.at.y
-                    r=if changed { "7" } else { "5" }
+                <g
+                    class="stop"
+                    data-layer=hue
+                    data-changed=(!s.label.is_empty()).then_some("")
+                    data-current=move || seen(|now, at| now == at)
+                    data-done=move || seen(|now, at| now > at)
                     on:click=move |_| {
-                        simulator.playing.set(false);
-                        simulator.seek(at);
+                        if followed {
+                            simulator.playing.set(false);
+                            simulator.seek(at);
+                        }
                     }
                 >
-                    <title>{s.explanation.clone()}</title>
-                </circle>
+                    <circle class="dot" cx=s.at.x cy=s.at.y r=if s.label.is_empty() { "5" } else { "7" } />
+                    {label}
+                    <title>{title}</title>
+                </g>
             }
         })
         .collect_view();
+    view! { {columns} {bands} {dots} }
+}
+
+/// The rows' names, which stay in sight at the left.
+fn row_names(lane: &Drawn, part: usize) -> impl IntoView + use<> {
+    let part = &lane.parts[part];
+    let names = part
+        .bands
+        .iter()
+        .flat_map(|band| band.rows.iter())
+        .map(|(row, y)| {
+            let (hue, name) = row_name(*row);
+            view! { <text class="detail" data-layer=hue x="76" y=y + 4.0>{name}</text> }
+        });
+    let names = names.collect_view();
+    let ways = part.bands.iter().map(|band| {
+        let way = if band.back {
+            t("lane.back")
+        } else {
+            t("lane.there")
+        };
+        view! { <text class="way" x="4" y=band.rect.y + 4.0>{way}</text> }
+    });
+    let ways = ways.collect_view();
     view! {
-        <svg width=size.width height=size.height viewBox=format!("0 0 {} {}", size.width, size.height) aria-hidden="true">
-            {columns} {bands} {dots}
-        </svg>
+        <g class="names">
+            <rect x="0" y="0" width="82" height=part.size.height />
+            {names}
+            {ways}
+        </g>
     }
 }
 
@@ -449,45 +352,68 @@ fn crop(text: &str, most: usize) -> String {
         .collect()
 }
 
-/// The step that is seen now: what happened and why, and the packet after it.
+/// What became of a packet.
+#[component]
+pub(crate) fn VerdictOf(lane: RwSignal<Option<Arc<Drawn>>>) -> impl IntoView {
+    move || {
+        lane.read().as_ref().map(|lane| {
+            view! {
+                <p class="verdict" data-good=(lane.verdict == Verdict::Delivered).then_some("")>
+                    <strong>{verdict_name(lane.verdict)}</strong>
+                    " "
+                    <span>{lane.reason.clone()}</span>
+                </p>
+            }
+        })
+    }
+}
+
+/// The step that is seen now: what happened and why, the rules that were met, and the packet after it.
 #[component]
 fn Current() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let step = Memo::new(move |_| {
         let at = simulator.step.get();
-        simulator
-            .lane
-            .read()
-            .as_ref()
-            .and_then(|l| l.steps.get(at).cloned())
+        let lane = simulator.lane.read();
+        lane.as_ref().and_then(|l| l.steps.get(at).cloned())
     });
+    let stop = Memo::new(move |_| simulator.stop());
     view! {
-        <div class="current" aria-live="polite">
-            {move || step.get().map(|s| current(simulator, s))}
+        <div class="current" tabindex="0" role="region" aria-label=t("lane.current")>
+            <div class="told" aria-live="polite">
+                {move || step.get().map(|s| told(simulator, &s, stop.get()))}
+            </div>
+            {move || rules_met(simulator, stop.get())}
+            {move || step.get().map(|s| view! { <HeaderStack headers=s.headers /> })}
         </div>
     }
 }
 
-fn current(simulator: Simulator, s: Step) -> impl IntoView {
-    let layout = expect_context::<Layout>();
-    let place = s
+/// Where the packet is, and the sentence that says what happens there.
+fn told(simulator: Simulator, s: &Step, stop: usize) -> impl IntoView + use<> {
+    let lane = simulator.lane.get_untracked();
+    let hook = lane
+        .as_ref()
+        .and_then(|lane| Some(lane.stops.get(stop)?.hook.clone()));
+    let column = lane
+        .as_ref()
+        .and_then(|lane| Some(lane.columns.get(s.column)?.netns.clone()));
+    let device = s
         .place
-        .split_once(':')
-        .map_or(s.place.clone(), |(_, rest)| rest.to_owned());
-    let rule = s.rule.clone().map(|rule| {
-        let passed = (s.passed > 0).then(|| {
-            let key = if s.passed == 1 { "lane.passed.one" } else { "lane.passed" };
-            view! { <span class="passed">{fill(key, &[("n", &s.passed.to_string())])}</span> }
-        });
-        view! {
-            <div class="rule-met">
-                {passed} <code>{format!("{} {}", rule.table, rule.text)}</code>
-                <button type="button" class="button plain" on:click=move |_| layout.show(Panel::Rules)>
-                    {t("lane.rule")}
-                </button>
-            </div>
-        }
-    });
+        .rsplit([':', '/'])
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let column = column.unwrap_or_default();
+    let place = if column.ends_with(&device) {
+        column
+    } else {
+        format!("{column} / {device}")
+    };
+    let chip = match hook.filter(|hook| !hook.is_empty()) {
+        Some(hook) => format!("{} {hook}", layer_name(s.layer)),
+        None => layer_name(s.layer).to_owned(),
+    };
     let object = s.object.clone().map(|object| {
         let shown = object.replacen(':', " ", 1);
         view! {
@@ -498,14 +424,69 @@ fn current(simulator: Simulator, s: Step) -> impl IntoView {
     });
     view! {
         <p class="where">
-            <span class="chip" data-layer=layer_hue(s.layer)>{layer_name(s.layer)}</span>
+            <span class="chip" data-layer=layer_hue(s.layer)>{chip}</span>
             <span class="place">{place}</span>
             {object}
         </p>
         <p class="sentence">{s.explanation.clone()}</p>
-        {rule}
-        <HeaderStack headers=s.headers />
     }
+}
+
+/// The rules of a stop in the order in which they were met, the decisive one marked, those that did not match folded.
+fn rules_met(simulator: Simulator, stop: usize) -> Option<impl IntoView + use<>> {
+    let layout = expect_context::<Layout>();
+    let lane = simulator.lane.get_untracked()?;
+    let stop = lane.stops.get(stop)?;
+    let (first, main) = (stop.first, stop.main);
+    let met: Vec<(usize, Step)> = lane
+        .steps
+        .iter()
+        .enumerate()
+        .skip(first)
+        .take(stop.count)
+        .filter(|(_, step)| step.rule.is_some())
+        .map(|(at, step)| (at, step.clone()))
+        .collect();
+    // What is decided by a rule is often carried out after it.
+    let decisive = met.iter().rev().map(|(at, _)| *at).find(|at| *at <= main);
+    let decisive = decisive.or(met.first().map(|(at, _)| *at))?;
+    let items = met
+        .into_iter()
+        .filter_map(|(at, step)| Some((at, step.rule?, step.passed, step.action)))
+        .map(|(at, rule, passed, action)| {
+            let passed = (passed > 0).then(|| {
+                let key = if passed == 1 { "lane.passed.one" } else { "lane.passed" };
+                view! { <li class="passed">{fill(key, &[("n", &passed.to_string())])}</li> }
+            });
+            let number = if rule.rule == 0 { String::new() } else { rule.rule.to_string() };
+            let is_now = move || simulator.step.get() == at;
+            let text = rule.text.clone();
+            view! {
+                {passed}
+                <li class="met" data-main=(at == decisive).then_some("") data-current=move || is_now().then_some("")>
+                    <button type="button" aria-current=move || is_now().then_some("step") on:click=move |_| simulator.seek_step(at)>
+                        <span class="table">{rule.table}</span>
+                        <code>{rule.chain} " " {number}</code>
+                        <span class="action">{action}</span>
+                    </button>
+                    <Show when=is_now>
+                        <code class="text">{text.clone()}</code>
+                    </Show>
+                </li>
+            }
+        })
+        .collect_view();
+    Some(view! {
+        <div class="rules-met">
+            <ol>{items}</ol>
+            <button type="button" class="button plain" on:click=move |_| {
+                simulator.seek_step(decisive);
+                layout.show(Panel::Rules);
+            }>
+                {t("lane.rule")}
+            </button>
+        </div>
+    })
 }
 
 /// The packet as a stack of headers, the outermost first; what is inside the tunnel is nested.
@@ -517,14 +498,21 @@ fn HeaderStack(headers: Vec<Header>) -> impl IntoView {
             .fields
             .iter()
             .map(|f| {
-                let before = f.before.clone().map(|b| view! { <del>{b}</del> <span aria-hidden="true">" → "</span> });
-                let changed = f.before.is_some();
+                let before = f
+                    .before
+                    .clone()
+                    .map(|b| view! { <del>{b}</del> <span aria-hidden="true">" → "</span> });
+                let value = f.value.clone();
+                let value = match f.before.is_some() {
+                    true => view! { <ins>{value}</ins> }.into_any(),
+                    false => view! { <span>{value}</span> }.into_any(),
+                };
                 view! {
                     <span class="field">
                         <span class="key">{f.name.clone()}</span>
                         " "
                         {before}
-                        {if changed { view! { <ins>{f.value.clone()}</ins> }.into_any() } else { view! { <span>{f.value.clone()}</span> }.into_any() }}
+                        {value}
                     </span>
                 }
             })
@@ -539,7 +527,7 @@ fn HeaderStack(headers: Vec<Header>) -> impl IntoView {
         };
         view! {
             <li class="header" data-layer=layer data-new=h.new.then_some("")>
-                <span class="title">{h.name.clone()}</span>
+                <span class="title">{h.name}</span>
                 {fields}
             </li>
         }
@@ -553,34 +541,37 @@ fn HeaderStack(headers: Vec<Header>) -> impl IntoView {
     }
 }
 
-/// All steps as a list: the way in words, and on a phone the lane itself.
+/// All stops as a list: the way in words, and on a phone the lane itself.
 #[component]
-fn Steps() -> impl IntoView {
+fn Stops() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
+    let now = Memo::new(move |_| simulator.stop());
     view! {
         <ol class="steps" aria-label=t("lane.steps")>
             {move || {
                 let lane = simulator.lane.get()?;
                 let items = lane
-                    .steps
+                    .stops
                     .iter()
                     .enumerate()
-                    .map(|(at, s)| {
+                    .filter_map(|(at, stop)| Some((at, stop, lane.steps.get(stop.main)?)))
+                    .map(|(at, stop, s)| {
                         let column = lane.columns.get(s.column).map(|c| c.title.clone()).unwrap_or_default();
+                        let chip = if stop.hook.is_empty() { layer_name(s.layer).to_owned() } else { stop.hook.clone() };
                         view! {
                             <li>
                                 <button
                                     type="button"
                                     data-layer=layer_hue(s.layer)
-                                    aria-current=move || (simulator.step.get() == at).then_some("step")
+                                    aria-current=move || (now.get() == at).then_some("step")
                                     on:click=move |_| {
                                         simulator.playing.set(false);
                                         simulator.seek(at);
                                     }
                                 >
-                                    <span class="n">{s.n}</span>
+                                    <span class="n">{at + 1}</span>
                                     <span class="column">{column}</span>
-                                    <span class="chip" data-layer=layer_hue(s.layer)>{layer_name(s.layer)}</span>
+                                    <span class="chip" data-layer=layer_hue(s.layer)>{chip}</span>
                                     <span class="what">{s.explanation.clone()}</span>
                                 </button>
                             </li>

@@ -8,6 +8,8 @@ use leptos::prelude::*;
 
 /// Up to this width, in pixels, the page is laid out for a phone.
 const NARROW: i32 = 760;
+/// Up to this height the packet lane and the panels below the map do not both have room.
+const LOW: i32 = 1000;
 /// The width of a side panel's rail.
 const RAIL: i32 = 40;
 /// What the map keeps, whatever the panels want.
@@ -21,7 +23,7 @@ const NARROW_BARS: i32 = 48 + 56;
 pub(crate) mod usual {
     pub(crate) const FILES: i32 = 360;
     pub(crate) const INSPECTOR: i32 = 304;
-    pub(crate) const LANE: i32 = 304;
+    pub(crate) const LANE: i32 = 368;
     pub(crate) const DOCK: i32 = 224;
     pub(crate) const SHEET: i32 = 360;
 }
@@ -45,6 +47,8 @@ pub(crate) struct Layout {
     pub(crate) dock_folded: RwSignal<bool>,
     /// Whether there is a packet to show in the lane. Not remembered: it follows from what is simulated.
     pub(crate) lane_shown: RwSignal<bool>,
+    /// Whether the panels below have made room for it. Not remembered either.
+    made_room: RwSignal<bool>,
     /// The tab chosen among the panels below, and on the phone among all.
     dock_tab: RwSignal<Panel>,
     sheet_tab: RwSignal<Panel>,
@@ -69,6 +73,7 @@ impl Layout {
             inspector_folded: RwSignal::new(stored.flag("inspector-folded", true)),
             dock_folded: RwSignal::new(stored.flag("dock-folded", false)),
             lane_shown: RwSignal::new(false),
+            made_room: RwSignal::new(false),
             dock_tab: RwSignal::new(stored.panel("dock-tab", &Panel::DOCK, Panel::Terminal)),
             sheet_tab: RwSignal::new(stored.panel("sheet-tab", &Panel::SHEET, Panel::Files)),
         };
@@ -119,6 +124,7 @@ impl Layout {
             self.files_folded,
             self.inspector_folded,
             self.dock_folded,
+            self.made_room,
             self.lane_shown,
         ] {
             flag.track();
@@ -150,6 +156,32 @@ impl Layout {
         }
     }
 
+    /// Whether the panels below the map are folded away now.
+    pub(crate) fn is_dock_folded(self) -> bool {
+        self.dock_folded.get() || self.made_room.get()
+    }
+
+    /// Folds the panels below the map away, or opens them again.
+    pub(crate) fn fold_dock(self, folded: bool) {
+        self.made_room.set(false);
+        self.dock_folded.set(folded);
+    }
+
+    /// Shows the packet lane; where the window is low, the panels below make room for it.
+    pub(crate) fn open_lane(self) {
+        let was_shown = self.lane_shown.get_untracked();
+        self.lane_shown.set(true);
+        if !was_shown && self.window.get_untracked().1 < LOW {
+            self.made_room.set(true);
+        }
+    }
+
+    /// Puts the packet lane away.
+    pub(crate) fn close_lane(self) {
+        self.lane_shown.set(false);
+        self.made_room.set(false);
+    }
+
     /// Whether the panel is to be seen now, folded or not.
     pub(crate) fn is_shown(self, panel: Panel) -> bool {
         if self.narrow.get() {
@@ -158,7 +190,7 @@ impl Layout {
         match panel {
             Panel::Files | Panel::Inspector => true,
             Panel::Lane => self.lane_shown.get(),
-            _ => self.active() == panel && !self.dock_folded.get(),
+            _ => self.active() == panel && !self.is_dock_folded(),
         }
     }
 
@@ -167,10 +199,10 @@ impl Layout {
         self.sheet_tab.set(panel);
         match panel {
             Panel::Files | Panel::Inspector => self.fold(panel, false),
-            Panel::Lane => self.lane_shown.set(true),
+            Panel::Lane => self.open_lane(),
             _ => {
                 self.dock_tab.set(panel);
-                self.dock_folded.set(false);
+                self.fold_dock(false);
             }
         }
     }
@@ -202,7 +234,7 @@ impl Layout {
             Panel::Inspector => clamp(self.inspector.get(), self.inspector_range()),
             Panel::Lane if !self.lane_shown.get() => 0,
             Panel::Lane => clamp(self.lane.get(), self.lane_range()),
-            _ if self.dock_folded.get() => 0,
+            _ if self.is_dock_folded() => 0,
             _ => clamp(self.dock.get(), self.dock_range()),
         };
         format!("{size}px")
@@ -237,7 +269,7 @@ impl Layout {
     }
 
     pub(crate) fn lane_range(self) -> (i32, i32) {
-        let dock = if self.dock_folded.get() {
+        let dock = if self.is_dock_folded() {
             0
         } else {
             clamp(self.dock.get(), self.dock_range())

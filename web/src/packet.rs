@@ -12,7 +12,7 @@ const HOP_MS: f64 = 320.0;
 #[component]
 pub(crate) fn Packet() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
-    let way = Memo::new(move |_| simulator.way(simulator.step.get()));
+    let way = Memo::new(move |_| simulator.way());
     let at = RwSignal::new(None::<Point>);
     let run = StoredValue::new(0_u32);
     Effect::new(move |_| {
@@ -30,21 +30,12 @@ pub(crate) fn Packet() -> impl IntoView {
         let length = HOP_MS / simulator.pace.get_untracked().max(0.05);
         travel(way, at, run, this, now(), length);
     });
-    let wrapped = move || {
-        let step = simulator.step.get();
-        simulator
-            .lane
-            .read()
-            .as_ref()
-            .and_then(|l| Some(l.steps.get(step)?.headers.iter().any(|h| h.outer)))
-            .unwrap_or(false)
-    };
     view! {
         {move || {
             at.get()
                 .map(|p| {
                     view! {
-                        <g class="packet" data-wrapped=move || wrapped().then_some("") transform=format!("translate({:.1} {:.1})", p.x, p.y)>
+                        <g class="packet" data-wrapped=move || simulator.is_wrapped().then_some("") transform=format!("translate({:.1} {:.1})", p.x, p.y)>
                             <rect class="around" x="-15" y="-11" width="30" height="22" rx="7" />
                             <rect class="body" x="-10" y="-7" width="20" height="14" rx="3" />
                             <path d="M-10-4.5 0 1.5 10-4.5" />

@@ -8,13 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kubarium_snapshot::geometry::Point;
+use kubarium_snapshot::lane::Step;
 use kubarium_snapshot::message::{self, Output};
 use kubarium_snapshot::{FromSimulator, Lane, Map, Reply, Request, ToSimulator};
 use leptos::prelude::*;
 
 use crate::crash;
 use crate::link::{Heard, Link};
+use crate::picture::Picture;
 
+/// How long the packet stays at a stop, in milliseconds, at the usual pace.
+const HOP_MS: f64 = 500.0;
 /// The most of the terminal's past that is kept on the page.
 const CONSOLE_MAX: usize = 400;
 /// The most bytes that are kept of what one command prints.
@@ -66,8 +70,10 @@ pub(crate) struct Simulator {
     pub(crate) phase: RwSignal<Phase>,
     /// Whether the cluster is up.
     pub(crate) started: Memo<bool>,
-    /// What there is to draw.
+    /// What there is to draw, whole: for what lists much of it. What shows one thing reads [`Simulator::picture`].
     pub(crate) map: RwSignal<Arc<Map>>,
+    /// What there is to draw, thing by thing.
+    pub(crate) picture: Picture,
     /// How many events there are: what changes with the cluster.
     pub(crate) events: RwSignal<u32>,
     /// Simulated milliseconds since the start.
@@ -78,10 +84,16 @@ pub(crate) struct Simulator {
     pub(crate) console: RwSignal<Vec<Entry>>,
     /// The packet that is followed.
     pub(crate) lane: RwSignal<Option<Arc<Lane>>>,
+    /// A packet that was kept to be compared with it.
+    pub(crate) beside: RwSignal<Option<Arc<Lane>>>,
     /// For each lane that is followed, by its number: the way on the map to each of its steps.
     ways: RwSignal<Vec<(u32, Vec<Vec<Point>>)>>,
     /// The step of the packet, from 0.
     pub(crate) step: RwSignal<usize>,
+    /// The place on the map where the packet is.
+    pub(crate) here: Memo<Option<String>>,
+    /// The object that is responsible for what happens to it there.
+    pub(crate) responsible: Memo<Option<String>>,
     /// Whether the packet moves by itself.
     pub(crate) playing: RwSignal<bool>,
     /// Hops in a second, relative to the usual pace.
@@ -94,18 +106,29 @@ impl Simulator {
     /// A simulator that is loaded once the page has been painted.
     pub(crate) fn start() -> Simulator {
         let phase = RwSignal::new(Phase::Loading(0, 0));
+        let (lane, step) = (RwSignal::new(None::<Arc<Lane>>), RwSignal::new(0_usize));
+        let at = move |what: fn(&Step) -> Option<String>| {
+            Memo::new(move |_| {
+                let step = step.get();
+                what(lane.read().as_ref()?.steps.get(step)?)
+            })
+        };
         let simulator = Simulator {
             line: StoredValue::new_local(Line::default()),
             phase,
             started: Memo::new(move |_| *phase.read() == Phase::Up),
             map: RwSignal::new(Arc::default()),
+            picture: Picture::new(),
             events: RwSignal::new(0),
             now_ms: RwSignal::new(0),
             running: RwSignal::new(true),
             console: RwSignal::new(Vec::new()),
-            lane: RwSignal::new(None),
+            lane,
+            here: at(|step| Some(step.place.clone())),
+            responsible: at(|step| step.object.clone()),
+            beside: RwSignal::new(None),
             ways: RwSignal::new(Vec::new()),
-            step: RwSignal::new(0),
+            step,
             playing: RwSignal::new(false),
             pace: RwSignal::new(1.0),
             selected: RwSignal::new(None),
@@ -150,6 +173,7 @@ impl Simulator {
     /// Shows what has changed.
     fn update(self, update: message::Update) {
         if let Some(change) = update.map {
+            self.picture.apply(&change);
             self.map.update(|map| change.apply(Arc::make_mut(map)));
         }
         if !update.ways.is_empty() {
@@ -310,8 +334,9 @@ impl Simulator {
                 ended.set(status);
                 self.console.notify();
                 if let Some(lane) = lane {
-                    self.step.set(0);
+                    let first = lane.stops.first().map_or(0, |stop| stop.main);
                     self.lane.set(Some(Arc::new(*lane)));
+                    self.step.set(first);
                     self.playing.set(true);
                 }
             }
@@ -359,29 +384,45 @@ impl Simulator {
 
     // --- The packet ---------------------------------------------------------------------------
 
-    /// How many steps the packet takes.
-    pub(crate) fn steps(self) -> usize {
+    /// How many stops the packet makes.
+    pub(crate) fn stops(self) -> usize {
         self.lane
-            .with(|lane| lane.as_ref().map_or(0, |lane| lane.steps.len()))
+            .with(|lane| lane.as_ref().map_or(0, |lane| lane.stops.len()))
     }
 
-    /// Puts the packet at a step.
-    pub(crate) fn seek(self, step: usize) {
-        let last = self
-            .lane
-            .with_untracked(|lane| lane.as_ref().map_or(0, |lane| lane.steps.len()))
-            .saturating_sub(1);
-        self.step.set(step.min(last));
+    /// The stop at which the packet is, from 0.
+    pub(crate) fn stop(self) -> usize {
+        let step = self.step.get();
+        self.lane
+            .with(|lane| lane.as_ref().map_or(0, |lane| lane.stop_of(step)))
+    }
+
+    /// Puts the packet at a stop, where its outcome is seen; at the last where there are not so many.
+    pub(crate) fn seek(self, stop: usize) {
+        let step = self.lane.with_untracked(|lane| {
+            let stops = &lane.as_ref()?.stops;
+            Some(stops.get(stop).or(stops.last())?.main)
+        });
+        if let Some(step) = step {
+            self.step.set(step);
+        }
+    }
+
+    /// Puts the packet at a single step.
+    pub(crate) fn seek_step(self, step: usize) {
+        self.playing.set(false);
+        self.step.set(step);
     }
 
     fn each_hop(self) {
-        let ms = 400.0 / self.pace.get_untracked().max(0.05);
+        let ms = HOP_MS / self.pace.get_untracked().max(0.05);
         set_timeout(
             move || {
                 if self.playing.get_untracked() {
-                    let step = self.step.get_untracked();
-                    self.seek(step + 1);
-                    if self.step.get_untracked() == step {
+                    let stop = untrack(move || self.stop());
+                    if stop + 1 < untrack(move || self.stops()) {
+                        self.seek(stop + 1);
+                    } else {
                         self.playing.set(false);
                     }
                 }
@@ -391,15 +432,53 @@ impl Simulator {
         );
     }
 
-    /// The way on the map from the place of the step before to the place of `step`.
-    pub(crate) fn way(self, step: usize) -> Vec<Point> {
-        let lane = self.lane.read().as_ref().map(|lane| lane.id);
-        let ways = self.ways.read();
-        let way = ways
-            .iter()
-            .find(|(id, _)| Some(*id) == lane)
-            .and_then(|(_, ways)| ways.get(step));
-        way.cloned().unwrap_or_default()
+    /// Whether the packet is inside the tunnel now.
+    pub(crate) fn is_wrapped(self) -> bool {
+        let step = self.step.get();
+        let lane = self.lane.read();
+        let headers = lane
+            .as_ref()
+            .and_then(|lane| Some(&lane.steps.get(step)?.headers));
+        headers.is_some_and(|headers| headers.iter().any(|header| header.outer))
+    }
+
+    /// The way on the map to where the packet is, from the stop before.
+    pub(crate) fn way(self) -> Vec<Point> {
+        let step = self.step.get();
+        let (lane, ways) = (self.lane.read(), self.ways.read());
+        let Some(lane) = lane.as_ref() else {
+            return Vec::new();
+        };
+        let Some((_, ways)) = ways.iter().find(|(id, _)| *id == lane.id) else {
+            return Vec::new();
+        };
+        let first = match lane
+            .stop_of(step)
+            .checked_sub(1)
+            .and_then(|stop| lane.stops.get(stop))
+        {
+            Some(before) if before.main < step => before.main + 1,
+            _ => step,
+        };
+        let mut way: Vec<Point> = ways
+            .get(first..=step)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .copied()
+            .collect();
+        way.dedup();
+        way
+    }
+
+    /// Where on the map the packet comes by, all in all.
+    pub(crate) fn path(self) -> Vec<Point> {
+        let (lane, ways) = (self.lane.read(), self.ways.read());
+        let id = lane.as_ref().map(|lane| lane.id);
+        let ways = ways.iter().find(|(way, _)| Some(*way) == id);
+        ways.into_iter()
+            .flat_map(|(_, ways)| ways.iter().flatten().copied())
+            .collect()
     }
 }
 

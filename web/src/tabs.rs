@@ -36,7 +36,7 @@ pub(crate) fn Tabs() -> impl IntoView {
             choose(*panel);
         }
     };
-    let folded = move || layout.dock_folded.get();
+    let folded = move || layout.is_dock_folded();
     let fold_label = move || {
         let key = if folded() {
             "panel.unfold"
@@ -71,7 +71,7 @@ pub(crate) fn Tabs() -> impl IntoView {
                     aria-label=fold_label
                     title=fold_label
                     aria-expanded=move || (!folded()).to_string()
-                    on:click=move |_| layout.dock_folded.update(|folded| *folded = !*folded)
+                    on:click=move |_| layout.fold_dock(!untrack(folded))
                 >
                     {move || if folded() { icons::UP.view() } else { icons::DOWN.view() }}
                 </button>

@@ -161,6 +161,10 @@ impl Engine {
                     1.0
                 }
             }
+            Request::Across(across) => {
+                self.said.stale |= self.layout.across != across;
+                self.layout.across = across;
+            }
             Request::StepTime => self.step_time(),
             Request::StepBack => {
                 if let Some(before) = self.before_latest() {

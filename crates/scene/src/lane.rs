@@ -2,11 +2,12 @@
 //! and steps, each with the packet as a stack of headers in which only what changed stands out.
 
 use kubarium_cluster::trace::{self, Hop, PacketView, Trace};
-use kubarium_snapshot::geometry::Point;
 use kubarium_snapshot::lane::{
     Column, Header, HeaderField, Lane, Layer, PhaseKind, RuleRef, Step, Verdict,
 };
 use kubarium_snapshot::map::pod_id;
+
+use crate::score;
 
 /// The lane of a trace.
 pub fn lane(trace: &Trace) -> Lane {
@@ -36,11 +37,10 @@ pub fn lane(trace: &Trace) -> Lane {
                 passed: hop.passed,
                 object: hop.object.clone(),
                 headers,
-                at: Point::default(),
             });
         }
     }
-    lane.arrange();
+    score::arrange(&mut lane);
     lane
 }
 
@@ -86,8 +86,6 @@ fn column(lane: &mut Lane, hop: &Hop) -> usize {
             title: pod.unwrap_or(&hop.netns).to_owned(),
             pod: pod.is_some(),
             node: hop.node.clone(),
-            x: 0.0,
-            width: 0.0,
         });
         lane.columns.len() - 1
     })
@@ -297,5 +295,58 @@ mod tests {
                 vec![]
             ]
         );
+    }
+
+    #[test]
+    fn a_hook_with_its_rules_is_one_stop_that_says_what_came_of_it() {
+        let at = |layer, action: &str, dst| Hop {
+            layer,
+            action: action.to_owned(),
+            ..hop("worker-1", "cbr0", dst)
+        };
+        let rule = |chain: &str, action: &str| Hop {
+            table: Some("nat".to_owned()),
+            chain: Some(chain.to_owned()),
+            ..at(Layer::Netfilter, action, "10.43.0.9")
+        };
+        let (service, pod) = ("10.43.0.9", "10.42.2.5");
+        let hops = vec![
+            at(Layer::Socket, "send", service),
+            at(Layer::Conntrack, "new", service),
+            rule("PREROUTING", "jump KUBE-SERVICES"),
+            rule("KUBE-SERVICES", "jump KUBE-SEP-X"),
+            rule("KUBE-SEP-X", "dnat"),
+            at(Layer::Conntrack, "DNAT", pod),
+            at(Layer::Route, "forward", pod),
+            Hop {
+                packet: at(Layer::Link, "", pod).packet,
+                ..rule("FORWARD", "policy ACCEPT")
+            },
+            at(Layer::Link, "transmit", pod),
+        ];
+        let lane = lane(&Trace {
+            phases: vec![Phase {
+                phase: PhaseKind::Request,
+                hops,
+            }],
+            ..Trace::default()
+        });
+        let stops: Vec<_> = lane
+            .stops
+            .iter()
+            .map(|s| (s.first, s.count, s.main, s.hook.as_str(), s.label.as_str()))
+            .collect();
+        assert_eq!(
+            stops,
+            [
+                (0, 1, 0, "", ""),
+                (1, 5, 5, "PREROUTING", "to 10.42.2.5:80"),
+                (6, 1, 6, "", ""),
+                (7, 1, 7, "FORWARD", ""),
+                (8, 1, 8, "", ""),
+            ]
+        );
+        assert_eq!(lane.parts.len(), 1);
+        assert_eq!((lane.stop_of(4), lane.part_of(1)), (1, 0));
     }
 }

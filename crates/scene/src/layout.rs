@@ -23,6 +23,9 @@ enum Slot {
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
     rooms: BTreeMap<Text, Vec<Slot>>,
+    capacity: usize,
+    /// How many rooms stand beside each other; 0 for as many as look well.
+    pub across: usize,
 }
 
 impl Layout {
@@ -32,6 +35,11 @@ impl Layout {
             .retain(|node, _| cluster.find("nodes", "", node).is_some());
         for (node, _) in cluster.etcd.list("nodes", None) {
             self.room(cluster, &node.name);
+        }
+        // Rooms grow when they must, and shrink only when most of them has long been empty: nothing shall jump.
+        let fullest = self.rooms.values().map(Vec::len).max().unwrap_or(0);
+        if fullest > self.capacity || fullest * 3 < self.capacity {
+            self.capacity = fullest;
         }
     }
 
@@ -91,8 +99,8 @@ impl Layout {
             })
     }
 
-    /// How many slots the fullest room needs.
+    /// How many slots every room has room for.
     pub fn capacity(&self) -> usize {
-        self.rooms.values().map(Vec::len).max().unwrap_or(0)
+        self.capacity
     }
 }

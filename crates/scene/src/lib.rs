@@ -11,6 +11,7 @@ pub mod layout;
 pub mod map;
 mod nft_rules;
 pub mod rules;
+mod score;
 pub mod versions;
 pub mod wiring;
 

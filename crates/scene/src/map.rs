@@ -8,22 +8,32 @@ use kubarium_linux::LinkKind;
 use kubarium_objects::{ObjectKey, Text, Value};
 use kubarium_snapshot::geometry::{Point, Rect};
 use kubarium_snapshot::map::{
-    Cable, Corridor, Desk, Device, DeviceKind, EndpointLine, Host, Map, Office, PodBox, Room,
-    ServiceLabel, State, pod_id,
+    Cable, ContainerLine, Corridor, Desk, Device, DeviceKind, EndpointLine, Host, Map, Office,
+    PodBox, Room, ServiceLabel, State, pod_id,
 };
 
 use crate::layout::Layout;
 
 /// Above this many slots in a room its pods become cells.
-const CELLS_FROM: usize = 18;
-const MARGIN: f64 = 24.0;
-const OFFICE: f64 = 88.0;
-const LABEL: (f64, f64) = (216.0, 48.0);
-const POD: (f64, f64) = (136.0, 60.0);
+const CELLS_FROM: usize = 20;
+const MARGIN: f64 = 16.0;
+/// The height of a desk, and the width from which all stand in one row.
+const DESK: f64 = 38.0;
+const OFFICE_WIDE: f64 = 640.0;
+const LABEL: (f64, f64) = (208.0, 44.0);
+const POD: (f64, f64) = (144.0, 60.0);
 const CELL: f64 = 20.0;
-const COLUMNS: usize = 3;
+const CELL_GAP: f64 = 4.0;
 const GAP: f64 = 12.0;
+/// What is above the pods in a room: its name, and the fixtures on its wall.
+const HEAD: f64 = 72.0;
+/// What is below them: the rail, and the doors.
+const FOOT: f64 = 96.0;
+const DOOR: (f64, f64) = (128.0, 40.0);
 const CORRIDOR: f64 = 64.0;
+const OUTSIDE: (f64, f64) = (120.0, 44.0);
+/// The room that a cable takes in a duct beside the pods.
+const CABLE: f64 = 6.0;
 
 /// The measures of all rooms of one picture: they are alike, so that all is aligned.
 struct Measures {
@@ -37,25 +47,33 @@ struct Measures {
 }
 
 impl Measures {
-    fn new(rooms: usize, capacity: usize) -> Measures {
+    fn new(rooms: usize, capacity: usize, across: usize) -> Measures {
         let cells = capacity > CELLS_FROM;
-        let columns = if cells { 14 } else { COLUMNS };
-        let rows = capacity.div_ceil(columns).max(2);
-        let duct = if cells { 0.0 } else { 10.0 + 6.0 * rows as f64 };
-        let inner = if cells {
-            (columns as f64 * (CELL + 4.0), rows as f64 * (CELL + 4.0))
-        } else {
-            (
-                columns as f64 * (POD.0 + duct) + GAP,
-                rows as f64 * (POD.1 + GAP),
-            )
+        let columns = match capacity {
+            0..=6 => 2,
+            7..=9 => 3,
+            10..=CELLS_FROM => 4,
+            many => ((many as f64 * 2.0).sqrt().ceil() as usize).clamp(14, 48),
         };
-        let room = (inner.0.max(400.0) + 2.0 * GAP, 84.0 + inner.1 + 96.0);
-        // Rows of at most six; up to three rooms stay side by side.
+        let rows = capacity.div_ceil(columns).max(2);
+        let duct = if cells {
+            0.0
+        } else {
+            10.0 + CABLE * rows as f64
+        };
+        let step = CELL + CELL_GAP;
+        let inner = if cells {
+            (columns as f64 * step - CELL_GAP, rows as f64 * step)
+        } else {
+            (columns as f64 * (POD.0 + duct), rows as f64 * (POD.1 + GAP))
+        };
+        let room = (inner.0.max(328.0) + 2.0 * GAP, HEAD + inner.1 + FOOT);
+        // Up to three rooms stand side by side, more in a field that is wider than high.
         let rooms_per_row = match rooms {
+            _ if across > 0 => across.min(rooms.max(1)),
             0..=3 => rooms.max(1),
             4 => 2,
-            _ => ((rooms as f64 * 1.6).sqrt().ceil() as usize).clamp(3, 24),
+            _ => ((rooms as f64 * 1.6 * room.1 / room.0).sqrt().ceil() as usize).clamp(3, 64),
         };
         Measures {
             columns,
@@ -69,43 +87,44 @@ impl Measures {
 
     fn slot(&self, room: &Rect, slot: usize) -> Rect {
         let (column, row) = ((slot % self.columns) as f64, (slot / self.columns) as f64);
-        let top = room.y + 84.0;
-        if self.cells {
-            let step = CELL + 4.0;
-            return Rect::new(room.x + GAP + column * step, top + row * step, CELL, CELL);
-        }
-        let x = room.x + GAP + column * (POD.0 + self.duct) + self.duct;
+        let top = room.y + HEAD;
         // The first row stands on the floor, later ones above it.
         let from_floor = (self.rows as f64 - 1.0) - row;
+        if self.cells {
+            let step = CELL + CELL_GAP;
+            let (x, y) = (room.x + GAP + column * step, top + from_floor * step);
+            return Rect::new(x, y, CELL, CELL);
+        }
+        let x = room.x + GAP + column * (POD.0 + self.duct) + self.duct;
         Rect::new(x, top + from_floor * (POD.1 + GAP), POD.0, POD.1)
     }
 
     /// The rail on which the pods stand.
     fn rail(&self, room: &Rect) -> Rect {
-        Rect::new(
-            room.x + GAP,
-            room.bottom() - 92.0,
-            room.width - 2.0 * GAP,
-            20.0,
-        )
+        let y = room.bottom() - FOOT + 4.0;
+        Rect::new(room.x + GAP, y, room.width - 2.0 * GAP, 20.0)
+    }
+
+    /// A door in the lower wall, around that share of its length.
+    fn door(room: &Rect, share: f64) -> Rect {
+        let x = room.x + room.width * share - DOOR.0 / 2.0;
+        Rect::new(x, room.bottom() - DOOR.1, DOOR.0, DOOR.1)
     }
 }
 
 /// Draws the cluster with the pods where `layout` has them.
 pub fn draw(cluster: &Cluster, layout: &Layout) -> Map {
     let nodes: Vec<(&ObjectKey, &Value)> = in_order(cluster);
-    let measures = Measures::new(nodes.len(), layout.capacity());
+    let measures = Measures::new(nodes.len(), layout.capacity(), layout.across);
     let services = service_labels(cluster);
-    let width =
-        (measures.rooms_per_row as f64 * (measures.room.0 + MARGIN) + MARGIN).max(1.0) + 176.0;
-    let per_row = ((width - 2.0 * MARGIN) / (LABEL.0 + GAP)).floor().max(1.0) as usize;
+    let width = measures.rooms_per_row as f64 * (measures.room.0 + MARGIN) + MARGIN;
+    let inner = width - 2.0 * MARGIN;
+    let per_row = (((inner + GAP) / (LABEL.0 + GAP)).floor() as usize).max(2);
+    let label = (((inner + GAP) / per_row as f64 - GAP).min(LABEL.0), LABEL.1);
     let label_rows = services.len().div_ceil(per_row).max(1);
     let mut top = MARGIN;
-    let office = office(
-        cluster,
-        Rect::new(MARGIN, top, width - 2.0 * MARGIN, OFFICE),
-    );
-    top += OFFICE + MARGIN;
+    let office = office(cluster, Point::new(MARGIN, top), inner);
+    top += office.rect.height + MARGIN;
     let labels_top = top;
     top += label_rows as f64 * (LABEL.1 + GAP) + MARGIN;
     let mut rooms = Vec::new();
@@ -116,7 +135,7 @@ pub fn draw(cluster: &Cluster, layout: &Layout) -> Map {
             let rect = Rect::new(x, top, measures.room.0, measures.room.1);
             rooms.push(room(cluster, layout, &measures, &key.name, node, rect));
         }
-        top += measures.room.1 + 24.0;
+        top += measures.room.1 + 20.0;
         corridors.push(Corridor {
             id: format!("segment:{}", corridors.len() + 1),
             rect: Rect::new(MARGIN, top, width - 2.0 * MARGIN, CORRIDOR),
@@ -124,25 +143,19 @@ pub fn draw(cluster: &Cluster, layout: &Layout) -> Map {
         });
         top += CORRIDOR + MARGIN;
     }
-    let hosts = corridors.first().map(|corridor| {
-        let rect = Rect::new(
-            corridor.rect.right() - 152.0,
-            corridor.rect.y - 88.0,
-            152.0,
-            64.0,
+    // The outside world is at the end of the last corridor.
+    let hosts = corridors.last().map(|corridor| {
+        let middle = corridor.rect.y + corridor.rect.height / 2.0;
+        let (x, y) = (
+            corridor.rect.right() - OUTSIDE.0 - 10.0,
+            middle - OUTSIDE.1 / 2.0,
         );
-        let address = cluster
-            .config
-            .network
-            .node_cidr
-            .hosts()
-            .next()
-            .map(|a| a.to_string())
-            .unwrap_or_default();
+        let rect = Rect::new(x, y, OUTSIDE.0, OUTSIDE.1);
+        let address = cluster.config.network.node_cidr.hosts().next();
         Host {
             id: "host:outside".to_owned(),
             name: "outside".to_owned(),
-            address,
+            address: address.map(|a| a.to_string()).unwrap_or_default(),
             rect,
         }
     });
@@ -154,22 +167,22 @@ pub fn draw(cluster: &Cluster, layout: &Layout) -> Map {
         hosts: hosts.into_iter().collect(),
         services: Vec::new(),
     };
-    let tops: BTreeMap<&str, Point> = map
-        .pods()
-        .map(|pod| (pod.id.as_str(), Point::new(pod.rect.center().x, pod.rect.y)))
-        .collect();
+    let mut ends: Ends = BTreeMap::new();
+    for room in &map.rooms {
+        ends.extend(room.pods.iter().map(|pod| (pod.id.as_str(), (room, pod))));
+    }
     let labels = services
         .into_iter()
         .enumerate()
         .map(|(at, service)| {
             let (column, row) = ((at % per_row) as f64, (at / per_row) as f64);
             let rect = Rect::new(
-                MARGIN + column * (LABEL.0 + GAP),
-                labels_top + row * (LABEL.1 + GAP),
-                LABEL.0,
-                LABEL.1,
+                MARGIN + column * (label.0 + GAP),
+                labels_top + row * (label.1 + GAP),
+                label.0,
+                label.1,
             );
-            place_label(cluster, &tops, service, rect)
+            place_label(cluster, &ends, service, rect)
         })
         .collect();
     map.services = labels;
@@ -193,7 +206,7 @@ fn natural(name: &str) -> (String, u64) {
     (stem.to_owned(), number.parse().unwrap_or(0))
 }
 
-fn office(cluster: &Cluster, rect: Rect) -> Office {
+fn office(cluster: &Cluster, at: Point, width: f64) -> Office {
     let stopped = |component: &Component| {
         if cluster.stopped().contains(component) {
             State::Failing
@@ -231,21 +244,23 @@ fn office(cluster: &Cluster, rect: Rect) -> Office {
             State::Ready,
         ),
     ];
-    let width = (rect.width - GAP * (desks.len() as f64 + 1.0)) / desks.len() as f64;
+    let across = if width < OFFICE_WIDE { 2 } else { desks.len() };
+    let desk = (width - GAP) / across as f64 - GAP;
+    let rows = desks.len().div_ceil(across) as f64;
+    let rect = Rect::new(at.x, at.y, width, 34.0 + rows * (DESK + 8.0) - 8.0);
     let desks = desks
         .into_iter()
         .enumerate()
-        .map(|(at, (name, detail, state))| Desk {
-            id: format!("component:{name}"),
-            name: name.to_owned(),
-            detail,
-            rect: Rect::new(
-                rect.x + GAP + at as f64 * (width + GAP),
-                rect.y + 28.0,
-                width,
-                rect.height - 40.0,
-            ),
-            state,
+        .map(|(nth, (name, detail, state))| {
+            let (column, row) = ((nth % across) as f64, (nth / across) as f64);
+            let (x, y) = (GAP + column * (desk + GAP), 26.0 + row * (DESK + 8.0));
+            Desk {
+                id: format!("component:{name}"),
+                name: name.to_owned(),
+                detail,
+                rect: Rect::new(rect.x + x, rect.y + y, desk, DESK),
+                state,
+            }
         })
         .collect();
     Office { rect, desks }
@@ -330,9 +345,9 @@ fn fixtures(cluster: &Cluster, node: &Text, room: &Rect) -> Vec<Desk> {
             detail: String::new(),
             rect: Rect::new(
                 room.x + GAP + at as f64 * (width + 8.0),
-                room.y + 44.0,
+                room.y + 40.0,
                 width,
-                24.0,
+                22.0,
             ),
             state: if cluster.stopped().contains(&component) {
                 State::Failing
@@ -350,26 +365,8 @@ fn devices(cluster: &Cluster, node: &Text, room: &Rect, rail: &Rect) -> Vec<Devi
     };
     let doors = [
         ("cbr0", DeviceKind::Bridge, *rail),
-        (
-            "flannel.1",
-            DeviceKind::Tunnel,
-            Rect::new(
-                room.x + room.width * 0.25 - 64.0,
-                room.bottom() - 44.0,
-                128.0,
-                44.0,
-            ),
-        ),
-        (
-            "eth0",
-            DeviceKind::Link,
-            Rect::new(
-                room.x + room.width * 0.75 - 64.0,
-                room.bottom() - 44.0,
-                128.0,
-                44.0,
-            ),
-        ),
+        ("flannel.1", DeviceKind::Tunnel, Measures::door(room, 0.23)),
+        ("eth0", DeviceKind::Link, Measures::door(room, 0.54)),
     ];
     let mut devices = Vec::new();
     for (name, kind, rect) in doors {
@@ -427,13 +424,61 @@ fn pod_box(
             .first()
             .map(|c| c["image"].str().to_owned())
             .unwrap_or_default(),
-        cable: port.map(|port| cable(measures, &rect, rail, slot, key, &port)),
+        labels: labels(pod),
+        containers: if measures.cells {
+            Vec::new()
+        } else {
+            containers.iter().map(|c| container(c, statuses)).collect()
+        },
+        cable: port.map(|(port, mac)| Cable {
+            mac,
+            ..cable(measures, &rect, rail, slot, key, &port)
+        }),
         rect,
     }
 }
 
-/// The node's end of a pod's veth pair.
-fn port(cluster: &Cluster, key: &ObjectKey) -> Option<String> {
+fn labels(pod: &Value) -> Vec<String> {
+    let labels = pod["metadata"]["labels"].entries();
+    labels
+        .iter()
+        .map(|(key, value)| format!("{key}={}", value.str()))
+        .collect()
+}
+
+/// A container and what it does.
+fn container(container: &Value, statuses: &[Value]) -> ContainerLine {
+    let name = container["name"].str();
+    let status = statuses.iter().find(|s| s["name"].str() == name);
+    let state = status.map(|s| &s["state"]);
+    let reason = |which: &str| {
+        let state = state?;
+        let reason = state[which]["reason"].str();
+        (!reason.is_empty()).then(|| reason.to_owned())
+    };
+    let ready = status.is_some_and(|s| s["ready"].as_bool() == Some(true));
+    let running = state.is_some_and(|s| !s["running"].is_null());
+    let (doing, state) = match (reason("waiting"), reason("terminated")) {
+        (Some(why), _) if why == "ContainerCreating" || why == "PodInitializing" => {
+            (why, State::Progressing)
+        }
+        (Some(why), _) => (why, State::Failing),
+        (_, Some(why)) if why == "Completed" => (why, State::Done),
+        (_, Some(why)) => (why, State::Failing),
+        _ if running && ready => ("running".to_owned(), State::Ready),
+        _ if running => ("running, not ready".to_owned(), State::Progressing),
+        _ => ("waiting".to_owned(), State::Progressing),
+    };
+    ContainerLine {
+        name: name.to_owned(),
+        image: container["image"].str().to_owned(),
+        doing,
+        state,
+    }
+}
+
+/// The node's end of a pod's veth pair, and the Ethernet address of the pod's.
+fn port(cluster: &Cluster, key: &ObjectKey) -> Option<(String, String)> {
     let pod = cluster
         .net
         .find(&format!("pod {}/{}", key.namespace, key.name))?;
@@ -441,7 +486,10 @@ fn port(cluster: &Cluster, key: &ObjectKey) -> Option<String> {
     let LinkKind::Veth { peer } = eth0.kind else {
         return None;
     };
-    Some(cluster.net.link(peer)?.name.to_string())
+    Some((
+        cluster.net.link(peer)?.name.to_string(),
+        eth0.mac.to_string(),
+    ))
 }
 
 /// Out of the pod's left side, down its row's place in the duct, to the rail.
@@ -454,13 +502,14 @@ fn cable(
     port: &str,
 ) -> Cable {
     let row = slot / measures.columns;
-    let x = pod.x - 8.0 - 6.0 * row as f64;
+    let x = pod.x - 8.0 - CABLE * row as f64;
     let node = &key.namespace;
     let y = pod.y + pod.height / 2.0;
     Cable {
         id: format!("device:{node}/{}/eth0", key.name),
         port_id: format!("port:{port}"),
         port: port.to_owned(),
+        mac: String::new(),
         points: vec![
             Point::new(pod.x, y),
             Point::new(x, y),
@@ -505,6 +554,9 @@ fn pod_state(pod: &Value, all_ready: bool) -> (String, State) {
     )
 }
 
+/// The pods by id, with their rooms.
+type Ends<'a> = BTreeMap<&'a str, (&'a Room, &'a PodBox)>;
+
 fn service_labels(cluster: &Cluster) -> Vec<(&ObjectKey, &Value)> {
     let mut services: Vec<_> = cluster.etcd.list("services", None).collect();
     services.sort_by_key(|(key, _)| (&*key.namespace == "kube-system", (*key).clone()));
@@ -513,7 +565,7 @@ fn service_labels(cluster: &Cluster) -> Vec<(&ObjectKey, &Value)> {
 
 fn place_label(
     cluster: &Cluster,
-    tops: &BTreeMap<&str, Point>,
+    ends: &Ends,
     (key, service): (&ObjectKey, &Value),
     rect: Rect,
 ) -> ServiceLabel {
@@ -528,16 +580,19 @@ fn place_label(
         .iter()
         .map(|p| format!("{}/{}", p["port"], p["protocol"].str()))
         .collect();
-    let mut endpoints = Vec::new();
+    let mut endpoints: Vec<EndpointLine> = Vec::new();
+    let mut count = 0;
+    let from = Point::new(rect.center().x, rect.bottom());
     for slice in cluster
         .index
         .slices_of(&key.namespace, &key.name)
         .filter_map(|k| cluster.etcd.get(k))
     {
         for endpoint in slice["endpoints"].items() {
+            count += 1;
             let target = &endpoint["targetRef"];
             let id = pod_id(target["namespace"].str(), target["name"].str());
-            let Some(&to) = tops.get(id.as_str()) else {
+            let Some((room, pod)) = ends.get(id.as_str()) else {
                 continue;
             };
             let conditions = &endpoint["conditions"];
@@ -549,11 +604,33 @@ fn place_label(
                 (_, Some(false)) => State::Progressing,
                 _ => State::Ready,
             };
+            // To a room full of cells one line leads for all.
+            if room.crowded {
+                let known = endpoints
+                    .iter_mut()
+                    .find(|line| line.to_id == room.id && line.state == state);
+                if let Some(line) = known {
+                    line.count += 1;
+                    continue;
+                }
+            }
+            let x = if room.crowded {
+                room.rect.center().x
+            } else {
+                pod.rect.center().x
+            };
+            let over = Point::new(x, room.rect.y);
             endpoints.push(EndpointLine {
-                pod: id,
+                to_id: if room.crowded { room.id.clone() } else { id },
+                count: 1,
                 state,
-                from: Point::new(rect.center().x, rect.bottom()),
-                to,
+                from,
+                over,
+                to: if room.crowded {
+                    over
+                } else {
+                    Point::new(x, pod.rect.y)
+                },
             });
         }
     }
@@ -565,6 +642,7 @@ fn place_label(
         address: address.to_owned(),
         ports: ports.join(", "),
         rect,
+        count,
         endpoints,
     }
 }

@@ -23,6 +23,8 @@ impl Wiring {
         for room in &map.rooms {
             wiring.room(room);
         }
+        // Where the corridor before begins, for the wire and for the tube.
+        let mut begins: [Option<String>; 2] = [None, None];
         for corridor in &map.corridors {
             let middle = corridor.rect.y + corridor.rect.height * 0.68;
             let tube = corridor.rect.y + corridor.rect.height * 0.3;
@@ -41,13 +43,24 @@ impl Wiring {
                     let at = Point::new(from.x, y);
                     wiring.place(&id, at);
                     wiring.join(&device, &id, vec![]);
-                    if let Some((previous, _)) = last[lane].replace((id.clone(), at)) {
-                        wiring.join(&previous, &id, vec![]);
+                    match last[lane].replace((id.clone(), at)) {
+                        Some((previous, _)) => wiring.join(&previous, &id, vec![]),
+                        // Rows of rooms are joined at their left ends.
+                        None => {
+                            if let Some(before) = begins[lane].replace(id.clone())
+                                && let Some(from) = wiring.point(&before)
+                            {
+                                let x = corridor.rect.x;
+                                let over = vec![Point::new(x, from.y), Point::new(x, y)];
+                                wiring.join(&before, &id, over);
+                            }
+                        }
                     }
                 }
             }
-            for host in &map.hosts {
-                let at = Point::new(host.rect.center().x, middle);
+            let hosts = map.hosts.iter();
+            for host in hosts.filter(|h| corridor.rect.contains(&h.rect)) {
+                let at = Point::new(host.rect.x, middle);
                 let id = format!("{}/{}", corridor.id, host.name);
                 wiring.place(&id, at);
                 wiring.place(&host.id, host.rect.center());

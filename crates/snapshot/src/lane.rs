@@ -5,16 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::geometry::{Point, Rect};
 
-/// Room for the rows' names.
-const ROW_NAMES: f64 = 96.0;
-/// Room for the columns' names.
-const COLUMN_NAMES: f64 = 36.0;
-const COLUMN_MIN: f64 = 112.0;
-const STEP: f64 = 26.0;
-const STEP_MARGIN: f64 = 10.0;
-const ROW: f64 = 22.0;
-const BAND_GAP: f64 = 20.0;
-
 /// What became of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
@@ -80,21 +70,72 @@ pub struct Lane {
     pub columns: Vec<Column>,
     /// The steps in order, through all parts.
     pub steps: Vec<Step>,
-    /// The parts with their bands.
+    /// The steps put together to what a person follows: a hook with all its rules is one stop.
+    pub stops: Vec<Stop>,
+    /// The exchanges: first the names' resolution, then the connection.
+    pub parts: Vec<Part>,
+}
+
+/// An exchange: a question and its answer, drawn one above the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// [`PhaseKind::Dns`] or [`PhaseKind::Request`].
+    pub phase: PhaseKind,
+    /// Its first stop, among [`Lane::stops`].
+    pub first: usize,
+    /// The namespaces that it crosses: the place among [`Lane::columns`], its left edge and its width.
+    pub columns: Vec<(usize, f64, f64)>,
+    /// There and back.
     pub bands: Vec<Band>,
-    /// The size of the drawing.
+    /// The size of its drawing.
     pub size: Rect,
 }
 
-/// A part of the way as a band of the drawing: a row for each layer.
+/// One way of an exchange as a band of the drawing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Band {
-    /// The part.
-    pub phase: PhaseKind,
+    /// Whether it is the way back.
+    pub back: bool,
     /// Its place.
     pub rect: Rect,
-    /// Its rows: the layers that the part uses, with the row's height.
-    pub rows: Vec<(Layer, f64)>,
+    /// Its rows, with the row's height.
+    pub rows: Vec<(Row, f64)>,
+    /// Its first stop and the one after its last, among [`Lane::stops`].
+    pub stops: (usize, usize),
+}
+
+/// A row of a band: layers that are looked at together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Row {
+    /// Sockets.
+    Application,
+    /// Rules and connection tracking.
+    Netfilter,
+    /// Routes and neighbours.
+    Routing,
+    /// Devices and bridges.
+    Link,
+    /// VXLAN.
+    Tunnel,
+}
+
+/// What a person follows as one thing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stop {
+    /// Its first step, among [`Lane::steps`].
+    pub first: usize,
+    /// How many steps it has.
+    pub count: usize,
+    /// The step that says what came of it.
+    pub main: usize,
+    /// For netfilter: the hook (`PREROUTING`); else empty.
+    pub hook: String,
+    /// What changed in the packet that is worth a label: `to 10.42.2.4:80`; may be empty.
+    pub label: String,
+    /// Its row.
+    pub row: Row,
+    /// Its place in its part's drawing.
+    pub at: Point,
 }
 
 /// A network namespace.
@@ -108,10 +149,6 @@ pub struct Column {
     pub pod: bool,
     /// The node on which it is.
     pub node: String,
-    /// Its left edge.
-    pub x: f64,
-    /// Its width.
-    pub width: f64,
 }
 
 /// One step.
@@ -139,8 +176,6 @@ pub struct Step {
     pub object: Option<String>,
     /// The headers, outermost first.
     pub headers: Vec<Header>,
-    /// Its place in the drawing.
-    pub at: Point,
 }
 
 /// A rule of a node.
@@ -183,77 +218,16 @@ pub struct HeaderField {
 }
 
 impl Lane {
-    /// Gives every step its place: columns side by side, each as wide as its fullest part needs;
-    /// a band for each part; in it a row for each layer. Replies run back from right to left.
-    pub fn arrange(&mut self) {
-        let phases: Vec<PhaseKind> = [PhaseKind::Dns, PhaseKind::Request, PhaseKind::Reply]
-            .into_iter()
-            .filter(|phase| self.steps.iter().any(|s| s.phase == *phase))
-            .collect();
-        let count = |column: usize, phase: PhaseKind| {
-            self.steps
-                .iter()
-                .filter(|s| s.column == column && s.phase == phase)
-                .count()
-        };
-        let mut x = ROW_NAMES;
-        for at in 0..self.columns.len() {
-            let most = phases
-                .iter()
-                .map(|phase| count(at, *phase))
-                .max()
-                .unwrap_or(0);
-            let width = (most as f64 * STEP + 2.0 * STEP_MARGIN).max(COLUMN_MIN);
-            (self.columns[at].x, self.columns[at].width) = (x, width);
-            x += width;
-        }
-        let mut y = COLUMN_NAMES;
-        for phase in phases {
-            let mut layers: Vec<Layer> = self
-                .steps
-                .iter()
-                .filter(|s| s.phase == phase)
-                .map(|s| s.layer)
-                .collect();
-            layers.sort_unstable();
-            layers.dedup();
-            let rows: Vec<(Layer, f64)> = layers
-                .iter()
-                .enumerate()
-                .map(|(row, layer)| (*layer, y + 12.0 + row as f64 * ROW))
-                .collect();
-            let height = 24.0 + (rows.len() as f64 - 1.0) * ROW;
-            self.place(phase, &rows);
-            self.bands.push(Band {
-                phase,
-                rect: Rect::new(0.0, y, x, height),
-                rows,
-            });
-            y += height + BAND_GAP;
-        }
-        self.size = Rect::new(0.0, 0.0, x, y);
+    /// The stop that a step belongs to.
+    pub fn stop_of(&self, step: usize) -> usize {
+        let after = self.stops.partition_point(|stop| stop.first <= step);
+        after.saturating_sub(1)
     }
 
-    fn place(&mut self, phase: PhaseKind, rows: &[(Layer, f64)]) {
-        for (number, column) in self.columns.iter().enumerate() {
-            let within: Vec<usize> = (0..self.steps.len())
-                .filter(|at| self.steps[*at].column == number && self.steps[*at].phase == phase)
-                .collect();
-            let gap = (column.width - 2.0 * STEP_MARGIN) / within.len().max(1) as f64;
-            for (nth, at) in within.iter().enumerate() {
-                let nth = if phase == PhaseKind::Reply {
-                    within.len() - 1 - nth
-                } else {
-                    nth
-                };
-                let y = rows
-                    .iter()
-                    .find(|(layer, _)| *layer == self.steps[*at].layer)
-                    .map_or(0.0, |(_, y)| *y);
-                self.steps[*at].at =
-                    Point::new(column.x + STEP_MARGIN + (nth as f64 + 0.5) * gap, y);
-            }
-        }
+    /// The part that a stop belongs to.
+    pub fn part_of(&self, stop: usize) -> usize {
+        let after = self.parts.partition_point(|part| part.first <= stop);
+        after.saturating_sub(1)
     }
 
     /// The lane as text for a bug report.

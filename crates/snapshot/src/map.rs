@@ -140,10 +140,27 @@ pub struct PodBox {
     pub ready: (usize, usize),
     /// The image of its first container.
     pub image: String,
+    /// Its labels, `app=web` each.
+    pub labels: Vec<String>,
+    /// Its containers, for whoever looks closely.
+    pub containers: Vec<ContainerLine>,
     /// Its place.
     pub rect: Rect,
     /// Its veth pair; none before the CNI made it, nor for pods in the node's own network.
     pub cable: Option<Cable>,
+}
+
+/// A container of a pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContainerLine {
+    /// Its name.
+    pub name: String,
+    /// Its image.
+    pub image: String,
+    /// What it does: `running`, or why it does not.
+    pub doing: String,
+    /// How it does.
+    pub state: State,
 }
 
 /// A veth pair, drawn from the pod to its port of the bridge.
@@ -155,6 +172,8 @@ pub struct Cable {
     pub port_id: String,
     /// The node's end's name.
     pub port: String,
+    /// The pod's end's Ethernet address.
+    pub mac: String,
     /// From the pod to the port.
     pub points: Vec<Point>,
 }
@@ -200,19 +219,25 @@ pub struct ServiceLabel {
     pub ports: String,
     /// Its place.
     pub rect: Rect,
-    /// Its endpoints that are pods.
+    /// How many endpoints it has, pods or not.
+    pub count: usize,
+    /// Lines to its endpoints that are pods.
     pub endpoints: Vec<EndpointLine>,
 }
 
-/// A line from a Service to an endpoint.
+/// A line from a Service to an endpoint, or to all endpoints of a room with many pods.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndpointLine {
-    /// `pod:default/web-1`
-    pub pod: String,
+    /// `pod:default/web-1`; or the room's id.
+    pub to_id: String,
+    /// How many endpoints it stands for.
+    pub count: usize,
     /// Full: ready. Dashed: not ready. Grey: terminating.
     pub state: State,
-    /// From the label to the pod.
+    /// From the label.
     pub from: Point,
+    /// Where it enters the room, above its end.
+    pub over: Point,
     /// The pod's end.
     pub to: Point,
 }

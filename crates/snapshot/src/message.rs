@@ -39,6 +39,8 @@ pub enum Request {
     Run(bool),
     /// So many simulated seconds in a second. [`Reply::Done`].
     Speed(f64),
+    /// Draw so many nodes beside each other; 0 for as many as look well. [`Reply::Done`].
+    Across(usize),
     /// Run to the next event, and pause. [`Reply::Done`].
     StepTime,
     /// Go back to the event before, and pause. [`Reply::Done`].

@@ -1,0 +1,66 @@
+// The map: moved, searched, come nearer to, with much on it, and as a picture.
+import { deploy } from "./cluster.mjs";
+import { expect, expectAccessible, open, run, test } from "./page.mjs";
+
+const depth = (page) => page.locator(".canvas").getAttribute("data-depth");
+
+test("coming nearer adds what is inside, and moves nothing", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  await deploy(page);
+  const places = () => page.locator(".pod > rect").evaluateAll((all) => all.map((r) => `${r.getAttribute("x")} ${r.getAttribute("y")}`));
+  const before = await places();
+  const nearer = page.getByRole("button", { name: "Nearer" });
+  while ((await depth(page)) !== "namespace") await nearer.click();
+  await expect(page.locator(".pod .fine").filter({ hasText: "nginx:1.29" })).toHaveCount(3);
+  expect(await places()).toEqual(before);
+  const farther = page.getByRole("button", { name: "Farther" });
+  while ((await depth(page)) !== "cluster") await farther.click();
+  await expect(page.locator(".pod .name").first()).toBeHidden();
+  expect(await places()).toEqual(before);
+  await expectAccessible(page);
+});
+
+test("what is looked for stands out, and Enter goes there", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  await deploy(page);
+  const find = page.getByRole("searchbox", { name: "Find on the map" });
+  await find.fill("app=web");
+  await expect(page.locator(".found")).toHaveText("3 pods");
+  await expect(page.locator(".pod:not([data-dim])")).toHaveCount(3);
+  await find.press("Enter");
+  await expect(page.locator(".pod[data-selected]")).toHaveCount(1);
+  await expect(page.locator(".card h2")).toContainText("web-");
+  await find.fill("");
+  await page.getByRole("combobox", { name: "Namespace" }).selectOption("kube-system");
+  await expect(page.locator(".found")).toHaveText("2 pods");
+  await expectAccessible(page);
+});
+
+test("very many pods become cells, and one line stands for all endpoints of a room", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  await deploy(page);
+  await run(page, "kubectl scale deployment web --replicas=100");
+  await run(page, "sim settle");
+  await expect(page.locator(".pod[data-state=ready]")).toHaveCount(103);
+  await expect(page.locator(".endpoint[data-bundle]")).toHaveCount(2);
+  await expectAccessible(page);
+});
+
+test("the map is saved as a picture", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  const saved = page.waitForEvent("download");
+  await page.locator(".map-tools").getByLabel("Save the picture").selectOption("svg");
+  expect((await saved).suggestedFilename()).toBe("kubarium-map.svg");
+});
+
+test("time is stepped back over what a command did", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  await run(page, "kubectl run one --image=nginx");
+  await expect(page.locator(".pod[aria-label^='Pod one']")).toHaveCount(1);
+  const back = page.getByRole("button", { name: "Step back" });
+  while (await page.locator(".pod[aria-label^='Pod one']").count()) {
+    const now = await page.locator(".clock output").textContent();
+    await back.click();
+    await expect(page.getByRole("button", { name: "Run", exact: true }), now).toBeVisible();
+  }
+});

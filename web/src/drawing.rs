@@ -1,0 +1,628 @@
+//! What is on the map: rooms, doors, cables, pods and Services get their shapes here; their places come with them.
+
+use kubarium_snapshot::geometry::{Point, Rect};
+use kubarium_snapshot::map::{
+    Desk, Device, DeviceKind, EndpointLine, PodBox, Room, ServiceLabel, State,
+};
+use leptos::{ev, prelude::*};
+
+use crate::{
+    map::{Depth, Filter},
+    packet::Packet,
+    picture::RoomSignals,
+    simulator::Simulator,
+    text::{fill, t},
+};
+
+/// Everything on the map, from the ground up.
+#[component]
+pub(crate) fn Drawing() -> impl IntoView {
+    let picture = expect_context::<Simulator>().picture;
+    view! {
+        <OfficeView />
+        <CorridorView />
+        // Lines to endpoints run over the floors and behind what stands on them.
+        <For each=move || picture.rooms.get() key=Clone::clone let:id>
+            <Wall id />
+        </For>
+        <For each=move || picture.services.get() key=Clone::clone let:id>
+            <Endpoints id />
+        </For>
+        <For each=move || picture.rooms.get() key=Clone::clone let:id>
+            <RoomView id />
+        </For>
+        <For each=move || picture.services.get() key=Clone::clone let:id>
+            <ServiceView id />
+        </For>
+        <Packet />
+    }
+}
+
+/// The words of a state.
+pub(crate) fn state_name(state: State) -> &'static str {
+    match state {
+        State::Ready => t("state.ready"),
+        State::Progressing => t("state.progressing"),
+        State::Terminating => t("state.terminating"),
+        State::Done => t("state.done"),
+        State::Failing => t("state.failing"),
+        State::Unknown => t("state.unknown"),
+    }
+}
+
+/// The word by which styles know a state.
+fn state_id(state: State) -> &'static str {
+    match state {
+        State::Ready => "ready",
+        State::Progressing => "progressing",
+        State::Terminating => "terminating",
+        State::Done => "done",
+        State::Failing => "failing",
+        State::Unknown => "unknown",
+    }
+}
+
+/// A state's mark: a shape for each, 10 wide, around a point.
+fn state_mark(state: State, x: f64, y: f64) -> impl IntoView {
+    let shape = match state {
+        State::Ready => "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0M-2.2.2l1.6 1.6l3-3.4",
+        State::Progressing => "M0-4.5a4.5 4.5 0 0 1 4.5 4.5M0 4.5a4.5 4.5 0 0 1-4.5-4.5",
+        State::Terminating => "M-4.5 0h9",
+        State::Done => "M-4 .5l2.8 2.8l5.4-6",
+        State::Failing => "M0-4.8l5 9h-10zM0-1.2v2.4",
+        State::Unknown => "M-2-2.2a2.1 2.1 0 1 1 3 2c-.8.4-1 .8-1 1.6M0 4.2v.1",
+    };
+    view! { <path class="mark" data-state=state_id(state) d=shape transform=format!("translate({x} {y})") /> }
+}
+
+/// A thing on the map that can be selected, by pointer and by keyboard, and is lit while the packet is at it.
+#[component]
+fn Thing(
+    /// What is selected with it.
+    id: String,
+    class: &'static str,
+    /// What assistive technology calls it.
+    #[prop(into)]
+    label: Signal<String>,
+    /// The word by which styles know how it does.
+    #[prop(into, default = Signal::derive(|| ""))]
+    state: Signal<&'static str>,
+    /// Whether something else is looked for.
+    #[prop(into, default = Signal::derive(|| false))]
+    dim: Signal<bool>,
+    children: Children,
+) -> impl IntoView {
+    let simulator = expect_context::<Simulator>();
+    let (by_click, by_key) = (id.clone(), id.clone());
+    let here = id.clone();
+    let is = move |seen: Memo<Option<String>>, id: &str| {
+        (seen.read().as_deref() == Some(id)).then_some("")
+    };
+    view! {
+        <g
+            class=class
+            tabindex="0"
+            role="button"
+            aria-label=label
+            data-state=state
+            data-dim=move || dim.get().then_some("")
+            data-selected=move || (simulator.selected.read().as_deref() == Some(id.as_str())).then_some("")
+            data-lit=move || is(simulator.here, &here).or(is(simulator.responsible, &here))
+            on:click=move |event| {
+                event.stop_propagation();
+                simulator.selected.set(Some(by_click.clone()));
+            }
+            on:keydown=move |event: ev::KeyboardEvent| {
+                if matches!(event.key().as_str(), "Enter" | " ") {
+                    event.prevent_default();
+                    event.stop_propagation();
+                    simulator.selected.set(Some(by_key.clone()));
+                }
+            }
+        >
+            {children()}
+        </g>
+    }
+}
+
+fn points(points: &[Point]) -> String {
+    points
+        .iter()
+        .map(|p| format!("{:.1},{:.1} ", p.x, p.y))
+        .collect()
+}
+
+/// The first of a list that is too long to be shown whole.
+fn crop(list: &str, most: usize) -> String {
+    if list.chars().count() <= most {
+        return list.to_owned();
+    }
+    let first = list.split(',').next().unwrap_or(list);
+    format!("{first}, …")
+}
+
+/// Shortens a name so that its beginning and its last part can be read: `coredns…xvgcx`.
+fn shorten(name: &str, most: usize) -> String {
+    let length = name.chars().count();
+    if length <= most {
+        return name.to_owned();
+    }
+    let last = name
+        .rsplit('-')
+        .next()
+        .filter(|last| last.chars().count() + 4 <= most);
+    let tail = last.map_or(most / 2, |last| last.chars().count());
+    let head: String = name.chars().take(most - 1 - tail).collect();
+    // A part of a name that is cut off in its middle says nothing.
+    let head = match head.rfind('-') {
+        Some(at) if at >= 3 => &head[..at],
+        _ => &head,
+    };
+    let end: String = name.chars().skip(length - tail).collect();
+    format!("{head}…{end}")
+}
+
+/// How many letters of that width fit.
+fn letters(width: f64, letter: f64) -> usize {
+    (width / letter).max(4.0) as usize
+}
+
+#[component]
+fn OfficeView() -> impl IntoView {
+    let office = expect_context::<Simulator>().picture.office;
+    let at = move || office.read().rect;
+    view! {
+        <g class="office">
+            <rect class="ground" x=move || at().x y=move || at().y width=move || at().width height=move || at().height rx="8" />
+            <text class="title" x=move || at().x + 12.0 y=move || at().y + 18.0>{t("map.office")}</text>
+            {move || {
+                office
+                    .get()
+                    .desks
+                    .into_iter()
+                    .map(|desk| {
+                        let r = desk.rect;
+                        let room = r.width - 40.0;
+                        let name = shorten(&desk.name, letters(room, 7.2));
+                        let label = format!("{} {}", desk.name, desk.detail);
+                        view! {
+                            <Thing id=desk.id class="desk" label=label state=state_id(desk.state)>
+                                <rect x=r.x y=r.y width=r.width height=r.height rx="6" />
+                                {state_mark(desk.state, r.x + 16.0, r.center().y)}
+                                <text class="name" x=r.x + 30.0 y=r.y + 15.0>{name}</text>
+                                <text class="detail" x=r.x + 30.0 y=r.y + 30.0>{desk.detail}</text>
+                            </Thing>
+                        }
+                    })
+                    .collect_view()
+            }}
+        </g>
+    }
+}
+
+#[component]
+fn CorridorView() -> impl IntoView {
+    let simulator = expect_context::<Simulator>();
+    let picture = simulator.picture;
+    let doors = Memo::new(move |_| {
+        let rooms = picture.rooms.read();
+        let frames = rooms.iter().filter_map(|id| picture.room(id));
+        let doors = frames.flat_map(|room| room.frame.get().devices);
+        doors
+            .filter(|d| d.kind != DeviceKind::Bridge)
+            .collect::<Vec<_>>()
+    });
+    // The tube is drawn as strongly as it is used: whether the packet is inside it now.
+    let used = move || simulator.is_wrapped();
+    view! {
+        {move || {
+            let corridors = picture.corridors.get();
+            let hosts = picture.hosts.get();
+            corridors
+                .into_iter()
+                .map(|corridor| {
+                    let r = corridor.rect;
+                    let (tube, floor) = (r.y + r.height * 0.3, r.y + r.height * 0.68);
+                    let near = move |d: &Device| d.rect.bottom() < r.y && r.y - d.rect.bottom() < 48.0;
+                    let end = hosts.iter().find(|host| r.contains(&host.rect)).map_or(r.right() - 16.0, |host| host.rect.x);
+                    let drops: Vec<Device> = doors.get().into_iter().filter(near).collect();
+                    let reach = |kind: DeviceKind| {
+                        let xs: Vec<f64> = drops.iter().filter(|d| d.kind == kind).map(|d| d.rect.center().x).collect();
+                        (xs.iter().copied().fold(f64::MAX, f64::min), xs.iter().copied().fold(f64::MIN, f64::max))
+                    };
+                    let (from, to) = reach(DeviceKind::Tunnel);
+                    let overlay = (from < to).then(|| {
+                        view! {
+                            <line class="tube" data-used=move || used().then_some("") x1=from x2=to y1=tube y2=tube />
+                            <text class="detail tunnel" x=from + 14.0 y=tube - 7.0>{t("map.overlay")}</text>
+                        }
+                    });
+                    let drops = drops
+                        .iter()
+                        .map(|d| {
+                            let to = if d.kind == DeviceKind::Tunnel { tube } else { floor };
+                            let x = d.rect.center().x;
+                            view! { <line class=device_layer(d.kind) x1=x x2=x y1=d.rect.bottom() y2=to /> }
+                        })
+                        .collect_view();
+                    view! {
+                        <g class="corridor">
+                            <rect class="ground" x=r.x y=r.y width=r.width height=r.height rx="8" />
+                            <line class="wire" x1=r.x + 16.0 x2=end y1=floor y2=floor />
+                            {overlay}
+                            {drops}
+                            <text class="detail" x=r.x + 16.0 y=r.bottom() - 6.0>{fill("map.segment", &[("cidr", &corridor.cidr)])}</text>
+                        </g>
+                    }
+                })
+                .collect_view()
+        }}
+        {move || {
+            picture
+                .hosts
+                .get()
+                .into_iter()
+                .map(|host| {
+                    let r = host.rect;
+                    view! {
+                        <Thing id=host.id class="host" label=format!("{} {}", host.name, host.address)>
+                            <rect x=r.x y=r.y width=r.width height=r.height rx="6" />
+                            <text class="name" x=r.x + 12.0 y=r.y + 18.0>{t("map.outside")}</text>
+                            <text class="address" x=r.x + 12.0 y=r.y + 35.0>{host.address}</text>
+                        </Thing>
+                    }
+                })
+                .collect_view()
+        }}
+    }
+}
+
+#[component]
+fn ServiceView(id: String) -> impl IntoView {
+    let simulator = expect_context::<Simulator>();
+    let filter = expect_context::<Filter>();
+    let service = simulator.picture.service(&id);
+    service.map(|service| service_view(filter, id, service))
+}
+
+fn service_view(filter: Filter, id: String, service: ArcRwSignal<ServiceLabel>) -> impl IntoView {
+    let (named, dimmed) = (service.clone(), service.clone());
+    let label = Signal::derive(move || {
+        let s = named.read();
+        format!(
+            "Service {}/{} {} {}",
+            s.namespace, s.name, s.address, s.ports
+        )
+    });
+    let dim = Signal::derive(move || {
+        let s = dimmed.read();
+        !filter.shows(
+            &s.namespace,
+            [&s.name, &s.address, &s.kind, &s.ports]
+                .into_iter()
+                .map(String::as_str),
+        )
+    });
+    view! {
+        <Thing id class="service" label dim>
+            {move || service_label(&service.read())}
+        </Thing>
+    }
+}
+
+fn service_label(s: &ServiceLabel) -> impl IntoView + use<> {
+    let r = s.rect;
+    let endpoints = match s.count {
+        1 => t("map.endpoint").to_owned(),
+        n => fill("map.endpoints", &[("n", &n.to_string())]),
+    };
+    let room = letters(r.width - 36.0, 7.2);
+    let name = shorten(&s.name, room.saturating_sub(endpoints.len() + 1).max(8));
+    let ports = crop(&s.ports, room.saturating_sub(s.address.len() + 1).max(6));
+    view! {
+        <rect x=r.x y=r.y width=r.width height=r.height rx="22" />
+        <text class="name" x=r.x + 18.0 y=r.y + 18.0>{name}</text>
+        <text class="detail end" x=r.right() - 18.0 y=r.y + 18.0>{endpoints}</text>
+        <text class="address" x=r.x + 18.0 y=r.y + 35.0>{s.address.clone()}</text>
+        <text class="address end" x=r.right() - 18.0 y=r.y + 35.0>{ports}</text>
+    }
+}
+
+/// The lines from a Service to its endpoints.
+#[component]
+fn Endpoints(id: String) -> impl IntoView {
+    let simulator = expect_context::<Simulator>();
+    let service = simulator.picture.service(&id);
+    let is = move |of: Option<&str>| (of == Some(id.as_str())).then_some("");
+    let lit = is.clone();
+    service.map(|service| {
+        view! {
+            <g
+                class="endpoints"
+                data-selected=move || is(simulator.selected.read().as_deref())
+                data-lit=move || lit(simulator.responsible.read().as_deref())
+            >
+                {move || service.read().endpoints.iter().map(endpoint_line).collect_view()}
+            </g>
+        }
+    })
+}
+
+fn endpoint_line(line: &EndpointLine) -> impl IntoView + use<> {
+    let (a, over, b) = (line.from, line.over, line.to);
+    let middle = (a.y + over.y) / 2.0;
+    let path = format!(
+        "M{} {}C{} {middle} {} {middle} {} {}V{}",
+        a.x, a.y, a.x, over.x, over.x, over.y, b.y
+    );
+    let bundle = (line.count > 1).then(|| {
+        view! { <text class="count middle" x=over.x y=over.y - 5.0>{format!("{}×", line.count)}</text> }
+    });
+    view! {
+        <path class="endpoint" data-state=state_id(line.state) data-bundle=(line.count > 1).then_some("") d=path />
+        {bundle}
+    }
+}
+
+/// A room's floor, by which the node is selected.
+#[component]
+fn Wall(id: String) -> impl IntoView {
+    let room = expect_context::<Simulator>().picture.room(&id);
+    room.map(|room| {
+        let (frame, named) = (room.frame.clone(), room.frame);
+        let label = Signal::derive(move || {
+            let r = named.read();
+            let state = state_name(r.state);
+            let values = [("node", r.name.as_str()), ("state", state), ("address", &r.address)];
+            fill("map.node", &values)
+        });
+        let at = move || frame.read().rect;
+        view! {
+            <Thing id class="wall" label>
+                {move || {
+                    let r = at();
+                    view! { <rect class="ground" x=r.x y=r.y width=r.width height=r.height rx="10" /> }
+                }}
+            </Thing>
+        }
+    })
+}
+
+#[component]
+fn RoomView(id: String) -> impl IntoView {
+    let room = expect_context::<Simulator>().picture.room(&id);
+    room.map(|RoomSignals { frame, pods }| {
+        let inner = frame.clone();
+        let crowded = Memo::new(move |_| frame.read().crowded);
+        view! {
+            <g class="room">
+                {move || room_inside(&inner.read())}
+                <For each=move || pods.get() key=Clone::clone let:id>
+                    <PodView id crowded />
+                </For>
+            </g>
+        }
+    })
+}
+
+/// What is written on a room's wall: its name, and as many facts as have room beside it.
+fn room_title(r: &Room) -> impl IntoView + use<> {
+    let at = r.rect;
+    let room = letters(at.width - 60.0, 8.0);
+    let both = format!("{} · {}", r.badge, r.pod_cidr);
+    let facts = match r.badge.as_str() {
+        "" => r.pod_cidr.clone(),
+        _ if r.name.len() + both.len() <= room => both,
+        // The name says as much.
+        "control plane" => r.pod_cidr.clone(),
+        badge => badge.to_owned(),
+    };
+    view! {
+        <g class="plate">
+            {state_mark(r.state, at.x + 20.0, at.y + 20.0)}
+            <text class="title" x=at.x + 34.0 y=at.y + 25.0>{shorten(&r.name, room.saturating_sub(facts.len()))}</text>
+            <text class="address end" x=at.right() - 14.0 y=at.y + 25.0>{facts}</text>
+        </g>
+    }
+}
+
+/// What is in a room beside its pods: fixtures, devices, and the lines from the rail to the doors.
+fn room_inside(r: &Room) -> impl IntoView + use<> {
+    let rail = r
+        .devices
+        .iter()
+        .find(|d| d.kind == DeviceKind::Bridge)
+        .map(|d| d.rect);
+    let doors = r.devices.iter().filter(|d| d.kind != DeviceKind::Bridge);
+    let wires = doors
+        .filter_map(|d| {
+            let (x, from) = (d.rect.center().x, rail?.bottom());
+            Some(view! { <line class="inner" x1=x x2=x y1=from y2=d.rect.y /> })
+        })
+        .collect_view();
+    let fixtures = r.fixtures.iter().cloned().map(fixture).collect_view();
+    view! {
+        {room_title(r)}
+        {fixtures}
+        {wires}
+        {r.devices.iter().cloned().map(device).collect_view()}
+    }
+}
+
+/// The layer whose hue a device has.
+fn device_layer(kind: DeviceKind) -> &'static str {
+    match kind {
+        DeviceKind::Link => "link",
+        DeviceKind::Bridge => "bridge",
+        DeviceKind::Tunnel => "tunnel",
+    }
+}
+
+fn fixture(f: Desk) -> impl IntoView {
+    let (at, label) = (f.rect, format!("{} {}", f.name, state_name(f.state)));
+    view! {
+        <Thing id=f.id class="fixture" label state=state_id(f.state)>
+            <rect x=at.x y=at.y width=at.width height=at.height rx="4" />
+            <text class="detail middle" x=at.center().x y=at.center().y + 4.0>{f.name}</text>
+        </Thing>
+    }
+}
+
+fn device(d: Device) -> impl IntoView {
+    let r = d.rect;
+    let rail = d.kind == DeviceKind::Bridge;
+    let (name, address) = match rail {
+        true => (
+            Point::new(r.x + 10.0, r.y + 14.0),
+            Point::new(r.x + 56.0, r.y + 14.0),
+        ),
+        false => (
+            Point::new(r.x + 12.0, r.y + 17.0),
+            Point::new(r.x + 12.0, r.y + 32.0),
+        ),
+    };
+    view! {
+        <g data-layer=device_layer(d.kind) data-up=d.up.to_string()>
+            <Thing id=d.id class="device" label=format!("{} {}", d.name, d.address)>
+                <rect x=r.x y=r.y width=r.width height=r.height rx=if rail { "4" } else { "6" } />
+                <text class="name mono" x=name.x y=name.y>{d.name}</text>
+                <text class="address" x=address.x y=address.y>{d.address}</text>
+            </Thing>
+        </g>
+    }
+}
+
+#[component]
+fn PodView(id: String, crowded: Memo<bool>) -> impl IntoView {
+    let simulator = expect_context::<Simulator>();
+    let filter = expect_context::<Filter>();
+    let depth = expect_context::<Memo<Depth>>();
+    let pod = simulator.picture.pod(&id);
+    pod.map(|pod| pod_view(filter, depth, id, crowded, pod))
+}
+
+fn pod_view(
+    filter: Filter,
+    depth: Memo<Depth>,
+    id: String,
+    crowded: Memo<bool>,
+    pod: ArcRwSignal<PodBox>,
+) -> impl IntoView {
+    let (named, stated, dimmed) = (pod.clone(), pod.clone(), pod.clone());
+    let label = Signal::derive(move || {
+        let p = named.read();
+        fill(
+            "map.pod",
+            &[
+                ("pod", &p.name),
+                ("status", &p.status),
+                ("address", &p.address),
+            ],
+        )
+    });
+    let state = Signal::derive(move || state_id(stated.read().state));
+    let dim = Signal::derive(move || !filter.shows_pod(&dimmed.read()));
+    let near = Memo::new(move |_| depth.get() == Depth::Namespace);
+    view! {
+        <Thing id class="pod" label state dim>
+            {move || match crowded.get() {
+                true => cell(&pod.read()).into_any(),
+                false => pod_box(&pod.read(), near.get()).into_any(),
+            }}
+        </Thing>
+    }
+}
+
+/// A pod among very many.
+fn cell(p: &PodBox) -> impl IntoView + use<> {
+    let r = p.rect;
+    view! {
+        <rect x=r.x y=r.y width=r.width height=r.height rx="4" />
+        {state_mark(p.state, r.center().x, r.center().y)}
+        <title>{format!("{}/{} {}", p.namespace, p.name, p.status)}</title>
+    }
+}
+
+fn pod_box(p: &PodBox, near: bool) -> impl IntoView + use<> {
+    let r = p.rect;
+    let cable = p.cable.as_ref().map(|c| {
+        let end = c.points.last().copied().unwrap_or_default();
+        view! {
+            <g class="cable">
+                <polyline points=points(&c.points) />
+                <circle cx=end.x cy=end.y r="3.5" />
+                {near.then(|| view! { <text class="fine" x=end.x + 5.0 y=end.y - 4.0>{c.port.clone()}</text> })}
+            </g>
+        }
+    });
+    let inside = if near {
+        near_pod(p, r).into_any()
+    } else {
+        let status = format!("{} {}/{}", shorten(&p.status, 15), p.ready.0, p.ready.1);
+        let address = if p.address.is_empty() {
+            "–".to_owned()
+        } else {
+            p.address.clone()
+        };
+        view! {
+            <text class="address" x=r.x + 10.0 y=r.y + 37.0>{address}</text>
+            <text class="detail" x=r.x + 10.0 y=r.y + 52.0>{status}</text>
+        }
+        .into_any()
+    };
+    view! {
+        {cable}
+        <rect x=r.x y=r.y width=r.width height=r.height rx="6" />
+        {state_mark(p.state, r.x + 15.0, r.y + 16.0)}
+        <text class="name" x=r.x + 26.0 y=r.y + 20.0>{shorten(&p.name, 15)}</text>
+        {inside}
+        <title>{format!("{}/{} {}", p.namespace, p.name, p.status)}</title>
+    }
+}
+
+/// What is inside a pod: its end of the cable, and its containers.
+fn near_pod(p: &PodBox, r: Rect) -> impl IntoView + use<> {
+    let interface = p
+        .cable
+        .as_ref()
+        .map(|c| format!("eth0  {}  {}", p.address, c.mac));
+    let interface =
+        interface.unwrap_or_else(|| format!("{}  {}", t("map.host-network"), p.address));
+    let containers = p
+        .containers
+        .iter()
+        .take(4)
+        .enumerate()
+        .map(|(at, c)| {
+            let y = r.y + 38.0 + at as f64 * 6.5;
+            view! {
+                <text class="fine" x=r.x + 10.0 y=y>
+                    <tspan class="strong">{c.name.clone()}</tspan>
+                    {format!("  {}  ", c.image)}
+                    <tspan data-state=state_id(c.state)>{c.doing.clone()}</tspan>
+                </text>
+            }
+        })
+        .collect_view();
+    view! {
+        <text class="fine" x=r.x + 10.0 y=r.y + 29.0>{interface}</text>
+        {containers}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test]
+    fn a_long_name_keeps_its_beginning_and_its_last_part() {
+        assert_eq!(shorten("web-1", 15), "web-1");
+        assert_eq!(shorten("coredns-548dccf7d5-xvgcx", 15), "coredns…xvgcx");
+        assert_eq!(shorten("web-764494d557-cxxgg", 15), "web…cxxgg");
+        assert_eq!(
+            shorten("averyverylongnamewithoutanything", 15),
+            "averyve…nything"
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! The map as signals: one for each thing that is drawn, so that a change touches only what shows it.
+
+use std::collections::BTreeMap;
+
+use kubarium_snapshot::MapChange;
+use kubarium_snapshot::geometry::Rect;
+use kubarium_snapshot::map::{Corridor, Host, Office, PodBox, Room, ServiceLabel};
+use leptos::prelude::*;
+
+/// A room: its frame, and the ids of its pods.
+#[derive(Clone)]
+pub(crate) struct RoomSignals {
+    /// The room without its pods.
+    pub(crate) frame: ArcRwSignal<Room>,
+    /// Its pods, in the order in which they came.
+    pub(crate) pods: ArcRwSignal<Vec<String>>,
+}
+
+#[derive(Default)]
+struct Parts {
+    rooms: BTreeMap<String, RoomSignals>,
+    pods: BTreeMap<String, (String, ArcRwSignal<PodBox>)>,
+    services: BTreeMap<String, ArcRwSignal<ServiceLabel>>,
+}
+
+/// The map as signals.
+#[derive(Clone, Copy)]
+pub(crate) struct Picture {
+    parts: StoredValue<Parts, LocalStorage>,
+    /// Its size.
+    pub(crate) bounds: RwSignal<Rect>,
+    /// The control plane.
+    pub(crate) office: RwSignal<Office>,
+    /// The segments.
+    pub(crate) corridors: RwSignal<Vec<Corridor>>,
+    /// The hosts outside.
+    pub(crate) hosts: RwSignal<Vec<Host>>,
+    /// The ids of the rooms, in order.
+    pub(crate) rooms: RwSignal<Vec<String>>,
+    /// The ids of the Services, in order.
+    pub(crate) services: RwSignal<Vec<String>>,
+}
+
+impl Picture {
+    /// An empty one.
+    pub(crate) fn new() -> Picture {
+        Picture {
+            parts: StoredValue::new_local(Parts::default()),
+            bounds: RwSignal::new(Rect::default()),
+            office: RwSignal::new(Office::default()),
+            corridors: RwSignal::new(Vec::new()),
+            hosts: RwSignal::new(Vec::new()),
+            rooms: RwSignal::new(Vec::new()),
+            services: RwSignal::new(Vec::new()),
+        }
+    }
+
+    /// A room's signals; none where there is no such room.
+    pub(crate) fn room(self, id: &str) -> Option<RoomSignals> {
+        self.parts.with_value(|parts| parts.rooms.get(id).cloned())
+    }
+
+    /// A pod's signal.
+    pub(crate) fn pod(self, id: &str) -> Option<ArcRwSignal<PodBox>> {
+        self.parts
+            .with_value(|parts| parts.pods.get(id).map(|(_, pod)| pod.clone()))
+    }
+
+    /// A Service's signal.
+    pub(crate) fn service(self, id: &str) -> Option<ArcRwSignal<ServiceLabel>> {
+        self.parts
+            .with_value(|parts| parts.services.get(id).cloned())
+    }
+
+    /// Sets what a change names, and nothing else. Parts are there before the lists that name them.
+    pub(crate) fn apply(self, change: &MapChange) {
+        self.parts
+            .update_value(|parts| self.apply_to(parts, change));
+        if let Some(bounds) = change.bounds {
+            self.bounds.set(bounds);
+        }
+        if let Some(office) = &change.office {
+            self.office.set(office.clone());
+        }
+        if let Some(corridors) = &change.corridors {
+            self.corridors.set(corridors.clone());
+        }
+        if let Some(hosts) = &change.hosts {
+            self.hosts.set(hosts.clone());
+        }
+        if let Some(order) = &change.room_order {
+            self.rooms.set(order.clone());
+        }
+        if let Some(order) = &change.service_order {
+            self.services.set(order.clone());
+        }
+    }
+
+    fn apply_to(self, parts: &mut Parts, change: &MapChange) {
+        for room in &change.rooms {
+            match parts.rooms.get(&room.id) {
+                Some(known) => known.frame.set(room.clone()),
+                None => {
+                    let signals = RoomSignals {
+                        frame: ArcRwSignal::new(room.clone()),
+                        pods: ArcRwSignal::new(Vec::new()),
+                    };
+                    parts.rooms.insert(room.id.clone(), signals);
+                }
+            }
+        }
+        // The rooms whose lists change, with what leaves and what comes.
+        let mut lists: BTreeMap<String, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
+        for id in &change.pods_gone {
+            if let Some((room, _)) = parts.pods.remove(id) {
+                lists.entry(room).or_default().0.push(id);
+            }
+        }
+        for (room, pod) in &change.pods {
+            match parts.pods.get_mut(&pod.id) {
+                Some((at, known)) => {
+                    known.set(pod.clone());
+                    if at != room {
+                        lists
+                            .entry(std::mem::replace(at, room.clone()))
+                            .or_default()
+                            .0
+                            .push(&pod.id);
+                        lists.entry(room.clone()).or_default().1.push(&pod.id);
+                    }
+                }
+                None => {
+                    let signal = ArcRwSignal::new(pod.clone());
+                    parts.pods.insert(pod.id.clone(), (room.clone(), signal));
+                    lists.entry(room.clone()).or_default().1.push(&pod.id);
+                }
+            }
+        }
+        for (room, (gone, new)) in lists {
+            if let Some(room) = parts.rooms.get(&room) {
+                room.pods.update(|pods| {
+                    pods.retain(|id| !gone.contains(&id.as_str()));
+                    pods.extend(new.into_iter().map(str::to_owned));
+                });
+            }
+        }
+        for service in &change.services {
+            match parts.services.get(&service.id) {
+                Some(known) => known.set(service.clone()),
+                None => {
+                    let signal = ArcRwSignal::new(service.clone());
+                    parts.services.insert(service.id.clone(), signal);
+                }
+            }
+        }
+        if let Some(order) = &change.service_order {
+            parts.services.retain(|id, _| order.contains(id));
+        }
+        if let Some(order) = &change.room_order {
+            parts.rooms.retain(|id, _| order.contains(id));
+        }
+    }
+}
