@@ -285,7 +285,7 @@ fn score(
             let (hue, _) = row_name(s.row);
             let title = lane.steps.get(s.main).map(|step| step.explanation.clone());
             let label = (!s.label.is_empty()).then(|| {
-                view! { <text class="label" x=s.at.x y=s.at.y - 10.0>{s.label.clone()}</text> }
+                view! { <text class="label" data-end=(s.at.x > size.width - 96.0).then_some("") x=s.at.x y=s.at.y - 10.0>{s.label.clone()}</text> }
             });
             let seen = move |is: fn(usize, usize) -> bool| (followed && is(now.get(), at)).then_some("");
             view! {

@@ -34,15 +34,23 @@ struct View {
 }
 
 impl View {
-    /// A part of the map in a window of that size; where `tall`, its upper part as wide as the window.
-    fn fit(part: Rect, (width, height): (f64, f64), tall: bool) -> View {
+    /// A part of the map in a window of that size; where `tall`, its upper part as wide as the window. What else there
+    /// is room for is shown whole rather than cut.
+    fn fit(part: Rect, whole: Rect, (width, height): (f64, f64), tall: bool) -> View {
         let wide = width / part.width.max(1.0);
         let high = height / part.height.max(1.0);
         let zoom = if tall { wide } else { wide.min(high) };
         let zoom = zoom.clamp(*ZOOM.start(), FIT_MAX);
         let below = (height / zoom - part.height) / 2.0;
+        let seen = width / zoom;
+        let x = if seen >= whole.width {
+            whole.x - (seen - whole.width) / 2.0
+        } else {
+            let middle = part.x - (seen - part.width) / 2.0;
+            middle.clamp(whole.x, whole.right() - seen)
+        };
         View {
-            x: part.x - (width / zoom - part.width) / 2.0,
+            x,
             y: part.y - if tall { below.max(0.0) } else { below },
             zoom,
         }
@@ -245,7 +253,8 @@ fn Canvas() -> impl IntoView {
     });
     let fit = move || {
         let tall = layout.narrow.get_untracked();
-        view.set(View::fit(part.get_untracked(), size(), tall));
+        let whole = simulator.picture.bounds.get_untracked();
+        view.set(View::fit(part.get_untracked(), whole, size(), tall));
     };
     Effect::new(move |_| {
         part.track();

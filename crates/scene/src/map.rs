@@ -31,7 +31,7 @@ const HEAD: f64 = 72.0;
 const FOOT: f64 = 96.0;
 const DOOR: (f64, f64) = (128.0, 40.0);
 const CORRIDOR: f64 = 64.0;
-const OUTSIDE: (f64, f64) = (120.0, 44.0);
+const OUTSIDE: (f64, f64) = (116.0, 44.0);
 /// The room that a cable takes in a duct beside the pods.
 const CABLE: f64 = 6.0;
 
@@ -365,8 +365,8 @@ fn devices(cluster: &Cluster, node: &Text, room: &Rect, rail: &Rect) -> Vec<Devi
     };
     let doors = [
         ("cbr0", DeviceKind::Bridge, *rail),
-        ("flannel.1", DeviceKind::Tunnel, Measures::door(room, 0.23)),
-        ("eth0", DeviceKind::Link, Measures::door(room, 0.54)),
+        ("flannel.1", DeviceKind::Tunnel, Measures::door(room, 0.22)),
+        ("eth0", DeviceKind::Link, Measures::door(room, 0.62)),
     ];
     let mut devices = Vec::new();
     for (name, kind, rect) in doors {
