@@ -116,7 +116,7 @@ test("two packets are compared, and where they part is said", async ({ page }) =
   await deploy(page);
   await ask(page, "http://web");
   await page.getByRole("button", { name: "Compare" }).click();
-  await ask(page, "http://10.43.0.99", "Refused");
+  await ask(page, "http://10.43.0.99", "Timed out");
   await expect(page.locator(".score-of")).toHaveCount(2);
   await expect(page.locator(".parting")).toContainText("Here they part.");
   await expectAccessible(page);
