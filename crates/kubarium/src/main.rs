@@ -3,7 +3,9 @@
 mod exercise;
 mod kube_proxy;
 mod lab;
+mod mdbook;
 mod options;
+mod render;
 mod sh;
 
 use std::io::{Read, Write};
@@ -16,13 +18,22 @@ use options::Declaration;
 const WRONG: i32 = 2;
 
 /// The commands whose options are declared here.
-const DECLARED: [&Declaration; 3] = [&sh::DECLARATION, &lab::DECLARATION, &exercise::DECLARATION];
+const DECLARED: [&Declaration; 4] = [
+    &sh::DECLARATION,
+    &lab::DECLARATION,
+    &exercise::DECLARATION,
+    &render::DECLARATION,
+];
 
 /// Commands that read their own command line, with what they are for.
-const OTHERS: [(&str, &str); 3] = [
+const OTHERS: [(&str, &str); 4] = [
     (
         "kube-proxy",
         "Prints the rules that kube-proxy makes of objects on one node.",
+    ),
+    (
+        "mdbook",
+        "A preprocessor for mdBook: blocks become live clusters.",
     ),
     (
         "version",
@@ -79,6 +90,11 @@ fn dispatch(words: &[String]) -> Result<Done, (i32, String)> {
             }
             return Ok(Done::Text(text));
         }
+        if name == render::DECLARATION.name {
+            return render::run(&arguments)
+                .map(Done::Text)
+                .map_err(|message| (1, message));
+        }
         if name == exercise::DECLARATION.name {
             let (text, status) = exercise::run(&arguments).map_err(|message| (WRONG, message))?;
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -91,6 +107,10 @@ fn dispatch(words: &[String]) -> Result<Done, (i32, String)> {
     match name {
         "kube-proxy" => match kube_proxy::run(rest, standard_input) {
             Ok(text) => Ok(Done::Text(text)),
+            Err(message) => Err((1, message)),
+        },
+        "mdbook" => match mdbook::run(rest, standard_input) {
+            Ok(text) => Ok(text.map_or(Done::Status(0), Done::Text)),
             Err(message) => Err((1, message)),
         },
         "version" | "--version" | "-V" => Ok(Done::Text(format!(
@@ -118,6 +138,7 @@ fn help(words: &[String]) -> Result<String, (i32, String)> {
         OTHERS.iter().find(|(other, _)| other == name),
     ) {
         ("kube-proxy", _) => Ok(kube_proxy::USAGE.to_owned()),
+        ("mdbook", _) => Ok(mdbook::USAGE.to_owned()),
         (name, Some((_, short))) => Ok(format!("{short}\n\nUsage: kubarium {name}\n")),
         (name, None) => Err((
             WRONG,

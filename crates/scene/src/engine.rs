@@ -254,7 +254,7 @@ impl Engine {
     fn go_to(&mut self, event: u32) {
         self.interrupt();
         self.running = false;
-        self.said.stale |= self.session.simulation.goto(EventId(event)).is_ok();
+        self.said.stale |= self.session.goto(EventId(event)).is_ok();
     }
 
     fn command(&mut self, line: &str) -> Reply {

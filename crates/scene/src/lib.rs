@@ -12,6 +12,7 @@ pub mod map;
 mod nft_rules;
 pub mod rules;
 mod score;
+pub mod svg;
 pub mod versions;
 pub mod wiring;
 

@@ -264,6 +264,15 @@ impl Session {
         (commands, None)
     }
 
+    /// Goes to the moment just after an event, as `sim goto` does.
+    ///
+    /// # Errors
+    /// A sentence when no such event has happened.
+    pub fn goto(&mut self, event: EventId) -> Result<(), String> {
+        self.note(Given::Goto(event));
+        self.simulation.goto(event)
+    }
+
     // --- A command in the foreground of a terminal ------------------------------------------------
 
     /// Begins a command line that somebody looks at: it is carried out as far as that takes no

@@ -22,7 +22,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use kubarium_cluster::{Config, Simulation, Time};
+use kubarium_cluster::{Config, EventId, Simulation, Time};
 use kubarium_objects::{Value, array, base64, object};
 use kubarium_posix::{Dialect, Reader};
 
@@ -68,6 +68,8 @@ pub enum Given {
     GoOn(Time),
     /// The one in the foreground was interrupted.
     Interrupt,
+    /// To go to the moment just after an event, on the timeline.
+    Goto(EventId),
     /// A file's content.
     File {
         /// Its absolute path.
@@ -134,7 +136,7 @@ impl Journal {
     pub fn add(&mut self, at: Time, steps: u64, given: Given) {
         self.bytes += match &given {
             Given::Run(text) | Given::Begin(text) => text.len(),
-            Given::GoOn(_) | Given::Interrupt => 0,
+            Given::GoOn(_) | Given::Interrupt | Given::Goto(_) => 0,
             Given::File { path, bytes } => path.len() + bytes.len(),
         };
         self.overflown |= self.inputs.len() >= HISTORY_MAX || self.bytes > STATE_BYTES_MAX / 2;
@@ -214,6 +216,7 @@ impl State {
                 Given::Begin(line) => entry["begin"] = line.as_str().into(),
                 Given::GoOn(until) => entry["goOn"] = integer(until.0),
                 Given::Interrupt => entry["interrupt"] = true.into(),
+                Given::Goto(event) => entry["goto"] = integer(event.0.into()),
                 Given::File { path, bytes } => {
                     entry["file"] = path.as_str().into();
                     match std::str::from_utf8(bytes) {
@@ -362,6 +365,9 @@ impl State {
                 Given::Run(line) | Given::Begin(line) => {
                     let _ = writeln!(script, "{line}");
                 }
+                Given::Goto(event) => {
+                    let _ = writeln!(script, "sim goto {event}");
+                }
                 Given::GoOn(_) | Given::Interrupt => {}
                 Given::File { path, bytes } => {
                     let text = String::from_utf8_lossy(bytes);
@@ -431,6 +437,10 @@ fn input(entry: &Value) -> Result<Input, String> {
         (None, None) if !entry["begin"].is_null() => Given::Begin(entry["begin"].str().to_owned()),
         (None, None) if !entry["goOn"].is_null() => Given::GoOn(Time(natural(&entry["goOn"]))),
         (None, None) if !entry["interrupt"].is_null() => Given::Interrupt,
+        (None, None) if !entry["goto"].is_null() => {
+            let event = u32::try_from(natural(&entry["goto"])).unwrap_or(u32::MAX);
+            Given::Goto(EventId(event))
+        }
         (None, Some(Value::String(path))) => {
             let bytes = match (entry.get("text"), entry.get("base64")) {
                 (Some(Value::String(text)), None) => text.as_bytes().to_vec(),
@@ -501,6 +511,8 @@ impl Replay {
             }
             Given::GoOn(until) => drop(self.session.go_on(*until)),
             Given::Interrupt => drop(self.session.interrupt()),
+            // Where there was no such moment, there is none now.
+            Given::Goto(event) => drop(self.session.goto(*event)),
             Given::File { path, bytes } => {
                 // It was written once, so there is room for it.
                 let _ = self.session.write_file(path, bytes);

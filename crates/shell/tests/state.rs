@@ -1,6 +1,6 @@
 //! A state that was saved and loaded goes on as the original does.
 
-use kubarium_cluster::{Config, Simulation};
+use kubarium_cluster::{Config, EventId, Simulation};
 use kubarium_objects::{Value, object};
 use kubarium_shell::Session;
 use kubarium_shell::state::{Given, State};
@@ -30,7 +30,10 @@ fn goes_on(lines: &[&str], more: &[&str]) {
                     original.simulation.step();
                 }
             }
-            None => drop(original.run(line)),
+            None => match line.strip_prefix("goto ") {
+                Some(event) => drop(original.goto(EventId(event.parse().unwrap()))),
+                None => drop(original.run(line)),
+            },
         }
     }
     original.view = object([("focus", "pod:default/web".into())]);
@@ -95,6 +98,10 @@ fn a_loaded_state_goes_on_byte_for_byte() {
             "sim branch 2",
             "sim undo",
         ],
+    );
+    goes_on(
+        &[web, "sim settle", "goto 70", "goto 65", "steps 3"],
+        &["sim settle", "sim redo", "kubectl create configmap c"],
     );
     goes_on(
         &[web, "sim settle", "sim goto 60", "steps 5"],
