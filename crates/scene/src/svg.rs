@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use kubarium_snapshot::geometry::Rect;
-use kubarium_snapshot::lane::{Layer, PhaseKind, Step};
+use kubarium_snapshot::lane::{Part, PhaseKind, Row, Step};
 use kubarium_snapshot::map::{Device, DeviceKind, PodBox, Room, ServiceLabel, State};
 use kubarium_snapshot::rules::RuleBook;
 use kubarium_snapshot::{Lane, Map};
@@ -69,68 +69,36 @@ pub fn map(map: &Map, theme: Theme) -> String {
     svg.end()
 }
 
-/// A packet's way: columns for the namespaces, rows for the layers, and each step's number.
+/// A packet's way: for each exchange columns for the namespaces, rows for the layers, and the stops with their numbers;
+/// below them what each stop says.
 pub fn lane(lane: &Lane, theme: Theme) -> String {
     const LINE: f64 = 18.0;
-    let told: Vec<&Step> = lane
-        .steps
+    const HEAD: f64 = 44.0;
+    let told: Vec<(usize, &Step)> = lane
+        .stops
         .iter()
-        .filter(|s| !s.explanation.is_empty())
+        .enumerate()
+        .filter_map(|(at, stop)| Some((at, lane.steps.get(stop.main)?)))
+        .filter(|(_, step)| !step.explanation.is_empty())
         .collect();
-    let head = 28.0;
-    let drawing = lane.size;
-    let width = drawing.width.max(720.0);
-    let height = head + drawing.height + 16.0 + told.len() as f64 * LINE;
+    let widths = lane.parts.iter().map(|part| part.size.width);
+    let width = widths.fold(720.0, f64::max);
+    let drawn: f64 = lane.parts.iter().map(|part| HEAD + part.size.height).sum();
+    let height = 28.0 + drawn + 16.0 + told.len() as f64 * LINE;
     let title = format!("{}: {:?}", lane.title, lane.verdict).to_lowercase();
     let mut svg = Svg::begin(Rect::new(0.0, 0.0, width, height), &title, theme);
     svg.text(0.0, 12.0, "title", &title);
-    let _ = write!(svg.out, "<g transform=\"translate(0 {head})\">");
-    for column in &lane.columns {
-        svg.text(
-            column.x + 8.0,
-            14.0,
-            "name",
-            &shorten(&column.title, (column.width / 7.5) as usize),
-        );
-        if column.pod {
-            svg.text(column.x + 8.0, 28.0, "detail", &column.node);
-        }
-        svg.line(column.x, 0.0, column.x, drawing.height, "hair");
+    let mut top = 28.0;
+    for (number, part) in lane.parts.iter().enumerate() {
+        let next = lane.parts.get(number + 1);
+        let end = next.map_or(lane.stops.len(), |next| next.first);
+        top += HEAD;
+        svg.part(lane, part, end, top);
+        top += part.size.height;
     }
-    for band in &lane.bands {
-        svg.line(0.0, band.rect.y, width, band.rect.y, "hair");
-        for (layer, y) in &band.rows {
-            svg.text(0.0, y + 4.0, "detail", layer_word(*layer));
-        }
-        let mut way: Vec<String> = Vec::new();
-        for step in lane.steps.iter().filter(|s| s.phase == band.phase) {
-            way.push(format!("{:.1},{:.1}", step.at.x, step.at.y));
-        }
-        let _ = write!(
-            svg.out,
-            "<polyline class=\"way\" points=\"{}\"/>",
-            way.join(" ")
-        );
-    }
-    for step in &lane.steps {
-        let _ = write!(
-            svg.out,
-            "<circle class=\"step {}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"9\"/>",
-            layer_class(step.layer),
-            step.at.x,
-            step.at.y
-        );
-        svg.text(
-            step.at.x,
-            step.at.y + 3.5,
-            "number middle",
-            &step.n.to_string(),
-        );
-    }
-    svg.out += "</g>";
-    for (index, step) in told.iter().enumerate() {
-        let y = head + drawing.height + 24.0 + index as f64 * LINE;
-        svg.text(22.0, y, "number end", &step.n.to_string());
+    for (row, (at, step)) in told.iter().enumerate() {
+        let y = top + 24.0 + row as f64 * LINE;
+        svg.text(22.0, y, "number end", &(at + 1).to_string());
         let phase = match step.phase {
             PhaseKind::Dns => "DNS",
             PhaseKind::Request => "request",
@@ -262,6 +230,47 @@ impl Svg {
             let _ = write!(style, ".{name}{{stroke:{}}}", pick(light, dark));
         }
         style
+    }
+
+    /// One exchange, with its first row at `top`; its stops end before `end`.
+    fn part(&mut self, lane: &Lane, part: &Part, end: usize, top: f64) {
+        let _ = write!(self.out, "<g transform=\"translate(0 {top})\">");
+        for (index, x, width) in &part.columns {
+            let Some(column) = lane.columns.get(*index) else {
+                continue;
+            };
+            let room = (width / 7.5) as usize;
+            self.text(x + 8.0, -22.0, "name", &shorten(&column.title, room));
+            if column.pod {
+                self.text(x + 8.0, -8.0, "detail", &column.node);
+            }
+            self.line(*x, -36.0, *x, part.size.height, "hair");
+        }
+        for band in &part.bands {
+            self.line(0.0, band.rect.y, part.size.width, band.rect.y, "hair");
+            for (row, y) in &band.rows {
+                self.text(0.0, y + 4.0, "detail", row_word(*row));
+            }
+            let stops = lane.stops.get(band.stops.0..band.stops.1).unwrap_or(&[]);
+            let way: Vec<String> = stops
+                .iter()
+                .map(|stop| format!("{:.1},{:.1}", stop.at.x, stop.at.y))
+                .collect();
+            let way = way.join(" ");
+            let _ = write!(self.out, "<polyline class=\"way\" points=\"{way}\"/>");
+        }
+        let stops = lane.stops.get(part.first..end).unwrap_or(&[]);
+        for (at, stop) in (part.first..).zip(stops) {
+            let class = row_class(stop.row);
+            let (x, y) = (stop.at.x, stop.at.y);
+            let _ = write!(
+                self.out,
+                "<circle class=\"step {class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\"/>"
+            );
+            self.text(x, y + 3.5, "number middle", &(at + 1).to_string());
+            self.text(x, y - 13.0, "number middle", &stop.label);
+        }
+        self.out += "</g>";
     }
 
     fn rect(&mut self, r: Rect, radius: f64, class: &str) {
@@ -470,27 +479,23 @@ fn device_class(kind: DeviceKind) -> &'static str {
     }
 }
 
-fn layer_class(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Socket => "app",
-        Layer::Route | Layer::Neighbour => "routing",
-        Layer::Link => "link",
-        Layer::Bridge => "bridge",
-        Layer::Netfilter | Layer::Conntrack => "netfilter",
-        Layer::Tunnel => "tunnel",
+fn row_class(row: Row) -> &'static str {
+    match row {
+        Row::Application => "app",
+        Row::Netfilter => "netfilter",
+        Row::Routing => "routing",
+        Row::Link => "link",
+        Row::Tunnel => "tunnel",
     }
 }
 
-fn layer_word(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Socket => "socket",
-        Layer::Route => "routing",
-        Layer::Neighbour => "neighbour",
-        Layer::Link => "link",
-        Layer::Bridge => "bridge",
-        Layer::Netfilter => "netfilter",
-        Layer::Conntrack => "conntrack",
-        Layer::Tunnel => "tunnel",
+fn row_word(row: Row) -> &'static str {
+    match row {
+        Row::Application => "application",
+        Row::Netfilter => "netfilter",
+        Row::Routing => "routing",
+        Row::Link => "link",
+        Row::Tunnel => "tunnel",
     }
 }
 
@@ -573,7 +578,7 @@ mod tests {
             pictures.iter().for_each(|svg| is_whole(svg));
             for (svg, words) in pictures.iter().zip([
                 &["worker-1", "cbr0", "flannel.1", "client", "kube-apiserver"][..],
-                &["pod/client", "client", "conntrack", "DNAT"],
+                &["pod/client", "client", "netfilter", "DNAT"],
                 &["KUBE-SERVICES", "policy ACCEPT", "PREROUTING"],
             ]) {
                 for word in words {
