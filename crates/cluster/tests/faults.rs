@@ -266,6 +266,29 @@ fn a_kubelet_that_is_cut_off_keeps_its_pods_running() {
 }
 
 #[test]
+fn what_ends_unheard_is_told_later() {
+    let mut cluster = world();
+    apply(
+        &mut cluster,
+        "{apiVersion: v1, kind: Pod, metadata: {name: once}, spec: {nodeName: worker-1, restartPolicy: Never, containers: [{name: c, image: busybox, command: [sleep, '20']}]}}",
+    );
+    run(&mut cluster, 10);
+    let number = fault(&mut cluster, "cut worker-1").expect("lasts");
+    run(&mut cluster, 30);
+    let phase = |cluster: &Cluster| {
+        let pod = cluster
+            .find("pods", "default", "once")
+            .cloned()
+            .unwrap_or_default();
+        pod["status"]["phase"].str().to_owned()
+    };
+    assert_eq!(phase(&cluster), "Running", "as far as anybody has heard");
+    cluster.mend(number).expect("mended");
+    run(&mut cluster, 5);
+    assert_eq!(phase(&cluster), "Succeeded");
+}
+
+#[test]
 fn pressure_evicts_pods_one_by_one_and_keeps_new_ones_away() {
     for (what, kind) in [
         ("memory", "MemoryPressure"),

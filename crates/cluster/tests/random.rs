@@ -384,7 +384,7 @@ impl Run {
                 }
             }
         }
-        if tight > 400 {
+        if tight > 4 {
             problems.push(format!("{tight} pods in a namespace that may have 4"));
         }
         let mut live: BTreeMap<_, String> = BTreeMap::new();

@@ -69,6 +69,7 @@ pub(super) fn report(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
             })
         })
     });
+    worker.untold = matches!(written, Some(Err(_)));
     if let Some(Ok(pod)) = written {
         worker.pod = pod;
     }
@@ -90,6 +91,7 @@ pub(super) fn reject(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
         status["startTime"] = now.into();
         status["observedGeneration"] = generation;
     });
+    worker.untold = written.is_err();
     if let Ok(pod) = written {
         worker.pod = pod;
     }

@@ -41,6 +41,8 @@ pub struct Worker {
     pub(super) report_at: Option<Time>,
     /// The status with which the pod was turned away or ended from outside: reason and message.
     pub(super) verdict: Option<(Text, Text)>,
+    /// Whether the API server could not be told of the pod's last status.
+    pub(super) untold: bool,
     /// The event that began what is being done for the pod.
     pub(super) last: Option<EventId>,
     pub(super) started: Time,
@@ -172,6 +174,7 @@ impl Worker {
             probes: Vec::new(),
             report_at: None,
             verdict: None,
+            untold: false,
             last: None,
             started: now,
         }
@@ -397,7 +400,15 @@ fn step(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gone: bool) -> 
                 status::report(cluster, node, worker);
             }
             Stage::Sandbox => return start::sandbox(cluster, node, worker),
-            Stage::Ended => return Next::Wait,
+            Stage::Ended => {
+                if worker.untold {
+                    match sandbox(cluster, node, &worker.uid).is_some() {
+                        true => status::report(cluster, node, worker),
+                        false => status::reject(cluster, node, worker),
+                    }
+                }
+                return Next::Wait;
+            }
             Stage::Running => match next(cluster, node, worker) {
                 Decision::Continue => {}
                 Decision::Rest(wake) => {
