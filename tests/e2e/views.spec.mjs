@@ -70,3 +70,21 @@ test("a command that watches goes on until it is stopped", async ({ page }) => {
   await prompt.press("Control+c");
   await expect(page.locator(".entry .running")).toHaveCount(0);
 });
+
+test("Tab completes a command line, and what a click has run is in the history", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  const prompt = page.getByLabel("Command", { exact: true });
+  await prompt.fill("kubectl descr");
+  await prompt.press("Tab");
+  await expect(prompt).toHaveValue("kubectl describe ");
+  await prompt.pressSequentially("node worker-");
+  await prompt.press("Tab");
+  await expect(page.getByRole("list", { name: "What could stand here" }).getByRole("listitem")).toHaveCount(2);
+  await expectAccessible(page);
+  await page.getByRole("button", { name: "worker-2" }).click();
+  await expect(prompt).toHaveValue("kubectl describe node worker-2 ");
+  await prompt.fill("");
+  await page.getByRole("button", { name: "kubectl get pods -o wide" }).click();
+  await prompt.press("ArrowUp");
+  await expect(prompt).toHaveValue("kubectl get pods -o wide");
+});

@@ -1,11 +1,19 @@
 //! The terminal: the command lines that people type, and what they print.
 
+use kubarium_snapshot::message::Completion;
+use kubarium_snapshot::{Reply, Request};
 use leptos::{ev, html, prelude::*};
 
-use crate::{simulator::Simulator, storage, text::t};
+use crate::{
+    simulator::Simulator,
+    storage,
+    text::{fill, t},
+};
 
 /// How many command lines are remembered.
 const HISTORY_MAX: usize = 100;
+/// The most words that are offered at once.
+const OFFERED_MAX: usize = 12;
 
 /// The command lines that people type, and what they print.
 #[component]
@@ -25,23 +33,50 @@ pub(crate) fn Terminal() -> impl IntoView {
             }
         });
     });
+    // Whatever was run is remembered, typed here or set off by a click elsewhere: each click teaches its command.
+    Effect::new(move |seen: Option<Option<u32>>| {
+        let last = simulator.console.with(|console| {
+            let last = console.last();
+            last.map(|entry| (entry.id, entry.command.clone()))
+        });
+        let id = last.as_ref().map(|(id, _)| *id);
+        if let Some((_, command)) = last.filter(|_| seen != Some(id)) {
+            past.update(|past| {
+                past.retain(|old| *old != command);
+                past.push(command);
+                let surplus = past.len().saturating_sub(HISTORY_MAX);
+                past.drain(..surplus);
+            });
+            // A storage that is full forgets the history, nothing else.
+            let _ = storage::set("history", &past.get_untracked().join("\n"));
+        }
+        id
+    });
+    let offered = RwSignal::new(Completion::default());
+    let complete = move || {
+        let typed = line.get_untracked();
+        simulator.ask(Request::Complete(typed.clone()), move |reply| {
+            // What was typed since is not written over.
+            if let Reply::Completion(found) = reply
+                && line.try_get_untracked().as_ref() == Some(&typed)
+            {
+                line.set(completed(&typed, &found));
+                offered.set(if found.words.len() > 1 {
+                    found
+                } else {
+                    Completion::default()
+                });
+            }
+        });
+    };
     let submit = move |event: ev::SubmitEvent| {
         event.prevent_default();
         let command = line.get_untracked().trim().to_owned();
         line.set(String::new());
         back.set(0);
-        if command.is_empty() {
-            return;
-        }
-        past.update(|past| {
-            past.retain(|old| *old != command);
-            past.push(command.clone());
-            let surplus = past.len().saturating_sub(HISTORY_MAX);
-            past.drain(..surplus);
-        });
-        // A storage that is full forgets the history, nothing else.
-        let _ = storage::set("history", &past.get_untracked().join("\n"));
+        offered.set(Completion::default());
         match command.as_str() {
+            "" => {}
             "clear" => simulator.clear(),
             command => simulator.run(command),
         }
@@ -60,6 +95,11 @@ pub(crate) fn Terminal() -> impl IntoView {
         match event.key().as_str() {
             "ArrowUp" => recall(back.get_untracked() + 1),
             "ArrowDown" => recall(back.get_untracked().saturating_sub(1)),
+            // At an empty prompt Tab goes on through the page.
+            "Tab" if !event.shift_key() && !line.read_untracked().is_empty() => complete(),
+            "Escape" if !offered.read_untracked().words.is_empty() => {
+                offered.set(Completion::default());
+            }
             "l" if event.ctrl_key() => simulator.clear(),
             // What is selected is copied; with nothing selected it ends what runs, or gives the line up.
             "c" if event.ctrl_key() && !is_selecting() => {
@@ -120,6 +160,7 @@ pub(crate) fn Terminal() -> impl IntoView {
                     }
                 </For>
             </div>
+            {move || offer(line, offered, prompt)}
             <form class="prompt" on:submit=submit>
                 <span class="sign" aria-hidden="true">"$"</span>
                 <input
@@ -131,11 +172,82 @@ pub(crate) fn Terminal() -> impl IntoView {
                     autocomplete="off"
                     placeholder=t("terminal.placeholder")
                     prop:value=move || line.get()
-                    on:input=move |e| line.set(event_target_value(&e))
+                    on:input=move |e| {
+                        line.set(event_target_value(&e));
+                        offered.set(Completion::default());
+                    }
                     on:keydown=key
                 />
             </form>
         </div>
+    }
+}
+
+/// The words that could stand at the end of the line.
+fn offer(
+    line: RwSignal<String>,
+    offered: RwSignal<Completion>,
+    prompt: NodeRef<html::Input>,
+) -> Option<impl IntoView> {
+    let found = offered.get();
+    if found.words.is_empty() {
+        return None;
+    }
+    let start = found.start;
+    let more = found.words.len().saturating_sub(OFFERED_MAX);
+    let word = move |(text, help): (String, String)| {
+        let shown = text.clone();
+        let take = move |_| {
+            line.update(|line| {
+                line.truncate(line.floor_char_boundary(start));
+                line.push_str(&text);
+                line.push(' ');
+            });
+            offered.set(Completion::default());
+            if let Some(prompt) = prompt.get_untracked() {
+                // A prompt that cannot take the focus can still be clicked.
+                let _ = prompt.focus();
+            }
+        };
+        view! {
+            <li>
+                <button type="button" class="word" on:click=take>
+                    <span>{shown}</span>
+                    <span class="note">{help}</span>
+                </button>
+            </li>
+        }
+    };
+    Some(view! {
+        <ul class="offered" aria-label=t("terminal.offered")>
+            {found.words.into_iter().take(OFFERED_MAX).map(word).collect_view()}
+            {(more > 0).then(|| view! { <li class="note">{fill("terminal.more", &[("n", &more.to_string())])}</li> })}
+        </ul>
+    })
+}
+
+/// The line with as much of its last word as all candidates share; a word that is sure is followed by a space.
+fn completed(line: &str, found: &Completion) -> String {
+    let Some((first, _)) = found.words.first() else {
+        return line.to_owned();
+    };
+    let Some(head) = line.get(..found.start) else {
+        return line.to_owned();
+    };
+    if found.words.len() == 1 {
+        return format!("{head}{first} ");
+    }
+    let mut shared = first.as_str();
+    for (word, _) in &found.words {
+        let alike = shared.char_indices().zip(word.chars());
+        let alike = alike.take_while(|((_, a), b)| a == b).last();
+        shared = &shared[..alike.map_or(0, |((at, c), _)| at + c.len_utf8())];
+    }
+    let typed = &line[found.start..];
+    if shared.len() > typed.len() {
+        format!("{head}{shared}")
+    } else {
+        line.to_owned()
     }
 }
 
@@ -149,4 +261,30 @@ fn remembered() -> Vec<String> {
     storage::get("history")
         .map(|text| text.lines().map(str::to_owned).collect())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test]
+    fn a_line_is_completed_as_far_as_is_sure() {
+        let done = |line: &str, start: usize, words: &[&str]| {
+            let words = words.iter().map(|w| ((*w).to_owned(), String::new()));
+            let words = words.collect();
+            completed(line, &Completion { start, words })
+        };
+        assert_eq!(done("kubectl ge", 8, &["get"]), "kubectl get ");
+        assert_eq!(
+            done("kubectl get po", 12, &["pods", "podtemplates"]),
+            "kubectl get pod"
+        );
+        assert_eq!(
+            done("kubectl get pod", 12, &["pods", "podtemplates"]),
+            "kubectl get pod"
+        );
+        assert_eq!(done("größe", 99, &["x"]), "größe");
+        assert_eq!(done("x", 0, &[]), "x");
+    }
 }

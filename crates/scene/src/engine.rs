@@ -195,6 +195,14 @@ impl Engine {
                 return Reply::Objects(table);
             }
             Request::Interrupt => self.interrupt(),
+            Request::Complete(line) => {
+                let found = self.session.complete(&line, line.len());
+                let words = found.candidates.into_iter();
+                return Reply::Completion(message::Completion {
+                    start: found.start,
+                    words: words.map(|word| (word.text, word.help)).collect(),
+                });
+            }
             Request::Look(line) => {
                 let output = self.session.clone().run(&line);
                 return Reply::Output(Box::new(Output {
@@ -637,6 +645,9 @@ mod tests {
             engine.answer(Request::History(id.to_owned()));
         }
         engine.answer(Request::Interrupt);
+        for line in ["", " ", "kubectl get po", "ssh ", "größe '"] {
+            engine.answer(Request::Complete(line.to_owned()));
+        }
         engine.answer(Request::Look("kubectl get nothing".to_owned()));
         engine.answer(Request::StepTime);
         engine.answer(Request::StepBack);

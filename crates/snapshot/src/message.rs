@@ -51,6 +51,8 @@ pub enum Request {
     Command(String),
     /// End the command line that goes on in the terminal, as Ctrl C does. [`Reply::Done`].
     Interrupt,
+    /// Say what could stand at the end of the beginning of a command line. [`Reply::Completion`].
+    Complete(String),
     /// Run a command line that only looks, on a copy: nothing changes, and no event tells of it. [`Reply::Output`].
     Look(String),
     /// The latest versions of the object with this id, newest first. [`Reply::History`].
@@ -122,6 +124,8 @@ pub enum Reply {
     Objects(ObjectTable),
     /// An object's versions.
     History(Vec<Version>),
+    /// What could stand at the end of a line.
+    Completion(Completion),
     /// A node's rules.
     Rules(Box<RuleBook>),
     /// What happened.
@@ -139,6 +143,15 @@ pub struct Output {
     pub status: Option<i32>,
     /// The packet that it sent, to be followed.
     pub lane: Option<Box<Lane>>,
+}
+
+/// What could stand at the end of the beginning of a command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completion {
+    /// Where the last word begins, in bytes: what stands from here on is replaced.
+    pub start: usize,
+    /// The words, each with what it is for; that may be empty.
+    pub words: Vec<(String, String)>,
 }
 
 /// What the command line that goes on in the terminal has done since the last update.

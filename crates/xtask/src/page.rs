@@ -49,8 +49,6 @@ pub(crate) fn build() -> Result {
         "--color",
         "never",
     ]);
-    // Views whose types are erased are a seventh smaller.
-    trunk.env("RUSTFLAGS", "--cfg erase_components");
     // Trunk reads NO_COLOR as a truth value, and refuses the `1` that is its usual value elsewhere.
     run(trunk.env_remove("NO_COLOR"))?;
     let (page, worker) = modules()?;
