@@ -150,24 +150,30 @@ fn rules_are_as_expected() {
             {
                 let text = |key: &str| want[key].as_str().unwrap_or_default().to_owned();
                 let rules = want["rules"].as_array().into_iter().flatten();
-                let mut rules: Vec<String> = rules
-                    .filter_map(|r| r.as_str())
-                    .map(str::to_owned)
-                    .collect();
-                rules.sort();
+                let rules: Vec<&str> = rules.filter_map(|r| r.as_str()).collect();
                 let chain = (text("table"), text("chain"));
-                let got = got.get(&chain).cloned().unwrap_or_default();
-                let plain = |rules: &[String]| -> Vec<String> {
-                    // As iptables-save prints what is restored so.
-                    let words = |r: &String| {
-                        let words = r.split_whitespace().collect::<Vec<_>>().join(" ");
-                        words.replace("--xor-mark 0x4000", "--set-xmark 0x4000/0x0")
-                    };
-                    let mut plain: Vec<String> = rules.iter().map(words).collect();
-                    plain.sort();
-                    plain
+                // As iptables-save prints them once they are restored.
+                let mut want = case.tables.clone();
+                let rules = rules.join("\n");
+                let rules = format!("*{}\n-F {}\n{rules}\nCOMMIT\n", chain.0, chain.1);
+                let options = Options {
+                    noflush: true,
+                    ..Options::default()
                 };
-                assert_eq!(plain(&got), plain(&rules), "{} {chain:?}", dir.display());
+                restore(&mut want, &rules, options)
+                    .unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
+                let sorted = |rules: Option<&Vec<String>>| {
+                    let mut rules = rules.cloned().unwrap_or_default();
+                    rules.sort();
+                    rules
+                };
+                let want = chains(&want);
+                assert_eq!(
+                    sorted(got.get(&chain)),
+                    sorted(want.get(&chain)),
+                    "{} {chain:?}",
+                    dir.display()
+                );
             }
         }
         if dir.join("expected-facts.json").exists() {
