@@ -270,7 +270,7 @@ mod tests {
             found.into_iter().map(|c| c.name).collect::<Vec<_>>()
         };
         assert_eq!(found("cu"), ["curl"]);
-        assert_eq!(found("core"), ["coredns-abc"]);
+        assert_eq!(found("core"), ["coredns-abc", "control-plane"]);
         assert_eq!(found("cp"), ["control-plane"]);
         assert_eq!(found("ssh worker-1 ip route"), ["ssh worker-1 ip route"]);
     }
