@@ -81,7 +81,7 @@ test("Tab completes a command line, and what a click has run is in the history",
   await prompt.press("Tab");
   await expect(page.getByRole("list", { name: "What could stand here" }).getByRole("listitem")).toHaveCount(2);
   await expectAccessible(page);
-  await page.getByRole("button", { name: "worker-2" }).click();
+  await page.getByRole("button", { name: "worker-2", exact: true }).click();
   await expect(prompt).toHaveValue("kubectl describe node worker-2 ");
   await prompt.fill("");
   await page.getByRole("button", { name: "kubectl get pods -o wide" }).click();
