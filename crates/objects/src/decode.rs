@@ -302,7 +302,8 @@ fn omitted(field: &Field, of: &Type, value: &Value) -> bool {
         field.pointer || field.required || field.printed || matches!(of, Type::IntOrString);
     match value {
         Value::Object(m) if m.is_empty() => matches!(of, Type::Map(..)),
-        Value::Array(a) => a.is_empty(),
+        // An autoscaler's empty list of policies is no missing one: it is refused.
+        Value::Array(a) => a.is_empty() && &*field.name != "policies",
         scalar => scalar.is_empty() && !matches!(scalar, Value::Object(_)) && !keeps_zero,
     }
 }

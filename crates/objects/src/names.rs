@@ -98,6 +98,38 @@ pub fn dns1123_subdomain(s: &str) -> Complaints {
     out
 }
 
+/// The same, but labels may hold underscores and begin with one: search domains of resolvers.
+pub fn dns1123_subdomain_with_underscore(s: &str) -> Complaints {
+    let mut out = Vec::new();
+    if s.len() > 253 {
+        out.push(too_long(253));
+    }
+    let label = |part: &str| {
+        edges(
+            part.strip_prefix('_').unwrap_or(part),
+            lower_or_digit,
+            |b| matches!(b, b'-' | b'_'),
+        )
+    };
+    if !s.split('.').all(label) {
+        out.push(form_error(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+            r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*",
+            &["example.com"],
+        ));
+    }
+    out
+}
+
+/// A whole number as it is usually written.
+pub fn decimal_integer(s: &str) -> Complaints {
+    let plain = s.parse::<i64>().is_ok_and(|n| n.to_string() == s);
+    match plain {
+        true => Vec::new(),
+        false => vec!["must be a valid decimal integer in canonical form".to_string()],
+    }
+}
+
 /// A DNS label that starts with a letter, after RFC 1035: names of Services.
 pub fn dns1035_label(s: &str) -> Complaints {
     let mut out = Vec::new();

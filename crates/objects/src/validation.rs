@@ -8,6 +8,7 @@ use crate::field_error::FieldError;
 use crate::schema::{Resource, Schema};
 use crate::value::{Value, object};
 
+mod action;
 mod batch;
 mod common;
 mod config;
@@ -15,11 +16,14 @@ mod container;
 mod cron;
 mod definition;
 mod meta;
+mod mount;
 mod networking;
 mod pod;
 mod policy;
 mod registration;
+mod resources;
 mod scheduling;
+mod security;
 mod service;
 mod storage;
 mod update;
@@ -127,6 +131,9 @@ pub fn create(resource: &Resource, o: &Value) -> Vec<FieldError> {
     let mut e = common::Errors::default();
     meta::object(&mut e, resource, o);
     kind(&mut e, resource, o);
+    if &*resource.id() == "pods" {
+        pod::created(&mut e, o);
+    }
     e.into_list()
 }
 
@@ -165,6 +172,8 @@ fn kind(e: &mut common::Errors, resource: &Resource, o: &Value) {
         ("networking.k8s.io", "Ingress") => networking::ingress(e, o),
         ("networking.k8s.io", "IngressClass") => networking::ingress_class(e, o),
         ("networking.k8s.io", "NetworkPolicy") => networking::network_policy(e, o),
+        ("networking.k8s.io", "ServiceCIDR") => networking::service_cidr(e, o),
+        ("networking.k8s.io", "IPAddress") => networking::ip_address(e, o),
         ("autoscaling", "HorizontalPodAutoscaler") => policy::autoscaler(e, o, &resource.version),
         ("policy", "PodDisruptionBudget") => policy::disruption_budget(e, o),
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => {

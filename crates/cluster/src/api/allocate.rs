@@ -94,6 +94,7 @@ impl Cluster {
         resource: &Resource,
         service: &mut Value,
         old: Option<&Value>,
+        dry_run: bool,
     ) -> Result<(), Status> {
         if &*resource.id() != "services" {
             return Ok(());
@@ -105,7 +106,7 @@ impl Cluster {
         }
         sync_cluster_ips(service, old);
         self.address_families(resource, service, before)?;
-        self.allocate_cluster_ips(resource, service, before)?;
+        self.allocate_cluster_ips(resource, service, before, dry_run)?;
         self.allocate_node_ports(resource, service, before)?;
         self.allocate_health_check_port(service, before)?;
         if old.is_some() {
@@ -232,6 +233,7 @@ impl Cluster {
         resource: &Resource,
         service: &mut Value,
         old: &Value,
+        dry_run: bool,
     ) -> Result<(), Status> {
         let spec = &mut service["spec"];
         let external = spec["type"].str() == "ExternalName";
@@ -260,9 +262,15 @@ impl Cluster {
         let range = self.allocators.range;
         let address = wanted.parse::<Ipv4Addr>().ok();
         let why = match address {
-            Some(address) if !range.contains(&address) => format!(
+            // A dry run asks one range's allocator, which looks at the range alone
+            // (`ipallocator`, MetaAllocator.DryRun).
+            Some(address) if !range.contains(&address) && dry_run => format!(
                 "the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {range}"
             ),
+            Some(address) if !range.contains(&address) => {
+                "the provided network does not match the current range".to_owned()
+            }
+            Some(_) if dry_run => return Ok(()),
             Some(address) if !Arc::make_mut(&mut self.allocators.addresses).insert(address) => {
                 "provided IP is already allocated".to_owned()
             }

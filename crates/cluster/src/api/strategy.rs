@@ -42,11 +42,60 @@ pub(super) fn prepare_create(cluster: &mut Cluster, resource: &Resource, object:
         }
         _ => {}
     }
+    if &*resource.id() == "pods" {
+        merge_label_keys(object);
+    }
     object.remove(&["metadata", "managedFields"]);
     if cluster.is_custom(resource) {
         object["metadata"]["generation"] = 1.into();
         if resource.subresource("status").is_some() {
             object.remove(&["status"]);
+        }
+    }
+}
+
+/// A pod's own labels become part of the selectors that name their keys (`matchLabelKeys`,
+/// `mismatchLabelKeys`).
+fn merge_label_keys(pod: &mut Value) {
+    let labels = pod["metadata"]["labels"].clone();
+    let merge = |term: &mut Value| {
+        for (field, operator) in [("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")] {
+            if term["labelSelector"].is_null() {
+                return;
+            }
+            for key in term[field].items().to_vec() {
+                let Some(value) = labels.get(key.str()) else {
+                    continue;
+                };
+                let requirement = kubarium_objects::object([
+                    ("key", key.clone()),
+                    ("operator", operator.into()),
+                    ("values", kubarium_objects::array([value.clone()])),
+                ]);
+                term["labelSelector"]["matchExpressions"].push(requirement);
+            }
+        }
+    };
+    let spec = &mut pod["spec"];
+    for at in 0..spec["topologySpreadConstraints"].items().len() {
+        merge(&mut spec["topologySpreadConstraints"][at]);
+    }
+    if spec["affinity"].is_null() {
+        return;
+    }
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        for list in [
+            "requiredDuringSchedulingIgnoredDuringExecution",
+            "preferredDuringSchedulingIgnoredDuringExecution",
+        ] {
+            for at in 0..spec["affinity"][kind][list].items().len() {
+                let term = &mut spec["affinity"][kind][list][at];
+                if term["podAffinityTerm"].is_null() {
+                    merge(term);
+                } else {
+                    merge(&mut term["podAffinityTerm"]);
+                }
+            }
         }
     }
 }

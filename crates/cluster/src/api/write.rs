@@ -156,7 +156,7 @@ impl Cluster {
             rbac::check_escalation(self, user, resource, &object, None)?;
         }
         strategy::prepare_create(self, resource, &mut object);
-        self.allocate(resource, &mut object, None)?;
+        self.allocate(resource, &mut object, None, options.dry_run)?;
         let errors = match self.definitions.version(resource) {
             Some(version) => custom::validate(resource, version, &object, None),
             None => validation::create(resource, &object),
@@ -305,7 +305,7 @@ impl Cluster {
             options,
         } = *write;
         if part == Subresource::None {
-            self.allocate(resource, &mut object, Some(&old))?;
+            self.allocate(resource, &mut object, Some(&old), options.dry_run)?;
         }
         if object.same(&old) && managers.is_none() {
             return Ok(old);

@@ -3,7 +3,7 @@
 //!
 //! `types.txt` has a struct a paragraph: `#Name`, then its fields in Go's order, each with its name,
 //! the field of the API that it comes from, and its type: `s` string, `b` bool, `i` number, `x` printed
-//! as the API prints it, a struct's name; before that `*` for a pointer, `[` for a list, `{` for a map.
+//! as the API prints it, `l` a label selector, a struct's name; before that `*` for a pointer, `[` for a list, `{` for a map.
 //! `@` stands for the fields of ObjectMeta.
 
 mod difflib;
@@ -90,6 +90,20 @@ fn write(kind: &str, value: &Value, indent: Option<&str>, level: usize, out: &mu
         }),
         "i" => out.push_str(&value.as_i64().unwrap_or(0).to_string()),
         "x" => write_api(value, indent, level, out),
+        "l" => write_given(
+            value,
+            &[("matchLabels", "x"), ("matchExpressions", "[r")],
+            indent,
+            level,
+            out,
+        ),
+        "r" => write_given(
+            value,
+            &[("key", "x"), ("operator", "x"), ("values", "x")],
+            indent,
+            level,
+            out,
+        ),
         name => {
             let none = Vec::new();
             let mut parts: Vec<(Option<&str>, &str, &Value)> = Vec::new();
@@ -105,6 +119,26 @@ fn write(kind: &str, value: &Value, indent: Option<&str>, level: usize, out: &mu
             write_all(('{', '}'), parts.into_iter(), indent, level, out);
         }
     }
+}
+
+/// Fields of the API in Go's order, where they are not empty (but `key` and `operator` always).
+fn write_given(
+    value: &Value,
+    fields: &[(&str, &str)],
+    indent: Option<&str>,
+    level: usize,
+    out: &mut String,
+) {
+    static NONE: LazyLock<Value> = LazyLock::new(|| "".into());
+    let parts = fields.iter().filter_map(|(name, kind)| {
+        let value = match *name {
+            "key" | "operator" if value[*name].is_null() => &*NONE,
+            _ => &value[*name],
+        };
+        let left_out = value.is_null() || value.is_empty() && kind.starts_with('[');
+        (!left_out).then_some((Some(*name), *kind, value))
+    });
+    write_all(('{', '}'), parts, indent, level, out);
 }
 
 /// A value as the API has it.

@@ -34,6 +34,13 @@ impl Errors {
     ) {
         self.push(FieldError::invalid(path, value, detail));
     }
+    /// The same, the message leaving the value out.
+    pub(super) fn invalid_unshown(&mut self, path: impl Into<String>, detail: impl Into<String>) {
+        self.push(FieldError {
+            value: None,
+            ..FieldError::invalid_shown(path, "", detail)
+        });
+    }
     pub(super) fn forbidden(&mut self, path: impl Into<String>, detail: impl Into<String>) {
         self.push(FieldError::forbidden(path, detail));
     }

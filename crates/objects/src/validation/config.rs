@@ -1,7 +1,9 @@
 //! ConfigMaps, Secrets, nodes, quotas and limits.
 
+use std::collections::BTreeSet;
+
 use super::common::{Errors, items, keys, quantity};
-use super::{container, scheduling};
+use super::{resources, scheduling};
 use crate::base64;
 use crate::field_error::FieldError;
 use crate::names;
@@ -87,56 +89,126 @@ fn json_key(e: &mut Errors, data: &Value, key: &str) {
 pub(super) fn node(e: &mut Errors, o: &Value) {
     let spec = &o["spec"];
     scheduling::taints(e, "metadata.taints", &spec["taints"]);
-    for (p, range) in items(&spec["podCIDRs"], "spec.podCIDRs") {
-        e.cidr(p, range.str());
+    for list in ["capacity", "allocatable"] {
+        for (name, given) in o["status"][list].entries() {
+            resources::amount(e, &format!("status.{list}.{name}"), name, &quantity(given));
+        }
+    }
+    let ranges = &spec["podCIDRs"];
+    let mut seen = BTreeSet::new();
+    let mut families = BTreeSet::new();
+    for (p, range) in items(ranges, "spec.podCIDRs") {
+        e.cidr(&*p, range.str());
+        families.insert(range.str().contains(':'));
+        if !seen.insert(range.str()) {
+            e.duplicate(p, range);
+        }
+    }
+    let many = ranges.items().len();
+    if many > 1 && (families.len() < 2 || many > 2) {
+        e.invalid(
+            "spec.podCIDRs",
+            ranges,
+            "may specify no more than one CIDR for each IP family",
+        );
     }
 }
-
-const QUOTA_NAMES: [&str; 20] = [
-    "cpu",
-    "memory",
-    "ephemeral-storage",
-    "requests.cpu",
-    "requests.memory",
-    "requests.storage",
-    "requests.ephemeral-storage",
-    "limits.cpu",
-    "limits.memory",
-    "limits.ephemeral-storage",
-    "pods",
-    "resourcequotas",
-    "services",
-    "replicationcontrollers",
-    "secrets",
-    "persistentvolumeclaims",
-    "configmaps",
-    "services.nodeports",
-    "services.loadbalancers",
-    "storage",
-];
 
 pub(super) fn resource_quota(e: &mut Errors, o: &Value) {
     let spec = &o["spec"];
     for (p, name, amount) in keys(&spec["hard"], "spec.hard") {
-        resource_name(e, &p, name, "must be a standard resource for quota", |n| {
-            QUOTA_NAMES.contains(&n)
-                || n.starts_with("hugepages-")
-                || n.starts_with("requests.hugepages-")
-        });
-        let q = quantity(amount);
-        if q.sign() < 0 {
-            e.invalid(
-                p.clone(),
-                q.to_string(),
-                "must be greater than or equal to 0",
-            );
-        }
-        let counted = QUOTA_NAMES[10..19].contains(&&**name) || name.contains('/');
-        if counted && !q.is_whole() {
-            e.invalid(p, q.to_string(), "must be an integer");
-        }
+        resources::quota_name(e, &p, name);
+        resources::amount(e, &p, name, &quantity(amount));
     }
     scopes(e, spec);
+    scope_selector(e, spec);
+}
+
+const SCOPES: [&str; 7] = [
+    "Terminating",
+    "NotTerminating",
+    "BestEffort",
+    "NotBestEffort",
+    "PriorityClass",
+    "CrossNamespacePodAffinity",
+    "VolumeAttributesClass",
+];
+
+/// Whether a quota of that scope can limit the resource.
+fn fits_scope(scope: &str, name: &str) -> bool {
+    let compute = [
+        "cpu",
+        "memory",
+        "requests.cpu",
+        "requests.memory",
+        "limits.cpu",
+        "limits.memory",
+    ];
+    match scope {
+        "BestEffort" => name == "pods",
+        "VolumeAttributesClass" => matches!(name, "persistentvolumeclaims" | "requests.storage"),
+        _ if SCOPES.contains(&scope) => name == "pods" || compute.contains(&name),
+        _ => true,
+    }
+}
+
+fn scope_selector(e: &mut Errors, spec: &Value) {
+    let selector = &spec["scopeSelector"];
+    let at = "spec.scopeSelector.matchExpressions";
+    let mut names = Vec::new();
+    for r in selector["matchExpressions"].items() {
+        let (scope, operator) = (r["scopeName"].str(), r["operator"].str());
+        if !SCOPES.contains(&scope) {
+            e.invalid(format!("{at}.scopeName"), scope, "unsupported scope");
+        }
+        for (name, _) in spec["hard"].entries() {
+            if resources::is_of_quotas(name) && !fits_scope(scope, name) {
+                let shown = crate::internal::json("ScopeSelector", selector);
+                let why = "unsupported scope applied to resource";
+                e.push(FieldError::invalid_shown(at, shown, why));
+            }
+        }
+        let only_exists =
+            SCOPES.contains(&scope) && !matches!(scope, "PriorityClass" | "VolumeAttributesClass");
+        if only_exists && operator != "Exists" {
+            e.invalid(
+                format!("{at}.operator"),
+                operator,
+                "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity",
+            );
+        }
+        match operator {
+            "In" | "NotIn" if r["values"].items().is_empty() => e.required(
+                format!("{at}.values"),
+                "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
+            ),
+            "Exists" | "DoesNotExist" if !r["values"].items().is_empty() => e.invalid(
+                format!("{at}.values"),
+                &r["values"],
+                "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector",
+            ),
+            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
+            other => e.invalid(
+                format!("{at}.operator"),
+                other,
+                "not a valid selector operator",
+            ),
+        }
+        names.push(scope);
+    }
+    conflicting(e, &names, &spec["scopes"]);
+}
+
+/// Scopes that no object can have at once.
+fn conflicting(e: &mut Errors, names: &[&str], shown: &Value) {
+    for (a, b) in [
+        ("Terminating", "NotTerminating"),
+        ("BestEffort", "NotBestEffort"),
+    ] {
+        if names.contains(&a) && names.contains(&b) {
+            e.invalid("spec.scopes", shown, "conflicting scopes");
+        }
+    }
 }
 
 fn scopes(e: &mut Errors, spec: &Value) {
@@ -146,73 +218,20 @@ fn scopes(e: &mut Errors, spec: &Value) {
     }
     let names: Vec<&str> = list.items().iter().map(Value::str).collect();
     for scope in &names {
-        if ![
-            "Terminating",
-            "NotTerminating",
-            "BestEffort",
-            "NotBestEffort",
-            "PriorityClass",
-            "CrossNamespacePodAffinity",
-        ]
-        .contains(scope)
-        {
+        if !SCOPES.contains(scope) {
             e.invalid("spec.scopes", list, "unsupported scope");
-            continue;
         }
-        let compute = |n: &str| {
-            [
-                "cpu",
-                "memory",
-                "requests.cpu",
-                "requests.memory",
-                "limits.cpu",
-                "limits.memory",
-            ]
-            .contains(&n)
-        };
-        let fits = |n: &str| match *scope {
-            "BestEffort" => n == "pods",
-            _ => n == "pods" || compute(n),
-        };
         for (name, _) in spec["hard"].entries() {
-            if QUOTA_NAMES.contains(&&**name) && !fits(name) {
+            if resources::is_of_quotas(name) && !fits_scope(scope, name) {
                 e.invalid("spec.scopes", list, "unsupported scope applied to resource");
             }
         }
     }
-    for (a, b) in [
-        ("Terminating", "NotTerminating"),
-        ("BestEffort", "NotBestEffort"),
-    ] {
-        if names.contains(&a) && names.contains(&b) {
-            e.invalid("spec.scopes", list, "conflicting scopes");
-        }
-    }
-}
-
-fn resource_name(
-    e: &mut Errors,
-    path: &str,
-    name: &str,
-    detail: &str,
-    standard: impl Fn(&str) -> bool,
-) {
-    let complaints = names::qualified_name(name);
-    if !complaints.is_empty() {
-        return e.names(path, name, complaints);
-    }
-    if !name.contains('/') && !standard(name) {
-        e.invalid(
-            path,
-            name,
-            "must be a standard resource type or fully qualified",
-        );
-        e.invalid(path, name, detail);
-    }
+    conflicting(e, &names, list);
 }
 
 pub(super) fn limit_range(e: &mut Errors, o: &Value) {
-    let mut types = std::collections::BTreeSet::new();
+    let mut types = BTreeSet::new();
     for (p, limit) in items(&o["spec"]["limits"], "spec.limits") {
         let kind = limit["type"].str();
         let at = format!("{p}.type");
@@ -236,7 +255,8 @@ pub(super) fn limit_range(e: &mut Errors, o: &Value) {
 }
 
 fn limit_item(e: &mut Errors, path: &str, limit: &Value, kind: &str) {
-    let mut all = std::collections::BTreeSet::new();
+    let mut all = BTreeSet::new();
+    let of_pod = kind == "Pod";
     for list in [
         "max",
         "min",
@@ -244,31 +264,19 @@ fn limit_item(e: &mut Errors, path: &str, limit: &Value, kind: &str) {
         "defaultRequest",
         "maxLimitRequestRatio",
     ] {
+        if of_pod && list.starts_with("default") {
+            continue;
+        }
         for (p, name, _) in keys(&limit[list], &format!("{path}.{list}")) {
             all.insert(&**name);
-            match kind {
-                "Container" | "Pod" => resource_name(
-                    e,
-                    &p,
-                    name,
-                    "must be a standard resource for containers",
-                    container::is_standard_container_resource,
-                ),
-                _ => resource_name(
-                    e,
-                    &p,
-                    name,
-                    "must be a standard resource for containers",
-                    |n| {
-                        container::is_standard_container_resource(n)
-                            || n == "storage"
-                            || QUOTA_NAMES.contains(&n)
-                    },
-                ),
+            if matches!(kind, "Container" | "Pod") {
+                resources::container_name(e, &p, name);
+            } else {
+                resources::name(e, &p, name);
             }
         }
     }
-    if kind == "Pod" {
+    if of_pod {
         for list in ["default", "defaultRequest"] {
             if !limit[list].is_empty() {
                 e.forbidden(
@@ -288,7 +296,10 @@ fn limit_item(e: &mut Errors, path: &str, limit: &Value, kind: &str) {
         );
     }
     for name in all {
-        let get = |list: &str| limit[list].get(name).map(quantity);
+        let get = |list: &str| {
+            let left_out = of_pod && list.starts_with("default");
+            limit[list].get(name).filter(|_| !left_out).map(quantity)
+        };
         let (max, min, default, request) = (
             get("max"),
             get("min"),
@@ -334,7 +345,19 @@ fn limit_item(e: &mut Errors, path: &str, limit: &Value, kind: &str) {
             request,
         );
         pair("default", min, default, ("min", "default"), min);
-        pair("default", default, max, ("default", "max"), default);
+        pair("default", default, max, ("default", "max"), max);
+        if let (Some(default), Some(request)) = (default, request)
+            && !resources::may_overcommit(name)
+            && default != request
+        {
+            e.invalid(
+                format!("{path}.defaultRequest[{name}]"),
+                request.to_string(),
+                format!(
+                    "default value {default} must equal to defaultRequest value {request} in {name}"
+                ),
+            );
+        }
         if let Some(ratio) = get("maxLimitRequestRatio") {
             let at = format!("{path}.maxLimitRequestRatio[{name}]");
             if ratio < crate::Quantity::new(1, crate::quantity::Format::DecimalSi) {

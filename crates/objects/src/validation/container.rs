@@ -1,74 +1,119 @@
-//! Containers: ports, environment, resources, probes, mounts.
+//! Containers: names, images, ports, environment.
 
 use std::collections::BTreeSet;
 
-use super::common::{Errors, has_dot_dot, items, keys, quantity};
-use super::pod::{seccomp, user_id};
+use super::common::{Errors, items};
+use super::mount::{self, Volumes};
+use super::{action, resources, security};
 use crate::field_error::FieldError;
 use crate::names;
+use crate::quantity::Quantity;
 use crate::value::Value;
 
-/// All containers of a pod spec; `volumes` are the names of its volumes.
-pub(super) fn containers(e: &mut Errors, path: &str, s: &Value, volumes: &BTreeSet<String>) {
+/// All containers of a pod spec; `volumes` are those of the pod. A pod itself is looked at more closely
+/// than a template of pods.
+pub(super) fn containers(e: &mut Errors, path: &str, s: &Value, volumes: &Volumes, of_pod: bool) {
     let mut seen = BTreeSet::new();
     let mut host_ports = BTreeSet::new();
     if s["containers"].items().is_empty() {
         e.required(format!("{path}.containers"), "");
     }
     for (p, c) in items(&s["containers"], &format!("{path}.containers")) {
-        one(e, &p, c, s, volumes);
-        name(e, &p, c, &mut seen);
+        one(e, &p, c, s, volumes, of_pod);
+        unique(e, &p, c, &mut seen);
         conflicts(e, &p, c, &mut host_ports);
-        probes(e, &p, c);
+        host_network(e, &p, c, s, of_pod);
+        action::lifecycle(e, &p, c, s);
+        action::probes(e, &p, c);
     }
     for (p, c) in items(&s["initContainers"], &format!("{path}.initContainers")) {
-        one(e, &p, c, s, volumes);
-        name(e, &p, c, &mut seen);
-        let sidecar = c["restartPolicy"].str() == "Always";
-        if sidecar {
-            conflicts(e, &p, c, &mut host_ports);
-            probes(e, &p, c);
-        } else {
-            conflicts(e, &p, c, &mut BTreeSet::new());
-            for field in [
-                "lifecycle",
-                "livenessProbe",
-                "readinessProbe",
-                "startupProbe",
-            ] {
-                if !c[field].is_null() {
-                    e.forbidden(
-                        format!("{p}.{field}"),
-                        "may not be set for init containers without restartPolicy=Always",
-                    );
+        one(e, &p, c, s, volumes, of_pod);
+        unique(e, &p, c, &mut seen);
+        conflicts(e, &p, c, &mut BTreeSet::new());
+        if c["restartPolicy"].str() == "Always" {
+            action::lifecycle(e, &p, c, s);
+            action::probes(e, &p, c);
+            continue;
+        }
+        for field in [
+            "lifecycle",
+            "livenessProbe",
+            "readinessProbe",
+            "startupProbe",
+        ] {
+            if !c[field].is_null() {
+                e.forbidden(
+                    format!("{p}.{field}"),
+                    "may not be set for init containers without restartPolicy=Always",
+                );
+            }
+        }
+    }
+    ephemeral(e, path, s, volumes, of_pod, &mut seen);
+}
+
+/// Containers that are put into a running pod to look at it (`validateEphemeralContainers`).
+fn ephemeral<'a>(
+    e: &mut Errors,
+    path: &str,
+    s: &'a Value,
+    volumes: &Volumes,
+    of_pod: bool,
+    seen: &mut BTreeSet<&'a str>,
+) {
+    let why = "cannot be set for an Ephemeral Container";
+    let others = seen.clone();
+    for (p, c) in items(
+        &s["ephemeralContainers"],
+        &format!("{path}.ephemeralContainers"),
+    ) {
+        one(e, &p, c, s, volumes, of_pod);
+        unique(e, &p, c, seen);
+        let target = c["targetContainerName"].str();
+        if !target.is_empty() && !others.contains(target) {
+            e.not_found(format!("{p}.targetContainerName"), target);
+        }
+        for field in [
+            "ports",
+            "resources",
+            "resizePolicy",
+            "restartPolicy",
+            "livenessProbe",
+            "readinessProbe",
+            "startupProbe",
+            "lifecycle",
+        ] {
+            if !c[field].is_empty() {
+                e.forbidden(format!("{p}.{field}"), why);
+            }
+        }
+        for (q, mount) in items(&c["volumeMounts"], &format!("{p}.volumeMounts")) {
+            for field in ["subPath", "subPathExpr"] {
+                if !mount[field].is_empty() {
+                    e.forbidden(format!("{q}.{field}"), why);
                 }
             }
         }
     }
-    if !s["ephemeralContainers"].items().is_empty() {
-        e.forbidden(
-            format!("{path}.ephemeralContainers"),
-            "cannot be set on create",
-        );
-    }
 }
 
-fn name<'a>(e: &mut Errors, path: &str, c: &'a Value, seen: &mut BTreeSet<&'a str>) {
+fn unique<'a>(e: &mut Errors, path: &str, c: &'a Value, seen: &mut BTreeSet<&'a str>) {
     let name = c["name"].str();
-    if name.is_empty() {
-        return e.required(format!("{path}.name"), "");
-    }
-    e.names(format!("{path}.name"), name, names::dns1123_label(name));
-    if !seen.insert(name) {
+    if !name.is_empty() && !seen.insert(name) {
         e.duplicate(format!("{path}.name"), name);
     }
 }
 
-fn one(e: &mut Errors, path: &str, c: &Value, spec: &Value, volumes: &BTreeSet<String>) {
-    let image = c["image"].str();
+fn one(e: &mut Errors, path: &str, c: &Value, spec: &Value, volumes: &Volumes, of_pod: bool) {
+    let (name, image) = (c["name"].str(), c["image"].str());
+    if name.is_empty() {
+        e.required(format!("{path}.name"), "");
+    } else {
+        e.names(format!("{path}.name"), name, names::dns1123_label(name));
+    }
     if image.is_empty() {
         e.required(format!("{path}.image"), "");
-    } else if image.trim() != image {
+    } else if of_pod && image.trim() != image {
         e.invalid(
             format!("{path}.image"),
             image,
@@ -76,29 +121,83 @@ fn one(e: &mut Errors, path: &str, c: &Value, spec: &Value, volumes: &BTreeSet<S
         );
     }
     e.required_one_of(
-        format!("{path}.imagePullPolicy"),
-        &c["imagePullPolicy"],
-        &["Always", "IfNotPresent", "Never"],
-    );
-    e.required_one_of(
         format!("{path}.terminationMessagePolicy"),
         &c["terminationMessagePolicy"],
         &["File", "FallbackToLogsOnError"],
     );
-    ports(e, path, c, spec);
+    ports(e, path, c);
     environment(e, path, c);
-    mounts(e, path, c, volumes);
-    resources(
+    mount::all(e, path, c, volumes);
+    e.required_one_of(
+        format!("{path}.imagePullPolicy"),
+        &c["imagePullPolicy"],
+        &["Always", "IfNotPresent", "Never"],
+    );
+    resources::of_container(
         e,
         &format!("{path}.resources"),
         &c["resources"],
-        Some(&spec["resourceClaims"]),
+        &spec["resourceClaims"],
     );
-    lifecycle(e, path, c, spec);
-    security(e, &format!("{path}.securityContext"), c, spec);
+    resources::resize_policy(
+        e,
+        &format!("{path}.resizePolicy"),
+        &c["resizePolicy"],
+        &spec["restartPolicy"],
+    );
+    security::of_container(e, &format!("{path}.securityContext"), c, spec);
+    restart_rules(e, path, c);
 }
 
-fn ports(e: &mut Errors, path: &str, c: &Value, spec: &Value) {
+/// When a container is started again, where it does not follow its pod's policy.
+fn restart_rules(e: &mut Errors, path: &str, c: &Value) {
+    let (policy, rules) = (&c["restartPolicy"], &c["restartPolicyRules"]);
+    let at = format!("{path}.restartPolicyRules");
+    if policy.is_null() {
+        if !rules.items().is_empty() {
+            e.required(
+                format!("{path}.restartPolicy"),
+                "must specify restartPolicy when restart rules are used",
+            );
+        }
+        return;
+    }
+    e.one_of(
+        format!("{path}.restartPolicy"),
+        policy,
+        &["Always", "Never", "OnFailure"],
+    );
+    if rules.items().len() > 20 {
+        e.push(FieldError::too_many(&*at, rules.items().len(), 20));
+    }
+    for (p, rule) in items(rules, &at) {
+        e.one_of(
+            format!("{p}.action"),
+            &rule["action"],
+            &["Restart", "RestartAllContainers"],
+        );
+        let codes = &rule["exitCodes"];
+        if codes.is_null() {
+            e.required(format!("{p}.exitCodes"), "must be specified");
+            continue;
+        }
+        e.one_of(
+            format!("{p}.exitCodes.operator"),
+            &codes["operator"],
+            &["In", "NotIn"],
+        );
+        let many = codes["values"].items().len();
+        if many > 255 {
+            e.push(FieldError::too_many(
+                format!("{p}.exitCodes.values"),
+                many,
+                255,
+            ));
+        }
+    }
+}
+
+fn ports(e: &mut Errors, path: &str, c: &Value) {
     let mut seen = BTreeSet::new();
     for (p, port) in items(&c["ports"], &format!("{path}.ports")) {
         let name = port["name"].str();
@@ -116,21 +215,29 @@ fn ports(e: &mut Errors, path: &str, c: &Value, spec: &Value) {
         if host != 0 {
             e.port(format!("{p}.hostPort"), &port["hostPort"]);
         }
-        if spec["hostNetwork"].as_bool() == Some(true)
-            && host != 0
-            && host != port["containerPort"].as_i64().unwrap_or(0)
-        {
+        e.required_one_of(
+            format!("{p}.protocol"),
+            &port["protocol"],
+            &["SCTP", "TCP", "UDP"],
+        );
+    }
+}
+
+/// On the host's network a container's port is the host's: a pod's is set, a template's may be left out.
+fn host_network(e: &mut Errors, path: &str, c: &Value, spec: &Value, of_pod: bool) {
+    if spec["hostNetwork"].as_bool() != Some(true) {
+        return;
+    }
+    for (p, port) in items(&c["ports"], &format!("{path}.ports")) {
+        let of = |field: &str| port[field].as_i64().unwrap_or(0);
+        let host = of("hostPort");
+        if (of_pod || host != 0) && host != of("containerPort") {
             e.invalid(
                 format!("{p}.hostPort"),
                 host,
                 "must match `containerPort` when `hostNetwork` is true",
             );
         }
-        e.required_one_of(
-            format!("{p}.protocol"),
-            &port["protocol"],
-            &["SCTP", "TCP", "UDP"],
-        );
     }
 }
 
@@ -191,7 +298,8 @@ fn environment(e: &mut Errors, path: &str, c: &Value) {
     }
 }
 
-const POD_FIELDS: [&str; 8] = [
+/// What an environment variable can have of its pod.
+const POD_FIELDS: [&str; 9] = [
     "metadata.name",
     "metadata.namespace",
     "metadata.uid",
@@ -200,16 +308,15 @@ const POD_FIELDS: [&str; 8] = [
     "status.hostIP",
     "status.hostIPs",
     "status.podIP",
+    "status.podIPs",
 ];
 
-/// The fields that the downward API converts at all.
+/// The fields that the downward API converts at all (`ConvertDownwardAPIFieldLabel`).
 fn is_pod_field(path: &str) -> bool {
     let more = [
-        "status.podIPs",
         "status.phase",
         "spec.restartPolicy",
         "spec.schedulerName",
-        "spec.hostNetwork",
         "metadata.labels",
         "metadata.annotations",
     ];
@@ -226,7 +333,7 @@ fn value_from(e: &mut Errors, path: &str, variable: &Value) {
         given += 1;
         let at = format!("{path}.{kind}");
         match &**kind {
-            "fieldRef" => field_ref(e, &at, source),
+            "fieldRef" => field_ref(e, &at, source, &POD_FIELDS),
             "resourceFieldRef" => resource_field_ref(e, &at, source),
             "configMapKeyRef" | "secretKeyRef" => {
                 // The name may be empty for historical reasons, the form may not be wrong.
@@ -255,18 +362,28 @@ fn value_from(e: &mut Errors, path: &str, variable: &Value) {
     }
 }
 
-fn field_ref(e: &mut Errors, path: &str, r: &Value) {
+/// A field of the pod itself; `supported` are those that may be had here.
+pub(super) fn field_ref(e: &mut Errors, path: &str, r: &Value, supported: &[&str]) {
     let field = r["fieldPath"].str();
     let at = format!("{path}.fieldPath");
     if field.is_empty() {
         return e.required(at, "");
     }
-    if let Some((base, key)) = field.strip_suffix("']").and_then(|f| f.split_once("['")) {
+    let subscript = field.strip_suffix("']").and_then(|f| f.split_once("['"));
+    if let Some((base, key)) = subscript.filter(|(base, _)| !base.is_empty()) {
         match base {
-            "metadata.labels" | "metadata.annotations" => {
-                e.names(at, key, names::qualified_name(&key.to_lowercase()))
+            "metadata.labels" => e.names(path, key, names::qualified_name(key)),
+            "metadata.annotations" => {
+                let key = key.to_lowercase();
+                e.names(path, &key, names::qualified_name(&key));
             }
-            _ => e.invalid(at, field, format!("{base} does not support subscript")),
+            _ => e.invalid(
+                at,
+                field,
+                format!(
+                    "error converting fieldPath: field label does not support subscript: {field}"
+                ),
+            ),
         }
         return;
     }
@@ -277,18 +394,18 @@ fn field_ref(e: &mut Errors, path: &str, r: &Value) {
             format!("error converting fieldPath: field label not supported: {field}"),
         );
     }
-    let mut supported = POD_FIELDS.to_vec();
-    supported.push("status.podIPs");
-    supported.sort_unstable();
-    e.one_of(at, &r["fieldPath"], &supported);
+    e.one_of(at, &r["fieldPath"], supported);
 }
 
 pub(super) fn resource_field_ref(e: &mut Errors, path: &str, r: &Value) {
     let resource = &r["resource"];
     let at = format!("{path}.resource");
+    let huge_pages = |name: &str| {
+        name.starts_with("requests.hugepages-") || name.starts_with("limits.hugepages-")
+    };
     if resource.str().is_empty() {
         e.required(at, "");
-    } else if !resource.str().contains("hugepages-") {
+    } else if !huge_pages(resource.str()) {
         let supported = [
             "limits.cpu",
             "limits.ephemeral-storage",
@@ -299,275 +416,32 @@ pub(super) fn resource_field_ref(e: &mut Errors, path: &str, r: &Value) {
         ];
         e.one_of(at, resource, &supported);
     }
+    divisor(e, path, r);
 }
 
-fn mounts(e: &mut Errors, path: &str, c: &Value, volumes: &BTreeSet<String>) {
-    let mut points = BTreeSet::new();
-    for (p, m) in items(&c["volumeMounts"], &format!("{path}.volumeMounts")) {
-        let name = m["name"].str();
-        if name.is_empty() {
-            e.required(format!("{p}.name"), "");
-        }
-        if !volumes.contains(name) {
-            e.not_found(format!("{p}.name"), name);
-        }
-        let point = m["mountPath"].str();
-        if point.is_empty() {
-            e.required(format!("{p}.mountPath"), "");
-        }
-        if !points.insert(point) {
-            e.invalid(format!("{p}.mountPath"), point, "must be unique");
-        }
-        for field in ["subPath", "subPathExpr"] {
-            let sub = m[field].str();
-            if sub.starts_with('/') {
-                e.invalid(
-                    format!("{path}.volumeMounts.{field}"),
-                    sub,
-                    "must be a relative path",
-                );
-            } else if has_dot_dot(sub) {
-                e.invalid(
-                    format!("{path}.volumeMounts.{field}"),
-                    sub,
-                    "must not contain '..'",
-                );
-            }
-        }
-        if !m["subPath"].str().is_empty() && !m["subPathExpr"].str().is_empty() {
-            e.invalid(
-                format!("{p}.subPathExpr"),
-                &m["subPathExpr"],
-                "subPathExpr and subPath are mutually exclusive",
-            );
-        }
-        e.one_of(
-            format!("{p}.mountPropagation"),
-            &m["mountPropagation"],
-            &["Bidirectional", "HostToContainer", "None"],
-        );
+/// What an amount may be divided by.
+pub(super) fn divisor(e: &mut Errors, path: &str, r: &Value) {
+    const SIZES: &str = "1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei";
+    let by = r["divisor"].str().parse().unwrap_or(Quantity::ZERO);
+    if by.is_zero() {
+        return;
     }
-}
-
-/// Whether a resource is one that Kubernetes itself knows for containers.
-pub(super) fn is_standard_container_resource(name: &str) -> bool {
-    matches!(name, "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-")
-}
-
-/// Whether requests may differ from limits.
-fn may_overcommit(name: &str) -> bool {
-    !name.contains('/') && !name.starts_with("hugepages-") || name.starts_with("kubernetes.io/")
-}
-
-pub(super) fn resources(e: &mut Errors, path: &str, r: &Value, claims: Option<&Value>) {
-    for list in ["limits", "requests"] {
-        for (p, name, amount) in keys(&r[list], &format!("{path}.{list}")) {
-            e.names(p.clone(), name, names::qualified_name(name));
-            if !name.contains('/') && !is_standard_container_resource(name) {
-                e.invalid(
-                    p.clone(),
-                    &**name,
-                    "must be a standard resource for containers",
-                );
-            }
-            let q = quantity(amount);
-            if q.sign() < 0 {
-                e.invalid(
-                    p.clone(),
-                    q.to_string(),
-                    "must be greater than or equal to 0",
-                );
-            }
-            if name.contains('/') && !q.is_whole() {
-                e.invalid(p.clone(), q.to_string(), "must be an integer");
-            }
-            if let Some(size) = name.strip_prefix("hugepages-") {
-                let size = size.parse().unwrap_or(crate::Quantity::ZERO).value();
-                if size > 0 && q.value() % size != 0 {
-                    e.invalid(
-                        p,
-                        q.to_string(),
-                        format!("{q} is not positive integer multiple of {name}"),
-                    );
-                }
-            }
+    let (resource, by) = (r["resource"].str(), by.to_string());
+    let (supported, of) = match resource {
+        "limits.cpu" | "requests.cpu" => ("1m, 1", "cpu"),
+        "limits.memory" | "requests.memory" => (SIZES, "memory"),
+        "limits.ephemeral-storage" | "requests.ephemeral-storage" => {
+            (SIZES, "local ephemeral storage")
         }
-    }
-    for (_, name, amount) in keys(&r["requests"], path) {
-        let at = format!("{path}.requests");
-        let request = quantity(amount);
-        match r["limits"].get(name).map(quantity) {
-            Some(limit) if !may_overcommit(name) && request != limit => {
-                e.invalid(
-                    at,
-                    request.to_string(),
-                    format!("must be equal to {name} limit of {limit}"),
-                );
-            }
-            Some(limit) if request > limit => {
-                e.invalid(
-                    at,
-                    request.to_string(),
-                    format!("must be less than or equal to {name} limit of {limit}"),
-                );
-            }
-            None if !may_overcommit(name) => e.required(
-                format!("{path}.limits"),
-                "Limit must be set for non overcommitable resources",
-            ),
-            _ => {}
-        }
-    }
-    let Some(known) = claims else { return };
-    for (p, claim) in items(&r["claims"], &format!("{path}.claims")) {
-        let name = claim["name"].str();
-        if known.items().iter().any(|k| k["name"].str() == name) {
-            continue;
-        }
-        let empty = if known.items().is_empty() {
-            " which is empty"
-        } else {
-            ""
-        };
-        let detail = format!("must be one of the names in pod.spec.resourceClaims{empty}");
-        e.push(FieldError {
-            detail,
-            ..FieldError::not_found(p, name)
-        });
-    }
-}
-
-fn probes(e: &mut Errors, path: &str, c: &Value) {
-    for kind in ["livenessProbe", "readinessProbe", "startupProbe"] {
-        let p = &c[kind];
-        if p.is_null() {
-            continue;
-        }
-        let at = format!("{path}.{kind}");
-        handler(e, &at, p, &["exec", "httpGet", "tcpSocket", "grpc"]);
-        for field in [
-            "initialDelaySeconds",
-            "timeoutSeconds",
-            "periodSeconds",
-            "successThreshold",
-            "failureThreshold",
-        ] {
-            e.non_negative(format!("{at}.{field}"), &p[field]);
-        }
-        if kind != "readinessProbe" && p["successThreshold"].as_i64().is_some_and(|n| n != 1) {
-            e.invalid(
-                format!("{at}.successThreshold"),
-                &p["successThreshold"],
-                "must be 1",
-            );
-        }
-        let grace = &p["terminationGracePeriodSeconds"];
-        if kind == "readinessProbe" && !grace.is_null() {
-            e.invalid(
-                format!("{at}.terminationGracePeriodSeconds"),
-                grace,
-                "must not be set for readinessProbes",
-            );
-        } else if grace.as_i64().is_some_and(|n| n <= 0) {
-            e.invalid(
-                format!("{at}.terminationGracePeriodSeconds"),
-                grace,
-                "must be greater than 0",
-            );
-        }
-    }
-}
-
-fn handler(e: &mut Errors, path: &str, h: &Value, kinds: &[&str]) {
-    let given: Vec<&str> = kinds.iter().copied().filter(|k| !h[*k].is_null()).collect();
-    for kind in given.iter().skip(1) {
-        e.forbidden(
-            format!("{path}.{kind}"),
-            "may not specify more than 1 handler type",
-        );
-    }
-    let Some(kind) = given.first() else {
-        return e.required(path, "must specify a handler type");
+        other if other.contains(".hugepages-") => (SIZES, "hugepages"),
+        _ => return,
     };
-    let (at, action) = (format!("{path}.{kind}"), &h[*kind]);
-    match *kind {
-        "exec" if action["command"].items().is_empty() => e.required(format!("{at}.command"), ""),
-        "httpGet" => {
-            if action["path"].str().is_empty() {
-                e.required(format!("{at}.path"), "");
-            }
-            e.port_or_name(format!("{at}.port"), &action["port"]);
-            e.one_of(
-                format!("{at}.scheme"),
-                &action["scheme"],
-                &["HTTP", "HTTPS"],
-            );
-            for (p, header) in items(&action["httpHeaders"], &format!("{at}.httpHeaders")) {
-                let name = header["name"].str();
-                let fine = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-                if name.is_empty() || !name.bytes().all(fine) {
-                    let detail = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')";
-                    e.invalid(p, name, detail);
-                }
-            }
-        }
-        "tcpSocket" => e.port_or_name(format!("{at}.port"), &action["port"]),
-        "grpc" => e.port(format!("{at}.port"), &action["port"]),
-        _ => {}
-    }
-}
-
-fn lifecycle(e: &mut Errors, path: &str, c: &Value, spec: &Value) {
-    for kind in ["postStart", "preStop"] {
-        let h = &c["lifecycle"][kind];
-        if h.is_null() {
-            continue;
-        }
-        let at = format!("{path}.lifecycle.{kind}");
-        handler(e, &at, h, &["exec", "httpGet", "tcpSocket", "sleep"]);
-        let grace = spec["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
-        if let Some(seconds) = h["sleep"]["seconds"].as_i64()
-            && (seconds < 0 || seconds > grace)
-        {
-            let detail = format!(
-                "must be non-negative and less than terminationGracePeriodSeconds ({grace})"
-            );
-            e.invalid(format!("{at}.sleep"), seconds, detail);
-        }
-    }
-}
-
-fn security(e: &mut Errors, path: &str, c: &Value, spec: &Value) {
-    let s = &c["securityContext"];
-    for field in ["runAsUser", "runAsGroup"] {
-        user_id(e, format!("{path}.{field}"), &s[field]);
-    }
-    seccomp(e, &format!("{path}.seccompProfile"), &s["seccompProfile"]);
-    e.one_of(
-        format!("{path}.procMount"),
-        &s["procMount"],
-        &["Default", "Unmasked"],
-    );
-    if s["procMount"].str() == "Unmasked" && spec["hostUsers"].as_bool() != Some(false) {
+    if !supported.split(", ").any(|s| s == by) {
+        let list = supported.replace("1m, 1", "1m and 1");
         e.invalid(
-            format!("{path}.procMount"),
-            "Unmasked",
-            "`hostUsers` must be false to use `Unmasked`",
+            format!("{path}.divisor"),
+            resource,
+            format!("only divisor's values {list} are supported with the {of} resource"),
         );
-    }
-    if s["allowPrivilegeEscalation"].as_bool() == Some(false) {
-        let admin = s["capabilities"]["add"]
-            .items()
-            .iter()
-            .any(|c| c.str() == "CAP_SYS_ADMIN");
-        if s["privileged"].as_bool() == Some(true) {
-            e.invalid(
-                path,
-                Value::Null,
-                "cannot set `allowPrivilegeEscalation` to false and `privileged` to true",
-            );
-        } else if admin {
-            e.invalid(path, Value::Null, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN");
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Metadata.
 
 use super::common::{Errors, items};
+use crate::field_error::FieldError;
 use crate::meta::ObjectMeta;
 use crate::names::{self, Complaints};
 use crate::schema::Resource;
@@ -47,6 +48,18 @@ pub(super) fn object(e: &mut Errors, resource: &Resource, o: &Value) {
     e.labels("metadata.labels", &m["labels"]);
     annotations(e, "metadata.annotations", &m["annotations"]);
     owners(e, m);
+    let finalizers = &m["finalizers"];
+    let both = ["orphan", "foregroundDeletion"];
+    if both
+        .iter()
+        .all(|f| finalizers.items().iter().any(|g| g.str() == *f))
+    {
+        e.invalid(
+            "metadata.finalizers",
+            finalizers,
+            "finalizer orphan and foregroundDeletion cannot be both set",
+        );
+    }
     let standard = ["kubernetes", "orphan", "foregroundDeletion"];
     for (path, f) in items(&m["finalizers"], "metadata.finalizers") {
         e.names(
@@ -71,31 +84,66 @@ pub(super) fn annotations(e: &mut Errors, path: &str, annotations: &Value) {
         size += key.len() + v.str().len();
     }
     if size > 256 << 10 {
-        e.push(crate::FieldError::too_long(path, 256 << 10));
+        e.push(FieldError::too_long(path, 256 << 10));
     }
 }
 
 fn owners(e: &mut Errors, m: &Value) {
-    let mut controllers = 0;
-    for (path, owner) in items(&m["ownerReferences"], "metadata.ownerReferences") {
+    let at = "metadata.ownerReferences";
+    let mut controller: Option<String> = None;
+    for (path, owner) in items(&m["ownerReferences"], at) {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if owner[field].str().is_empty() {
                 e.required(format!("{path}.{field}"), "must not be empty");
             }
         }
-        controllers += usize::from(owner["controller"].as_bool() == Some(true));
+        let is = |field: &str, value: &str| owner[field].str() == value;
+        if is("apiVersion", "v1") && is("kind", "Event") {
+            e.push(FieldError::invalid_shown(
+                &*path,
+                shown_owner(owner),
+                "/v1, Kind=Event is disallowed from being an owner",
+            ));
+        }
+        if owner["controller"].as_bool() != Some(true) {
+            continue;
+        }
+        let this = format!("{}/{}", owner["kind"].str(), owner["name"].str());
+        match &controller {
+            Some(first) => {
+                let list = m["ownerReferences"].items().iter().map(shown_owner);
+                let list: Vec<String> = list.collect();
+                e.push(FieldError::invalid_shown(
+                    at,
+                    format!("[{}]", list.join(",")),
+                    format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"),
+                ));
+            }
+            None => controller = Some(this),
+        }
     }
-    if controllers > 1 {
-        e.invalid(
-            "metadata.ownerReferences",
-            &m["ownerReferences"],
-            "Only one reference can have Controller set to true",
-        );
-    }
+}
+
+/// An owner as Go prints it: fields in the order of their declaration.
+fn shown_owner(owner: &Value) -> String {
+    let fields = [
+        "apiVersion",
+        "kind",
+        "name",
+        "uid",
+        "controller",
+        "blockOwnerDeletion",
+    ];
+    let given = fields.iter().filter(|f| !owner[**f].is_null());
+    let parts: Vec<String> = given
+        .map(|f| format!("\"{f}\":{}", crate::go::json(&owner[*f])))
+        .collect();
+    format!("{{{}}}", parts.join(","))
 }
 
 /// What may not change in metadata.
 pub(super) fn immutable(e: &mut Errors, new: &Value, old: &Value) {
+    let (n, o) = (new.metadata(), old.metadata());
     for field in [
         "name",
         "namespace",
@@ -104,9 +152,27 @@ pub(super) fn immutable(e: &mut Errors, new: &Value, old: &Value) {
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
     ] {
-        let (n, o) = (&new.metadata()[field], &old.metadata()[field]);
-        if n != o && !n.is_null() {
-            e.invalid(format!("metadata.{field}"), n, "field is immutable");
+        if n[field] != o[field] && !n[field].is_null() {
+            e.invalid(format!("metadata.{field}"), &n[field], "field is immutable");
         }
+    }
+    if o["deletionTimestamp"].is_null() {
+        return;
+    }
+    let before = o["finalizers"].items();
+    let added: Vec<String> = n["finalizers"]
+        .items()
+        .iter()
+        .filter(|f| !before.contains(f))
+        .map(|f| crate::go::quote(f.str()))
+        .collect();
+    if !added.is_empty() {
+        e.forbidden(
+            "metadata.finalizers",
+            format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                added.join(", ")
+            ),
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Ingresses and NetworkPolicies.
 
+use super::batch;
 use super::common::{Errors, items};
 use crate::names;
 use crate::value::Value;
@@ -32,6 +33,14 @@ pub(super) fn ingress(e: &mut Errors, o: &Value) {
     for (p, tls) in items(&spec["tls"], "spec.tls") {
         for (q, name) in items(&tls["hosts"], &format!("{p}.hosts")) {
             host(e, q, name.str(), false);
+        }
+        let secret = tls["secretName"].str();
+        if !secret.is_empty() {
+            e.names(
+                format!("{p}.secretName"),
+                secret,
+                names::dns1123_subdomain(secret),
+            );
         }
     }
     let class = &spec["ingressClassName"];
@@ -102,12 +111,7 @@ fn backend(e: &mut Errors, path: &str, b: &Value) {
             return e.invalid(path, "", "cannot set both resource and service backends");
         }
         (true, false) => {
-            for field in ["kind", "name"] {
-                if resource[field].str().is_empty() {
-                    e.required(format!("{path}.resource.{field}"), "");
-                }
-            }
-            return;
+            return reference(e, &format!("{path}.resource"), resource);
         }
         (false, true) => {}
     }
@@ -143,34 +147,91 @@ fn backend(e: &mut Errors, path: &str, b: &Value) {
     }
 }
 
-pub(super) fn ingress_class(e: &mut Errors, o: &Value) {
-    let controller = o["spec"]["controller"].str();
-    if controller.is_empty() {
-        e.required("spec.controller", "");
-    } else if !controller.contains('/') {
-        e.invalid(
-            "spec.controller",
-            controller,
-            "must be a domain-prefixed path (such as \"acme.io/foo\")",
+/// An object of some kind beside an Ingress or its class.
+fn reference(e: &mut Errors, path: &str, r: &Value) {
+    let group = r["apiGroup"].str();
+    if !group.is_empty() {
+        e.names(
+            format!("{path}.apiGroup"),
+            group,
+            names::dns1123_subdomain(group),
         );
     }
+    for field in ["kind", "name"] {
+        let (at, text) = (format!("{path}.{field}"), r[field].str());
+        if text.is_empty() {
+            e.required(at, format!("{field} is required"));
+        } else {
+            e.names(at, text, names::path_segment(text));
+        }
+    }
+}
+
+pub(super) fn ingress_class(e: &mut Errors, o: &Value) {
+    let controller = o["spec"]["controller"].str();
+    if controller.len() > 250 {
+        e.push(crate::FieldError::too_long("spec.controller", 250));
+    }
+    batch::names_path(e, "spec.controller", controller);
     let p = &o["spec"]["parameters"];
     if p.is_null() {
         return;
     }
-    for field in ["kind", "name"] {
-        if p[field].str().is_empty() {
-            e.required(
-                format!("spec.parameters.{field}"),
-                format!("{field} is required"),
-            );
+    let at = "spec.parameters";
+    reference(e, at, p);
+    let (scope, namespace) = (&p["scope"], &p["namespace"]);
+    let at_namespace = format!("{at}.namespace");
+    e.required_one_of(format!("{at}.scope"), scope, &["Cluster", "Namespace"]);
+    match scope.str() {
+        "Namespace" => match namespace.as_str() {
+            None => e.required(at_namespace, "`parameters.scope` is set to 'Namespace'"),
+            Some(name) => e.names(at_namespace, name, names::dns1123_label(name)),
+        },
+        "Cluster" if !namespace.is_null() => {
+            e.forbidden(at_namespace, "`parameters.scope` is set to 'Cluster'");
+        }
+        _ => {}
+    }
+}
+
+/// A range of addresses of Services.
+pub(super) fn service_cidr(e: &mut Errors, o: &Value) {
+    let ranges = &o["spec"]["cidrs"];
+    let at = "spec.cidrs";
+    let all = ranges.items();
+    if all.is_empty() {
+        return e.required(at, "at least one CIDR required");
+    }
+    if all.len() > 2 {
+        return e.invalid(at, ranges, "may only hold up to 2 values");
+    }
+    for (p, range) in items(ranges, at) {
+        e.cidr(p, range.str());
+    }
+    let v6 = |v: &Value| v.str().contains(':');
+    if let [first, second] = all
+        && v6(first) == v6(second)
+    {
+        e.invalid(
+            at,
+            ranges,
+            "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96",
+        );
+    }
+}
+
+/// An address that somebody has taken; its name is the address.
+pub(super) fn ip_address(e: &mut Errors, o: &Value) {
+    let parent = &o["spec"]["parentRef"];
+    let at = "spec.parentRef";
+    if parent.is_null() {
+        return e.required(at, "");
+    }
+    for field in ["resource", "name"] {
+        if parent[field].is_empty() {
+            e.required(format!("{at}.{field}"), "");
         }
     }
-    e.one_of(
-        "spec.parameters.scope",
-        &p["scope"],
-        &["Cluster", "Namespace"],
-    );
 }
 
 pub(super) fn network_policy(e: &mut Errors, o: &Value) {
@@ -208,9 +269,10 @@ fn policy_port(e: &mut Errors, path: &str, port: &Value) {
     let (first, last) = (&port["port"], &port["endPort"]);
     if first.is_null() {
         if !last.is_null() {
-            e.required(
-                format!("{path}.port"),
-                "must be specified when `endPort` is specified",
+            e.invalid(
+                format!("{path}.endPort"),
+                last,
+                "may not be specified when `port` is not specified",
             );
         }
         return;

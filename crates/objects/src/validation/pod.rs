@@ -3,25 +3,96 @@
 use std::collections::BTreeSet;
 
 use super::common::{Errors, items, quantity};
-use super::{container, meta, scheduling, volume};
+use super::{container, meta, resources, scheduling, security, volume};
+use crate::meta::ObjectMeta;
 use crate::names;
 use crate::value::{Value, object};
 
 pub(super) fn pod(e: &mut Errors, o: &Value) {
-    spec(e, "spec", &o["spec"]);
+    annotations(e, "metadata.annotations", o);
+    spec(e, "spec", &o["spec"], Some(o.name()));
+}
+
+/// What a new pod may not be, though one that is there may.
+pub(super) fn created(e: &mut Errors, o: &Value) {
+    let s = &o["spec"];
+    if !s["ephemeralContainers"].items().is_empty() {
+        e.forbidden("spec.ephemeralContainers", "cannot be set on create");
+    }
+    if !s["nodeName"].is_empty() && !s["schedulingGates"].items().is_empty() {
+        e.forbidden(
+            "spec.nodeName",
+            "cannot be set until all schedulingGates have been cleared",
+        );
+    }
 }
 
 pub(super) fn template(e: &mut Errors, path: &str, t: &Value) {
     let m = &t["metadata"];
     e.labels(&format!("{path}.labels"), &m["labels"]);
-    meta::annotations(e, &format!("{path}.annotations"), &m["annotations"]);
-    spec(e, &format!("{path}.spec"), &t["spec"]);
+    let at = format!("{path}.annotations");
+    meta::annotations(e, &at, &m["annotations"]);
+    annotations(e, &at, t);
+    spec(e, &format!("{path}.spec"), &t["spec"], None);
+    if !t["spec"]["ephemeralContainers"].items().is_empty() {
+        e.forbidden(
+            format!("{path}.spec.ephemeralContainers"),
+            "ephemeral containers not allowed in pod template",
+        );
+    }
 }
 
-fn spec(e: &mut Errors, path: &str, s: &Value) {
+/// Annotations that mean something to Kubernetes.
+fn annotations(e: &mut Errors, path: &str, o: &Value) {
+    const MIRROR: &str = "kubernetes.io/config.mirror";
+    const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+    const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
+    let (given, s) = (&o["metadata"]["annotations"], &o["spec"]);
+    if let Some(mirror) = given.get(MIRROR)
+        && s["nodeName"].is_empty()
+    {
+        e.invalid(
+            format!("{path}[{MIRROR}]"),
+            mirror,
+            "must set spec.nodeName if mirror pod annotation is set",
+        );
+    }
+    if let Some(cost) = given.get(COST) {
+        let text = cost.str();
+        let first = text.strip_prefix('-').unwrap_or(text);
+        let plain = text == "0" || first.starts_with(|c: char| matches!(c, '1'..='9'));
+        if !plain || text.parse::<i32>().is_err() {
+            e.invalid(format!("{path}[{COST}]"), cost, "must be a 32bit integer");
+        }
+    }
+    for (key, profile) in given.entries() {
+        let Some(name) = key.strip_prefix(APP_ARMOR) else {
+            continue;
+        };
+        let at = format!("{path}[{key}]");
+        if !security::containers(s, "spec").any(|(_, c)| c["name"].str() == name) {
+            e.invalid(at.clone(), name, "container not found");
+        }
+        let profile = profile.str();
+        let known = matches!(profile, "" | "runtime/default" | "unconfined");
+        if !known && !profile.starts_with("localhost/") {
+            let shown = crate::go::quote(profile);
+            e.invalid(
+                at,
+                profile,
+                format!("invalid AppArmor profile name: {shown}"),
+            );
+        }
+    }
+}
+
+/// `name` is that of the pod; none for a template.
+fn spec(e: &mut Errors, path: &str, s: &Value, name: Option<&str>) {
     let at = |field: &str| format!("{path}.{field}");
-    let volumes = volume::volumes(e, &at("volumes"), &s["volumes"]);
-    container::containers(e, path, s, &volumes);
+    let volumes = volume::volumes(e, &at("volumes"), &s["volumes"], name);
+    resource_claims(e, &at("resourceClaims"), &s["resourceClaims"]);
+    container::containers(e, path, s, &volumes, name.is_some());
+    resources::of_pod(e, &at("resources"), s);
     e.required_one_of(
         at("restartPolicy"),
         &s["restartPolicy"],
@@ -33,18 +104,39 @@ fn spec(e: &mut Errors, path: &str, s: &Value) {
         &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
     );
     e.labels(&at("nodeSelector"), &s["nodeSelector"]);
-    security_context(e, &at("securityContext"), s);
+    security::of_pod(e, &at("securityContext"), s);
     scheduling::pod(e, path, s);
-    for field in [
-        "serviceAccountName",
-        "nodeName",
-        "priorityClassName",
-        "runtimeClassName",
-    ] {
+    dns_config(e, &at("dnsConfig"), s);
+    for (p, gate) in items(&s["readinessGates"], &at("readinessGates")) {
+        let kind = gate["conditionType"].str();
+        e.names(
+            format!("{p}.conditionType"),
+            kind,
+            names::qualified_name(kind),
+        );
+    }
+    let mut gates = BTreeSet::new();
+    for (p, gate) in items(&s["schedulingGates"], &at("schedulingGates")) {
+        let name = gate["name"].str();
+        e.names(p.clone(), name, names::qualified_name(name));
+        if !gates.insert(name) {
+            e.duplicate(p, name);
+        }
+    }
+    security::host_process(e, path, s);
+    host_users(e, path, s);
+    for field in ["serviceAccountName", "nodeName", "priorityClassName"] {
         let name = s[field].str();
         if !name.is_empty() {
             e.names(at(field), name, names::dns1123_subdomain(name));
         }
+    }
+    if let Some(class) = s["runtimeClassName"].as_str() {
+        e.names(
+            at("runtimeClassName"),
+            class,
+            names::dns1123_subdomain(class),
+        );
     }
     if let Some(seconds) = s["activeDeadlineSeconds"].as_i64()
         && !(1..=i64::from(i32::MAX)).contains(&seconds)
@@ -67,147 +159,66 @@ fn spec(e: &mut Errors, path: &str, s: &Value) {
             e.names(q, name.str(), names::dns1123_subdomain(name.str()));
         }
     }
-    dns_config(e, &at("dnsConfig"), s);
-    for (p, gate) in items(&s["readinessGates"], &at("readinessGates")) {
-        let kind = gate["conditionType"].str();
-        e.names(
-            format!("{p}.conditionType"),
-            kind,
-            names::qualified_name(kind),
+    if let Some(policy) = s["preemptionPolicy"].as_str() {
+        e.required_one_of(
+            at("preemptionPolicy"),
+            &policy.into(),
+            &["PreemptLowerPriority", "Never"],
         );
     }
-    let mut gates = BTreeSet::new();
-    for (p, gate) in items(&s["schedulingGates"], &at("schedulingGates")) {
-        let name = gate["name"].str();
-        e.names(p.clone(), name, names::qualified_name(name));
-        if !gates.insert(name) {
-            e.duplicate(p, name);
-        }
+    if !s["overhead"].is_null() {
+        resources::overhead(e, &at("overhead"), &s["overhead"]);
     }
-    if s["shareProcessNamespace"].as_bool() == Some(true) && s["hostPID"].as_bool() == Some(true) {
-        e.invalid(
-            at("securityContext.shareProcessNamespace"),
-            true,
-            "ShareProcessNamespace and HostPID cannot both be enabled",
-        );
-    }
-    os(e, path, s);
-    e.one_of(
-        at("preemptionPolicy"),
-        &s["preemptionPolicy"],
-        &["PreemptLowerPriority", "Never"],
-    );
+    security::os(e, path, s);
 }
 
-fn os(e: &mut Errors, path: &str, s: &Value) {
-    let os = &s["os"];
-    if os.is_null() {
+/// A user namespace of its own does not go with the host's other namespaces.
+fn host_users(e: &mut Errors, path: &str, s: &Value) {
+    if s["hostUsers"].as_bool() != Some(false) {
         return;
     }
-    let name = &os["name"];
-    if name.str().is_empty() {
-        e.required(format!("{path}.os.name"), "cannot be empty");
-    } else {
-        e.one_of(format!("{path}.os.name"), name, &["linux", "windows"]);
-    }
-    if name.str() != "windows" {
-        return;
-    }
-    for field in ["hostPID", "hostIPC"] {
-        if s[field].as_bool() == Some(true) {
-            e.forbidden(format!("{path}.{field}"), "cannot be set for a windows pod");
-        }
-    }
-    for field in [
-        "appArmorProfile",
-        "seLinuxOptions",
-        "seccompProfile",
-        "fsGroup",
-        "fsGroupChangePolicy",
-        "sysctls",
-        "runAsUser",
-        "runAsGroup",
-        "supplementalGroups",
+    for (field, shown) in [
+        ("hostNetwork", "hostNetwork"),
+        ("hostPID", "HostPID"),
+        ("hostIPC", "HostIPC"),
     ] {
-        if !s["securityContext"][field].is_null() {
+        if s[field].as_bool() == Some(true) {
             e.forbidden(
-                format!("{path}.securityContext.{field}"),
-                "cannot be set for a windows pod",
+                format!("{path}.{shown}"),
+                "when `pod.Spec.HostUsers` is false",
             );
         }
     }
 }
 
-pub(super) fn user_id(e: &mut Errors, path: String, value: &Value) {
-    if value
-        .as_i64()
-        .is_some_and(|id| !(0..=i64::from(i32::MAX)).contains(&id))
-    {
-        e.invalid(path, value, "must be between 0 and 2147483647, inclusive");
-    }
-}
-
-pub(super) fn seccomp(e: &mut Errors, path: &str, profile: &Value) {
-    if profile.is_null() {
-        return;
-    }
-    e.required_one_of(
-        format!("{path}.type"),
-        &profile["type"],
-        &["Localhost", "RuntimeDefault", "Unconfined"],
-    );
-    let local = profile["type"].str() == "Localhost";
-    if local && profile["localhostProfile"].str().is_empty() {
-        e.required(
-            format!("{path}.localhostProfile"),
-            "must be set when seccomp type is Localhost",
-        );
-    } else if !local && !profile["localhostProfile"].is_null() {
-        e.invalid(
-            format!("{path}.localhostProfile"),
-            &profile["localhostProfile"],
-            "can only be set when seccomp type is Localhost",
-        );
-    }
-}
-
-fn security_context(e: &mut Errors, path: &str, s: &Value) {
-    let c = &s["securityContext"];
-    for field in ["runAsUser", "runAsGroup", "fsGroup"] {
-        user_id(e, format!("{path}.{field}"), &c[field]);
-    }
-    for (p, group) in items(
-        &c["supplementalGroups"],
-        &format!("{path}.supplementalGroups"),
-    ) {
-        user_id(e, p, group);
-    }
-    e.one_of(
-        format!("{path}.fsGroupChangePolicy"),
-        &c["fsGroupChangePolicy"],
-        &["Always", "OnRootMismatch"],
-    );
-    e.one_of(
-        format!("{path}.supplementalGroupsPolicy"),
-        &c["supplementalGroupsPolicy"],
-        &["Merge", "Strict"],
-    );
-    seccomp(e, &format!("{path}.seccompProfile"), &c["seccompProfile"]);
-    let mut names = BTreeSet::new();
-    for (p, sysctl) in items(&c["sysctls"], &format!("{path}.sysctls")) {
-        let name = sysctl["name"].str();
-        let part = |s: &str| {
-            !s.is_empty()
-                && s.bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b))
-        };
+fn resource_claims(e: &mut Errors, path: &str, claims: &Value) {
+    let mut seen = BTreeSet::new();
+    for (p, claim) in items(claims, path) {
+        let name = claim["name"].str();
         if name.is_empty() {
             e.required(format!("{p}.name"), "");
-        } else if !name.split(['.', '/']).all(part) {
-            let form = "must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
-            e.invalid(format!("{p}.name"), name, form);
-        } else if !names.insert(name) {
+        } else if !seen.insert(name) {
             e.duplicate(format!("{p}.name"), name);
+        } else {
+            e.names(format!("{p}.name"), name, names::dns1123_label(name));
+        }
+        let sources = ["resourceClaimName", "resourceClaimTemplateName"];
+        let given = sources.iter().filter(|f| !claim[**f].is_null()).count();
+        let why = match given {
+            0 => "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`",
+            2 => {
+                "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
+            }
+            _ => "",
+        };
+        if !why.is_empty() {
+            let shown = crate::internal::json("PodResourceClaim", claim);
+            e.push(crate::FieldError::invalid_shown(&*p, shown, why));
+        }
+        for field in sources {
+            if let Some(name) = claim[field].as_str() {
+                e.names(format!("{p}.{field}"), name, names::dns1123_subdomain(name));
+            }
         }
     }
 }
@@ -219,7 +230,7 @@ fn dns_config(e: &mut Errors, path: &str, s: &Value) {
             return e.required(path, "must provide `dnsConfig` when `dnsPolicy` is None");
         }
         if c["nameservers"].items().is_empty() {
-            e.required(
+            return e.required(
                 format!("{path}.nameservers"),
                 "must provide at least one DNS nameserver when `dnsPolicy` is None",
             );
@@ -242,11 +253,18 @@ fn dns_config(e: &mut Errors, path: &str, s: &Value) {
             "must not have more than 32 search paths",
         );
     }
+    let length = |list: &[Value]| list.iter().map(|s| s.str().len() + 1).sum::<usize>();
+    if length(c["searches"].items()) > 2049 {
+        e.invalid(
+            format!("{path}.searches"),
+            &c["searches"],
+            "must not have more than 2048 characters (including spaces) in the search list",
+        );
+    }
     for (p, search) in items(&c["searches"], &format!("{path}.searches")) {
         let name = search.str().strip_suffix('.').unwrap_or(search.str());
-        let name_for_check: String = name.replace('_', "-");
-        if !name.is_empty() {
-            e.names(p, search.str(), names::dns1123_subdomain(&name_for_check));
+        if search.str() != "." {
+            e.names(p, name, names::dns1123_subdomain_with_underscore(name));
         }
     }
     for (p, option) in items(&c["options"], &format!("{path}.options")) {

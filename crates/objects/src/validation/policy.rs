@@ -1,6 +1,7 @@
 //! Autoscalers, disruption budgets, rights, priorities.
 
 use super::common::{Errors, items, quantity};
+use super::resources;
 use crate::names;
 use crate::value::Value;
 
@@ -242,11 +243,11 @@ pub(super) fn disruption_budget(e: &mut Errors, o: &Value) {
     let spec = &o["spec"];
     let (least, most) = (&spec["minAvailable"], &spec["maxUnavailable"]);
     if !least.is_null() && !most.is_null() {
-        e.invalid(
+        e.push(crate::FieldError::invalid_shown(
             "spec",
-            spec,
+            crate::internal::json("PodDisruptionBudgetSpec", spec),
             "minAvailable and maxUnavailable cannot be both set",
-        );
+        ));
     }
     for (field, v) in [("minAvailable", least), ("maxUnavailable", most)] {
         e.int_or_percent(&format!("spec.{field}"), v);
@@ -261,6 +262,22 @@ pub(super) fn disruption_budget(e: &mut Errors, o: &Value) {
 }
 
 pub(super) fn role(e: &mut Errors, o: &Value, cluster: bool) {
+    let aggregated = &o["aggregationRule"];
+    if !aggregated.is_null() {
+        let (at, list) = (
+            "aggregationRule.clusterRoleSelectors",
+            &aggregated["clusterRoleSelectors"],
+        );
+        if list.items().is_empty() {
+            e.required(
+                at,
+                "at least one clusterRoleSelector required if aggregationRule is non-nil",
+            );
+        }
+        for (p, selector) in items(list, at) {
+            e.selector(&p, selector);
+        }
+    }
     for (p, rule) in items(&o["rules"], "rules") {
         let empty = |field: &str| rule[field].items().is_empty();
         if empty("verbs") {
@@ -405,8 +422,23 @@ pub(super) fn runtime_class(e: &mut Errors, o: &Value) {
     } else {
         e.names("handler", handler, names::dns1123_label(handler));
     }
+    let overhead = &o["overhead"]["podFixed"];
+    if !overhead.is_null() {
+        resources::overhead(e, "overhead", overhead);
+    }
     let scheduling = &o["scheduling"];
     e.labels("scheduling.nodeSelector", &scheduling["nodeSelector"]);
+    let list = &scheduling["tolerations"];
+    super::scheduling::tolerations(e, "scheduling.tolerations", list);
+    for (at, toleration) in items(list, "scheduling.tolerations") {
+        let place = list.items().iter().position(|t| t == toleration);
+        if place.is_some_and(|first| at != format!("scheduling.tolerations[{first}]")) {
+            e.push(crate::FieldError {
+                value: Some(crate::internal::json("Toleration", toleration)),
+                ..crate::FieldError::duplicate(at, "")
+            });
+        }
+    }
 }
 
 pub(super) fn lease(e: &mut Errors, o: &Value) {

@@ -47,7 +47,7 @@ pub(super) fn webhooks(e: &mut Errors, o: &Value) {
             );
         }
         for (q, rule) in items(&w["rules"], &format!("{p}.rules")) {
-            webhook_rule(e, &q, rule);
+            self::rule(e, &q, rule);
         }
         e.one_of(
             format!("{p}.failurePolicy"),
@@ -88,29 +88,20 @@ pub(super) fn webhooks(e: &mut Errors, o: &Value) {
     }
 }
 
-fn webhook_rule(e: &mut Errors, path: &str, rule: &Value) {
-    for field in ["operations", "apiGroups", "apiVersions", "resources"] {
-        let list = &rule[field];
+/// What a webhook or a policy is about: operations on resources.
+pub(super) fn rule(e: &mut Errors, path: &str, rule: &Value) {
+    for (field, what) in [
+        ("operations", "operations"),
+        ("apiGroups", "API groups"),
+        ("apiVersions", "API versions"),
+    ] {
+        let (at, list) = (format!("{path}.{field}"), &rule[field]);
         if list.items().is_empty() {
-            e.required(format!("{path}.{field}"), "");
+            e.required(&*at, "");
         }
-        let star = if field == "resources" { "*/*" } else { "*" };
-        if list.items().len() > 1 && list.items().iter().any(|v| v.str() == star) {
-            let detail = if field == "resources" {
-                "if '*/*' is present, must not specify other resources".to_string()
-            } else {
-                format!(
-                    "if '*' is present, must not specify other {}",
-                    if field == "operations" {
-                        "operations"
-                    } else if field == "apiGroups" {
-                        "API groups"
-                    } else {
-                        "API versions"
-                    }
-                )
-            };
-            e.invalid(format!("{path}.{field}"), list, detail);
+        if list.items().len() > 1 && list.items().iter().any(|v| v.str() == "*") {
+            let why = format!("if '*' is present, must not specify other {what}");
+            e.invalid(at, list, why);
         }
     }
     for (p, operation) in items(&rule["operations"], &format!("{path}.operations")) {
@@ -120,11 +111,65 @@ fn webhook_rule(e: &mut Errors, path: &str, rule: &Value) {
             &["*", "CONNECT", "CREATE", "DELETE", "UPDATE"],
         );
     }
+    for (p, version) in items(&rule["apiVersions"], &format!("{path}.apiVersions")) {
+        if version.is_empty() {
+            e.required(p, "");
+        }
+    }
+    rule_resources(e, &format!("{path}.resources"), &rule["resources"]);
     e.one_of(
         format!("{path}.scope"),
         &rule["scope"],
         &["*", "Cluster", "Namespaced"],
     );
+}
+
+fn rule_resources(e: &mut Errors, path: &str, list: &Value) {
+    if list.items().is_empty() {
+        e.required(path, "");
+    }
+    let (mut whole, mut everywhere) = (Vec::new(), Vec::new());
+    let mut plain = false;
+    for (p, item) in items(list, path) {
+        let name = item.str();
+        if name.is_empty() {
+            e.required(p, "");
+            continue;
+        }
+        let Some((resource, part)) = name.split_once('/') else {
+            plain |= name != "*";
+            continue;
+        };
+        if whole.contains(&resource) {
+            let why = format!("if '{resource}/*' is present, must not specify {name}");
+            e.invalid(&*p, item, why);
+        }
+        if everywhere.contains(&part) {
+            let why = format!("if '*/{part}' is present, must not specify {name}");
+            e.invalid(p, item, why);
+        }
+        if part == "*" {
+            whole.push(resource);
+        }
+        if resource == "*" {
+            everywhere.push(part);
+        }
+    }
+    let has = |name: &str| list.items().iter().any(|v| v.str() == name);
+    if list.items().len() > 1 && has("*/*") {
+        e.invalid(
+            path,
+            list,
+            "if '*/*' is present, must not specify other resources",
+        );
+    }
+    if has("*") && plain {
+        e.invalid(
+            path,
+            list,
+            "if '*' is present, must not specify other resources without subresources",
+        );
+    }
 }
 
 fn client_config(e: &mut Errors, path: &str, c: &Value) {
@@ -133,14 +178,7 @@ fn client_config(e: &mut Errors, path: &str, c: &Value) {
         return e.required(path, "exactly one of url or service is required");
     }
     if service.is_null() {
-        if !url.str().starts_with("https://") {
-            e.invalid(
-                format!("{path}.url"),
-                url_scheme(url.str()),
-                "'https' is the only allowed URL scheme; desired format: https://host[/path]",
-            );
-        }
-        return;
+        return webhook_url(e, &format!("{path}.url"), url.str());
     }
     for field in ["name", "namespace"] {
         if service[field].str().is_empty() {
@@ -150,6 +188,7 @@ fn client_config(e: &mut Errors, path: &str, c: &Value) {
             );
         }
     }
+    webhook_path(e, &format!("{path}.service.path"), service["path"].str());
     let port = service["port"].as_i64().unwrap_or(443);
     for why in names::port_number(port) {
         e.invalid(
@@ -160,8 +199,53 @@ fn client_config(e: &mut Errors, path: &str, c: &Value) {
     }
 }
 
-fn url_scheme(url: &str) -> &str {
-    url.split_once("://").map_or("", |(scheme, _)| scheme)
+fn webhook_url(e: &mut Errors, path: &str, url: &str) {
+    const FORM: &str = "; desired format: https://host[/path]";
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", ""));
+    if scheme != "https" {
+        let why = format!("'https' is the only allowed URL scheme{FORM}");
+        e.invalid(path, scheme, why);
+    }
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = rest.split('/').next().unwrap_or("");
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if host.is_empty() {
+        e.invalid(path, "", format!("host must be specified{FORM}"));
+    }
+    for (part, why) in [
+        (user, "user information is not permitted in the URL"),
+        (fragment, "fragments are not permitted in the URL"),
+        (query, "query parameters are not permitted in the URL"),
+    ] {
+        if !part.is_empty() {
+            e.invalid(path, part, why);
+        }
+    }
+}
+
+/// The path below a Service: names between slashes.
+fn webhook_path(e: &mut Errors, at: &str, path: &str) {
+    if matches!(path, "" | "/") {
+        return;
+    }
+    if path == "//" {
+        return e.invalid(at, path, "segment[0] may not be empty");
+    }
+    if !path.starts_with('/') {
+        e.invalid(at, path, "must start with a '/'");
+    }
+    let inner = path.get(1..).unwrap_or("");
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    for (n, step) in inner.split('/').enumerate() {
+        if step.is_empty() {
+            e.invalid(at, path, format!("segment[{n}] may not be empty"));
+        } else {
+            for why in names::dns1123_subdomain(step) {
+                e.invalid(at, path, format!("segment[{n}]: {why}"));
+            }
+        }
+    }
 }
 
 pub(super) fn custom_resource(e: &mut Errors, o: &Value) {

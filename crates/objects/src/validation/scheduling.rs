@@ -30,7 +30,7 @@ fn affinity(e: &mut Errors, path: &str, a: &Value) {
         &format!("{path}.nodeAffinity.{PREFERRED}"),
     ) {
         weight(e, &p, term);
-        node_term(e, &format!("{p}.preference"), &term["preference"]);
+        node_term(e, &format!("{p}.preference"), &term["preference"], false);
     }
     for kind in ["podAffinity", "podAntiAffinity"] {
         for (p, term) in items(&a[kind][REQUIRED], &format!("{path}.{kind}.{REQUIRED}")) {
@@ -63,11 +63,12 @@ pub(super) fn node_selector(e: &mut Errors, path: &str, selector: &Value) {
         );
     }
     for (p, term) in items(terms, &format!("{path}.nodeSelectorTerms")) {
-        node_term(e, &p, term);
+        node_term(e, &p, term, true);
     }
 }
 
-fn node_term(e: &mut Errors, path: &str, term: &Value) {
+/// A term of a node selector; the values of one that is only preferred may be anything.
+fn node_term(e: &mut Errors, path: &str, term: &Value, required: bool) {
     for (p, r) in items(
         &term["matchExpressions"],
         &format!("{path}.matchExpressions"),
@@ -104,6 +105,9 @@ fn node_term(e: &mut Errors, path: &str, term: &Value) {
             r["key"].str(),
             names::qualified_name(r["key"].str()),
         );
+        for (q, v) in items(&r["values"], &format!("{p}.values")).filter(|_| required) {
+            e.names(q, v.str(), names::label_value(v.str()));
+        }
     }
     for (p, r) in items(&term["matchFields"], &format!("{path}.matchFields")) {
         let values = r["values"].items();
@@ -145,53 +149,62 @@ fn pod_term(e: &mut Errors, path: &str, term: &Value) {
             names::dns1123_label(namespace.str()),
         );
     }
-    label_keys(e, path, term, false);
+    label_keys(e, path, term);
     let key = term["topologyKey"].str();
     if key.is_empty() {
         e.required(format!("{path}.topologyKey"), "can not be empty");
-    } else {
-        e.names(
-            format!("{path}.topologyKey"),
-            key,
-            names::qualified_name(key),
-        );
     }
+    e.names(
+        format!("{path}.topologyKey"),
+        key,
+        names::qualified_name(key),
+    );
 }
 
-/// `matchLabelKeys`, which in a spread constraint may not name what the selector names.
-fn label_keys(e: &mut Errors, path: &str, term: &Value, spread: bool) {
+/// `matchLabelKeys` and `mismatchLabelKeys` of a term or a constraint. They have been merged into its
+/// selector by now: a key that the selector had before is in it twice.
+fn label_keys(e: &mut Errors, path: &str, term: &Value) {
     let selector = &term["labelSelector"];
-    for field in ["matchLabelKeys", "mismatchLabelKeys"] {
-        let keys = &term[field];
+    let (keys, others) = (&term["matchLabelKeys"], &term["mismatchLabelKeys"]);
+    for (field, keys) in [("matchLabelKeys", keys), ("mismatchLabelKeys", others)] {
+        let at = format!("{path}.{field}");
         if !keys.items().is_empty() && selector.is_null() {
-            e.forbidden(
-                format!("{path}.{field}"),
-                "must not be specified when labelSelector is not set",
+            e.forbidden(at, "must not be specified when labelSelector is not set");
+            continue;
+        }
+        for (p, key) in items(keys, &at) {
+            e.names(p, key.str(), names::qualified_name(key.str()));
+        }
+    }
+    let mut seen: Vec<&str> = selector["matchLabels"]
+        .entries()
+        .iter()
+        .map(|(key, _)| &**key)
+        .collect();
+    for expression in selector["matchExpressions"].items() {
+        let key = expression["key"].str();
+        let at = keys.items().iter().position(|k| k.str() == key);
+        if let Some(at) = at.filter(|_| seen.contains(&key)) {
+            e.invalid(
+                format!("{path}[{at}]"),
+                key,
+                "exists in both matchLabelKeys and labelSelector",
             );
         }
-        // Spread constraints leave the field out of the path.
-        let at = if spread {
-            path.to_string()
-        } else {
-            format!("{path}.{field}")
-        };
-        for (p, key) in items(keys, &at) {
-            e.names(p.clone(), key.str(), names::qualified_name(key.str()));
-            // The keys of an affinity term are merged into its selector before this is asked.
-            let named = spread
-                && (selector["matchLabels"].get(key.str()).is_some()
-                    || selector["matchExpressions"]
-                        .items()
-                        .iter()
-                        .any(|r| r["key"] == *key));
-            if named {
-                e.invalid(p, key, format!("exists in both {field} and labelSelector"));
-            }
+        seen.push(key);
+    }
+    for (p, key) in items(keys, &format!("{path}.matchLabelKeys")) {
+        if others.items().contains(key) {
+            e.invalid(
+                p,
+                key,
+                "exists in both matchLabelKeys and mismatchLabelKeys",
+            );
         }
     }
 }
 
-fn tolerations(e: &mut Errors, path: &str, list: &Value) {
+pub(super) fn tolerations(e: &mut Errors, path: &str, list: &Value) {
     for (p, t) in items(list, path) {
         let (key, operator) = (t["key"].str(), t["operator"].str());
         if !key.is_empty() {
@@ -224,10 +237,14 @@ fn tolerations(e: &mut Errors, path: &str, list: &Value) {
                     );
                 }
             }
+            "Lt" | "Gt" => {
+                let value = t["value"].str();
+                e.names(format!("{p}.value"), value, names::decimal_integer(value));
+            }
             _ => e.one_of(
                 format!("{p}.operator"),
                 &t["operator"],
-                &["Equal", "Exists"],
+                &["Equal", "Exists", "Lt", "Gt"],
             ),
         }
         let effect = &t["effect"];
@@ -273,7 +290,7 @@ fn spread(e: &mut Errors, path: &str, list: &Value) {
             .iter()
             .position(|x| std::ptr::eq(x, c))
             .unwrap_or(0);
-        if list.items()[..index].iter().any(twin) {
+        if list.items()[index + 1..].iter().any(twin) {
             e.duplicate(
                 format!("{p}.{{topologyKey, whenUnsatisfiable}}"),
                 format!("{{{}, {when}}}", c["topologyKey"].str()),
@@ -300,7 +317,7 @@ fn spread(e: &mut Errors, path: &str, list: &Value) {
         for field in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
             e.one_of(format!("{p}.{field}"), &c[field], &["Honor", "Ignore"]);
         }
-        label_keys(e, &p, c, true);
+        label_keys(e, &p, c);
         e.selector(&format!("{p}.labelSelector"), &c["labelSelector"]);
     }
 }
@@ -323,7 +340,12 @@ pub(super) fn taints(e: &mut Errors, path: &str, list: &Value) {
             .iter()
             .any(|o| o["key"] == t["key"] && o["effect"] == t["effect"])
         {
-            e.duplicate(p, t);
+            let error = crate::FieldError::duplicate(p, "");
+            e.push(crate::FieldError {
+                value: Some(crate::internal::json("Taint", t)),
+                detail: "taints must be unique by key and effect pair".to_owned(),
+                ..error
+            });
         }
     }
 }

@@ -9,7 +9,19 @@ use crate::names;
 use crate::value::Value;
 
 pub(super) fn service(e: &mut Errors, o: &Value) {
+    const HINTS: &str = "service.kubernetes.io/topology-aware-hints";
+    const MODE: &str = "service.kubernetes.io/topology-mode";
     let spec = &o["spec"];
+    let annotations = &o["metadata"]["annotations"];
+    if let (Some(mode), Some(hints)) = (annotations.get(MODE), annotations.get(HINTS))
+        && mode != hints
+    {
+        e.invalid(
+            format!("metadata.annotations[{MODE}]"),
+            mode,
+            format!("must match annotations[{HINTS}] when both are specified"),
+        );
+    }
     let kind = spec["type"].str();
     let headless = spec["clusterIP"].str() == "None";
     let ports = &spec["ports"];
@@ -52,15 +64,7 @@ pub(super) fn service(e: &mut Errors, o: &Value) {
         &spec["sessionAffinity"],
         &["ClientIP", "None"],
     );
-    if let Some(seconds) = spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"].as_i64()
-        && !(1..=86400).contains(&seconds)
-    {
-        e.invalid(
-            "spec.sessionAffinityConfig.clientIP.timeoutSeconds",
-            seconds,
-            "must be greater than 0 and less than 86400",
-        );
-    }
+    session_affinity(e, spec);
     e.required_one_of(
         "spec.type",
         &spec["type"],
@@ -85,8 +89,36 @@ pub(super) fn service(e: &mut Errors, o: &Value) {
         e.push(error);
     }
     node_ports(e, spec, kind);
-    load_balancer(e, spec, kind);
+    load_balancer(e, o, kind);
     traffic(e, spec, kind);
+}
+
+/// How long a client stays with its endpoint.
+fn session_affinity(e: &mut Errors, spec: &Value) {
+    let (at, config) = ("spec.sessionAffinityConfig", &spec["sessionAffinityConfig"]);
+    match spec["sessionAffinity"].str() {
+        "ClientIP" => {
+            let when = "when session affinity type is ClientIP";
+            if config.is_null() {
+                return e.required(at, when);
+            }
+            if config["clientIP"].is_null() {
+                return e.required(format!("{at}.clientIP"), when);
+            }
+            let at = format!("{at}.clientIP.timeoutSeconds");
+            match config["clientIP"]["timeoutSeconds"].as_i64() {
+                None => e.required(at, when),
+                Some(n) if !(1..=86400).contains(&n) => {
+                    e.invalid(at, n, "must be greater than 0 and less than 86400");
+                }
+                Some(_) => {}
+            }
+        }
+        "None" if !config.is_null() => {
+            e.forbidden(at, "must not be set when session affinity is None");
+        }
+        _ => {}
+    }
 }
 
 fn service_ports(e: &mut Errors, ports: &Value, headless: bool) {
@@ -116,23 +148,30 @@ fn service_ports(e: &mut Errors, ports: &Value, headless: bool) {
         {
             e.port_or_name(format!("{p}.targetPort"), &port["targetPort"]);
         }
-        let app = port["appProtocol"].str();
-        if !app.is_empty() {
-            e.names(format!("{p}.appProtocol"), app, names::qualified_name(app));
-        }
+        app_protocol(e, &p, port);
     }
     for (i, (p, port)) in items(ports, "spec.ports").enumerate() {
         let twin = |o: &&Value| o["port"] == port["port"] && o["protocol"] == port["protocol"];
         if ports.items()[..i].iter().find(twin).is_some() {
-            let key = format!(
-                "{{\"port\":{},\"protocol\":{}}}",
-                port["port"].to_json(),
-                port["protocol"].to_json()
-            );
+            let key = crate::value::object([
+                ("port", port["port"].clone()),
+                ("protocol", port["protocol"].clone()),
+                ("targetPort", 0.into()),
+            ]);
             let mut error = crate::FieldError::duplicate(p, "");
-            error.value = Some(key);
+            error.value = Some(crate::internal::json("ServicePort", &key));
             e.push(error);
         }
+    }
+}
+
+fn app_protocol(e: &mut Errors, path: &str, port: &Value) {
+    if let Some(app) = port["appProtocol"].as_str() {
+        e.names(
+            format!("{path}.appProtocol"),
+            app,
+            names::qualified_name(app),
+        );
     }
 }
 
@@ -279,7 +318,9 @@ fn node_ports(e: &mut Errors, spec: &Value, kind: &str) {
     }
 }
 
-fn load_balancer(e: &mut Errors, spec: &Value, kind: &str) {
+fn load_balancer(e: &mut Errors, o: &Value, kind: &str) {
+    const RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+    let spec = &o["spec"];
     let is = kind == "LoadBalancer";
     let only = "may only be used when `type` is 'LoadBalancer'";
     let ranges = &spec["loadBalancerSourceRanges"];
@@ -289,6 +330,19 @@ fn load_balancer(e: &mut Errors, spec: &Value, kind: &str) {
         }
         for (p, range) in items(ranges, "spec.LoadBalancerSourceRanges") {
             e.cidr(p, range.str().trim());
+        }
+    }
+    if let Some(given) = o["metadata"]["annotations"].get(RANGES)
+        && ranges.items().is_empty()
+    {
+        let at = format!("metadata.annotations[{RANGES}]");
+        if !is {
+            e.forbidden(at.clone(), only);
+        }
+        if !given.str().trim().is_empty() {
+            for range in given.str().split(',') {
+                e.cidr(at.clone(), range.trim());
+            }
         }
     }
     if !is && !spec["allocateLoadBalancerNodePorts"].is_null() {
@@ -338,20 +392,14 @@ fn traffic(e: &mut Errors, spec: &Value, kind: &str) {
         );
     }
     let internal = &spec["internalTrafficPolicy"];
-    if kind == "ExternalName" {
-        if !internal.is_null() {
-            e.forbidden(
-                "spec.internalTrafficPolicy",
-                "may not be set for ExternalName services",
-            );
-        }
-    } else {
-        e.one_of(
-            "spec.internalTrafficPolicy",
-            internal,
-            &["Cluster", "Local"],
-        );
+    if internal.is_null() && matches!(kind, "ClusterIP" | "NodePort" | "LoadBalancer") {
+        e.required("spec.internalTrafficPolicy", "");
     }
+    e.one_of(
+        "spec.internalTrafficPolicy",
+        internal,
+        &["Cluster", "Local"],
+    );
     e.one_of(
         "spec.trafficDistribution",
         &spec["trafficDistribution"],
@@ -377,6 +425,13 @@ pub(super) fn endpoints(e: &mut Errors, o: &Value) {
                 if !host.is_empty() {
                     e.names(format!("{q}.hostname"), host, names::dns1123_label(host));
                 }
+                if let Some(node) = address["nodeName"].as_str() {
+                    e.names(
+                        format!("{q}.nodeName"),
+                        node,
+                        names::dns1123_subdomain(node),
+                    );
+                }
             }
         }
         let several = subset["ports"].items().len() > 1;
@@ -393,6 +448,7 @@ pub(super) fn endpoints(e: &mut Errors, o: &Value) {
                 &port["protocol"],
                 &["SCTP", "TCP", "UDP"],
             );
+            app_protocol(e, &q, port);
         }
     }
 }
@@ -423,6 +479,19 @@ pub(super) fn endpoint_slice(e: &mut Errors, o: &Value) {
                 "FQDN" => e.names(q, text, names::dns1123_subdomain(text)),
                 _ => {}
             }
+        }
+        let zones = &endpoint["hints"]["forZones"];
+        if zones.items().len() > 8 {
+            let at = format!("{p}.hints.forZones");
+            e.push(FieldError::too_many(at, zones.items().len(), 8));
+        }
+        let mut seen = BTreeSet::new();
+        for (q, zone) in items(zones, &format!("{p}.hints.forZones")) {
+            let name = zone["name"].str();
+            if !seen.insert(name) {
+                e.duplicate(format!("{q}.name"), name);
+            }
+            e.names(format!("{q}.name"), name, names::dns1123_label(name));
         }
         let host = &endpoint["hostname"];
         if !host.is_null() {
@@ -455,5 +524,6 @@ pub(super) fn endpoint_slice(e: &mut Errors, o: &Value) {
             &port["protocol"],
             &["SCTP", "TCP", "UDP"],
         );
+        app_protocol(e, &p, port);
     }
 }

@@ -1,5 +1,7 @@
 //! PersistentVolumes, claims, StorageClasses.
 
+use std::collections::BTreeSet;
+
 use super::common::{Errors, items, keys, quantity};
 use super::{scheduling, volume};
 use crate::field_error::FieldError;
@@ -13,19 +15,6 @@ const ACCESS_MODES: [&str; 4] = [
     "ReadWriteOnce",
     "ReadWriteOncePod",
 ];
-/// Fields of a PersistentVolume's spec that are not the volume itself.
-const VOLUME_FIELDS: [&str; 9] = [
-    "accessModes",
-    "capacity",
-    "claimRef",
-    "mountOptions",
-    "nodeAffinity",
-    "persistentVolumeReclaimPolicy",
-    "storageClassName",
-    "volumeMode",
-    "volumeAttributesClassName",
-];
-
 fn access_modes(e: &mut Errors, path: &str, modes: &Value) {
     let at = format!("{path}.accessModes");
     if modes.items().is_empty() {
@@ -35,7 +24,10 @@ fn access_modes(e: &mut Errors, path: &str, modes: &Value) {
         e.one_of(at.clone(), mode, &ACCESS_MODES);
     }
     let once_pod = modes.items().iter().any(|m| m.str() == "ReadWriteOncePod");
-    let other = modes.items().iter().any(|m| m.str() != "ReadWriteOncePod");
+    let other = modes
+        .items()
+        .iter()
+        .any(|m| m.str() != "ReadWriteOncePod" && ACCESS_MODES.contains(&m.str()));
     if once_pod && other {
         e.forbidden(at, "may not use ReadWriteOncePod with other access modes");
     }
@@ -85,18 +77,14 @@ pub(super) fn persistent_volume(e: &mut Errors, o: &Value) {
             scheduling::node_selector(e, "spec.nodeAffinity.required", required);
         }
     }
-    let kinds = volume::kinds(spec, &VOLUME_FIELDS);
-    for kind in kinds.iter().skip(1) {
-        e.forbidden(
-            format!("spec.{kind}"),
-            "may not specify more than 1 volume type",
-        );
-    }
+    let kinds = volume::kinds(spec, true);
+    volume::several(e, "spec", &kinds, true);
     match kinds.first() {
         None => e.required("spec", "must specify a volume type"),
-        Some(kind) => {
-            volume::shared(e, &format!("spec.{kind}"), kind, &spec[*kind]);
-            if *kind == "local" && spec["nodeAffinity"].is_null() {
+        Some(&kind) => {
+            volume::shared(e, "spec", kind, &spec[kind]);
+            persistent(e, &format!("spec.{kind}"), kind, &spec[kind]);
+            if kind == "local" && spec["nodeAffinity"].is_null() {
                 e.required("spec.nodeAffinity", "Local volume requires node affinity");
             }
         }
@@ -107,7 +95,22 @@ pub(super) fn persistent_volume(e: &mut Errors, o: &Value) {
         &spec["volumeMode"],
         &["Block", "Filesystem"],
     );
-    let root = spec["hostPath"]["path"].str() == "/";
+    if let Some(class) = spec["volumeAttributesClassName"].as_str() {
+        let at = "spec.volumeAttributesClassName";
+        if class.is_empty() {
+            e.required(at, "an empty string is disallowed");
+        } else {
+            e.names(at, class, names::dns1123_subdomain(class));
+        }
+        if spec["csi"].is_null() {
+            e.required(
+                "spec.csi",
+                "has to be specified when using volumeAttributesClassName",
+            );
+        }
+    }
+    let host = spec["hostPath"]["path"].str();
+    let root = !host.is_empty() && host.trim_matches('/').is_empty();
     if root && spec["persistentVolumeReclaimPolicy"].str() == "Recycle" {
         e.forbidden(
             "spec.persistentVolumeReclaimPolicy",
@@ -124,6 +127,71 @@ fn class_name(e: &mut Errors, path: &str, spec: &Value) {
             class,
             names::dns1123_subdomain(class),
         );
+    }
+}
+
+/// What is asked of a PersistentVolume's source beside what every volume's is.
+fn persistent(e: &mut Errors, path: &str, kind: &str, s: &Value) {
+    match kind {
+        "csi" => {
+            if s["volumeHandle"].is_empty() {
+                e.required(format!("{path}.volumeHandle"), "");
+            }
+            for field in [
+                "controllerPublishSecretRef",
+                "controllerExpandSecretRef",
+                "nodePublishSecretRef",
+                "nodeExpandSecretRef",
+            ] {
+                if !s[field].is_null() {
+                    secret_reference(e, &format!("{path}.{field}"), &s[field]);
+                }
+            }
+        }
+        "azureFile" if s["secretNamespace"].as_str() == Some("") => {
+            e.required(format!("{path}.secretNamespace"), "");
+        }
+        "glusterfs" => {
+            let Some(namespace) = s["endpointsNamespace"].as_str() else {
+                return;
+            };
+            let at = format!("{path}.endpointsNamespace");
+            if namespace.is_empty() {
+                e.invalid(
+                    at,
+                    namespace,
+                    "if the endpointnamespace is set, it must be a valid namespace name",
+                );
+            } else {
+                e.names(at, namespace, names::dns1123_label(namespace));
+            }
+        }
+        "cinder" | "storageos" | "iscsi" if !s["secretRef"].is_null() => {
+            let fields: &[&str] = if kind == "iscsi" {
+                &["name"]
+            } else {
+                &["name", "namespace"]
+            };
+            for field in fields.iter().filter(|f| s["secretRef"][**f].is_empty()) {
+                e.required(format!("{path}.secretRef.{field}"), "");
+            }
+        }
+        _ => {}
+    }
+}
+
+fn secret_reference(e: &mut Errors, path: &str, r: &Value) {
+    for field in ["name", "namespace"] {
+        let (at, name) = (format!("{path}.{field}"), r[field].str());
+        if name.is_empty() {
+            e.required(at, "");
+            continue;
+        }
+        let complaints = match field {
+            "name" => names::dns1123_subdomain(name),
+            _ => names::dns1123_label(name),
+        };
+        e.names(at, name, complaints);
     }
 }
 
@@ -151,16 +219,67 @@ pub(super) fn claim_spec(e: &mut Errors, path: &str, spec: &Value) {
         &spec["volumeMode"],
         &["Block", "Filesystem"],
     );
-    for field in ["dataSource", "dataSourceRef"] {
-        let source = &spec[field];
-        if source.is_null() {
-            continue;
+    let (source, reference) = (&spec["dataSource"], &spec["dataSourceRef"]);
+    for (field, source) in [("dataSource", source), ("dataSourceRef", reference)] {
+        if !source.is_null() {
+            data_source(e, &format!("{path}.{field}"), source);
         }
-        for part in ["name", "kind"] {
-            if source[part].str().is_empty() {
-                e.required(format!("{path}.{field}.{part}"), "");
-            }
+    }
+    let why = if !reference["namespace"].is_empty() && !source.is_null() {
+        "may not be specified when dataSourceRef.namespace is specified"
+    } else if !source.is_null()
+        && !reference.is_null()
+        && ["apiGroup", "kind", "name"]
+            .iter()
+            .any(|f| source[*f] != reference[*f])
+    {
+        "must match dataSourceRef"
+    } else {
+        ""
+    };
+    if !why.is_empty() {
+        // The API server prints the path as a value, and its fields are its own.
+        e.push(FieldError::invalid_shown(path, "{}", why));
+    }
+    let class = spec["volumeAttributesClassName"].str();
+    if !class.is_empty() {
+        e.names(
+            format!("{path}.volumeAttributesClassName"),
+            class,
+            names::dns1123_subdomain(class),
+        );
+    }
+}
+
+/// What a claim's volume is filled with.
+fn data_source(e: &mut Errors, path: &str, source: &Value) {
+    for part in ["name", "kind"] {
+        if source[part].is_empty() {
+            e.required(format!("{path}.{part}"), "");
         }
+    }
+    let (group, kind) = (source["apiGroup"].str(), source["kind"].str());
+    if group.is_empty() && kind != "PersistentVolumeClaim" {
+        e.invalid(
+            path,
+            kind,
+            "must be 'PersistentVolumeClaim' when referencing the default apiGroup",
+        );
+    }
+    if !group.is_empty() {
+        e.names(
+            format!("{path}.apiGroup"),
+            group,
+            names::dns1123_subdomain(group),
+        );
+    }
+    let namespace = source["namespace"].str();
+    if !namespace.is_empty() {
+        e.names(
+            format!("{path}.namespace"),
+            namespace,
+            names::dns1123_label(namespace),
+        );
     }
 }
 
@@ -181,24 +300,48 @@ pub(super) fn storage_class(e: &mut Errors, o: &Value) {
         &o["volumeBindingMode"],
         &["Immediate", "WaitForFirstConsumer"],
     );
-    for (key, _) in o["parameters"].entries() {
-        if key.is_empty() {
-            e.invalid("parameters", "", "field can not be empty.");
-        }
-    }
+    parameters(e, "parameters", &o["parameters"]);
+    let mut terms: Vec<&Value> = Vec::new();
     for (p, topology) in items(&o["allowedTopologies"], "allowedTopologies") {
-        for (q, r) in items(
-            &topology["matchLabelExpressions"],
-            &format!("{p}.matchLabelExpressions"),
-        ) {
-            e.names(
-                format!("{q}.key"),
-                r["key"].str(),
-                names::qualified_name(r["key"].str()),
-            );
+        let mut seen = BTreeSet::new();
+        let expressions = format!("{p}.matchLabelExpressions");
+        for (q, r) in items(&topology["matchLabelExpressions"], &expressions) {
+            let key = r["key"].str();
             if r["values"].items().is_empty() {
                 e.required(format!("{q}.values"), "");
             }
+            let mut values = BTreeSet::new();
+            for (at, value) in items(&r["values"], &format!("{q}.values")) {
+                if !values.insert(value.str()) {
+                    e.duplicate(at, value);
+                }
+            }
+            e.names(format!("{q}.key"), key, names::qualified_name(key));
+            if !seen.insert(key) {
+                e.duplicate(format!("{q}.key"), key);
+            }
         }
+        if terms.contains(&topology) {
+            e.duplicate(expressions, "");
+        }
+        terms.push(topology);
+    }
+}
+
+/// What a driver is told.
+pub(super) fn parameters(e: &mut Errors, path: &str, given: &Value) {
+    let all = given.entries();
+    if all.len() > 512 {
+        return e.push(FieldError::too_long(path, 512));
+    }
+    let mut size = 0;
+    for (key, value) in all {
+        if key.is_empty() {
+            e.invalid(path, "", "field can not be empty.");
+        }
+        size += key.len() + value.str().len();
+    }
+    if size > 256 << 10 {
+        e.push(FieldError::too_long(path, 256 << 10));
     }
 }

@@ -24,18 +24,21 @@ pub(super) fn kind(e: &mut Errors, resource: &Resource, new: &Value, old: &Value
         ("", "PersistentVolume") => volume(e, new, old),
         ("", "PersistentVolumeClaim") => claim(e, new, old),
         ("storage.k8s.io", "StorageClass") => storage_class(e, new, old),
-        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding")
-            if new["roleRef"] != old["roleRef"] =>
-        {
-            let r = &new["roleRef"];
-            let part = |f: &str| crate::go::json(&r[f]);
-            let shown = format!(
-                "{{\"APIGroup\":{},\"Kind\":{},\"Name\":{}}}",
-                part("apiGroup"),
-                part("kind"),
-                part("name")
-            );
-            e.push(FieldError::invalid_shown("roleRef", shown, IMMUTABLE));
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {
+            internal_field(e, "roleRef", "RoleRef", &new["roleRef"], &old["roleRef"]);
+        }
+        ("", "Node") => node(e, new, old),
+        ("", "ResourceQuota") => {
+            let sorted = |q: &Value| -> std::collections::BTreeSet<Text> {
+                q["spec"]["scopes"]
+                    .items()
+                    .iter()
+                    .map(Value::text)
+                    .collect()
+            };
+            if sorted(new) != sorted(old) {
+                e.invalid("spec.scopes", &new["spec"]["scopes"], IMMUTABLE);
+            }
         }
         ("scheduling.k8s.io", "PriorityClass") => {
             if new["value"] != old["value"] {
@@ -107,32 +110,83 @@ fn stateful_set(e: &mut Errors, new: &Value, old: &Value) {
     }
 }
 
+/// A field that may not change; the message prints the API server's own struct.
+fn internal_field(e: &mut Errors, path: &str, kind: &str, new: &Value, old: &Value) {
+    if new != old {
+        let shown = internal::json(kind, new);
+        e.push(FieldError::invalid_shown(path, shown, IMMUTABLE));
+    }
+}
+
+/// What a machine is called elsewhere, and its pods' addresses, are given once.
+fn node(e: &mut Errors, new: &Value, old: &Value) {
+    let (n, o) = (&new["spec"], &old["spec"]);
+    let why = |what: &str| format!("node updates may not change {what} except from \"\" to valid");
+    if !o["podCIDRs"].is_empty() && n["podCIDRs"] != o["podCIDRs"] {
+        e.forbidden("spec.podCIDRs", why("podCIDR"));
+    }
+    if !o["providerID"].is_empty() && n["providerID"] != o["providerID"] {
+        e.forbidden("spec.providerID", why("providerID"));
+    }
+}
+
 fn job(e: &mut Errors, new: &Value, old: &Value) {
     let (n, o) = (&new["spec"], &old["spec"]);
-    if n["completions"] != o["completions"] && n["completionMode"].str() != "Indexed" {
-        e.invalid("spec.completions", &n["completions"], IMMUTABLE);
+    let completions = &n["completions"];
+    if completions != &o["completions"] {
+        if n["completionMode"].str() != "Indexed" {
+            e.invalid("spec.completions", completions, IMMUTABLE);
+        } else if !completions.is_null() && completions != &n["parallelism"] {
+            e.invalid(
+                "spec.completions",
+                completions,
+                "can only be modified in tandem with spec.parallelism",
+            );
+        }
     }
-    if n["selector"] != o["selector"] {
-        e.push(FieldError::invalid_shown(
-            "spec.selector",
-            workload::shown(&n["selector"]),
-            IMMUTABLE,
-        ));
-    }
+    internal_field(e, "spec.selector", "*l", &n["selector"], &o["selector"]);
+    // While it is suspended and has not started, it may be told where its pods may run.
+    let mut template = o["template"].clone();
     let suspended = o["suspend"].as_bool() == Some(true);
-    if n["template"] != o["template"] && !suspended {
-        e.push(FieldError::invalid_shown(
-            "spec.template",
-            internal::json("PodTemplateSpec", &n["template"]),
-            IMMUTABLE,
-        ));
+    if suspended && old["status"]["startTime"].is_null() {
+        let new = &n["template"];
+        for path in [
+            &["metadata", "annotations"][..],
+            &["metadata", "labels"],
+            &["spec", "nodeSelector"],
+            &["spec", "tolerations"],
+            &["spec", "schedulingGates"],
+            &["spec", "affinity", "nodeAffinity"],
+        ] {
+            match new.at(path) {
+                Value::Null => drop(template.remove(path)),
+                value => template.set(path, value.clone()),
+            }
+        }
+        if new["spec"]["affinity"].is_null() && template["spec"]["affinity"].is_empty() {
+            template.remove(&["spec", "affinity"]);
+        }
     }
-    for f in [
-        "completionMode",
-        "podFailurePolicy",
-        "backoffLimitPerIndex",
-        "managedBy",
+    internal_field(
+        e,
+        "spec.template",
+        "PodTemplateSpec",
+        &n["template"],
+        &template,
+    );
+    field(
+        e,
+        "spec.completionMode",
+        &n["completionMode"],
+        &o["completionMode"],
+    );
+    for (f, kind) in [
+        ("podFailurePolicy", "*PodFailurePolicy"),
+        ("successPolicy", "*SuccessPolicy"),
     ] {
+        internal_field(e, &format!("spec.{f}"), kind, &n[f], &o[f]);
+    }
+    for f in ["backoffLimitPerIndex", "managedBy"] {
         field(e, &format!("spec.{f}"), &n[f], &o[f]);
     }
 }
@@ -284,16 +338,56 @@ fn deadline(e: &mut Errors, new: &Value, old: &Value) -> bool {
 
 fn service(e: &mut Errors, new: &Value, old: &Value) {
     let (n, o) = (&new["spec"], &old["spec"]);
-    let external = |s: &Value| s["type"].str() == "ExternalName";
-    if external(n) || external(o) {
+    let is = |s: &Value, kind: &str| s["type"].str() == kind;
+    if is(n, "LoadBalancer")
+        && is(o, "LoadBalancer")
+        && n["loadBalancerClass"] != o["loadBalancerClass"]
+    {
+        e.invalid(
+            "spec.loadBalancerClass",
+            &n["loadBalancerClass"],
+            "may not change once set",
+        );
+    }
+    let checked = |s: &Value| is(s, "LoadBalancer") && s["externalTrafficPolicy"].str() == "Local";
+    if checked(n) && checked(o) && n["healthCheckNodePort"] != o["healthCheckNodePort"] {
+        e.forbidden("spec.healthCheckNodePort", "field is immutable");
+    }
+    if is(n, "ExternalName") || is(o, "ExternalName") {
         return;
     }
-    let (was, is) = (o["clusterIPs"][0].str(), n["clusterIPs"][0].str());
-    if !was.is_empty() && was != is {
+    let headless = |s: &Value| s["clusterIPs"][0].str() == "None";
+    if headless(n) && headless(o) {
+        return;
+    }
+    kept(e, n, o, "clusterIPs", "clusterIP");
+    if headless(n) == headless(o) {
+        kept(e, n, o, "ipFamilies", "ipFamily");
+    }
+}
+
+/// A list whose first item stays, and whose second comes and goes with the policy of families.
+fn kept(e: &mut Errors, n: &Value, o: &Value, list: &str, one: &str) {
+    let once = "may not change once set";
+    let (is, was) = (n[list].items(), o[list].items());
+    if is.len() == was.len() {
+        for at in (0..was.len()).filter(|at| is[*at] != was[*at]) {
+            let at = if list == "ipFamilies" { 0 } else { at };
+            e.invalid(format!("spec.{list}[{at}]"), &n[list], once);
+        }
+        return;
+    }
+    if is.is_empty() {
+        let why = format!("primary {one} can not be unset");
+        e.invalid(format!("spec.{list}[0]"), &n[list], why);
+    } else if !was.is_empty() && is[0] != was[0] {
+        e.invalid(format!("spec.{list}[0]"), &n[list], once);
+    }
+    if was.len() > is.len() && is.len() == 1 && n["ipFamilyPolicy"].str() != "SingleStack" {
         e.invalid(
-            "spec.clusterIPs[0]",
-            &n["clusterIPs"],
-            "may not change once set",
+            "spec.ipFamilyPolicy",
+            &n["ipFamilyPolicy"],
+            format!("must be set to 'SingleStack' when releasing the secondary {one}"),
         );
     }
 }
@@ -348,7 +442,7 @@ fn volume(e: &mut Errors, new: &Value, old: &Value) {
         e.push(FieldError::invalid_shown(
             "nodeAffinity",
             internal::json("*VolumeNodeAffinity", &n["nodeAffinity"]),
-            IMMUTABLE,
+            format!("{IMMUTABLE}, except for updating from beta label to GA"),
         ));
     }
     let class = "volumeAttributesClassName";

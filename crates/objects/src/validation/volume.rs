@@ -2,43 +2,94 @@
 
 use std::collections::BTreeSet;
 
-use super::common::{Errors, has_dot_dot, items, quantity};
-use super::{container, storage};
+use super::common::{Errors, items, quantity};
+use super::mount::{self, Volumes};
+use super::{container, meta, storage};
 use crate::names;
 use crate::value::Value;
 
-/// Checks the volumes and gives their names.
-pub(super) fn volumes(e: &mut Errors, path: &str, list: &Value) -> BTreeSet<String> {
-    let mut seen = BTreeSet::new();
+/// Checks the volumes and gives those that are right; `pod` is the name of the pod, if it is one.
+pub(super) fn volumes<'a>(
+    e: &mut Errors,
+    path: &str,
+    list: &'a Value,
+    pod: Option<&str>,
+) -> Volumes<'a> {
+    let mut right = Volumes::new();
+    let pod = pod.filter(|name| !name.is_empty());
     for (p, v) in items(list, path) {
         let before = e.count();
-        source(e, &p, v);
+        let kind = source(e, &p, v, pod);
         let name = v["name"].str();
         if name.is_empty() {
             e.required(format!("{p}.name"), "");
         } else {
             e.names(format!("{p}.name"), name, names::dns1123_label(name));
         }
-        if seen.contains(name) {
+        if right.contains_key(name) {
             e.duplicate(format!("{p}.name"), name);
         }
-        // A volume that is wrong counts as there where something is wrong with it only.
         if e.count() == before {
-            seen.insert(name.to_string());
+            right.insert(name, kind);
+        }
+        let claim = v["persistentVolumeClaim"]["claimName"].str();
+        let made = |v: &Value| {
+            pod.is_some_and(|pod| {
+                !v["ephemeral"].is_null() && claim == format!("{pod}-{}", v["name"].str())
+            })
+        };
+        if !claim.is_empty() && list.items().iter().any(made) {
+            e.invalid(
+                format!("{p}.persistentVolumeClaim.claimName"),
+                claim,
+                "must not reference a PVC that gets created for an ephemeral volume",
+            );
         }
     }
-    seen
+    right
 }
 
 /// The kinds of volumes in the order in which the API server looks at them.
-const ORDER: [&str; 31] = [
+const ORDER: [&str; 30] = [
     "emptyDir",
     "hostPath",
     "gitRepo",
     "gcePersistentDisk",
     "awsElasticBlockStore",
     "secret",
+    "nfs",
+    "iscsi",
     "glusterfs",
+    "flocker",
+    "persistentVolumeClaim",
+    "rbd",
+    "cinder",
+    "cephfs",
+    "quobyte",
+    "downwardAPI",
+    "fc",
+    "flexVolume",
+    "configMap",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "storageos",
+    "projected",
+    "scaleIO",
+    "csi",
+    "ephemeral",
+    "image",
+];
+
+/// The same for PersistentVolumes.
+const PERSISTENT: [&str; 22] = [
+    "hostPath",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "glusterfs",
+    "flocker",
     "nfs",
     "rbd",
     "quobyte",
@@ -46,50 +97,50 @@ const ORDER: [&str; 31] = [
     "iscsi",
     "cinder",
     "fc",
-    "flocker",
-    "persistentVolumeClaim",
-    "downwardAPI",
+    "flexVolume",
     "azureFile",
-    "configMap",
     "vsphereVolume",
     "photonPersistentDisk",
     "portworxVolume",
     "azureDisk",
-    "projected",
     "scaleIO",
     "local",
     "storageos",
     "csi",
-    "ephemeral",
-    "image",
-    "flexVolume",
 ];
 
-/// The kinds that a volume gives; `others` are fields that are none.
-pub(super) fn kinds<'a>(v: &'a Value, others: &[&str]) -> Vec<&'a str> {
-    let mut out: Vec<&str> = v
-        .entries()
-        .iter()
-        .map(|(k, _)| &**k)
-        .filter(|k| !others.contains(k))
-        .collect();
-    out.sort_by_key(|k| ORDER.iter().position(|o| o == k));
-    out
+/// The kinds that a volume gives, in the order in which the API server looks at them.
+pub(super) fn kinds(v: &Value, persistent: bool) -> Vec<&'static str> {
+    let order: &[&str] = if persistent { &PERSISTENT } else { &ORDER };
+    let given = order.iter().copied();
+    given.filter(|kind| !v[*kind].is_null()).collect()
 }
 
-fn source(e: &mut Errors, path: &str, v: &Value) {
-    let kinds = kinds(v, &["name"]);
+/// What is said of a volume that is of several kinds.
+pub(super) fn several(e: &mut Errors, path: &str, kinds: &[&str], persistent: bool) {
     for kind in kinds.iter().skip(1) {
+        // As the API server spells them.
+        let shown = match *kind {
+            "cephfs" => "cephFS",
+            "downwardAPI" if !persistent => "downwarAPI",
+            other => other,
+        };
         e.forbidden(
-            format!("{path}.{kind}"),
+            format!("{path}.{shown}"),
             "may not specify more than 1 volume type",
         );
     }
-    let Some(kind) = kinds.first() else {
-        return e.required(path, "must specify a volume type");
+}
+
+fn source(e: &mut Errors, path: &str, v: &Value, pod: Option<&str>) -> &'static str {
+    let kinds = kinds(v, false);
+    let Some(&kind) = kinds.first() else {
+        e.required(path, "must specify a volume type");
+        return "";
     };
-    let (at, s) = (format!("{path}.{kind}"), &v[*kind]);
-    match *kind {
+    several(e, path, &kinds, false);
+    let (at, s) = (format!("{path}.{kind}"), &v[kind]);
+    match kind {
         "emptyDir" => {
             if quantity(&s["sizeLimit"]).sign() < 0 {
                 e.forbidden(
@@ -102,19 +153,21 @@ fn source(e: &mut Errors, path: &str, v: &Value) {
             if s["secretName"].str().is_empty() {
                 e.required(format!("{at}.secretName"), "");
             }
-            mode(e, &at, &s["defaultMode"]);
+            mode(e, format!("{at}.defaultMode"), &s["defaultMode"]);
             key_paths(e, &at, s);
         }
         "configMap" => {
             if s["name"].str().is_empty() {
                 e.required(format!("{at}.name"), "");
             }
-            mode(e, &at, &s["defaultMode"]);
+            mode(e, format!("{at}.defaultMode"), &s["defaultMode"]);
             key_paths(e, &at, s);
         }
         "downwardAPI" => {
-            mode(e, &at, &s["defaultMode"]);
-            downward(e, &at, s);
+            mode(e, format!("{at}.defaultMode"), &s["defaultMode"]);
+            for item in s["items"].items() {
+                downward(e, &at, item);
+            }
         }
         "projected" => projected(e, &at, s),
         "persistentVolumeClaim" => {
@@ -122,116 +175,273 @@ fn source(e: &mut Errors, path: &str, v: &Value) {
                 e.required(format!("{at}.claimName"), "");
             }
         }
-        "ephemeral" => {
-            if s["volumeClaimTemplate"].is_null() {
-                e.required(format!("{at}.volumeClaimTemplate"), "");
-            } else {
-                storage::claim_spec(
-                    e,
-                    &format!("{at}.volumeClaimTemplate.spec"),
-                    &s["volumeClaimTemplate"]["spec"],
-                );
+        "ephemeral" => ephemeral(e, path, v, pod),
+        "gitRepo" => {
+            if s["repository"].str().is_empty() {
+                e.required(format!("{at}.repository"), "");
+            }
+            mount::descending(e, &format!("{at}.directory"), s["directory"].str());
+        }
+        "image" => {
+            if pod.is_some() && s["reference"].str().is_empty() {
+                e.required(format!("{at}.reference"), "");
+            }
+            e.required_one_of(
+                format!("{at}.pullPolicy"),
+                &s["pullPolicy"],
+                &["Always", "IfNotPresent", "Never"],
+            );
+        }
+        other => shared(e, path, other, s),
+    }
+    kind
+}
+
+fn ephemeral(e: &mut Errors, path: &str, v: &Value, pod: Option<&str>) {
+    let template = &v["ephemeral"]["volumeClaimTemplate"];
+    let at = format!("{path}.ephemeral.volumeClaimTemplate");
+    if template.is_null() {
+        e.required(at, "");
+    } else {
+        let m = &template["metadata"];
+        meta::annotations(e, &format!("{at}.metadata.annotations"), &m["annotations"]);
+        e.labels(&format!("{at}.metadata.labels"), &m["labels"]);
+        for (field, _) in m.entries() {
+            if !matches!(&**field, "annotations" | "labels" | "creationTimestamp") {
+                e.forbidden(format!("{at}.metadata.{field}"), "cannot be set");
             }
         }
-        "gitRepo" if s["repository"].str().is_empty() => e.required(format!("{at}.repository"), ""),
-        other => shared(e, &at, other, s),
+        storage::claim_spec(e, &format!("{at}.spec"), &template["spec"]);
+    }
+    let name = v["name"].str();
+    if let Some(pod) = pod.filter(|_| !name.is_empty()) {
+        let claim = format!("{pod}-{name}");
+        for why in names::dns1123_subdomain(&claim) {
+            let shown = crate::go::quote(&claim);
+            e.invalid(
+                format!("{path}.name"),
+                name,
+                format!("PVC name {shown}: {why}"),
+            );
+        }
     }
 }
 
-/// The kinds that PersistentVolumes have as well.
+/// The kinds that PersistentVolumes have as well; `path` is that of the volume.
 pub(super) fn shared(e: &mut Errors, path: &str, kind: &str, s: &Value) {
-    let required = |e: &mut Errors, field: &str| {
-        if s[field].is_empty() {
-            e.required(format!("{path}.{field}"), "");
+    // As the API server spells it.
+    let at = match kind {
+        "gcePersistentDisk" => format!("{path}.persistentDisk"),
+        _ => format!("{path}.{kind}"),
+    };
+    let required: &[&str] = match kind {
+        "nfs" => &["server", "path"],
+        "awsElasticBlockStore" | "cinder" | "portworxVolume" => &["volumeID"],
+        "gcePersistentDisk" => &["pdName"],
+        "azureFile" => &["secretName", "shareName"],
+        "azureDisk" => &["diskName", "diskURI"],
+        "cephfs" => &["monitors"],
+        "rbd" => &["monitors", "image"],
+        "glusterfs" => &["endpoints", "path"],
+        "iscsi" => &["targetPortal", "iqn"],
+        "flexVolume" => &["driver"],
+        "vsphereVolume" => &["volumePath"],
+        "photonPersistentDisk" => &["pdID"],
+        "scaleIO" => &["gateway", "system", "volumeName"],
+        "storageos" => &["volumeName"],
+        "quobyte" => &["volume"],
+        _ => &[],
+    };
+    for field in required.iter().filter(|f| s[**f].is_empty()) {
+        e.required(format!("{at}.{field}"), "");
+    }
+    let range = |e: &mut Errors, field: &str, most: i64| {
+        if s[field].as_i64().is_some_and(|n| !(0..=most).contains(&n)) {
+            let least = i64::from(field == "partition");
+            e.invalid(
+                format!("{at}.{field}"),
+                &s[field],
+                format!("must be between {least} and {most}, inclusive"),
+            );
         }
     };
     match kind {
         "hostPath" => {
             let host = s["path"].str();
             if host.is_empty() {
-                return e.required(format!("{path}.path"), "");
+                return e.required(format!("{at}.path"), "");
             }
-            if has_dot_dot(host) {
-                e.invalid(format!("{path}.path"), host, "must not contain '..'");
-            }
+            mount::no_dot_dot(e, &format!("{at}.path"), host);
             let types = [
                 "",
-                "DirectoryOrCreate",
-                "Directory",
-                "FileOrCreate",
-                "File",
-                "Socket",
-                "CharDevice",
                 "BlockDevice",
+                "CharDevice",
+                "Directory",
+                "DirectoryOrCreate",
+                "File",
+                "FileOrCreate",
+                "Socket",
             ];
-            e.one_of(format!("{path}.type"), &s["type"], &types);
+            e.one_of(format!("{at}.type"), &s["type"], &types);
         }
-        "nfs" => {
-            required(e, "server");
-            required(e, "path");
-            if !s["path"].is_empty() && !s["path"].str().starts_with('/') {
+        "local" => {
+            if s["path"].is_empty() {
+                return e.required(format!("{at}.path"), "");
+            }
+            mount::no_dot_dot(e, &format!("{at}.path"), s["path"].str());
+        }
+        "nfs" if !s["path"].str().starts_with('/') => {
+            e.invalid(
+                format!("{at}.path"),
+                s["path"].str(),
+                "must be an absolute path",
+            );
+        }
+        "gcePersistentDisk" | "awsElasticBlockStore" => range(e, "partition", 255),
+        "iscsi" => iscsi(e, &at, s),
+        "fc" => fibre_channel(e, &at, s),
+        "csi" => csi(e, &at, s),
+        "quobyte" if s["registry"].is_empty() => e.required(
+            format!("{at}.registry"),
+            "must be a host:port pair or multiple pairs separated by commas",
+        ),
+        "flocker" => {
+            let (name, uuid) = (s["datasetName"].str(), s["datasetUUID"].str());
+            if name.is_empty() && uuid.is_empty() {
+                e.required(&*at, "one of datasetName and datasetUUID is required");
+            } else if !name.is_empty() && !uuid.is_empty() {
                 e.invalid(
-                    format!("{path}.path"),
-                    &s["path"],
-                    "must be an absolute path",
+                    &*at,
+                    "resource",
+                    "datasetName and datasetUUID can not be specified simultaneously",
                 );
             }
-        }
-        "csi" => required(e, "driver"),
-        "awsElasticBlockStore" | "cinder" => required(e, "volumeID"),
-        "gcePersistentDisk" => required(e, "pdName"),
-        "azureFile" => {
-            required(e, "secretName");
-            required(e, "shareName");
-        }
-        "azureDisk" => {
-            required(e, "diskName");
-            required(e, "diskURI");
-        }
-        "cephfs" => required(e, "monitors"),
-        "rbd" => {
-            required(e, "monitors");
-            required(e, "image");
-        }
-        "glusterfs" => {
-            required(e, "endpoints");
-            required(e, "path");
-        }
-        "iscsi" => {
-            required(e, "targetPortal");
-            required(e, "iqn");
-        }
-        "flexVolume" => required(e, "driver"),
-        "vsphereVolume" => required(e, "volumePath"),
-        "local" => {
-            let local = s["path"].str();
-            required(e, "path");
-            if has_dot_dot(local) {
-                e.invalid(format!("{path}.path"), local, "must not contain '..'");
+            if name.contains('/') {
+                e.invalid(format!("{at}.datasetName"), name, "must not contain '/'");
             }
         }
+        "azureDisk" => azure_disk(e, &at, s),
         _ => {}
     }
 }
 
-fn mode(e: &mut Errors, path: &str, mode: &Value) {
+fn iscsi(e: &mut Errors, at: &str, s: &Value) {
+    for (field, shown) in [("iqn", "iqn"), ("initiatorName", "initiatorname")] {
+        let name = s[field].str();
+        if !name.is_empty() && !["iqn", "eui", "naa"].iter().any(|p| name.starts_with(p)) {
+            e.invalid(
+                format!("{at}.{shown}"),
+                name,
+                "must be valid format starting with iqn, eui, or naa",
+            );
+        }
+    }
+    if s["lun"].as_i64().is_some_and(|n| !(0..=255).contains(&n)) {
+        e.invalid(
+            format!("{at}.lun"),
+            &s["lun"],
+            "must be between 0 and 255, inclusive",
+        );
+    }
+    let chap = |field: &str| s[field].as_bool() == Some(true);
+    if (chap("chapAuthDiscovery") || chap("chapAuthSession")) && s["secretRef"].is_null() {
+        e.required(format!("{at}.secretRef"), "");
+    }
+}
+
+fn fibre_channel(e: &mut Errors, at: &str, s: &Value) {
+    let (names, ids) = (s["targetWWNs"].items(), s["wwids"].items());
+    if names.is_empty() && ids.is_empty() {
+        e.required(
+            format!("{at}.targetWWNs"),
+            "must specify either targetWWNs or wwids, but not both",
+        );
+    }
+    if !names.is_empty() && !ids.is_empty() {
+        e.invalid(
+            format!("{at}.targetWWNs"),
+            &s["targetWWNs"],
+            "targetWWNs and wwids can not be specified simultaneously",
+        );
+    }
+    if !names.is_empty() {
+        match s["lun"].as_i64() {
+            None => e.required(
+                format!("{at}.lun"),
+                "lun is required if targetWWNs is specified",
+            ),
+            Some(lun) if !(0..=255).contains(&lun) => e.invalid(
+                format!("{at}.lun"),
+                lun,
+                "must be between 0 and 255, inclusive",
+            ),
+            Some(_) => {}
+        }
+    }
+}
+
+/// A CSI driver's name.
+pub(super) fn driver(e: &mut Errors, at: &str, name: &str) {
+    if name.is_empty() {
+        e.required(at, "");
+    }
+    if name.len() > 63 {
+        e.push(crate::FieldError::too_long(at, 63));
+    }
+    e.names(at, name, names::dns1123_subdomain(&name.to_lowercase()));
+}
+
+fn csi(e: &mut Errors, at: &str, s: &Value) {
+    driver(e, &format!("{at}.driver"), s["driver"].str());
+    let secret = &s["nodePublishSecretRef"];
+    if !secret.is_null() && secret["namespace"].is_null() && secret["name"].is_empty() {
+        e.required(format!("{at}.nodePublishSecretRef.name"), "");
+    }
+}
+
+fn azure_disk(e: &mut Errors, at: &str, s: &Value) {
+    let caching = ["None", "ReadOnly", "ReadWrite"];
+    e.one_of(format!("{at}.cachingMode"), &s["cachingMode"], &caching);
+    let kinds = ["Dedicated", "Managed", "Shared"];
+    e.one_of(format!("{at}.kind"), &s["kind"], &kinds);
+    let (kind, uri) = (s["kind"].str(), s["diskURI"].str());
+    let (start, form) = match kind {
+        "" => return,
+        "Managed" => (
+            "/subscriptions/",
+            "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}",
+        ),
+        _ => (
+            "https://",
+            "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd",
+        ),
+    };
+    if !uri.starts_with(start) {
+        e.push(crate::FieldError::not_supported(
+            format!("{at}.diskURI"),
+            uri,
+            &[form],
+        ));
+    }
+}
+
+fn mode(e: &mut Errors, path: String, mode: &Value) {
     if mode.as_i64().is_some_and(|m| !(0..=0o777).contains(&m)) {
         e.invalid(
-            format!("{path}.defaultMode"),
+            path,
             mode,
             "must be a number between 0 and 0777 (octal), both inclusive",
         );
     }
 }
 
-fn relative(e: &mut Errors, path: String, target: &str) {
+/// The path of a file in a volume.
+fn relative(e: &mut Errors, path: &str, target: &str) {
     if target.is_empty() {
-        e.required(path, "");
-    } else if target.starts_with('/') {
-        e.invalid(path, target, "must be a relative path");
-    } else if has_dot_dot(target) {
-        e.invalid(path, target, "must not contain '..'");
-    } else if target.starts_with("..") {
+        return e.required(path, "");
+    }
+    mount::descending(e, path, target);
+    if target.starts_with("..") && !target.starts_with("../") {
         e.invalid(path, target, "must not start with '..'");
     }
 }
@@ -241,95 +451,115 @@ fn key_paths(e: &mut Errors, path: &str, s: &Value) {
         if item["key"].str().is_empty() {
             e.required(format!("{p}.key"), "");
         }
-        relative(e, format!("{p}.path"), item["path"].str());
-        if item["mode"]
-            .as_i64()
-            .is_some_and(|m| !(0..=0o777).contains(&m))
-        {
+        relative(e, &format!("{p}.path"), item["path"].str());
+        mode(e, format!("{p}.mode"), &item["mode"]);
+    }
+}
+
+/// One file of the downward API; the path leaves out which.
+fn downward(e: &mut Errors, path: &str, item: &Value) {
+    relative(e, &format!("{path}.path"), item["path"].str());
+    let (field, resource) = (&item["fieldRef"], &item["resourceFieldRef"]);
+    if !field.is_null() {
+        let supported = [
+            "metadata.annotations",
+            "metadata.labels",
+            "metadata.name",
+            "metadata.namespace",
+            "metadata.uid",
+        ];
+        container::field_ref(e, &format!("{path}.fieldRef"), field, &supported);
+        if !resource.is_null() {
             e.invalid(
-                format!("{p}.mode"),
-                &item["mode"],
-                "must be a number between 0 and 0777 (octal), both inclusive",
+                path,
+                "resource",
+                "fieldRef and resourceFieldRef can not be specified simultaneously",
             );
         }
-    }
-}
-
-fn downward(e: &mut Errors, path: &str, s: &Value) {
-    for (_, item) in items(&s["items"], path) {
-        relative(e, format!("{path}.path"), item["path"].str());
-        let (field, resource) = (&item["fieldRef"], &item["resourceFieldRef"]);
-        if !field.is_null() {
-            let at = format!("{path}.fieldRef.fieldPath");
-            let name = field["fieldPath"].str();
-            let base = name.split_once('[').map_or(name, |(base, _)| base);
-            let supported = [
-                "metadata.annotations",
-                "metadata.labels",
-                "metadata.name",
-                "metadata.namespace",
-                "metadata.uid",
-            ];
-            if name.is_empty() {
-                e.required(at, "");
-            } else if !supported.contains(&base) {
-                e.one_of(at, &field["fieldPath"], &supported);
-            }
-            if !resource.is_null() {
-                e.invalid(
-                    path,
-                    "resource",
-                    "fieldRef and resourceFieldRef can not be specified simultaneously",
-                );
-            }
-        } else if !resource.is_null() {
-            if resource["containerName"].str().is_empty() {
-                e.required(format!("{path}.resourceFieldRef.containerName"), "");
-            } else {
-                container::resource_field_ref(e, &format!("{path}.resourceFieldRef"), resource);
-            }
+    } else if !resource.is_null() {
+        let at = format!("{path}.resourceFieldRef");
+        if resource["containerName"].str().is_empty() {
+            e.required(format!("{at}.containerName"), "");
+            container::divisor(e, &at, resource);
         } else {
-            e.required(
-                format!("{path}.fieldRef"),
-                "one of fieldRef and resourceFieldRef is required",
-            );
+            container::resource_field_ref(e, &at, resource);
         }
+    } else {
+        e.required(path, "one of fieldRef and resourceFieldRef is required");
     }
+    mode(e, format!("{path}.mode"), &item["mode"]);
 }
 
+/// Volumes that become one; no two files may be in one place.
 fn projected(e: &mut Errors, path: &str, s: &Value) {
-    mode(e, path, &s["defaultMode"]);
+    mode(e, format!("{path}.defaultMode"), &s["defaultMode"]);
+    let mut taken = BTreeSet::new();
     for (p, source) in items(&s["sources"], &format!("{path}.sources")) {
-        let mut given = source.entries().iter();
-        given.next();
-        for (kind, _) in given {
-            e.forbidden(
-                format!("{p}.{kind}"),
-                "may not specify more than 1 volume type",
-            );
-        }
         for kind in ["secret", "configMap"] {
-            if !source[kind].is_null() {
-                if source[kind]["name"].str().is_empty() {
-                    e.required(format!("{p}.{kind}.name"), "");
+            let from = &source[kind];
+            if from.is_null() {
+                continue;
+            }
+            if from["name"].str().is_empty() {
+                e.required(format!("{p}.{kind}.name"), "");
+            }
+            key_paths(e, &format!("{p}.{kind}"), from);
+            for item in from["items"].items() {
+                let file = item["path"].str();
+                if !file.is_empty() && !taken.insert(file) {
+                    e.invalid(path, from["name"].str(), "conflicting duplicate paths");
                 }
-                key_paths(e, &format!("{p}.{kind}"), &source[kind]);
             }
         }
-        if !source["downwardAPI"].is_null() {
-            downward(e, &format!("{p}.downwardAPI"), &source["downwardAPI"]);
+        for item in source["downwardAPI"]["items"].items() {
+            downward(e, &format!("{p}.downwardAPI"), item);
+            let file = item["path"].str();
+            if !file.is_empty() && !taken.insert(file) {
+                e.invalid(path, file, "conflicting duplicate paths");
+            }
         }
         let token = &source["serviceAccountToken"];
         if !token.is_null() {
-            let at = format!("{p}.serviceAccountToken");
-            if token["expirationSeconds"].as_i64().is_some_and(|s| s < 600) {
-                e.invalid(
-                    format!("{at}.expirationSeconds"),
-                    &token["expirationSeconds"],
-                    "may not specify a duration less than 10 minutes",
-                );
+            let at = format!("{p}.serviceAccountToken.expirationSeconds");
+            let seconds = token["expirationSeconds"].as_i64().unwrap_or(3600);
+            let why = if seconds < 600 {
+                "may not specify a duration less than 10 minutes"
+            } else if seconds > 1 << 32 {
+                "may not specify a duration larger than 2^32 seconds"
+            } else {
+                ""
+            };
+            if !why.is_empty() {
+                e.invalid(at, seconds, why);
             }
-            relative(e, format!("{at}.path"), token["path"].str());
+            relative(e, &format!("{path}.path"), token["path"].str());
+        }
+        let bundle = &source["clusterTrustBundle"];
+        if !bundle.is_null() {
+            trust_bundle(e, &format!("{p}.clusterTrustBundle"), bundle);
+        }
+        if source.entries().len() > 1 {
+            e.forbidden(p, "may not specify more than 1 volume type per source");
         }
     }
+}
+
+fn trust_bundle(e: &mut Errors, path: &str, bundle: &Value) {
+    let (name, signer) = (&bundle["name"], &bundle["signerName"]);
+    match (name.is_null(), signer.is_null()) {
+        (false, false) => e.push(crate::FieldError::invalid_shown(
+            path,
+            crate::internal::json("ClusterTrustBundleProjection", bundle),
+            "only one of name and signerName may be used",
+        )),
+        (true, true) => e.required(path, "either name or signerName must be specified"),
+        (false, true) if name.is_empty() => {
+            e.required(format!("{path}.name"), "must be a valid object name");
+        }
+        (true, false) if signer.is_empty() => {
+            e.required(format!("{path}.signerName"), "must be a valid signer name");
+        }
+        _ => {}
+    }
+    relative(e, &format!("{path}.path"), bundle["path"].str());
 }

@@ -5,36 +5,13 @@ use super::pod;
 use super::storage;
 use crate::field_error::FieldError;
 use crate::go;
+use crate::internal;
 use crate::selector::Selector;
 use crate::value::{Value, object};
 
 /// A selector as the API server prints it in messages: fields in Go's order.
-fn shown_selector(s: &Value) -> String {
-    let mut parts = Vec::new();
-    if !s["matchLabels"].is_null() {
-        parts.push(format!("\"matchLabels\":{}", go::json(&s["matchLabels"])));
-    }
-    if !s["matchExpressions"].items().is_empty() {
-        let one = |r: &Value| {
-            let values = if r["values"].items().is_empty() {
-                String::new()
-            } else {
-                format!(",\"values\":{}", go::json(&r["values"]))
-            };
-            let (key, operator) = (
-                go::json(&r["key"].text().into()),
-                go::json(&r["operator"].text().into()),
-            );
-            format!("{{\"key\":{key},\"operator\":{operator}{values}}}")
-        };
-        let all: Vec<String> = s["matchExpressions"].items().iter().map(one).collect();
-        parts.push(format!("\"matchExpressions\":[{}]", all.join(",")));
-    }
-    format!("{{{}}}", parts.join(","))
-}
-
 pub(super) fn shown(s: &Value) -> String {
-    shown_selector(s)
+    internal::json("l", s)
 }
 
 /// The selector and the template of a controller: they must fit. `detail` is what some kinds say of
@@ -47,18 +24,14 @@ fn selector(e: &mut Errors, spec: &Value, detail: &str) -> Option<Selector> {
     }
     e.selector("spec.selector", s);
     if s["matchLabels"].is_empty() && s["matchExpressions"].is_empty() {
-        e.push(FieldError::invalid_shown(
-            "spec.selector",
-            shown_selector(s),
-            detail,
-        ));
+        e.push(FieldError::invalid_shown("spec.selector", shown(s), detail));
     }
     match Selector::from_label_selector(s) {
         Ok(parsed) => Some(parsed),
         Err(_) => {
             e.push(FieldError::invalid_shown(
                 "spec.selector",
-                shown_selector(s),
+                shown(s),
                 "invalid label selector",
             ));
             None
