@@ -126,6 +126,11 @@ pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
     o.remove(&["metadata", "deletionGracePeriodSeconds"]);
 }
 
+/// The quality-of-service class of a pod's spec.
+pub fn qos_class(spec: &Value) -> &'static str {
+    pod::qos_class(spec)
+}
+
 /// What is wrong with a new object.
 pub fn create(resource: &Resource, o: &Value) -> Vec<FieldError> {
     let mut e = common::Errors::default();
@@ -145,6 +150,14 @@ pub fn update(resource: &Resource, new: &Value, old: &Value) -> Vec<FieldError> 
     meta::immutable(&mut e, new, old);
     kind(&mut e, resource, new);
     update::kind(&mut e, resource, new, old);
+    e.into_list()
+}
+
+/// What is wrong with a pod whose containers' resources shall change.
+pub fn resize(resource: &Resource, new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut e = common::Errors::default();
+    kind(&mut e, resource, new);
+    update::resize(&mut e, new, old);
     e.into_list()
 }
 

@@ -428,10 +428,39 @@ fn runtime_class(cluster: &Cluster, pod: &mut Value) -> Result<(), Status> {
             &detail,
         ));
     };
-    if let Some(overhead) = class["overhead"].get("podFixed") {
-        pod["spec"]["overhead"] = overhead.clone();
+    let refuse = |pod: &Value, why: &str| {
+        let name = pod["metadata"]["name"].str();
+        Err(Status::forbidden("pods", name, why))
+    };
+    match class["overhead"].get("podFixed") {
+        Some(overhead) => {
+            let own = &pod["spec"]["overhead"];
+            if !own.is_empty() && own != overhead {
+                return refuse(
+                    pod,
+                    "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead",
+                );
+            }
+            pod["spec"]["overhead"] = overhead.clone();
+        }
+        None if !pod["spec"]["overhead"].is_empty() => {
+            return refuse(
+                pod,
+                "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead",
+            );
+        }
+        None => {}
     }
     for (key, value) in class["scheduling"]["nodeSelector"].entries() {
+        let own = pod["spec"]["nodeSelector"].get(key);
+        if let Some(own) = own.filter(|own| *own != value) {
+            let why = format!(
+                "conflict: runtimeClass.scheduling.nodeSelector[{key}] = {}; pod.spec.nodeSelector[{key}] = {}",
+                value.str(),
+                own.str()
+            );
+            return refuse(pod, &why);
+        }
         pod["spec"]["nodeSelector"][&**key] = value.clone();
     }
     for toleration in class["scheduling"]["tolerations"].items() {
@@ -474,14 +503,31 @@ fn priority(cluster: &Cluster, pod: &mut Value) -> Result<(), Status> {
         }
         None => (0, Value::Null),
     };
-    pod["spec"]["priority"] = value.into();
-    if pod["spec"]["preemptionPolicy"].is_empty() {
-        pod["spec"]["preemptionPolicy"] = if policy.is_empty() {
-            "PreemptLowerPriority".into()
-        } else {
-            policy
-        };
+    let refuse = |what: &str, given: &str, computed: &str| {
+        let why = format!(
+            "the {what} ({given}) must not be provided in pod spec; priority admission controller computed {computed} from the given PriorityClass name"
+        );
+        let name = pod["metadata"]["name"].str();
+        Err(Status::forbidden("pods", name, &why))
+    };
+    if let Some(own) = pod["spec"]["priority"].as_i64().filter(|own| *own != value) {
+        return refuse(
+            "integer value of priority",
+            &own.to_string(),
+            &value.to_string(),
+        );
     }
+    let policy = if policy.is_empty() {
+        "PreemptLowerPriority".into()
+    } else {
+        policy
+    };
+    let own = pod["spec"]["preemptionPolicy"].text();
+    if !own.is_empty() && *own != *policy.str() {
+        return refuse("string value of PreemptionPolicy", &own, policy.str());
+    }
+    pod["spec"]["priority"] = value.into();
+    pod["spec"]["preemptionPolicy"] = policy;
     Ok(())
 }
 

@@ -88,10 +88,7 @@ impl Cluster {
             }
             _ => {}
         }
-        let subresource = match part {
-            Subresource::None => "",
-            Subresource::Status => "status",
-        };
+        let subresource = part.name();
         let who = Manager {
             name: options.manager.clone().unwrap_or_else(|| "unknown".into()),
             operation: Operation::Apply,

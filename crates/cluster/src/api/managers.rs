@@ -149,10 +149,7 @@ impl Writes {
             .then(|| as_sent(&write.object));
             let after = new_pod.as_ref().unwrap_or(&write.object);
             if let Some(name) = &write.manager {
-                let subresource = match write.part {
-                    Subresource::None => "",
-                    Subresource::Status => "status",
-                };
+                let subresource = write.part.name();
                 let by = Manager {
                     name: name.clone(),
                     operation: Operation::Update,

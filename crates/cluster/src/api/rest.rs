@@ -275,6 +275,7 @@ impl Cluster {
         let part = match target.subresource.as_str() {
             "" => Subresource::None,
             "status" => Subresource::Status,
+            "resize" => Subresource::Resize,
             other => {
                 return Err(Status::unnamed(format!(
                     "{}/{other} over HTTP is not simulated yet",

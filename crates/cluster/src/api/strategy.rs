@@ -119,6 +119,10 @@ pub(super) fn prepare_update(
         *object = kept;
         return;
     }
+    if part == Subresource::Resize {
+        *object = resized(old, object);
+        return;
+    }
     if resource.subresource("status").is_some() {
         match old.get("status") {
             Some(status) => object["status"] = status.clone(),
@@ -154,6 +158,28 @@ pub(super) fn prepare_update(
     {
         object["metadata"]["generation"] = (generation + 1).into();
     }
+}
+
+/// What a resize changes of a pod: its containers' resources, by name.
+fn resized(old: &Value, new: &Value) -> Value {
+    let mut pod = old.clone();
+    for list in ["containers", "initContainers"] {
+        for at in 0..old["spec"][list].items().len() {
+            let name = &old["spec"][list][at]["name"];
+            let wanted = new["spec"][list].items();
+            let Some(wanted) = wanted.iter().find(|c| c["name"] == *name) else {
+                continue;
+            };
+            if wanted["resources"] != old["spec"][list][at]["resources"] {
+                pod["spec"][list][at]["resources"] = wanted["resources"].clone();
+            }
+        }
+    }
+    if !pod["spec"].same(&old["spec"]) {
+        pod["metadata"]["generation"] =
+            (old["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
+    }
+    pod
 }
 
 /// Whether two objects are equal apart from these top-level fields.

@@ -49,6 +49,19 @@ pub enum Subresource {
     None,
     /// Its status only.
     Status,
+    /// The resources of a pod's containers only.
+    Resize,
+}
+
+impl Subresource {
+    /// Its name in a path; empty for the object itself.
+    pub fn name(self) -> &'static str {
+        match self {
+            Subresource::None => "",
+            Subresource::Status => "status",
+            Subresource::Resize => "resize",
+        }
+    }
 }
 
 /// A change described rather than a whole object.
@@ -311,9 +324,10 @@ impl Cluster {
             return Ok(old);
         }
         let mut charges = Vec::new();
-        if part == Subresource::None {
+        if part != Subresource::Status {
             let errors = match self.definitions.version(resource) {
                 Some(version) => custom::validate(resource, version, &object, Some(&old)),
+                None if part == Subresource::Resize => validation::resize(resource, &object, &old),
                 None => validation::update(resource, &object, &old),
             };
             if !errors.is_empty() {

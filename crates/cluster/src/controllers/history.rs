@@ -5,7 +5,7 @@ use kubarium_objects::status::Status;
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
 
 use super::{pods, template};
-use crate::api::DeleteOptions;
+use crate::api::{DeleteOptions, Subresource};
 use crate::cluster::Cluster;
 use crate::event::Component;
 
@@ -58,7 +58,39 @@ pub(super) fn sync(cluster: &mut Cluster, by: &Component, set: &Value) -> Result
         renewed["revision"] = next.into();
         return cluster.update(by, renewed);
     }
-    let hash = template::hash(wanted, set["status"]["collisionCount"].as_i64());
+    let mut collisions = set["status"]["collisionCount"].as_i64();
+    loop {
+        let revision = revision(set, next, collisions);
+        let key = ObjectKey::new(RESOURCE, set.namespace(), revision.name());
+        match cluster.create(by, revision.clone()) {
+            Err(status) if status.code == 409 => match cluster.etcd.get(&key) {
+                // Another set of this name may have made the very same.
+                Some(there) if there["data"] == revision["data"] => return Ok(there.clone()),
+                Some(_) => {
+                    collisions = Some(collisions.unwrap_or(0) + 1);
+                    let own = ObjectKey::new(resource_of(set), set.namespace(), set.name());
+                    cluster.modify(by, &own, Subresource::Status, |set| {
+                        set["status"]["collisionCount"] = collisions.into();
+                    })?;
+                }
+                None => return Err(status),
+            },
+            made => return made,
+        }
+    }
+}
+
+fn resource_of(set: &Value) -> &'static str {
+    match set.kind() {
+        "DaemonSet" => "daemonsets.apps",
+        _ => "statefulsets.apps",
+    }
+}
+
+/// A revision of the set's present template.
+fn revision(set: &Value, number: i64, collisions: Option<i64>) -> Value {
+    let wanted = &set["spec"]["template"];
+    let hash = template::hash(wanted, collisions);
     let mut data = wanted.clone();
     data["$patch"] = "replace".into();
     let mut labels = match wanted["metadata"]["labels"].clone() {
@@ -80,19 +112,22 @@ pub(super) fn sync(cluster: &mut Cluster, by: &Component, set: &Value) -> Result
     if !set.annotations().is_empty() {
         metadata["annotations"] = set.annotations().clone();
     }
-    let revision = object([
+    object([
         ("apiVersion", "apps/v1".into()),
         ("data", object([("spec", object([("template", data)]))])),
         ("kind", "ControllerRevision".into()),
         ("metadata", metadata),
-        ("revision", next.into()),
-    ]);
-    cluster.create(by, revision)
+        ("revision", number.into()),
+    ])
 }
 
 /// The hash by which a revision's pods are labelled.
 pub(super) fn hash_of(revision: &Value) -> Text {
-    revision["metadata"]["labels"][HASH].text()
+    let labels = &revision["metadata"]["labels"];
+    match labels[HASH].is_null() {
+        true => labels[REVISION_HASH].text(),
+        false => labels[HASH].text(),
+    }
 }
 
 /// Deletes the oldest revisions beyond the limit that no pod has.

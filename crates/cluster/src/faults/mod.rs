@@ -548,7 +548,7 @@ impl Cluster {
         let mut pods: BTreeMap<Text, ObjectKey> = BTreeMap::new();
         for key in self.index.pods_on(node) {
             if let Some(pod) = self.etcd.get(key) {
-                pods.insert(pod["metadata"]["uid"].text(), key.clone());
+                pods.insert(crate::kubelet::uid_on_node(pod), key.clone());
             }
         }
         if let Some(machine) = self.machines.get(node) {

@@ -545,6 +545,16 @@ pub static CATALOGUE: &[Image] = &[
         ..BASE
     },
     Image {
+        repository: "registry.k8s.io/etcd",
+        newest: "3.6",
+        entrypoint: &["etcd"],
+        server: Some(server(&["etcd"], Server::Opaque, &[2379])),
+        tools: Tools::NONE,
+        size: 22_883_000,
+        start_ms: 300,
+        ..BASE
+    },
+    Image {
         repository: "registry.k8s.io/pause",
         newest: "3.10",
         entrypoint: &["/pause"],

@@ -237,6 +237,16 @@ fn has_tag(image: &Image, tag: &str) -> bool {
     wanted.len() <= 3 && wanted[..line] <= newest[..line] && wanted.iter().all(|n| *n < 1000)
 }
 
+/// 32 hexadecimal digits that tell texts apart.
+pub(crate) fn fingerprint(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 /// An image's digest: `sha256:…`. It stands for content that is not simulated, so it is made from
 /// the reference.
 pub fn digest(reference: &Reference) -> String {

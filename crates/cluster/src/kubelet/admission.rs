@@ -1,6 +1,8 @@
 //! What a kubelet turns away although it was bound to its node (kubelet v1.37,
 //! `pkg/kubelet/lifecycle/predicate.go`).
 
+use std::sync::Arc;
+
 use kubarium_objects::quantity::Quantity;
 use kubarium_objects::{ObjectKey, Text, Value};
 
@@ -35,29 +37,8 @@ pub(super) fn check(cluster: &Cluster, node: &Text, worker: &Worker) -> Option<R
             ),
         ));
     }
-    for (resource, capacity, milli) in [
-        ("cpu", &machine.config.cpu, true),
-        ("memory", &machine.config.memory, false),
-    ] {
-        let amount = |q: &Quantity| if milli { q.milli_value() } else { q.value() };
-        let wanted = request(&worker.pod, resource, amount);
-        let Ok(capacity) = capacity.parse::<Quantity>() else {
-            continue;
-        };
-        if wanted == 0 {
-            continue;
-        }
-        let used: i64 = others().map(|pod| request(pod, resource, amount)).sum();
-        if wanted > amount(&capacity) - used {
-            let reason = if milli { "OutOfcpu" } else { "OutOfmemory" };
-            return Some((
-                reason,
-                format!(
-                    "Node didn't have enough resource: {resource}, requested: {wanted}, used: {used}, capacity: {}",
-                    amount(&capacity)
-                ),
-            ));
-        }
+    if let Some(lack) = lacks(cluster, node, worker) {
+        return Some(lack);
     }
     let object = cluster
         .etcd
@@ -96,6 +77,48 @@ pub(super) fn check(cluster: &Cluster, node: &Text, worker: &Worker) -> Option<R
     None
 }
 
+/// What the machine has too little of for a pod beside the others, as they were granted.
+pub(super) fn lacks(cluster: &Cluster, node: &str, worker: &Worker) -> Option<Refusal> {
+    let machine = cluster.machines.get(node)?;
+    let others = machine.kubelet.pods.values();
+    let granted = |w: &Arc<Worker>| match w.allocated.is_null() {
+        true => w.pod["spec"].clone(),
+        false => w.allocated.clone(),
+    };
+    let others: Vec<Value> = others
+        .filter(|w| w.uid != worker.uid && !w.is_over())
+        .map(granted)
+        .collect();
+    for (resource, capacity, milli) in [
+        ("cpu", &machine.config.cpu, true),
+        ("memory", &machine.config.memory, false),
+    ] {
+        let amount = |q: &Quantity| if milli { q.milli_value() } else { q.value() };
+        let wanted = request(&worker.pod["spec"], resource, amount);
+        let Ok(capacity) = capacity.parse::<Quantity>() else {
+            continue;
+        };
+        if wanted == 0 {
+            continue;
+        }
+        let used: i64 = others
+            .iter()
+            .map(|spec| request(spec, resource, amount))
+            .sum();
+        if wanted > amount(&capacity) - used {
+            let reason = if milli { "OutOfcpu" } else { "OutOfmemory" };
+            return Some((
+                reason,
+                format!(
+                    "Node didn't have enough resource: {resource}, requested: {wanted}, used: {used}, capacity: {}",
+                    amount(&capacity)
+                ),
+            ));
+        }
+    }
+    None
+}
+
 fn predicate(name: &str, why: &str) -> String {
     format!("Predicate {name} failed: {why}")
 }
@@ -118,17 +141,18 @@ fn host_ports(pod: &Value) -> Vec<HostPort> {
         .collect()
 }
 
-fn request(pod: &Value, resource: &str, amount: impl Fn(&Quantity) -> i64) -> i64 {
+/// What a pod's spec requests.
+pub(super) fn request(spec: &Value, resource: &str, amount: impl Fn(&Quantity) -> i64) -> i64 {
     let of = |c: &Value| {
         c["resources"]["requests"][resource]
             .as_str()
             .and_then(|q| q.parse::<Quantity>().ok())
             .map_or(0, |q| amount(&q))
     };
-    let main: i64 = pod["spec"]["containers"].items().iter().map(of).sum();
+    let main: i64 = spec["containers"].items().iter().map(of).sum();
     let mut sidecars = 0;
     let mut most = 0;
-    for c in pod["spec"]["initContainers"].items() {
+    for c in spec["initContainers"].items() {
         if c["restartPolicy"].str() == "Always" {
             sidecars += of(c);
             most = most.max(sidecars);

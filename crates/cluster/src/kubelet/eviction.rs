@@ -3,17 +3,20 @@
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kubarium_objects::quantity::{Format, Quantity};
 use kubarium_objects::{ObjectKey, Text, Value};
 
-use super::worker::containers;
+use super::worker::{Worker, containers};
 use super::{Work, worker};
 use crate::cluster::Cluster;
 use crate::event::Component;
 use crate::load;
+use crate::runtime::volumes;
 use crate::task::Task;
+use crate::time::Time;
 
 /// How often the eviction manager looks.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -118,8 +121,45 @@ pub(crate) fn under_pressure(cluster: &mut Cluster, node: &Text, what: Pressure,
     }
 }
 
+/// A pod has written more than it may: the next look of the eviction manager finds it.
+pub(crate) fn overfull(cluster: &mut Cluster, node: &Text) {
+    let period = PERIOD.as_nanos() as u64;
+    let at = Time((cluster.now.0 / period + 1) * period);
+    let cause = cluster.cause();
+    let task = Task::Kubelet(node.clone(), Work::Evict);
+    cluster.queue.add(at, task, cause);
+}
+
+/// Pods that have written more than they may go at once.
+fn evict_overfull(cluster: &mut Cluster, node: &Text) {
+    let Some(machine) = cluster.machines.get(node) else {
+        return;
+    };
+    let over = |worker: &&Arc<Worker>| {
+        let sandbox = machine.runtime.sandboxes.get(&worker.uid)?;
+        let why = volumes::overfull(sandbox, &worker.pod)?;
+        Some((
+            worker.key.clone(),
+            worker.uid.clone(),
+            worker.pod.clone(),
+            why,
+        ))
+    };
+    let workers = machine.kubelet.pods.values();
+    let found: Vec<_> = workers
+        .filter(|w| w.can_be_evicted())
+        .filter_map(|w| over(&w))
+        .collect();
+    let by = Component::Kubelet(node.clone());
+    for (key, uid, pod, why) in found {
+        cluster.warn(&by, &pod, "Evicted", &why);
+        worker::evict(cluster, node, &key, &uid, &why);
+    }
+}
+
 /// A look of the eviction manager.
 pub(super) fn run(cluster: &mut Cluster, node: &Text) {
+    evict_overfull(cluster, node);
     let now = cluster.now;
     let Some(machine) = cluster.machine_mut(node) else {
         return;

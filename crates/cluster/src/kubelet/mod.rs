@@ -8,24 +8,28 @@ mod admission;
 mod eviction;
 pub(crate) mod node_status;
 mod probe;
+mod resize;
 mod start;
+mod static_pods;
 mod status;
 mod terminate;
 mod worker;
 
 pub use eviction::Pressure;
-pub(crate) use eviction::under_pressure;
+pub(crate) use eviction::{overfull, under_pressure};
+pub(crate) use static_pods::{disk_changes, uid_on_node};
 pub use worker::Worker;
 pub(crate) use worker::containers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubarium_objects::{ObjectKey, Text};
+use kubarium_objects::{ObjectKey, Text, Value};
 
 use crate::cluster::{Change, Cluster};
-use crate::event::Component;
+use crate::event::{Action, Component};
+use crate::runtime::volumes;
 use crate::task::Task;
 use crate::time::Time;
 
@@ -36,6 +40,10 @@ pub struct Kubelet {
     pub pods: BTreeMap<Text, Arc<Worker>>,
     /// What the machine runs out of; with the moment, once it has enough again.
     pub(crate) pressures: BTreeMap<Pressure, Option<Time>>,
+    /// The pods that it has from files, by their uid.
+    pub(crate) statics: BTreeMap<Text, Value>,
+    /// The pods whose containers wait for more of the machine.
+    pub(crate) resizing: BTreeSet<Text>,
     /// How often the machine has booted.
     pub(crate) boots: u32,
 }
@@ -51,6 +59,10 @@ pub enum Work {
     Pod(ObjectKey, Text),
     /// Run the probes of a pod that are due.
     Probe(ObjectKey, Text),
+    /// Read the manifests of its own pods.
+    Manifests,
+    /// Look after a pod's volumes: its key and uid.
+    Volumes(ObjectKey, Text),
     /// Write the node's status.
     Status,
     /// Evict a pod while the machine runs out of something.
@@ -84,10 +96,11 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
             {
                 return;
             }
-            let work = Work::Pod(change.key.clone(), pod["metadata"]["uid"].text());
+            let work = Work::Pod(change.key.clone(), static_pods::uid_on_node(pod));
             cluster.enqueue(Task::Kubelet(node.text(), work), delay);
         }
         "services" => cluster.ground.services.clear(),
+        "configmaps" | "secrets" => content_changed(cluster, change),
         "nodes" if change.new.is_some() && change.differs(&["spec", "podCIDR"]) => {
             let waits = cluster
                 .machines
@@ -101,6 +114,44 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
     }
 }
 
+/// A kubelet looks after each of its pods this long after it did so last, at the least; half as much
+/// again at the most (`syncFrequency`, `workerResyncIntervalJitterFactor`).
+const RESYNC: Duration = Duration::from_secs(60);
+
+/// A ConfigMap or Secret has changed: volumes are renewed when the kubelets look after their pods.
+fn content_changed(cluster: &mut Cluster, change: &Change) {
+    if !change.differs(&["data"]) && !change.differs(&["binaryData"]) {
+        return;
+    }
+    static NOTHING: Value = Value::Null;
+    let before = change.old.as_ref().unwrap_or(&NOTHING);
+    for (node, key, uid) in volumes::changed(cluster, &change.key, before) {
+        let most = RESYNC.as_millis() as u64 * 5 / 4;
+        let delay = Duration::from_millis(cluster.rng.below(most));
+        let work = Work::Volumes(key, uid);
+        cluster.enqueue(Task::Kubelet(node, work), delay);
+    }
+}
+
+/// The volumes of a pod show what the objects are now.
+fn refresh_volumes(cluster: &mut Cluster, node: &Text, key: &ObjectKey, uid: &Text) {
+    let Some(sandbox) = cluster.sandbox_mut(node, uid) else {
+        return;
+    };
+    let kept = std::mem::take(&mut sandbox.kept);
+    if kept.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = kept.keys().map(|(_, name)| &**name).collect();
+    let text = format!("renewed the volumes of {}", names.join(", "));
+    cluster.log(
+        &Component::Kubelet(node.clone()),
+        Action::Configure,
+        Some(key),
+        text,
+    );
+}
+
 /// Does a piece of work.
 pub(crate) fn run(cluster: &mut Cluster, node: &Text, work: Work) {
     match work {
@@ -108,6 +159,8 @@ pub(crate) fn run(cluster: &mut Cluster, node: &Text, work: Work) {
         Work::Network => node_status::network(cluster, node),
         Work::Pod(key, uid) => worker::sync(cluster, node, &key, &uid),
         Work::Probe(key, uid) => probe::run(cluster, node, &key, &uid),
+        Work::Volumes(key, uid) => refresh_volumes(cluster, node, &key, &uid),
+        Work::Manifests => static_pods::run(cluster, node),
         Work::Status => node_status::refresh(cluster, node),
         Work::Evict => eviction::run(cluster, node),
     }

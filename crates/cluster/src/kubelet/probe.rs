@@ -3,6 +3,7 @@
 //! A pod's probes share one task, which is due when the first of them is. A probe goes through the
 //! simulated network from the node; one that comes to the same result as before changes nothing.
 
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use kubarium_objects::{ObjectKey, Text, Value};
@@ -245,7 +246,9 @@ fn run_one(cluster: &mut Cluster, node: &Text, worker: &mut Worker, at: usize) -
         } else {
             before
         };
-        terminate::kill(cluster, node, worker, place, &message);
+        // A probe may have a grace of its own.
+        let grace = spec["terminationGracePeriodSeconds"].as_i64();
+        terminate::kill(cluster, node, worker, place, &message, grace);
         return true;
     }
     if changed {
@@ -303,10 +306,32 @@ fn probe(
     }
     if let Some(action) = spec.get("grpc") {
         let port = number(&action["port"])?;
-        return programs::probe_tcp(cluster, node, &ip.to_string(), port, timeout)
-            .map_err(|_| format!("timeout: failed to connect service \"{ip}:{port}\" within {}s: context deadline exceeded", timeout.as_secs()));
+        let service = action["service"].str();
+        return grpc(cluster, node, SocketAddrV4::new(ip, port), service, timeout);
     }
     Err("missing probe handler".to_owned())
+}
+
+/// Asks for a service's health by gRPC (`pkg/probe/grpc`, grpc.health.v1).
+fn grpc(
+    cluster: &mut Cluster,
+    node: &Text,
+    address: SocketAddrV4,
+    service: &str,
+    timeout: Duration,
+) -> Result<(), String> {
+    match programs::grpc_health(cluster, node, address, timeout) {
+        // A server that does not speak gRPC never completes the connection.
+        None => Err(format!(
+            "timeout: failed to connect service \"{address}\" within {}s: context deadline exceeded",
+            timeout.as_secs()
+        )),
+        Some(known) if known.contains(&service) => Ok(()),
+        Some(_) => Err(
+            "error: health rpc probe failed: rpc error: code = NotFound desc = unknown service"
+                .to_owned(),
+        ),
+    }
 }
 
 /// A port by its number or its name in the container.

@@ -9,12 +9,12 @@ use kubarium_objects::Text;
 use super::worker::{
     Backoff, Next, Operation, Role, Stage, Waiting, Worker, container, containers, role,
 };
-use super::{next_relist, probe, status, terminate};
+use super::{next_relist, probe, resize, status, terminate};
 use crate::cluster::Cluster;
 use crate::event::{Action, Component};
 use crate::images::Reference;
 use crate::recorder::Recorded;
-use crate::runtime::{self, End, State, environment, exec, files, process};
+use crate::runtime::{self, End, State, environment, exec, process, volumes};
 use crate::time::Time;
 
 /// After an error a worker is woken again after this.
@@ -29,7 +29,7 @@ fn by(node: &Text) -> Component {
 /// The pod needs its sandbox: it is begun, or the volumes are waited for.
 pub(super) fn sandbox(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Next {
     let pod = worker.pod.clone();
-    if let Err((volume, why)) = files::check_volumes(cluster, &pod) {
+    if let Err((volume, why)) = volumes::check(cluster, node, &pod) {
         let message = format!("MountVolume.SetUp failed for volume \"{volume}\" : {why}");
         cluster.warn(&by(node), &pod, "FailedMount", &message);
         let entry = Backoff::next(worker.pulls.get(&u8::MAX), cluster.now);
@@ -38,6 +38,7 @@ pub(super) fn sandbox(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -
         worker.pulls.insert(u8::MAX, entry);
         return Next::At(cluster.now + delay.max(Duration::from_millis(500)));
     }
+    volumes::make_host_paths(cluster, node, &pod);
     worker.log(cluster, &by(node), Action::Cri, "RunPodSandbox".to_owned());
     let host_network = pod["spec"]["hostNetwork"].as_bool() == Some(true);
     let timing = &cluster.config.timing;
@@ -488,6 +489,7 @@ fn create(
     }
     let name = worker.spec(place)["name"].text();
     runtime::create(cluster, node, &worker.uid, &worker.pod, place, image);
+    resize::made(cluster, node, worker, place);
     probe::forget(worker, place);
     worker.waiting.remove(&slot);
     worker.log(
@@ -587,7 +589,7 @@ fn hook_ended(cluster: &mut Cluster, node: &Text, worker: &mut Worker, slot: u8,
         "FailedPostStartHook",
         "PostStartHook failed",
     );
-    terminate::kill(cluster, node, worker, place, "FailedPostStartHook");
+    terminate::kill(cluster, node, worker, place, "FailedPostStartHook", None);
 }
 
 /// The image that a container of the pod runs, as the runtime has it.

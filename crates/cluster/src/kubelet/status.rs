@@ -10,6 +10,7 @@ use crate::api::Subresource;
 use crate::cluster::Cluster;
 use crate::event::Component;
 use crate::runtime::{Container, End, State};
+use crate::time::Time;
 
 impl Worker {
     /// Whether the pod has ended for good, or never begun.
@@ -56,6 +57,11 @@ pub(super) fn report(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
     let mut alike = std::mem::take(&mut cluster.alike);
     let new = status(cluster, &mut alike, node, worker);
     cluster.alike = alike;
+    if worker.is_static() {
+        // Its mirror tells it.
+        worker.pod["status"] = new;
+        return;
+    }
     let uid = worker.uid.clone();
     let cause = worker.last.or(cluster.cause());
     let written = cluster.caused_by(cause, |cluster| {
@@ -82,7 +88,7 @@ pub(super) fn reject(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
         return;
     };
     let now = cluster.now.rfc3339();
-    let written = cluster.modify(&by, &worker.key, Subresource::Status, |pod| {
+    let refused = |pod: &mut Value| {
         let generation = pod["metadata"]["generation"].clone();
         let status = &mut pod["status"];
         status["phase"] = "Failed".into();
@@ -90,7 +96,11 @@ pub(super) fn reject(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
         status["message"] = message.into();
         status["startTime"] = now.into();
         status["observedGeneration"] = generation;
-    });
+    };
+    if worker.is_static() {
+        return refused(&mut worker.pod);
+    }
+    let written = cluster.modify(&by, &worker.key, Subresource::Status, refused);
     worker.untold = written.is_err();
     if let Ok(pod) = written {
         worker.pod = pod;
@@ -209,10 +219,11 @@ fn container_status(
     status["imageID"] = pulled.map(|p| p.id.clone()).into();
     status["containerID"] = id(&container.id);
     status["restartCount"] = container.attempt.into();
-    let resources = &spec["resources"];
-    if !resources["requests"].is_empty() {
-        status["allocatedResources"] = resources["requests"].clone();
+    let granted = &worker.granted(place)["requests"];
+    if !granted.is_empty() {
+        status["allocatedResources"] = granted.clone();
     }
+    let resources = worker.actual(place);
     status["resources"] = if resources.is_null() {
         Value::new_object()
     } else {
@@ -391,8 +402,31 @@ fn phase(worker: &Worker, statuses: &[Value], init_count: usize) -> &'static str
     "Running"
 }
 
-/// type, status, reason, message
-type Condition = (&'static str, bool, &'static str, String);
+/// A condition to be told.
+pub(super) struct Condition {
+    pub kind: &'static str,
+    pub status: bool,
+    pub reason: &'static str,
+    pub message: String,
+    /// The generation that it is about, where that is not the pod's present one.
+    pub generation: Option<i64>,
+    /// When it was found, where that is told.
+    pub probed: Option<Time>,
+}
+
+/// Those that tell of a resize go when it is over.
+const RESIZE: [&str; 2] = ["PodResizePending", "PodResizeInProgress"];
+
+fn condition(kind: &'static str, status: bool, reason: &'static str, message: String) -> Condition {
+    Condition {
+        kind,
+        status,
+        reason,
+        message,
+        generation: None,
+        probed: None,
+    }
+}
 
 fn conditions(
     worker: &Worker,
@@ -428,9 +462,9 @@ fn conditions(
         }
     }
     let initialized = match (phase, any_main_started, incomplete.is_empty()) {
-        ("Succeeded", ..) => ("Initialized", true, "PodCompleted", String::new()),
-        (_, true, _) | (_, _, true) => ("Initialized", true, "", String::new()),
-        _ => (
+        ("Succeeded", ..) => condition("Initialized", true, "PodCompleted", String::new()),
+        (_, true, _) | (_, _, true) => condition("Initialized", true, "", String::new()),
+        _ => condition(
             "Initialized",
             false,
             "ContainersNotInitialized",
@@ -450,27 +484,29 @@ fn conditions(
             format!("containers with unready status: [{}]", unready.join(" ")),
         ),
     };
-    let containers_ready = ("ContainersReady", are_ready, reason, message.clone());
+    let containers_ready = condition("ContainersReady", are_ready, reason, message.clone());
     let ready = match (are_ready, gates(pod)) {
-        (true, Some(message)) => ("Ready", false, "ReadinessGatesNotReady", message),
-        _ => ("Ready", are_ready, reason, message),
+        (true, Some(message)) => condition("Ready", false, "ReadinessGatesNotReady", message),
+        _ => condition("Ready", are_ready, reason, message),
     };
     let sandbox = match ready_sandbox {
-        true => ("PodReadyToStartContainers", true, "", String::new()),
-        false => (
+        true => condition("PodReadyToStartContainers", true, "", String::new()),
+        false => condition(
             "PodReadyToStartContainers",
             false,
             "PodSandboxNotReady",
             "No sandbox for pod can be found. Need to start a new one.".to_owned(),
         ),
     };
-    vec![
+    let mut all = worker.resize_conditions();
+    all.extend([
         sandbox,
         initialized,
         ready,
         containers_ready,
-        ("PodScheduled", true, "", String::new()),
-    ]
+        condition("PodScheduled", true, "", String::new()),
+    ]);
+    all
 }
 
 /// What readiness gates say that is not fulfilled.
@@ -504,14 +540,24 @@ fn merge_conditions(
     generation: &Value,
 ) -> Value {
     let mut all: Vec<Value> = Vec::new();
-    for (kind, status, reason, message) in &new {
+    for condition in &new {
+        let Condition {
+            kind,
+            reason,
+            message,
+            ..
+        } = condition;
+        let generation = match condition.generation {
+            Some(own) => own.into(),
+            None => generation.clone(),
+        };
         let before = old.items().iter().find(|c| c["type"].str() == *kind);
-        let word = if *status { "True" } else { "False" };
+        let word = if condition.status { "True" } else { "False" };
         if let Some(before) = before
             && before["status"].str() == word
             && before["reason"].str() == *reason
             && before["message"].str() == message
-            && before["observedGeneration"] == *generation
+            && before["observedGeneration"] == generation
         {
             all.push(before.clone());
             continue;
@@ -520,25 +566,28 @@ fn merge_conditions(
             Some(before) => before["lastTransitionTime"].clone(),
             None => alike.stamp(cluster.now),
         };
-        let mut condition = object([
-            ("lastProbeTime", Value::Null),
+        let probed = condition
+            .probed
+            .map_or(Value::Null, |at| at.rfc3339().into());
+        let mut made = object([
+            ("lastProbeTime", probed),
             ("lastTransitionTime", since),
-            ("observedGeneration", generation.clone()),
+            ("observedGeneration", generation),
             ("status", word.into()),
             ("type", (*kind).into()),
         ]);
         if !reason.is_empty() {
-            condition["reason"] = (*reason).into();
+            made["reason"] = (*reason).into();
         }
         if !message.is_empty() {
-            condition["message"] = message.as_str().into();
+            made["message"] = message.as_str().into();
         }
-        all.push(alike.share(cluster.now, kind, condition));
+        all.push(alike.share(cluster.now, kind, made));
     }
-    let others = old
-        .items()
-        .iter()
-        .filter(|c| new.iter().all(|n| n.0 != c["type"].str()));
+    let others = old.items().iter().filter(|c| {
+        let kind = c["type"].str();
+        new.iter().all(|n| n.kind != kind) && !RESIZE.contains(&kind)
+    });
     all.extend(others.cloned());
     array(all)
 }

@@ -17,7 +17,20 @@ use crate::time::Time;
 /// Even when the grace is used up, a container has this long (`minimumGracePeriodInSeconds`).
 const GRACE_MIN: Duration = Duration::from_secs(2);
 
-const SIGTERM: i32 = 15;
+/// The signal that stops a container: its own, or SIGTERM.
+fn stop_signal(spec: &Value) -> i32 {
+    match spec["lifecycle"]["stopSignal"].str() {
+        "SIGHUP" => 1,
+        "SIGINT" => 2,
+        "SIGQUIT" => 3,
+        "SIGABRT" | "SIGIOT" => 6,
+        "SIGKILL" => process::SIGKILL,
+        "SIGUSR1" => 10,
+        "SIGUSR2" => 12,
+        "SIGWINCH" => 28,
+        _ => process::SIGTERM,
+    }
+}
 
 /// A container that is being stopped.
 #[derive(Clone, Debug)]
@@ -46,19 +59,23 @@ fn grace(worker: &Worker, gone: bool) -> Duration {
     Duration::from_secs(seconds.max(1).unsigned_abs())
 }
 
-/// Stops a container of a pod that goes on.
+/// Stops a container of a pod that goes on, with the pod's grace or one of its own (in seconds).
 pub(super) fn kill(
     cluster: &mut Cluster,
     node: &Text,
     worker: &mut Worker,
     place: usize,
     message: &str,
+    own: Option<i64>,
 ) {
     let slot = place as u8;
     if worker.kills.iter().any(|k| k.place == slot) {
         return;
     }
-    let grace = grace(worker, false);
+    let grace = match own {
+        Some(seconds) => Duration::from_secs(seconds.max(1).unsigned_abs()),
+        None => grace(worker, false),
+    };
     begin_kill(cluster, node, worker, place, grace, message, false);
 }
 
@@ -202,8 +219,9 @@ pub(super) fn kills(
                 format!("StopContainer {name}"),
             );
             let cause = worker.last;
+            let signal = stop_signal(worker.spec(place));
             cluster.caused_by(cause, |c| {
-                process::signal(c, node, &worker.uid, place, SIGTERM)
+                process::signal(c, node, &worker.uid, place, signal)
             });
         }
     }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use kubarium_objects::{ObjectKey, Text, Value, object};
 
 use super::probe::Probe;
+use super::resize::{self, Resize};
 use super::terminate::Kill;
-use super::{Work, admission, probe, start, status, terminate};
+use super::{Work, admission, probe, start, static_pods, status, terminate};
 use crate::api::Subresource;
 use crate::cluster::Cluster;
 use crate::event::{Action, Component, EventId};
@@ -46,6 +47,12 @@ pub struct Worker {
     /// The event that began what is being done for the pod.
     pub(super) last: Option<EventId>,
     pub(super) started: Time,
+    /// The spec as the node has granted it; null until the pod is admitted.
+    pub(super) allocated: Value,
+    /// What containers still have that were granted something else, by place.
+    pub(super) behind: BTreeMap<u8, Value>,
+    /// What is to be told of a resize.
+    pub(super) resize: Option<Box<Resize>>,
 }
 
 /// How far a pod has come.
@@ -147,16 +154,49 @@ pub(crate) fn role(pod: &Value, place: usize) -> Role {
     }
 }
 
-/// Whether a container that has ended is started again.
+/// Whether a container that has ended is started again: by its own rules, by its own policy, by the
+/// pod's (`pkg/api/v1/pod/util.go`, ContainerShouldRestart; KEP-5307).
 pub(super) fn restarts(pod: &Value, place: usize, code: i32) -> bool {
-    match (role(pod, place), pod["spec"]["restartPolicy"].str()) {
-        (Role::Sidecar, _) => true,
-        (Role::Init, "Never") => false,
-        (Role::Init, _) => code != 0,
-        (Role::Main, "Never") => false,
-        (Role::Main, "OnFailure") => code != 0,
-        (Role::Main, _) => true,
+    static NULL: Value = Value::Null;
+    let role = role(pod, place);
+    if role == Role::Sidecar {
+        return true;
     }
+    if role == Role::Init && code == 0 {
+        return false;
+    }
+    let container = containers(pod).nth(place).unwrap_or(&NULL);
+    let own = container["restartPolicy"].str();
+    if !own.is_empty() && restart_rules(container, code) {
+        return true;
+    }
+    let policy = match own {
+        "" => pod["spec"]["restartPolicy"].str(),
+        own => own,
+    };
+    match policy {
+        "Never" => false,
+        "OnFailure" => code != 0,
+        _ => true,
+    }
+}
+
+/// Whether the first rule that an exit code meets asks for a restart.
+fn restart_rules(container: &Value, code: i32) -> bool {
+    let meets = |rule: &&Value| {
+        let codes = &rule["exitCodes"];
+        let mut values = codes["values"].items().iter();
+        let among = values.any(|v| v.as_i64() == Some(code.into()));
+        match codes["operator"].str() {
+            "In" => among,
+            "NotIn" => !among,
+            _ => false,
+        }
+    };
+    let mut rules = container["restartPolicyRules"].items().iter();
+    rules
+        .find(meets)
+        .is_some_and(|rule| rule["action"].str() == "Restart")
 }
 
 impl Worker {
@@ -177,6 +217,9 @@ impl Worker {
             untold: false,
             last: None,
             started: now,
+            allocated: Value::Null,
+            behind: BTreeMap::new(),
+            resize: None,
         }
     }
 
@@ -190,11 +233,16 @@ impl Worker {
         containers(&self.pod).nth(place).unwrap_or(&NULL)
     }
 
+    /// Whether the kubelet has it from a file of its own.
+    pub(super) fn is_static(&self) -> bool {
+        static_pods::is_static(&self.pod)
+    }
+
     /// Whether the eviction manager may choose it.
     pub(super) fn can_be_evicted(&self) -> bool {
         matches!(self.stage, Stage::Sandbox | Stage::Running)
             && self.verdict.is_none()
-            && self.pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null()
+            && !self.is_static()
     }
 
     /// Logs a call and makes it the cause of what follows.
@@ -229,16 +277,33 @@ pub(super) fn container<'a>(
         .filter(|c| c.exists())
 }
 
+/// How long a static pod waits for the one before it to be gone.
+const STATIC_RETRY: Duration = Duration::from_millis(500);
+
 /// Wakes the worker of a pod.
 pub(super) fn sync(cluster: &mut Cluster, node: &Text, key: &ObjectKey, uid: &Text) {
+    let kubelet = cluster.machines.get(node).map(|m| &m.kubelet);
+    let worker = kubelet.and_then(|k| k.pods.get(uid));
     // A kubelet that is cut off goes by what it heard last.
-    let known = cluster
-        .machines
-        .get(node)
-        .and_then(|m| m.kubelet.pods.get(uid))
+    let known = worker
         .filter(|_| cluster.faults().is_cut(node))
         .map(|worker| worker.pod.clone());
-    let stored = known.or_else(|| {
+    let own = kubelet.and_then(|k| k.statics.get(uid)).map(|pod| {
+        let mut pod = pod.clone();
+        if let Some(worker) = worker {
+            pod["status"] = worker.pod["status"].clone();
+        }
+        pod
+    });
+    if own.is_some() && worker.is_none() {
+        // The one before it under the same name has to be gone.
+        let mut others = kubelet.into_iter().flat_map(|k| k.pods.values());
+        if others.any(|other| other.key == *key) {
+            let work = Work::Pod(key.clone(), uid.clone());
+            return cluster.enqueue(Task::Kubelet(node.clone(), work), STATIC_RETRY);
+        }
+    }
+    let stored = own.or(known).or_else(|| {
         let stored = cluster.etcd.get(key);
         stored
             .filter(|pod| *pod["metadata"]["uid"].str() == **uid)
@@ -262,8 +327,15 @@ pub(super) fn sync(cluster: &mut Cluster, node: &Text, key: &ObjectKey, uid: &Te
     }
     let next = step(cluster, node, &mut worker, gone);
     let cause = worker.last.or(cluster.cause());
+    if worker.is_static() {
+        match next {
+            Next::Gone => static_pods::gone(cluster, node, &worker),
+            _ if !gone => static_pods::mirror(cluster, node, &mut worker),
+            _ => {}
+        }
+    }
     if let Next::Gone = next {
-        return;
+        return resize::retry(cluster, node);
     }
     if let Some(machine) = cluster.machine_mut(node) {
         machine.kubelet.pods.insert(uid.clone(), Arc::new(worker));
@@ -396,6 +468,7 @@ fn step(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gone: bool) -> 
                     worker.stage = Stage::Ended;
                     return Next::Wait;
                 }
+                worker.allocated = worker.pod["spec"].clone();
                 worker.stage = Stage::Sandbox;
                 status::report(cluster, node, worker);
             }
@@ -412,6 +485,13 @@ fn step(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gone: bool) -> 
             Stage::Running => match next(cluster, node, worker) {
                 Decision::Continue => {}
                 Decision::Rest(wake) => {
+                    let wake = match resize::sync(cluster, node, worker) {
+                        Ok(at) => sooner(wake, at),
+                        Err(()) => {
+                            status::report(cluster, node, worker);
+                            continue;
+                        }
+                    };
                     let wake = report(cluster, node, worker, wake);
                     if worker.stage != Stage::Ended {
                         probe::plan(cluster, node, worker);
@@ -509,7 +589,7 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
                 if start::definition_changed(cluster, node, worker, place) {
                     let name = worker.spec(place)["name"].str().to_owned();
                     let message = format!("Container {name} definition changed, will be restarted");
-                    terminate::kill(cluster, node, worker, place, &message);
+                    terminate::kill(cluster, node, worker, place, &message, None);
                     return Decision::Continue;
                 }
                 continue;

@@ -410,3 +410,18 @@ pub(crate) fn probe_tcp(
         Err(dial::Failure::Timeout) => Err(format!("dial tcp {target}: i/o timeout")),
     }
 }
+
+/// A gRPC health check from a node: the services that the server knows of, all of them serving;
+/// `None` where nothing there speaks gRPC.
+pub(crate) fn grpc_health(
+    cluster: &mut Cluster,
+    node: &str,
+    target: SocketAddrV4,
+    timeout: Duration,
+) -> Option<&'static [&'static str]> {
+    let connection = dial::once(cluster, node, target, timeout).ok()?;
+    let (_, token) = connection.server?;
+    let port = connection.server_address.map_or(0, |a| a.port());
+    let (serve, _) = http::listening(cluster, token, port)?;
+    (serve.grpc == Some(port)).then_some(&[""])
+}

@@ -32,6 +32,8 @@ pub struct Serve {
     pub text: Text,
     /// The version in its `Server` header.
     pub version: Text,
+    /// Where it answers health checks by gRPC.
+    pub grpc: Option<u16>,
     /// It took the place of the shell that started it.
     pub replaced_shell: bool,
     /// What a CoreDNS keeps.
@@ -255,6 +257,13 @@ fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) 
                 only(option(args, &["--http-port"]).and_then(port).or(Some(8080)));
                 serve.udp = vec![option(args, &["--udp-port"]).and_then(port).unwrap_or(8081)];
             }
+            Some("grpc-health-checking") => {
+                serve.text = "grpc-health-checking".into();
+                let grpc = option(args, &["--port"]).and_then(port).unwrap_or(5000);
+                let http = option(args, &["--http-port"]).and_then(port);
+                serve.tcp = vec![grpc, http.unwrap_or(8080)];
+                serve.grpc = Some(grpc);
+            }
             Some("serve-hostname") => {
                 serve.text = "serve-hostname".into();
                 only(option(args, &["--port"]).and_then(port).or(Some(9376)));
@@ -262,6 +271,14 @@ fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) 
             Some("pause") | None => serve.tcp.clear(),
             _ => return None,
         },
+        "etcd" => {
+            let urls = option(args, &["--listen-client-urls"]).unwrap_or_default();
+            let ports: Vec<u16> = urls.split(',').filter_map(port).collect();
+            if !ports.is_empty() {
+                serve.tcp = ports;
+            }
+            serve.grpc = serve.tcp.first().copied();
+        }
         "hello-app" | "echo-server" | "podinfo" => only(
             env.get("PORT")
                 .and_then(|p| p.parse().ok())
@@ -303,6 +320,7 @@ impl Serve {
             start_ms,
             text: Text::from(""),
             version: version.into(),
+            grpc: None,
             replaced_shell: false,
             dns: None,
             listens: false,

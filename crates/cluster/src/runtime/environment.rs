@@ -74,6 +74,36 @@ pub(crate) fn of(
     Ok(env)
 }
 
+/// The environment of a container that runs: as it was when it was made.
+pub(crate) fn of_running(
+    cluster: &Cluster,
+    node: &Text,
+    uid: &str,
+    pod: &Value,
+    place: usize,
+) -> Environment {
+    let container = cluster
+        .sandbox(node, uid)
+        .and_then(|s| s.containers.get(place));
+    match container.and_then(|c| c.env.as_ref()) {
+        Some(env) => (**env).clone(),
+        None => of(cluster, node, uid, pod, place).unwrap_or_default(),
+    }
+}
+
+/// Whether an environment comes from objects that may change while the container runs.
+pub(super) fn may_change(spec: &Value) -> bool {
+    !spec["envFrom"].items().is_empty()
+        || spec["env"].items().iter().any(|variable| {
+            let source = &variable["valueFrom"];
+            let path = source["fieldRef"]["fieldPath"].str();
+            !source["configMapKeyRef"].is_null()
+                || !source["secretKeyRef"].is_null()
+                || path.starts_with("metadata.labels")
+                || path.starts_with("metadata.annotations")
+        })
+}
+
 /// The command line of the container at that place.
 pub(crate) fn argv(
     pod: &Value,
@@ -269,6 +299,14 @@ fn env_from(
     Ok(())
 }
 
+/// The name of the ConfigMap or Secret that a reference or a volume's source means.
+pub(super) fn source_name(reference: &Value) -> &str {
+    match reference["name"].str() {
+        "" => reference["secretName"].str(),
+        name => name,
+    }
+}
+
 /// The content of a ConfigMap or Secret by key; `None` where it is missing and optional.
 pub(crate) fn data(
     cluster: &Cluster,
@@ -277,10 +315,7 @@ pub(crate) fn data(
     reference: &Value,
 ) -> Result<Option<BTreeMap<Text, Vec<u8>>>, String> {
     let namespace = pod["metadata"]["namespace"].str();
-    let name = match reference["name"].str() {
-        "" => reference["secretName"].str(),
-        name => name,
-    };
+    let name = source_name(reference);
     let Some(object) = cluster.find(resource, namespace, name) else {
         if reference["optional"].as_bool() == Some(true) {
             return Ok(None);
@@ -290,6 +325,11 @@ pub(crate) fn data(
             resource.trim_end_matches('s')
         ));
     };
+    Ok(Some(content(object, resource)))
+}
+
+/// The content of a ConfigMap or Secret by key.
+pub(super) fn content(object: &Value, resource: &str) -> BTreeMap<Text, Vec<u8>> {
     let secret = resource == "secrets";
     let plain = object["data"].entries().iter().map(|(k, v)| {
         let bytes = if secret {
@@ -303,7 +343,7 @@ pub(crate) fn data(
         .entries()
         .iter()
         .map(|(k, v)| (k.clone(), base64(v.str())));
-    Ok(Some(plain.chain(binary).collect()))
+    plain.chain(binary).collect()
 }
 
 /// Decodes base64 (RFC 4648); what is not of its alphabet is passed over.

@@ -59,7 +59,7 @@ fn try_out(
     if let Err(why) = check_command(&place, &view, argv) {
         return (Duration::ZERO, None, why);
     }
-    let env = environment::of(cluster, node, uid, &pod, at).unwrap_or_default();
+    let env = environment::of_running(cluster, node, uid, &pod, at);
     let mut shell = shell(argv, env, "/", Vec::new(), None, 1);
     let start = cluster.now;
     let mut now = start;
@@ -206,7 +206,7 @@ impl Cluster {
             .unwrap_or(object["spec"]["containers"][0]["name"].str());
         let at = containers(&object).position(|c| c["name"].str() == wanted);
         let at = at.ok_or_else(|| ExecError::NoSuchContainer(wanted.into()))?;
-        let uid = object["metadata"]["uid"].text();
+        let uid = crate::kubelet::uid_on_node(&object);
         let runs = self
             .sandbox(&node, &uid)
             .and_then(|s| s.containers.get(at))
@@ -221,7 +221,7 @@ impl Cluster {
                 "error executing command in container: failed to exec in container: failed to start exec \"{id}\": OCI runtime exec failed: exec failed: unable to start container process: {why}"
             )));
         }
-        let env = environment::of(self, &node, &uid, &object, at).unwrap_or_default();
+        let env = environment::of_running(self, &node, &uid, &object, at);
         let spec = containers(&object).nth(at).cloned().unwrap_or_default();
         let cwd = match spec["workingDir"].str() {
             "" => place.image.map_or("/", |i| i.workdir),

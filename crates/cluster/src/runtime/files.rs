@@ -7,50 +7,15 @@ use std::sync::Arc;
 use kubarium_objects::{Text, Value};
 use kubarium_posix::{FileError, FileKind, Files, MemoryFiles, Metadata};
 
-use super::Sandbox;
-use super::environment;
+use super::{Container, Sandbox, environment, volumes};
 use crate::cluster::Cluster;
 use crate::kubelet::containers;
 
 /// Volumes by name: those that hold what containers have written.
 pub(crate) type Volumes = BTreeMap<Text, MemoryFiles>;
 
-/// Whether everything is there that the pod's volumes are made from: the volume and why not.
-pub(crate) fn check_volumes(cluster: &Cluster, pod: &Value) -> Result<(), (Text, String)> {
-    for volume in pod["spec"]["volumes"].items() {
-        let name = volume["name"].text();
-        for (resource, source) in sources(volume) {
-            if let Err(error) = environment::data(cluster, pod, resource, source) {
-                return Err((name, error));
-            }
-        }
-        if let Some(claim) = volume.get("persistentVolumeClaim") {
-            let claim = claim["claimName"].str();
-            let namespace = pod["metadata"]["namespace"].str();
-            if cluster
-                .find("persistentvolumeclaims", namespace, claim)
-                .is_none()
-            {
-                return Err((name, format!("persistentvolumeclaim {claim:?} not found")));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The ConfigMaps and Secrets that a volume is made from.
-fn sources(volume: &Value) -> Vec<(&'static str, &Value)> {
-    let mut found = Vec::new();
-    let projected = volume["projected"]["sources"].items().iter();
-    for source in std::iter::once(volume).chain(projected) {
-        for (field, resource) in [("configMap", "configmaps"), ("secret", "secrets")] {
-            if let Some(source) = source.get(field) {
-                found.push((resource, source));
-            }
-        }
-    }
-    found
-}
+/// Among a view's volumes, the files of the machine itself.
+pub(crate) const MACHINE: &str = "/";
 
 #[derive(Clone, Debug)]
 struct Mount {
@@ -105,6 +70,10 @@ pub(crate) fn view(
         Some(files) => (**files).clone(),
         None => base(cluster, node, sandbox, pod),
     };
+    let last_words = spec["terminationMessagePath"].str();
+    if !last_words.is_empty() && view.root.metadata(last_words, true).is_err() {
+        let _ = view.root.put(last_words, b"");
+    }
     view.root.time = unix_nanos(cluster);
     for mount in spec["volumeMounts"].items() {
         let name = mount["name"].text();
@@ -115,23 +84,46 @@ pub(crate) fn view(
         else {
             continue;
         };
-        let (made, is_read_only) = make(cluster, node, sandbox, pod, spec, volume);
-        match made {
-            Some(files) => drop(view.volumes.insert(name.clone(), files)),
-            None => match disk(cluster, node, pod, volume) {
-                Some(disk) => {
-                    let files = cluster.ground.disks.get(&disk);
-                    let files = files.map(|files| (**files).clone()).unwrap_or_default();
-                    view.volumes.insert(name.clone(), files);
-                }
-                None => drop(view.volumes.entry(name.clone()).or_default()),
-            },
-        }
-        let path = normal(mount["mountPath"].str());
         let sub = match mount["subPath"].str() {
             "" => String::new(),
             sub => normal(sub),
         };
+        let place = Content {
+            cluster,
+            node,
+            sandbox,
+            container: sandbox.containers.get(place).filter(|_| !sub.is_empty()),
+            pod,
+            spec,
+        };
+        let (made, is_read_only) = place.of(volume);
+        let (mut name, mut sub) = (name, sub);
+        match made {
+            Some(files) => {
+                // What is mounted by a path within the volume is never renewed.
+                if !sub.is_empty() {
+                    name = format!("{name}/{sub}").into();
+                }
+                view.volumes.insert(name.clone(), files);
+            }
+            None => match volumes::machine_directory(cluster, pod, volume) {
+                Some(directory) => {
+                    name = MACHINE.into();
+                    sub = normal(&format!("{directory}/{sub}"));
+                    let files = || machine_files(cluster, node);
+                    view.volumes.entry(name.clone()).or_insert_with(files);
+                }
+                None => match volumes::disk(cluster, pod, volume) {
+                    Some(disk) => {
+                        let files = cluster.ground.disks.get(&disk);
+                        let files = files.map(|files| (**files).clone()).unwrap_or_default();
+                        view.volumes.insert(name.clone(), files);
+                    }
+                    None => drop(view.volumes.entry(name.clone()).or_default()),
+                },
+            },
+        }
+        let path = normal(mount["mountPath"].str());
         let _ = view.root.make_directories(&path);
         view.mounts.push(Mount {
             path,
@@ -145,73 +137,47 @@ pub(crate) fn view(
     view
 }
 
-/// Where the content of a volume is that outlives its pod: a directory of the machine, or the disk
-/// behind a claim. `None` for a volume that goes with the pod.
-pub(crate) fn disk(cluster: &Cluster, node: &str, pod: &Value, volume: &Value) -> Option<Text> {
-    let directory = |path: &Value| Some(format!("{node}:{}", normal(path.str())).into());
-    if let Some(host) = volume.get("hostPath") {
-        return directory(&host["path"]);
-    }
-    let claim = match volume.get("ephemeral") {
-        Some(_) => format!("{}-{}", pod["metadata"]["name"].str(), volume["name"].str()),
-        None => volume.get("persistentVolumeClaim")?["claimName"]
-            .str()
-            .to_owned(),
-    };
-    let namespace = pod["metadata"]["namespace"].str();
-    let claim = cluster.find("persistentvolumeclaims", namespace, &claim)?;
-    let name = claim["spec"]["volumeName"].str();
-    let spec = &cluster.find("persistentvolumes", "", name)?["spec"];
-    match (spec.get("hostPath"), spec.get("local")) {
-        (Some(source), _) | (None, Some(source)) => directory(&source["path"]),
-        (None, None) => Some(format!("volume {name}").into()),
-    }
-}
-
-/// Keeps what has been written to volumes that outlive the pod.
-pub(crate) fn keep_disks(cluster: &mut Cluster, node: &str, pod: &Value, volumes: &mut Volumes) {
-    for volume in pod["spec"]["volumes"].items() {
-        let Some(disk) = disk(cluster, node, pod, volume) else {
-            continue;
-        };
-        let Some(files) = volumes.remove(&volume["name"].text()) else {
-            continue;
-        };
-        let disks = &mut cluster.ground.disks;
-        if disks.get(&disk).is_none_or(|old| **old != files) {
-            disks.insert(disk, Arc::new(files));
-        }
-    }
-}
-
 /// The files of a node, or of the host outside.
 pub(crate) fn node_view(cluster: &Cluster, name: &str) -> View {
-    let mut view = View::default();
+    let mut view = View {
+        root: machine_files(cluster, name),
+        ..View::default()
+    };
     view.root.time = unix_nanos(cluster);
-    for directory in DIRECTORIES {
-        let _ = view.root.make_directories(directory);
-    }
-    let own = cluster
-        .machines
-        .get(name)
-        .map(|m| format!("{}\t{name}\n", m.address))
-        .unwrap_or_default();
-    let _ = view.root.put(
-        "/etc/hosts",
-        format!("127.0.0.1\tlocalhost\n{own}").as_bytes(),
-    );
-    let _ = view.root.put("/etc/resolv.conf", b"nameserver 127.0.0.1\n");
-    let _ = view
-        .root
-        .put("/etc/hostname", format!("{name}\n").as_bytes());
     view
+}
+
+/// What is on a machine's disk: as somebody has left it, or as it was set up.
+fn machine_files(cluster: &Cluster, name: &str) -> MemoryFiles {
+    if let Some(files) = cluster.ground.disks.get(&volumes::machine_disk(name)) {
+        return (**files).clone();
+    }
+    let mut files = MemoryFiles::default();
+    for directory in DIRECTORIES {
+        let _ = files.make_directories(directory);
+    }
+    let machine = cluster.machines.get(name);
+    if machine.is_some() {
+        for directory in ["/etc/kubernetes/manifests", "/var/lib/kubelet"] {
+            let _ = files.make_directories(directory);
+        }
+    }
+    let own = machine.map_or_else(String::new, |m| format!("{}\t{name}\n", m.address));
+    for (path, content) in [
+        ("/etc/hosts", format!("127.0.0.1\tlocalhost\n{own}")),
+        ("/etc/resolv.conf", "nameserver 127.0.0.1\n".to_owned()),
+        ("/etc/hostname", format!("{name}\n")),
+    ] {
+        let _ = files.put(path, content.as_bytes());
+    }
+    files
 }
 
 fn unix_nanos(cluster: &Cluster) -> u64 {
     super::process::unix(cluster.now)
 }
 
-fn normal(path: &str) -> String {
+pub(super) fn normal(path: &str) -> String {
     let parts: Vec<&str> = path
         .split('/')
         .filter(|p| !matches!(*p, "" | "." | ".."))
@@ -233,7 +199,6 @@ fn base(cluster: &Cluster, node: &Text, sandbox: &Sandbox, pod: &Value) -> Memor
         ("/etc/passwd", passwd.to_owned()),
         ("/etc/group", "root:x:0:\nnobody:x:65534:\n".to_owned()),
         ("/etc/resolv.conf", resolv_conf(cluster, pod)),
-        ("/dev/termination-log", String::new()),
     ] {
         let _ = files.put(path, content.as_bytes());
     }
@@ -372,86 +337,92 @@ fn cluster_dns(cluster: &Cluster) -> Option<String> {
     Some(std::net::Ipv4Addr::from(base.checked_add(10)?).to_string())
 }
 
-/// The content of a volume that is made from something else; `None` for one that containers fill.
-fn make(
-    cluster: &Cluster,
-    node: &Text,
-    sandbox: &Sandbox,
-    pod: &Value,
-    spec: &Value,
-    volume: &Value,
-) -> (Option<MemoryFiles>, bool) {
-    let projected = volume["projected"]["sources"].items();
-    let single = ["configMap", "secret", "downwardAPI"]
-        .iter()
-        .any(|f| !volume[*f].is_null());
-    if !single && volume.get("projected").is_none() {
-        return (None, false);
-    }
-    let mut files = MemoryFiles::default();
-    files.time = super::process::unix(sandbox.created);
-    let parts: Vec<&Value> = if single {
-        vec![volume]
-    } else {
-        projected.iter().collect()
-    };
-    for part in parts {
-        for (path, content) in part_files(cluster, node, sandbox, pod, spec, part) {
-            let _ = files.put(&normal(&path), &content);
-        }
-    }
-    (Some(files), true)
+/// Whose content of a volume is asked for.
+struct Content<'a> {
+    cluster: &'a Cluster,
+    node: &'a Text,
+    sandbox: &'a Sandbox,
+    /// The container whose mount is of a path within the volume.
+    container: Option<&'a Container>,
+    pod: &'a Value,
+    spec: &'a Value,
 }
 
-fn part_files(
-    cluster: &Cluster,
-    node: &Text,
-    sandbox: &Sandbox,
-    pod: &Value,
-    spec: &Value,
-    part: &Value,
-) -> Vec<(String, Vec<u8>)> {
-    let mut found = Vec::new();
-    for (field, resource) in [("configMap", "configmaps"), ("secret", "secrets")] {
-        let Some(source) = part.get(field) else {
-            continue;
-        };
-        let Ok(Some(data)) = environment::data(cluster, pod, resource, source) else {
-            continue;
-        };
-        let items = source["items"].items();
-        if items.is_empty() {
-            found.extend(data.into_iter().map(|(k, v)| (k.to_string(), v)));
-            continue;
+impl Content<'_> {
+    /// The content of a volume that is made from something else (`None` for one that containers
+    /// fill), and whether it can only be read.
+    fn of(&self, volume: &Value) -> (Option<MemoryFiles>, bool) {
+        let projected = volume["projected"]["sources"].items();
+        let single = ["configMap", "secret", "downwardAPI"]
+            .iter()
+            .any(|f| !volume[*f].is_null());
+        if !single && volume.get("projected").is_none() {
+            return (None, false);
         }
-        for item in items {
-            if let Some(content) = data.get(item["key"].str()) {
-                found.push((item["path"].str().to_owned(), content.clone()));
+        let mut files = MemoryFiles::default();
+        files.time = super::process::unix(self.sandbox.created);
+        let parts: Vec<&Value> = if single {
+            vec![volume]
+        } else {
+            projected.iter().collect()
+        };
+        for part in parts {
+            for (path, content) in self.part(part) {
+                let _ = files.put(&normal(&path), &content);
             }
         }
+        (Some(files), true)
     }
-    for item in part["downwardAPI"]["items"].items() {
-        let content = match item.get("fieldRef") {
-            Some(field) => {
-                environment::field(cluster, node, &sandbox.uid, pod, field["fieldPath"].str())
+
+    fn part(&self, part: &Value) -> Vec<(String, Vec<u8>)> {
+        let (cluster, node, pod) = (self.cluster, self.node, self.pod);
+        let mut found = Vec::new();
+        for (field, resource) in [("configMap", "configmaps"), ("secret", "secrets")] {
+            let Some(source) = part.get(field) else {
+                continue;
+            };
+            let name = environment::source_name(source);
+            let kept = volumes::kept(self.sandbox, self.container, resource, name);
+            let stored = || cluster.find(resource, pod["metadata"]["namespace"].str(), name);
+            let Some(object) = kept.or_else(stored).filter(|o| !o.is_null()) else {
+                continue;
+            };
+            let data = environment::content(object, resource);
+            let items = source["items"].items();
+            if items.is_empty() {
+                found.extend(data.into_iter().map(|(k, v)| (k.to_string(), v)));
+                continue;
             }
-            None => {
-                let reference = &item["resourceFieldRef"];
-                let named = containers(pod)
-                    .find(|c| c["name"] == reference["containerName"])
-                    .unwrap_or(spec);
-                environment::resource_field(cluster, node, named, reference)
+            for item in items {
+                if let Some(content) = data.get(item["key"].str()) {
+                    found.push((item["path"].str().to_owned(), content.clone()));
+                }
             }
-        };
-        found.push((item["path"].str().to_owned(), content.into_bytes()));
+        }
+        for item in part["downwardAPI"]["items"].items() {
+            let content = match item.get("fieldRef") {
+                Some(field) => {
+                    let path = field["fieldPath"].str();
+                    environment::field(cluster, node, &self.sandbox.uid, pod, path)
+                }
+                None => {
+                    let reference = &item["resourceFieldRef"];
+                    let named = containers(pod)
+                        .find(|c| c["name"] == reference["containerName"])
+                        .unwrap_or(self.spec);
+                    environment::resource_field(cluster, node, named, reference)
+                }
+            };
+            found.push((item["path"].str().to_owned(), content.into_bytes()));
+        }
+        if let Some(token) = part.get("serviceAccountToken") {
+            let issued = kubarium_objects::time::parse_seconds(pod["status"]["startTime"].str());
+            let issued = issued.unwrap_or_else(|| cluster.now.unix_seconds());
+            let text = cluster.pod_token(pod, node, issued);
+            found.push((token["path"].str().to_owned(), text.into_bytes()));
+        }
+        found
     }
-    if let Some(token) = part.get("serviceAccountToken") {
-        let issued = kubarium_objects::time::parse_seconds(pod["status"]["startTime"].str());
-        let issued = issued.unwrap_or_else(|| cluster.now.unix_seconds());
-        let text = cluster.pod_token(pod, node, issued);
-        found.push((token["path"].str().to_owned(), text.into_bytes()));
-    }
-    found
 }
 
 impl View {

@@ -5,6 +5,7 @@ pub(crate) mod exec;
 pub(crate) mod files;
 pub(crate) mod logs;
 pub(crate) mod process;
+pub(crate) mod volumes;
 
 pub use exec::{ExecError, Output};
 pub use logs::{Line, Logs};
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use kubarium_linux::NamespaceId;
 use kubarium_objects::{ObjectKey, Text, Value};
+use kubarium_posix::Files;
 
 use crate::cluster::Cluster;
 use crate::cni::HostLocal;
@@ -73,6 +75,8 @@ pub struct Sandbox {
     pub containers: Vec<Container>,
     /// What volumes have in them, by name; those that somebody has written to.
     pub(crate) volumes: files::Volumes,
+    /// What its volumes still show of ConfigMaps and Secrets that have changed.
+    pub(crate) kept: volumes::Kept,
     /// When it was made.
     pub created: Time,
 }
@@ -104,6 +108,10 @@ pub struct Container {
     pub(crate) stale: bool,
     /// Its own files, where somebody has looked at or changed them.
     pub(crate) files: Option<Arc<kubarium_posix::MemoryFiles>>,
+    /// Its environment, where it comes from objects that may change.
+    pub(crate) env: Option<Arc<environment::Environment>>,
+    /// ConfigMaps and Secrets as they were when it mounted paths within their volumes.
+    pub(crate) pinned: Option<Arc<volumes::Kept>>,
 }
 
 /// What is left of a container that was started again.
@@ -343,6 +351,7 @@ pub(crate) fn run_sandbox(
         veth,
         containers,
         volumes: before.map(|b| b.volumes.clone()).unwrap_or_default(),
+        kept: volumes::Kept::new(),
         created: now,
     };
     machine
@@ -368,6 +377,8 @@ impl Container {
             services: None,
             stale: false,
             files: None,
+            env: None,
+            pinned: None,
         }
     }
 
@@ -475,7 +486,7 @@ impl Cluster {
         let (node, _) = self
             .machines
             .get_key_value(object["spec"]["nodeName"].str())?;
-        let sandbox = self.sandbox(node, object["metadata"]["uid"].str())?;
+        let sandbox = self.sandbox(node, &crate::kubelet::uid_on_node(object))?;
         Some((node, sandbox))
     }
 
@@ -508,6 +519,51 @@ impl Cluster {
     }
 }
 
+/// What a container leaves as its last words (kubelet v1.37, getTerminationMessage): its file, or the
+/// end of its output where it failed without one and its policy says so.
+fn termination_message(
+    cluster: &Cluster,
+    node: &Text,
+    uid: &Text,
+    place: usize,
+    code: i32,
+) -> Text {
+    const FILE_MAX: usize = 4096;
+    const LOG_MAX: usize = 2048;
+    const LINES_MAX: usize = 80;
+    let none = Text::from("");
+    let Some(sandbox) = cluster.sandbox(node, uid) else {
+        return none;
+    };
+    let pod = cluster.etcd.get(&sandbox.pod);
+    let (Some(container), Some(spec)) = (
+        sandbox.containers.get(place),
+        pod.and_then(|pod| crate::kubelet::containers(pod).nth(place)),
+    ) else {
+        return none;
+    };
+    let path = spec["terminationMessagePath"].str();
+    let file = container.files.as_ref().and_then(|f| f.read(path).ok());
+    if let Some(bytes) = file.filter(|bytes| !bytes.is_empty()) {
+        let kept = bytes.get(..FILE_MAX).unwrap_or(&bytes);
+        return String::from_utf8_lossy(kept).into_owned().into();
+    }
+    if code == 0 || spec["terminationMessagePolicy"].str() != "FallbackToLogsOnError" {
+        return none;
+    }
+    let mut kept = Vec::new();
+    let mut bytes = 0;
+    for line in container.logs.lines().rev().take(LINES_MAX) {
+        bytes += line.text.len() + 1;
+        if bytes > LOG_MAX {
+            break;
+        }
+        kept.push(format!("{}\n", line.text));
+    }
+    kept.reverse();
+    kept.concat().into()
+}
+
 /// A container has ended: its sockets are closed, the log has it.
 pub(crate) fn exited(
     cluster: &mut Cluster,
@@ -522,6 +578,7 @@ pub(crate) fn exited(
         return;
     };
     let number = machine.number;
+    let message = termination_message(cluster, node, uid, place, code);
     let Some(sandbox) = cluster.sandbox_mut(node, uid) else {
         return;
     };
@@ -536,7 +593,7 @@ pub(crate) fn exited(
     container.state = State::Exited(End {
         code,
         reason: reason.into(),
-        message: Text::from(""),
+        message,
         started,
         finished: now,
     });

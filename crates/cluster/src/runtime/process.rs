@@ -13,7 +13,7 @@ use kubarium_posix::{
 
 use super::environment::{self, Environment};
 use super::files::{self, View};
-use super::{State, exited};
+use super::{State, exited, volumes};
 use crate::cluster::Cluster;
 use crate::images::Tools;
 use crate::kubelet::containers;
@@ -27,7 +27,8 @@ use crate::time::{EPOCH_SECONDS, Time};
 const STEPS: u64 = 20_000;
 pub(super) const SLICE: Duration = Duration::from_millis(100);
 
-pub(super) const SIGKILL: i32 = 9;
+pub(crate) const SIGKILL: i32 = 9;
+pub(crate) const SIGTERM: i32 = 15;
 
 /// A container's process 1 with its children.
 #[derive(Clone, Debug)]
@@ -263,6 +264,8 @@ pub(crate) fn start(
     let missing = || "no such container".to_owned();
     let place = place(cluster, node, uid, at).ok_or_else(missing)?;
     let env = environment::of(cluster, node, uid, pod, at)?;
+    let spec = containers(pod).nth(at).cloned().unwrap_or_default();
+    let kept = environment::may_change(&spec).then(|| Arc::new(env.clone()));
     let argv = environment::argv(pod, at, place.image, &env);
     let name = argv.first().cloned().unwrap_or_default();
     let refused = |why: &str| {
@@ -288,7 +291,6 @@ pub(crate) fn start(
             if !is_shell(base_name(&name)) || !place.tools.has(Tools::SHELL) {
                 check_found(&place, &view, &argv).map_err(|why| refused(&why))?;
             }
-            let spec = containers(pod).nth(at).cloned().unwrap_or_default();
             let limit = spec["resources"]["limits"]["memory"]
                 .as_str()
                 .and_then(|q| q.parse::<Quantity>().ok());
@@ -309,6 +311,7 @@ pub(crate) fn start(
         return Err(missing());
     };
     container.state = State::Running(now);
+    container.env = kept;
     let listens = match &process {
         Process::Serve(serve) => Some(serve.delay()),
         Process::Shell(_) => None,
@@ -430,7 +433,9 @@ pub(super) fn turn(
         mut view, output, ..
     } = session;
     if place.pod.is_some() {
-        files::keep_disks(cluster, &place.node, pod, &mut view.volumes);
+        volumes::keep_disks(cluster, &place.node, pod, &mut view.volumes);
+    } else if before != view.root {
+        volumes::keep_machine(cluster, &place.node, view.root.clone());
     }
     if let Some((uid, at)) = &place.pod
         && let Some(sandbox) = cluster.sandbox_mut(&place.node, uid)
@@ -441,11 +446,16 @@ pub(super) fn turn(
             sandbox.volumes.contains_key(name)
                 || files.paths().nth(1).is_some() && is_filled(pod, name)
         });
+        let grown = sandbox.volumes != volumes;
         sandbox.volumes = volumes;
         if before != view.root
             && let Some(container) = sandbox.containers.get_mut(*at)
         {
             container.files = Some(Arc::new(view.root));
+        }
+        let limited = grown || !output.is_empty();
+        if limited && volumes::overfull(sandbox, pod).is_some() {
+            crate::kubelet::overfull(cluster, &place.node);
         }
     }
     (progress, output)
@@ -466,6 +476,11 @@ fn is_filled(pod: &Value, name: &str) -> bool {
 
 /// Sends a signal to a container's process 1.
 pub(crate) fn signal(cluster: &mut Cluster, node: &Text, uid: &Text, at: usize, signal: i32) {
+    if signal == SIGKILL {
+        return kill(cluster, node, uid, at);
+    }
+    // The servers handle what asks them to end, and pass over the rest.
+    let ends = matches!(signal, 2 | 3 | SIGTERM);
     let Some(container) = cluster
         .sandbox_mut(node, uid)
         .and_then(|s| s.containers.get_mut(at))
@@ -473,7 +488,7 @@ pub(crate) fn signal(cluster: &mut Cluster, node: &Text, uid: &Text, at: usize, 
         return;
     };
     match &mut container.process {
-        Some(Process::Serve(serve)) if serve.ends_at_sigterm => {
+        Some(Process::Serve(serve)) if ends && serve.ends_at_sigterm => {
             let code = serve.exit_code;
             exited(cluster, node, uid, at, code, None);
         }
@@ -486,8 +501,8 @@ pub(crate) fn signal(cluster: &mut Cluster, node: &Text, uid: &Text, at: usize, 
                 }
                 _ => None,
             });
-            if let Some((ends, code)) = server {
-                if ends {
+            if let Some((handles, code)) = server {
+                if ends && handles {
                     exited(cluster, node, uid, at, code, None);
                 }
                 return;

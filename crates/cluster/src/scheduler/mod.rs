@@ -229,6 +229,11 @@ fn same_to_others(old: &Value, new: &Value) -> bool {
         &["status", "startTime"],
         &["status", "conditions"],
     ];
+    let resized = |pod: &Value| pod.generation() > 1;
+    let statuses: &[&str] = &["status", "containerStatuses"];
+    if resized(new) && !old.at(statuses).same(new.at(statuses)) {
+        return false;
+    }
     // Conditions matter once a pod is being evicted.
     let last = if new.is_deleting() {
         paths.len()

@@ -256,9 +256,11 @@ impl PodInfo {
             default("cpu", DEFAULT_CPU),
             default("memory", DEFAULT_MEMORY),
         );
-        let nonzero = requests(pod, defaults);
+        let resized = resized(pod);
+        let sized = resized.as_ref().unwrap_or(pod);
+        let nonzero = requests(sized, defaults);
         let nonzero = (nonzero.cpu, nonzero.memory);
-        let request = requests(pod, (None, None));
+        let request = requests(sized, (None, None));
         PodInfo {
             key: key.clone(),
             labels: pod["metadata"]["labels"].clone(),
@@ -288,6 +290,40 @@ impl PodInfo {
             && self.preferred.is_empty()
             && self.preferred_anti.is_empty())
     }
+}
+
+/// A pod that was resized, with what counts for the scheduler: of what is wanted, what the node has
+/// granted and what the containers have, the most (component-helpers, `UseStatusResources`).
+fn resized(pod: &Value) -> Option<Value> {
+    if pod.generation() < 2 || pod["spec"]["nodeName"].is_empty() {
+        return None;
+    }
+    let infeasible =
+        pods::condition(pod, "PodResizePending").is_some_and(|c| c["reason"].str() == "Infeasible");
+    let mut sized = pod.clone();
+    for (list, statuses) in [
+        ("containers", "containerStatuses"),
+        ("initContainers", "initContainerStatuses"),
+    ] {
+        for at in 0..pod["spec"][list].items().len() {
+            let status = &pod["status"][statuses][at];
+            for name in ["cpu", "memory"] {
+                let wanted = &pod["spec"][list][at]["resources"]["requests"][name];
+                let told = [
+                    &status["allocatedResources"][name],
+                    &status["resources"]["requests"][name],
+                ];
+                let wanted = (!infeasible || told[0].is_null()).then_some(wanted);
+                let amount =
+                    |q: &&Value| q.str().parse::<Quantity>().map_or(0, |q| q.milli_value());
+                let all = wanted.into_iter().chain(told).filter(|q| !q.is_null());
+                if let Some(most) = all.max_by_key(amount) {
+                    sized["spec"][list][at]["resources"]["requests"][name] = most.clone();
+                }
+            }
+        }
+    }
+    Some(sized)
 }
 
 fn host_ports(spec: &Value) -> Vec<HostPort> {

@@ -237,15 +237,12 @@ pub(super) fn tolerations(e: &mut Errors, path: &str, list: &Value) {
                     );
                 }
             }
-            "Lt" | "Gt" => {
-                let value = t["value"].str();
-                e.names(format!("{p}.value"), value, names::decimal_integer(value));
-            }
-            _ => e.one_of(
+            // The last two are behind a feature gate that is off.
+            _ => e.push(crate::FieldError::not_supported(
                 format!("{p}.operator"),
-                &t["operator"],
+                t["operator"].text(),
                 &["Equal", "Exists", "Lt", "Gt"],
-            ),
+            )),
         }
         let effect = &t["effect"];
         if !effect.str().is_empty() {

@@ -266,6 +266,73 @@ fn pod(e: &mut Errors, new: &Value, old: &Value) {
     }
 }
 
+/// A pod's containers get other resources (`ValidatePodResize`).
+pub(super) fn resize(e: &mut Errors, new: &Value, old: &Value) {
+    if !old["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null() {
+        return e.forbidden("", "static pods cannot be resized");
+    }
+    if old["spec"]["os"]["name"].str() == "windows" {
+        return e.forbidden("", "windows pods cannot be resized");
+    }
+    let mut rest = new["spec"].clone();
+    for list in ["containers", "initContainers"] {
+        for (at, was) in old["spec"][list].items().iter().enumerate() {
+            if list == "initContainers" && was["restartPolicy"].str() != "Always" {
+                continue;
+            }
+            let is = &new["spec"][list][at];
+            for kind in ["limits", "requests"] {
+                let lost = |(name, _): &(Text, Value)| is["resources"][kind].get(name).is_none();
+                if was["resources"][kind].entries().iter().any(lost) {
+                    e.forbidden(
+                        format!("spec.{list}[{at}].resources.{kind}"),
+                        format!("resource {kind} cannot be removed"),
+                    );
+                }
+                for resource in ["cpu", "memory"] {
+                    let path = ["resources", kind, resource];
+                    match was.at(&path).is_null() {
+                        false => {
+                            rest[list][at]["resources"][kind][resource] = was.at(&path).clone()
+                        }
+                        true => drop(rest[list][at].remove(&path)),
+                    }
+                }
+            }
+            // An empty list counts as none.
+            if rest[list][at]["resources"]
+                .entries()
+                .iter()
+                .all(|(_, v)| v.is_empty())
+            {
+                rest[list][at]["resources"] = was["resources"].clone();
+            }
+            for kind in ["limits", "requests"] {
+                if was["resources"][kind].is_empty() && rest[list][at]["resources"][kind].is_empty()
+                {
+                    match was["resources"].get(kind) {
+                        Some(empty) => rest[list][at]["resources"][kind] = empty.clone(),
+                        None => drop(rest[list][at].remove(&["resources", kind])),
+                    }
+                }
+            }
+        }
+    }
+    let class = &old["status"]["qosClass"];
+    if super::pod::qos_class(&new["spec"]) != class.str() {
+        e.invalid(
+            "spec",
+            class,
+            "Pod QOS Class may not change as a result of resizing",
+        );
+    }
+    if rest != old["spec"] {
+        let diff = internal::diff("PodSpec", &old["spec"], &rest);
+        let detail = "only cpu and memory resources are mutable";
+        e.forbidden("spec", format!("{detail}\n{diff}"));
+    }
+}
+
 /// The terms of a pod that waits for its gates may become stricter.
 fn node_affinity(e: &mut Errors, new: &Value, old: &Value) {
     const TERMS: [&str; 4] = [

@@ -291,7 +291,7 @@ impl Kubectl<'_> {
         self.authorize(
             "update",
             &info.resource,
-            sub(part),
+            part.name(),
             &info.namespace,
             &info.name,
         )?;
@@ -311,7 +311,7 @@ impl Kubectl<'_> {
     ) -> Result<Value> {
         self.warn_deprecated(resource);
         let options = self.write_options(resource, namespace)?;
-        self.authorize("patch", resource, sub(part), namespace, name)?;
+        self.authorize("patch", resource, part.name(), namespace, name)?;
         let key = ObjectKey::new(resource.id(), namespace, name);
         let old = self.current(&key);
         let change = |cluster: &mut Cluster| cluster.patch(&PERSON, &key, patch, part, &options);
@@ -355,14 +355,6 @@ impl Kubectl<'_> {
             return Err(*status);
         }
         self.change(|cluster| cluster.evict(&PERSON, key, options))
-    }
-}
-
-/// The subresource of a path.
-fn sub(part: Subresource) -> &'static str {
-    match part {
-        Subresource::None => "",
-        Subresource::Status => "status",
     }
 }
 

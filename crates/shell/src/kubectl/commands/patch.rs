@@ -49,6 +49,7 @@ fn subresource(k: &Kubectl) -> Result<Subresource> {
     match k.flags.str("subresource") {
         "" => Ok(Subresource::None),
         "status" => Ok(Subresource::Status),
+        "resize" => Ok(Subresource::Resize),
         // A scale's fields are the object's own.
         "scale" => Ok(Subresource::None),
         other => plain(format!(

@@ -316,13 +316,16 @@ fn events(k: &Kubectl, o: &Value, w: &mut Lines) {
         "" => "default",
         namespace => namespace,
     };
+    // A mirror pod's events are about the kubelet's own pod.
+    let mirrored = o.annotation("kubernetes.io/config.mirror");
+    let own = mirrored.unwrap_or(o.uid());
     let about = |e: &Value| {
         let involved = &e["involvedObject"];
         // A node's events carry its name as uid.
         let uid = involved["uid"].str();
         involved["name"].str() == o.name()
             && involved["kind"].str() == o.kind()
-            && (uid == o.uid() || uid == o.name() || uid.is_empty())
+            && (uid == own || uid == o.name() || uid.is_empty())
     };
     let mut found: Vec<Value> = k
         .cluster()
