@@ -171,6 +171,16 @@ impl Cluster {
     }
 }
 
+/// What one container of a pod requests of a resource; `None` where there is no such container.
+pub(crate) fn container_request(pod: &Value, container: &str, resource: &str) -> Option<i64> {
+    let mut one = pod.clone();
+    one["spec"]["containers"]
+        .array_mut()
+        .retain(|c| c["name"].str() == container);
+    one["spec"].remove(&["initContainers"]);
+    (!one["spec"]["containers"].items().is_empty()).then(|| request(&one, resource))
+}
+
 /// The sum of the containers' requests of a resource: thousandths of a processor, or bytes.
 pub(crate) fn request(pod: &Value, resource: &str) -> i64 {
     let sidecars = pod["spec"]["initContainers"]

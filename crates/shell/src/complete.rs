@@ -158,6 +158,7 @@ impl Session {
                 .into(),
             ["node", "remove"] => self.machines(),
             ["schedule"] => self.pending(),
+            ["fault", ref rest @ ..] => self.faults(rest),
             ["settle"] => ["--quiet", "--timeout"]
                 .map(|o| candidate(o, Kind::Flag, ""))
                 .into(),
@@ -166,6 +167,15 @@ impl Session {
                 .into(),
             _ => Vec::new(),
         }
+    }
+
+    fn faults(&self, words: &[&str]) -> Vec<Candidate> {
+        let cluster = &self.simulation.cluster;
+        let found = kubarium_cluster::faults::complete(cluster, words, "default");
+        found
+            .into_iter()
+            .map(|word| candidate(word, Kind::Command, ""))
+            .collect()
     }
 
     fn pending(&self) -> Vec<Candidate> {

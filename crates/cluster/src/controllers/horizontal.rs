@@ -310,6 +310,14 @@ fn measure(
 
 type Failed = (&'static str, String, String);
 
+/// How far off the target a metric may be without anything being done (KEP-4951).
+fn tolerance(hpa: &Value, grows: bool) -> f64 {
+    let direction = if grows { "scaleUp" } else { "scaleDown" };
+    let own = hpa["spec"]["behavior"][direction]["tolerance"].as_str();
+    let own = own.and_then(|q| q.parse::<Quantity>().ok());
+    own.map_or(TOLERANCE, |q| q.milli_value() as f64 / 1000.0)
+}
+
 fn one(
     cluster: &Cluster,
     hpa: &Value,
@@ -385,7 +393,8 @@ fn one(
             "unable to get metrics for resource {resource}: unable to fetch metrics from resource metrics API: the server could not find the requested resource (get pods.metrics.k8s.io)"
         )));
     }
-    let found = gather(cluster, scaled, &resource).map_err(failed)?;
+    let container = source["container"].as_str();
+    let found = gather(cluster, scaled, &resource, container).map_err(failed)?;
     let used: i64 = found.ready.iter().map(|(usage, _)| usage).sum();
     let requested: i64 = found.ready.iter().map(|(_, request)| request).sum();
     let count = found.ready.len() as i64;
@@ -435,14 +444,15 @@ fn one(
     };
     shown["averageValue"] = value.to_string().into();
     // Pods that are not ready yet count as idle when the load grows.
-    let replicas = if (ratio - 1.0).abs() <= TOLERANCE {
+    let tolerance = tolerance(hpa, ratio > 1.0);
+    let replicas = if (ratio - 1.0).abs() <= tolerance {
         current
     } else if found.unready == 0 || ratio < 1.0 {
         (ratio * count as f64).ceil() as i64
     } else {
         let all = count + found.unready;
         let tempered = ratio * count as f64 / all as f64;
-        if tempered <= 1.0 + TOLERANCE {
+        if tempered <= 1.0 + tolerance {
             current
         } else {
             (tempered * all as f64).ceil() as i64
@@ -472,7 +482,12 @@ struct Gathered {
     unrequested: (Text, Text),
 }
 
-fn gather(cluster: &Cluster, scaled: &Value, resource: &str) -> Result<Gathered, String> {
+fn gather(
+    cluster: &Cluster,
+    scaled: &Value,
+    resource: &str,
+    container: Option<&str>,
+) -> Result<Gathered, String> {
     let plain = scaled["kind"].str() == "ReplicationController";
     let selector = match plain {
         true => kubarium_objects::Selector::from_map(&scaled["spec"]["selector"]),
@@ -518,7 +533,26 @@ fn gather(cluster: &Cluster, scaled: &Value, resource: &str) -> Result<Gathered,
         } else {
             usage.memory
         };
-        let request = load::request(pod, resource);
+        let all = load::request(pod, resource);
+        let (used, request) = match container {
+            None => (used, all),
+            Some(name) => {
+                let Some(request) = load::container_request(pod, name, resource) else {
+                    return Err(format!(
+                        "container {name} not present in metrics for pod {}/{}",
+                        key.namespace, key.name
+                    ));
+                };
+                // What a pod uses is spread over its containers by what they request.
+                let count = pod["spec"]["containers"].items().len().max(1) as i64;
+                let share = if all > 0 {
+                    used * request / all
+                } else {
+                    used / count
+                };
+                (share, request)
+            }
+        };
         if request == 0 {
             let without = pod["spec"]["containers"]
                 .items()

@@ -15,6 +15,8 @@ use crate::task::Task;
 use crate::time::Time;
 
 const RESOURCE: &str = "jobs.batch";
+/// By this a Job may name this controller as its own.
+const OWN_NAME: &str = "kubernetes.io/job-controller";
 /// Keeps a finished pod until it has been counted.
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
@@ -78,6 +80,10 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     let Some(job) = cluster.etcd.get(key).cloned() else {
         return Ok(());
     };
+    if !matches!(job["spec"]["managedBy"].str(), "" | OWN_NAME) {
+        // Another controller's (KEP-4368).
+        return Ok(());
+    }
     if job.is_deleting() {
         return release_all(cluster, by, &job);
     }
@@ -426,8 +432,13 @@ fn wanted(job: &Value, count: &Count, succeeded: i64) -> (usize, Vec<ObjectKey>)
         .iter()
         .rev()
         .take(usize::try_from(active - want).unwrap_or(0));
+    // Those that are still ending count where only failed ones are replaced (KEP-3939).
+    let ending = match job["spec"]["podReplacementPolicy"].str() {
+        "Failed" => count.terminating,
+        _ => 0,
+    };
     (
-        usize::try_from(want - active).unwrap_or(0),
+        usize::try_from(want - active - ending).unwrap_or(0),
         late.map(|(key, _)| key.clone()).collect(),
     )
 }

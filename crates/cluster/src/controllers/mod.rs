@@ -30,9 +30,11 @@ mod resource_quota;
 mod rollout;
 mod root_ca;
 mod service_account;
+mod service_account_token;
 mod service_lb;
 mod slices;
 mod statefulset;
+mod statefulset_claims;
 mod taint_eviction;
 mod template;
 
@@ -68,6 +70,7 @@ pub(crate) struct Controller {
 /// All loops, in the order in which they hear of a change.
 pub(crate) static CONTROLLERS: &[Controller] = &[
     service_account::CONTROLLER,
+    service_account_token::CONTROLLER,
     root_ca::CONTROLLER,
     namespace::CONTROLLER,
     node_ipam::CONTROLLER,

@@ -11,6 +11,7 @@ use super::{Controller, Outcome, pods, small};
 use crate::api::{DeleteOptions, Subresource};
 use crate::cluster::{Change, Cluster};
 use crate::event::Component;
+use crate::runtime::volumes;
 use crate::task::Task;
 
 pub(crate) const CLAIMS: &str = "persistentvolumeclaims";
@@ -466,11 +467,7 @@ impl Sync<'_> {
         } else if !path.starts_with("/tmp/") {
             format!("host_path deleter only supports /tmp/.+ but received provided {path}")
         } else {
-            let directory = format!(":{path}");
-            self.cluster
-                .ground
-                .disks
-                .retain(|disk, _| !disk.ends_with(&directory));
+            volumes::clear_directory(self.cluster, path);
             return match self.cluster.delete(self.by, key, &DeleteOptions::default()) {
                 Err(status) if status.code != 404 => Err(status),
                 _ => Ok(()),

@@ -10,6 +10,7 @@ use super::{Controller, Outcome, small};
 use crate::api::DeleteOptions;
 use crate::cluster::{Change, Cluster};
 use crate::event::Component;
+use crate::runtime::volumes;
 use crate::task::Task;
 
 pub(super) const CONTROLLER: Controller = Controller {
@@ -177,6 +178,7 @@ fn delete(
     if !ours {
         return Ok(());
     }
+    volumes::clear_directory(cluster, volume["spec"]["hostPath"]["path"].str());
     match cluster.delete(by, key, &DeleteOptions::default()) {
         Err(status) if status.code != 404 => Err(status),
         _ => Ok(()),

@@ -32,9 +32,12 @@ fn observe(_: &Cluster, change: &Change) -> Vec<ObjectKey> {
 }
 
 /// A certificate of the right form; nothing in the cluster verifies it.
+pub(super) fn certificate() -> &'static str {
+    "-----BEGIN CERTIFICATE-----\nMIIBdzCCAR2gAwIBAgIBADAKBggqhkjOPQQDAjAXMRUwEwYDVQQDEwxLdWJhcml1\nbSBDQQo=\n-----END CERTIFICATE-----\n"
+}
+
 fn data() -> Value {
-    let pem = "-----BEGIN CERTIFICATE-----\nMIIBdzCCAR2gAwIBAgIBADAKBggqhkjOPQQDAjAXMRUwEwYDVQQDEwxLdWJhcml1\nbSBDQQo=\n-----END CERTIFICATE-----\n";
-    object([("ca.crt", pem.into())])
+    object([("ca.crt", certificate().into())])
 }
 
 fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {

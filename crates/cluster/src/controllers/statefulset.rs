@@ -34,10 +34,10 @@ fn observe(_: &Cluster, change: &Change) -> Vec<ObjectKey> {
 }
 
 /// The state of one sync.
-struct Sync<'a> {
-    cluster: &'a mut Cluster,
-    by: &'a Component,
-    set: Value,
+pub(super) struct Sync<'a> {
+    pub(super) cluster: &'a mut Cluster,
+    pub(super) by: &'a Component,
+    pub(super) set: Value,
     /// The revision that pods have which are not updated yet, and the one that they shall have.
     current: Value,
     update: Value,
@@ -138,6 +138,9 @@ impl Sync<'_> {
         let (first, last) = (self.first(), self.first() + self.replicas());
         let pods = self.pods();
         for number in first..last {
+            if let Some((_, pod)) = pods.get(&number) {
+                self.own_claims(pod, false)?;
+            }
             match pods.get(&number) {
                 None => {
                     self.create(number)?;
@@ -178,6 +181,7 @@ impl Sync<'_> {
                 }
                 return Ok(());
             }
+            self.own_claims(pod, true)?;
             self.delete(key)?;
             if !self.is_parallel() {
                 return Ok(());
@@ -239,6 +243,13 @@ impl Sync<'_> {
         let revision = if updated { &self.update } else { &self.current };
         let pod = self.pod(number, revision);
         let name = pod.name().to_owned();
+        if self.has_stale_claims(&name) {
+            // They go with the pod that was there before; then this one gets its own.
+            let key = ObjectKey::new(RESOURCE, self.set.namespace(), self.set.name());
+            let again = Task::Controller(CONTROLLER.name, key);
+            self.cluster.enqueue(again, Duration::from_secs(1));
+            return Ok(());
+        }
         self.create_claims(&name)?;
         let set = self.set.name().to_owned();
         match self.cluster.create(self.by, pod) {
@@ -260,68 +271,6 @@ impl Sync<'_> {
                 Err(status)
             }
         }
-    }
-
-    /// The claims of a pod: each claim template with its name.
-    fn claims(&self, pod: &str) -> Vec<(Text, Value)> {
-        let claim = |template: &Value| {
-            let name: Text = format!("{}-{pod}", template.name()).into();
-            let mut claim = object([
-                ("apiVersion", "v1".into()),
-                ("kind", "PersistentVolumeClaim".into()),
-                ("metadata", template["metadata"].clone()),
-                ("spec", template["spec"].clone()),
-            ]);
-            claim["metadata"]["name"] = (&name).into();
-            claim["metadata"]["namespace"] = self.set["metadata"]["namespace"].clone();
-            for (key, value) in self.set["spec"]["selector"]["matchLabels"].entries() {
-                claim["metadata"]["labels"][&**key] = value.clone();
-            }
-            (name, claim)
-        };
-        self.set["spec"]["volumeClaimTemplates"]
-            .items()
-            .iter()
-            .map(claim)
-            .collect()
-    }
-
-    fn create_claims(&mut self, pod: &str) -> Outcome {
-        let policy = self.set["spec"]["persistentVolumeClaimRetentionPolicy"].clone();
-        for (name, mut claim) in self.claims(pod) {
-            if self
-                .cluster
-                .find("persistentvolumeclaims", self.set.namespace(), &name)
-                .is_some()
-            {
-                continue;
-            }
-            if policy["whenDeleted"].str() == "Delete" {
-                claim["metadata"]["ownerReferences"].push(pods::controller_ref(&self.set));
-            }
-            let set = self.set.name().to_owned();
-            let (reason, result) = match self.cluster.create(self.by, claim) {
-                Ok(_) => ("SuccessfulCreate", Ok(())),
-                Err(status) => ("FailedCreate", Err(status)),
-            };
-            match &result {
-                Ok(()) => self.cluster.record(
-                    self.by,
-                    &self.set,
-                    reason,
-                    &format!("create Claim {name} Pod {pod} in StatefulSet {set} success"),
-                ),
-                Err(status) => {
-                    let message = format!(
-                        "create Claim {name} for Pod {pod} in StatefulSet {set} failed error: {}",
-                        status.message
-                    );
-                    self.cluster.warn(self.by, &self.set, reason, &message);
-                }
-            }
-            result?;
-        }
-        Ok(())
     }
 
     fn pod(&self, number: i64, revision: &Value) -> Value {

@@ -546,7 +546,6 @@ pub static CATALOGUE: &[Image] = &[
     },
     Image {
         repository: "registry.k8s.io/etcd",
-        newest: "3.6",
         entrypoint: &["etcd"],
         server: Some(server(&["etcd"], Server::Opaque, &[2379])),
         tools: Tools::NONE,

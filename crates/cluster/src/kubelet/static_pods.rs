@@ -88,6 +88,13 @@ pub(super) fn run(cluster: &mut Cluster, node: &Text) {
     }
 }
 
+/// When a manifest was read, as Go prints it: without the zeros at its end.
+fn seen(cluster: &Cluster) -> String {
+    let text = cluster.now.rfc3339_micro();
+    let digits = text.trim_end_matches('Z').trim_end_matches('0');
+    format!("{}Z", digits.trim_end_matches('.'))
+}
+
 fn key_of(pod: &Value) -> ObjectKey {
     ObjectKey::new("pods", pod.namespace(), pod.name())
 }
@@ -104,7 +111,7 @@ fn read(cluster: &Cluster, node: &Text, path: &str, content: &[u8]) -> Result<Va
         return Err(format!("invalid pod: {}", raw["kind"]));
     }
     let (resource, mut pod) = cluster
-        .decode(&raw, false)
+        .decode(&raw, true)
         .map_err(|status| status.message)?;
     let name = format!("{}-{node}", pod.name());
     let uid = images::fingerprint(&format!("{node}:{path}:{text}"));
@@ -117,7 +124,7 @@ fn read(cluster: &Cluster, node: &Text, path: &str, content: &[u8]) -> Result<Va
     metadata["generation"] = 1.into();
     let annotations = &mut metadata["annotations"];
     annotations[HASH] = uid.into();
-    annotations["kubernetes.io/config.seen"] = cluster.now.rfc3339_micro().into();
+    annotations["kubernetes.io/config.seen"] = seen(cluster).into();
     annotations[SOURCE] = "file".into();
     let spec = &mut pod["spec"];
     spec["nodeName"] = node.into();

@@ -209,6 +209,34 @@ fn keep(cluster: &mut Cluster, disk: Text, files: MemoryFiles) {
     }
 }
 
+/// Removes a directory with all that is in it, on every machine that has it.
+pub(crate) fn clear_directory(cluster: &mut Cluster, path: &str) {
+    let path = normal(path);
+    if path == "/" {
+        return;
+    }
+    let inside = |p: &str| {
+        p.strip_prefix(&*path)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    for (_, files) in cluster
+        .ground
+        .disks
+        .iter_mut()
+        .filter(|(disk, _)| disk.ends_with(":/"))
+    {
+        let found: Vec<String> = files
+            .paths()
+            .filter(|p| inside(p))
+            .map(str::to_owned)
+            .collect();
+        for path in found.iter().rev() {
+            // The deepest first: directories are empty by then.
+            let _ = Arc::make_mut(files).remove(path);
+        }
+    }
+}
+
 // --- ConfigMaps and Secrets that change --------------------------------------------------------------
 
 /// What a pod's volume still shows of an object that has changed since: until the kubelet looks

@@ -76,11 +76,34 @@ impl Cluster {
                 format!("system:serviceaccount:{namespace}:{account}").into(),
             ),
         ]);
+        self.signed(&claims)
+    }
+
+    /// The token in a Secret of the type for it: it lasts as long as the Secret and the account.
+    pub(crate) fn secret_token(&self, secret: &Value, account: &Value) -> String {
+        let namespace = secret["metadata"]["namespace"].str();
+        let name = account["metadata"]["name"].str();
+        let claim = |field: &str| format!("kubernetes.io/serviceaccount/{field}");
+        let mut claims = object([
+            ("iss", "kubernetes/serviceaccount".into()),
+            (
+                "sub",
+                format!("system:serviceaccount:{namespace}:{name}").into(),
+            ),
+        ]);
+        claims[&*claim("namespace")] = namespace.into();
+        claims[&*claim("secret.name")] = secret["metadata"]["name"].clone();
+        claims[&*claim("service-account.name")] = name.into();
+        claims[&*claim("service-account.uid")] = account["metadata"]["uid"].clone();
+        self.signed(&claims)
+    }
+
+    fn signed(&self, claims: &Value) -> String {
         let header = object([("alg", "RS256".into()), ("kid", "kubarium".into())]);
         let content = format!(
             "{}.{}",
             url_safe(go::json(&header).as_bytes()),
-            url_safe(go::json(&claims).as_bytes())
+            url_safe(go::json(claims).as_bytes())
         );
         format!("{content}.{}", self.signature(&content))
     }
@@ -94,6 +117,9 @@ impl Cluster {
         let (_, claims) = content.split_once('.')?;
         let claims = String::from_utf8(decoded(claims)?).ok()?;
         let claims = Value::from_json(&claims).ok()?;
+        if claims["iss"].str() == "kubernetes/serviceaccount" {
+            return self.authenticate_secret(&claims, token.trim());
+        }
         if claims["exp"].as_i64()? < self.now.unix_seconds() {
             return None;
         }
@@ -108,6 +134,22 @@ impl Cluster {
         }
         let mut user = User::service_account(namespace, of["serviceaccount"]["name"].str());
         user.uid = of["serviceaccount"]["uid"].str().to_owned();
+        Some(user)
+    }
+
+    /// Who shows a Secret's token: its account, while both are there.
+    fn authenticate_secret(&self, claims: &Value, token: &str) -> Option<User> {
+        let claim = |field: &str| claims[&*format!("kubernetes.io/serviceaccount/{field}")].clone();
+        let (namespace, name) = (claim("namespace"), claim("service-account.name"));
+        let account = self.find("serviceaccounts", namespace.str(), name.str())?;
+        let secret = self.find("secrets", namespace.str(), claim("secret.name").str())?;
+        let uid = claim("service-account.uid");
+        let stored = base64::encode(token.as_bytes());
+        if account["metadata"]["uid"] != uid || secret["data"]["token"].str() != stored {
+            return None;
+        }
+        let mut user = User::service_account(namespace.str(), name.str());
+        user.uid = uid.str().to_owned();
         Some(user)
     }
 }
