@@ -29,8 +29,7 @@ fn by(node: &Text) -> Component {
 /// The pod needs its sandbox: it is begun, or the volumes are waited for.
 pub(super) fn sandbox(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Next {
     let pod = worker.pod.clone();
-    if let Err((volume, why)) = volumes::check(cluster, node, &pod) {
-        let message = format!("MountVolume.SetUp failed for volume \"{volume}\" : {why}");
+    if let Err(message) = volumes::check(cluster, node, &pod) {
         cluster.warn(&by(node), &pod, "FailedMount", &message);
         let entry = Backoff::next(worker.pulls.get(&u8::MAX), cluster.now);
         // The volume manager begins with half a second and doubles up to about two minutes.

@@ -16,21 +16,26 @@ use crate::kubelet::containers;
 /// ConfigMaps and Secrets as they were, by resource and name: null for one that was not there.
 pub(crate) type Kept = BTreeMap<(&'static str, Text), Value>;
 
-/// Whether everything is there that the pod's volumes are made from: the volume and why not.
-pub(crate) fn check(cluster: &Cluster, node: &str, pod: &Value) -> Result<(), (Text, String)> {
+/// Whether everything is there that the pod's volumes are made from; otherwise the event's message.
+pub(crate) fn check(cluster: &Cluster, node: &str, pod: &Value) -> Result<(), String> {
     for volume in pod["spec"]["volumes"].items() {
-        let name = volume["name"].text();
+        let failed = |why: String| {
+            let name = volume["name"].str();
+            Err(format!(
+                "MountVolume.SetUp failed for volume {name:?} : {why}"
+            ))
+        };
         for (resource, source) in sources(volume) {
             let data = match environment::data(cluster, pod, resource, source) {
                 Ok(data) => data.unwrap_or_default(),
-                Err(error) => return Err((name, error)),
+                Err(error) => return failed(error),
             };
             if let Some(key) = missing_key(source, &data) {
                 let what = match resource {
                     "secrets" => "references non-existent secret key",
                     _ => "configmap references non-existent config key",
                 };
-                return Err((name, format!("{what}: {key}")));
+                return failed(format!("{what}: {key}"));
             }
         }
         if let Some(claim) = volume.get("persistentVolumeClaim") {
@@ -40,17 +45,27 @@ pub(crate) fn check(cluster: &Cluster, node: &str, pod: &Value) -> Result<(), (T
                 .find("persistentvolumeclaims", namespace, claim)
                 .is_none()
             {
-                return Err((name, format!("persistentvolumeclaim {claim:?} not found")));
+                return failed(format!("persistentvolumeclaim {claim:?} not found"));
             }
+        }
+        let exists = |path: &str| {
+            let view = files::node_view(cluster, node);
+            view.metadata(&normal(path), true).is_ok()
+        };
+        if let Some(behind) = volume_of(cluster, pod, volume)
+            && let Some(path) = behind["spec"]["local"]["path"].as_str()
+            && !exists(path)
+        {
+            let name = behind["metadata"]["name"].str();
+            return Err(format!(
+                "MountVolume.NewMounter initialization failed for volume {name:?} : path {path:?} does not exist"
+            ));
         }
         if let Some(host) = volume.get("hostPath")
             && let Some(what) = is_not(cluster, node, host)
         {
             let path = host["path"].str();
-            return Err((
-                name,
-                format!("hostPath type check failed: {path} is not {what}"),
-            ));
+            return failed(format!("hostPath type check failed: {path} is not {what}"));
         }
     }
     Ok(())
@@ -124,24 +139,24 @@ fn is_not(cluster: &Cluster, node: &str, host: &Value) -> Option<&'static str> {
 /// Makes the directories and files that hostPath volumes want and the machine lacks: the kubelet by
 /// their type, the runtime those without one.
 pub(crate) fn make_host_paths(cluster: &mut Cluster, node: &str, pod: &Value) {
-    if pod["spec"]["volumes"]
-        .items()
-        .iter()
-        .all(|v| v["hostPath"].is_null())
-    {
+    let volumes = pod["spec"]["volumes"].items().iter();
+    let paths: Vec<(String, Text)> = volumes
+        .filter_map(|volume| {
+            let of_claim = || volume_of(cluster, pod, volume)?["spec"].get("hostPath");
+            let host = volume.get("hostPath").or_else(of_claim)?;
+            Some((normal(host["path"].str()), host["type"].text()))
+        })
+        .collect();
+    if paths.is_empty() {
         return;
     }
     let mut root = files::node_view(cluster, node).root;
     let before = root.clone();
-    for volume in pod["spec"]["volumes"].items() {
-        let Some(host) = volume.get("hostPath") else {
-            continue;
-        };
-        let path = normal(host["path"].str());
+    for (path, kind) in paths {
         if root.metadata(&path, true).is_ok() {
             continue;
         }
-        let _ = match host["type"].str() {
+        let _ = match &*kind {
             "" | "DirectoryOrCreate" => root.make_directories(&path),
             "FileOrCreate" => root.put(&path, b""),
             _ => Ok(()),
