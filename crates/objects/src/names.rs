@@ -121,15 +121,6 @@ pub fn dns1123_subdomain_with_underscore(s: &str) -> Complaints {
     out
 }
 
-/// A whole number as it is usually written.
-pub fn decimal_integer(s: &str) -> Complaints {
-    let plain = s.parse::<i64>().is_ok_and(|n| n.to_string() == s);
-    match plain {
-        true => Vec::new(),
-        false => vec!["must be a valid decimal integer in canonical form".to_string()],
-    }
-}
-
 /// A DNS label that starts with a letter, after RFC 1035: names of Services.
 pub fn dns1035_label(s: &str) -> Complaints {
     let mut out = Vec::new();
