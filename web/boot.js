@@ -1,7 +1,7 @@
 // Starts the page: sets the theme before anything is painted, loads the module, and keeps the crash panel alive
 // when the module is not. A classic script, so that it runs before the first paint.
 (() => {
-  const { js, wasm } = document.currentScript.dataset;
+  const folder = new URL(document.currentScript.dataset.page, document.baseURI);
   const root = document.documentElement;
   const saved = (key) => { try { return localStorage.getItem(`kubarium/1/${key}`); } catch { return null; } };
 
@@ -45,8 +45,8 @@
   addEventListener("DOMContentLoaded", async () => {
     wireCrashPanel();
     try {
-      const module = await import(new URL(js, document.baseURI));
-      await module.default({ module_or_path: new URL(wasm, document.baseURI) });
+      const module = await import(new URL("page.js", folder));
+      await module.default({ module_or_path: new URL("page_bg.wasm", folder) });
     } catch (error) {
       crash(`The page could not be loaded: ${error?.message ?? error}\nCheck the connection, and that the browser is not older than two years.`);
     }

@@ -1,12 +1,12 @@
-// The simulator's thread: loads its module, says how much of it has come, and starts it. What is asked for after the
-// script's name (`worker.js?DIGEST-SIZE`, written when the page is built) keeps a stale module from meeting a new page,
-// and tells how many bytes there are to come; without it both are unknown.
-const { search } = self.location;
-const total = Number(search.split("-")[1]) || 0;
+// The simulator's thread: loads its module, says how much of it has come, and starts it. What stands after the script's
+// name (`worker.js?GLUE&MODULE&SIZE`, written when the page is built) are the files' names, which hold a digest, so that a
+// stale module never meets a new page, and how many bytes there are to come; without it that is unknown.
+const [glue, module, size] = self.location.search.slice(1).split("&");
+const total = Number(size) || 0;
 
 async function load() {
-  const glue = import(`./kubarium-worker.js${search}`);
-  const response = await fetch(`kubarium-worker_bg.wasm${search}`);
+  const starting = import(`./${glue}`);
+  const response = await fetch(`./${module}`);
   if (!response.ok) throw new Error(`the server answered ${response.status} ${response.statusText}`);
   let loaded = 0;
   const count = new TransformStream({
@@ -17,7 +17,7 @@ async function load() {
     },
   });
   const counted = new Response(response.body.pipeThrough(count), { headers: { "Content-Type": "application/wasm" } });
-  const { default: start } = await glue;
+  const { default: start } = await starting;
   await start({ module_or_path: counted });
   postMessage({ started: true });
 }

@@ -85,7 +85,7 @@ test("bad manifests are refused in the API server's words, and nothing of them i
 test("what is applied while the cluster is still coming up is carried out when it is up", async ({ page }) => {
   let release;
   const held = new Promise((resolve) => (release = resolve));
-  await page.route("**/kubarium-worker_bg.wasm*", async (route) => {
+  await page.route("**/kubarium-worker*_bg.wasm", async (route) => {
     await held;
     await route.continue();
   });
@@ -101,12 +101,12 @@ test("what is applied while the cluster is still coming up is carried out when i
 
 test("a simulator that cannot be loaded is told, and can be tried again", async ({ page }) => {
   page.allowErrors();
-  await page.route("**/kubarium-worker_bg.wasm*", (route) => route.fulfill({ status: 404, body: "" }));
+  await page.route("**/kubarium-worker*_bg.wasm", (route) => route.fulfill({ status: 404, body: "" }));
   await open(page);
   await expect(page.getByText("The simulator could not be loaded")).toBeVisible();
   await expect(page.locator(".starting")).toContainText("404");
   await expectAccessible(page);
-  await page.unroute("**/kubarium-worker_bg.wasm*");
+  await page.unroute("**/kubarium-worker*_bg.wasm");
   await page.getByRole("button", { name: "Try again" }).click();
   await expect(page.locator(".room")).toHaveCount(3);
 });

@@ -4,23 +4,22 @@ use crate::{
     bar::Bar,
     clock::Clock,
     editor::Editor,
-    files,
-    inspector::Inspector,
-    lane::Lane,
+    files, inspector, lane,
     layout::{Layout, usual},
     map::Map,
     notices::{NoticeList, Notices},
-    objects::Objects,
-    palette::Palette,
+    objects,
+    palette::PaletteButton,
     panels::{Panel, PanelHead, Rail},
-    rules::Rules,
+    parts::Late,
+    rules,
     simulator::Simulator,
     splitter::{Side, Splitter},
     storage,
     tabs::Tabs,
     terminal::Terminal,
     text::t,
-    timeline::Timeline,
+    timeline,
 };
 use kubarium_snapshot::inspect::Diagnostic;
 use kubarium_snapshot::{Reply, Request};
@@ -59,6 +58,20 @@ pub(crate) fn App() -> impl IntoView {
         }
     });
 
+    // A selection opens the panel in which it is explained.
+    Effect::new(move |before: Option<Option<String>>| {
+        let now = simulator.selected.get();
+        if now.is_some()
+            && before.is_some_and(|before| before != now)
+            && !layout.narrow.get_untracked()
+        {
+            layout.inspector_folded.set(false);
+        }
+        now
+    });
+    let shown =
+        move |panel| Signal::derive(move || layout.is_shown(panel) && !layout.is_rail(panel));
+
     view! {
         <a class="button primary skip" href="#panel-map">{t("app.skip")}</a>
         <div
@@ -72,7 +85,7 @@ pub(crate) fn App() -> impl IntoView {
             style=("--sheet", move || layout.sheet_length())
         >
             <Bar>
-                <Palette />
+                <PaletteButton />
                 <Clock
                     now=simulator.now_ms
                     running=simulator.running
@@ -92,23 +105,23 @@ pub(crate) fn App() -> impl IntoView {
                 <Map />
             </section>
             <TabPanel panel=Panel::Lane class="lane">
-                <Lane />
+                <Late load=|| Box::pin(lane::part()) wanted=shown(Panel::Lane) />
             </TabPanel>
             <SidePanel panel=Panel::Inspector>
-                <Inspector />
+                <Late load=|| Box::pin(inspector::part()) wanted=shown(Panel::Inspector) />
             </SidePanel>
             <Tabs />
             <TabPanel panel=Panel::Terminal class="dock">
                 <Terminal />
             </TabPanel>
             <TabPanel panel=Panel::Timeline class="dock">
-                <Timeline />
+                <Late load=|| Box::pin(timeline::part()) wanted=shown(Panel::Timeline) />
             </TabPanel>
             <TabPanel panel=Panel::Rules class="dock">
-                <Rules />
+                <Late load=|| Box::pin(rules::part()) wanted=shown(Panel::Rules) />
             </TabPanel>
             <TabPanel panel=Panel::Objects class="dock">
-                <Objects />
+                <Late load=|| Box::pin(objects::part()) wanted=shown(Panel::Objects) />
             </TabPanel>
             </main>
         </div>

@@ -2,12 +2,13 @@
 
 use kubarium_snapshot::inspect::{Aim, Card, Relative, Version};
 use kubarium_snapshot::{Reply, Request};
-use leptos::{ev, prelude::*};
+use leptos::{ev, prelude::*, wasm_split::wasm_split};
 
 use crate::{
     icons,
     layout::Layout,
     panels::{Empty, Panel},
+    parts::Loaded,
     simulator::Simulator,
     text::{fill, t},
 };
@@ -34,22 +35,17 @@ impl Part {
     }
 }
 
+/// The part of the page's module with this view.
+#[wasm_split(views, fallible, wasm_split_path = leptos::wasm_split)]
+pub(crate) fn part() -> Loaded {
+    Ok(|| view! { <Inspector /> }.into_any())
+}
+
 /// What is selected.
 #[component]
-pub(crate) fn Inspector() -> impl IntoView {
+fn Inspector() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
-    // A selection opens the panel in which it is explained.
-    Effect::new(move |before: Option<Option<String>>| {
-        let now = simulator.selected.get();
-        if now.is_some()
-            && before.is_some_and(|before| before != now)
-            && !layout.narrow.get_untracked()
-        {
-            layout.inspector_folded.set(false);
-        }
-        now
-    });
     let part = RwSignal::new(Part::About);
     let is_seen = move || layout.is_shown(Panel::Inspector) && !layout.is_rail(Panel::Inspector);
     let answer = simulator.watch(move || {

@@ -3,20 +3,27 @@
 use std::sync::Arc;
 
 use kubarium_snapshot::lane::{Header, Lane as Drawn, Layer, Part, Row, Step, Stop, Verdict};
-use leptos::{html, prelude::*, svg};
+use leptos::{html, prelude::*, svg, wasm_split::wasm_split};
 
 use crate::{
     layout::Layout,
     panels::Panel,
+    parts::Loaded,
     pictures::SavePicture,
     player::{Player, RequestForm, verdict_name},
     simulator::Simulator,
     text::{fill, t},
 };
 
+/// The part of the page's module with this view.
+#[wasm_split(views, fallible, wasm_split_path = leptos::wasm_split)]
+pub(crate) fn part() -> Loaded {
+    Ok(|| view! { <Lane /> }.into_any())
+}
+
 /// One connection, stop by stop.
 #[component]
-pub(crate) fn Lane() -> impl IntoView {
+fn Lane() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let number = move || simulator.lane.read().as_ref().map_or(0, |lane| lane.id);
     view! {

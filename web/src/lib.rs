@@ -20,6 +20,7 @@ mod objects;
 mod packet;
 mod palette;
 mod panels;
+mod parts;
 mod picture;
 mod pictures;
 mod player;

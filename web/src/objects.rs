@@ -2,12 +2,13 @@
 
 use kubarium_snapshot::inspect::{ObjectRow, ObjectTable, Stored};
 use kubarium_snapshot::{Reply, Request};
-use leptos::prelude::*;
+use leptos::{prelude::*, wasm_split::wasm_split};
 
 use crate::{
     icons,
     layout::Layout,
     panels::{Empty, Panel},
+    parts::Loaded,
     simulator::Simulator,
     text::{fill, t},
 };
@@ -15,9 +16,15 @@ use crate::{
 /// The most rows that are shown.
 const ROWS_MAX: usize = 500;
 
+/// The part of the page's module with this view.
+#[wasm_split(views, fallible, wasm_split_path = leptos::wasm_split)]
+pub(crate) fn part() -> Loaded {
+    Ok(|| view! { <Objects /> }.into_any())
+}
+
 /// Everything that the API server stores.
 #[component]
-pub(crate) fn Objects() -> impl IntoView {
+fn Objects() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
     let (resource, find) = (RwSignal::new(String::new()), RwSignal::new(String::new()));

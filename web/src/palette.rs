@@ -1,10 +1,11 @@
 //! The command palette: everything that the page can do and everything that is there, found by a few letters.
 
-use leptos::{ev, html, prelude::*};
+use leptos::{ev, html, prelude::*, wasm_split::wasm_split};
 
 use crate::{
     layout::Layout,
     panels::Panel,
+    parts::{Late, Loaded},
     simulator::Simulator,
     text::{fill, t},
 };
@@ -32,36 +33,63 @@ struct Choice {
     deed: Deed,
 }
 
-/// The palette, opened with Ctrl K.
+/// Whether the palette is open.
+#[derive(Clone, Copy)]
+struct Open(RwSignal<bool>);
+
+/// The button that opens the palette, as Ctrl K does.
 #[component]
-pub(crate) fn Palette() -> impl IntoView {
+pub(crate) fn PaletteButton() -> impl IntoView {
+    let open = RwSignal::new(false);
+    provide_context(Open(open));
+    let key = window_event_listener(ev::keydown, move |event| {
+        if (event.ctrl_key() || event.meta_key()) && event.key().eq_ignore_ascii_case("k") {
+            event.prevent_default();
+            open.set(true);
+        }
+    });
+    on_cleanup(move || key.remove());
+    view! {
+        <button type="button" class="button find" on:click=move |_| open.set(true)>
+            {crate::icons::INSPECTOR.view()}
+            <span>{t("palette.open")}</span>
+            <kbd>"Ctrl K"</kbd>
+        </button>
+        <Late load=|| Box::pin(part()) wanted=open.into() />
+    }
+}
+
+/// The part of the page's module with the palette itself.
+#[wasm_split(views, fallible, wasm_split_path = leptos::wasm_split)]
+fn part() -> Loaded {
+    Ok(|| view! { <Palette /> }.into_any())
+}
+
+/// The palette.
+#[component]
+fn Palette() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
-    let open = RwSignal::new(false);
+    let Open(open) = expect_context();
     let find = RwSignal::new(String::new());
     let at = RwSignal::new(0_usize);
     let dialog = NodeRef::<html::Dialog>::new();
-    let show = move || {
+    Effect::new(move |_| {
+        if !open.get() {
+            return;
+        }
         find.set(String::new());
         at.set(0);
-        open.set(true);
-        if let Some(dialog) = dialog.get_untracked().filter(|dialog| !dialog.open()) {
+        if let Some(dialog) = dialog.get().filter(|dialog| !dialog.open()) {
             // A dialog that is in the document and closed can be shown.
             let _ = dialog.show_modal();
         }
-    };
+    });
     let close = move || {
         if let Some(dialog) = dialog.get_untracked() {
             dialog.close();
         }
     };
-    let key = window_event_listener(ev::keydown, move |event| {
-        if (event.ctrl_key() || event.meta_key()) && event.key().eq_ignore_ascii_case("k") {
-            event.prevent_default();
-            show();
-        }
-    });
-    on_cleanup(move || key.remove());
     let found = Memo::new(move |_| {
         if open.get() {
             matching(choices(simulator), &find.read())
@@ -113,11 +141,6 @@ pub(crate) fn Palette() -> impl IntoView {
         }
     };
     view! {
-        <button type="button" class="button find" on:click=move |_| show()>
-            {crate::icons::INSPECTOR.view()}
-            <span>{t("palette.open")}</span>
-            <kbd>"Ctrl K"</kbd>
-        </button>
         <dialog class="palette" node_ref=dialog aria-label=t("palette") on:close=move |_| open.set(false)>
             <input
                 type="search"

@@ -2,19 +2,26 @@
 
 use kubarium_snapshot::rules::{ChainView, RuleBook, RuleView};
 use kubarium_snapshot::{Reply, Request};
-use leptos::prelude::*;
+use leptos::{prelude::*, wasm_split::wasm_split};
 
 use crate::{
     icons,
     layout::Layout,
     panels::{Empty, Panel},
+    parts::Loaded,
     simulator::Simulator,
     text::{fill, t},
 };
 
+/// The part of the page's module with this view.
+#[wasm_split(views, fallible, wasm_split_path = leptos::wasm_split)]
+pub(crate) fn part() -> Loaded {
+    Ok(|| view! { <Rules /> }.into_any())
+}
+
 /// A node's chains.
 #[component]
-pub(crate) fn Rules() -> impl IntoView {
+fn Rules() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
     let node = RwSignal::new(String::new());

@@ -2,12 +2,13 @@
 
 use kubarium_snapshot::conversation::{Conversation, Message};
 use kubarium_snapshot::{Reply, Request};
-use leptos::prelude::*;
+use leptos::{prelude::*, wasm_split::wasm_split};
 
 use crate::{
     icons,
     layout::Layout,
     panels::{Empty, Panel},
+    parts::Loaded,
     sequence::sequence,
     simulator::Simulator,
     text::{fill, t},
@@ -16,9 +17,15 @@ use crate::{
 /// The most events of the plain list.
 const LIST_MAX: usize = 300;
 
+/// The part of the page's module with this view.
+#[wasm_split(views, fallible, wasm_split_path = leptos::wasm_split)]
+pub(crate) fn part() -> Loaded {
+    Ok(|| view! { <Timeline /> }.into_any())
+}
+
 /// What happened, and what caused it.
 #[component]
-pub(crate) fn Timeline() -> impl IntoView {
+fn Timeline() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     // The command whose consequences are shown; none: everything.
     let root = RwSignal::new(None::<u32>);

@@ -1,6 +1,7 @@
 //! Builds, serves, tests and measures Kubarium. `cargo xtask help` lists what it does.
 
 mod check;
+mod module;
 mod page;
 mod run;
 mod schema;
@@ -35,6 +36,7 @@ cargo xtask TASK
               root, ip, bridge, unshare, iptables, and for some flows ping and ipset.
   speed       Measures how time and memory grow with the cluster, and writes docs/SPEED.md.
   fidelity    Measures against the recordings, and writes docs/FIDELITY.md.
+  module      Builds the page's own module in parts. Trunk calls it.
   schema      Makes the schema of the Kubernetes API from a server's own description of it.
 ";
 
@@ -58,6 +60,7 @@ fn task(words: &[&str]) -> Result {
         "serve" => page::serve(options),
         "test" => test::test(options),
         "ci" => check::ci(),
+        "module" => module::module(),
         "setup" => setup::for_page().and_then(|()| setup::for_tests()),
         "screenshots" => test::screenshots(),
         // The glob names the benchmarks themselves, so that no tests are compiled with all optimizations beside them.

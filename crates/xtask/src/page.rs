@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::run::{run, say, step};
-use crate::{Result, serve, setup};
+use crate::{Result, module, serve, setup};
 
 /// Where the page is put.
 pub(crate) const DIST: &str = "dist";
 /// Where modules are kept as Trunk wrote them, and what wasm-opt made of them, so that none is shrunk twice.
 const KEPT: &str = "target/xtask";
-/// The simulator's module, which the page loads after the first view.
+/// What the simulator's module, which the page loads after the first view, is named by, and its digest after it.
 const WORKER: &str = "kubarium-worker";
 
 /// `cargo xtask serve`.
@@ -51,28 +51,54 @@ pub(crate) fn build() -> Result {
     ]);
     // Trunk reads NO_COLOR as a truth value, and refuses the `1` that is its usual value elsewhere.
     run(trunk.env_remove("NO_COLOR"))?;
-    let (page, worker) = modules()?;
-    shrink(&page, "page")?;
+    let worker = worker()?;
     shrink(&worker, "worker")?;
-    minify()?;
-    name_worker(&worker)?;
+    let parts = parts()?;
+    for file in files(&parts)?
+        .iter()
+        .filter(|file| has_ending(file, "wasm"))
+    {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        shrink(file, &name)?;
+    }
+    minify(Path::new(DIST))?;
+    minify(&parts)?;
+    tell_size(&worker)?;
     step("Sizes", "node", &["web/sizes.mjs", DIST])
 }
 
-/// The page's module and the simulator's.
-fn modules() -> Result<(PathBuf, PathBuf)> {
-    let worker = Path::new(DIST).join(format!("{WORKER}_bg.wasm"));
-    let files = fs::read_dir(DIST)?
-        .filter_map(|entry| entry.ok())
-        .map(|entry| entry.path());
-    let mut modules = files.filter(|file| {
-        let is_module = file.extension().is_some_and(|ending| ending == "wasm");
-        is_module && *file != worker
-    });
-    match modules.next() {
-        Some(page) if worker.is_file() => Ok((page, worker)),
-        _ => Err(format!("Trunk left no two modules in {DIST}").into()),
+/// The files of a folder, in order.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        files.push(entry?.path());
     }
+    files.sort();
+    Ok(files)
+}
+
+fn has_ending(file: &Path, ending: &str) -> bool {
+    file.extension().is_some_and(|has| has == ending)
+}
+
+/// The one file or folder of the page whose name begins so.
+fn built(beginning: &str, ending: &str) -> Result<PathBuf> {
+    let has = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(beginning) && name.ends_with(ending)
+    };
+    let found = files(Path::new(DIST))?.into_iter().find(has);
+    found.ok_or_else(|| format!("Trunk left no {beginning}…{ending} in {DIST}").into())
+}
+
+/// The simulator's module.
+fn worker() -> Result<PathBuf> {
+    built(WORKER, ".wasm")
+}
+
+/// The folder with the parts of the page's module.
+fn parts() -> Result<PathBuf> {
+    built(&format!("{}-", module::FOLDER), "")
 }
 
 /// Makes a module smaller in place, with npm's binaryen, which is the same everywhere.
@@ -97,19 +123,25 @@ fn shrink(module: &Path, name: &str) -> Result {
         "--strip-producers",
         "--strip-target-features",
     ]);
+    // What rustc's wasm32-unknown-unknown uses; a part does not say so itself, as a whole module does.
+    opt.args([
+        "--enable-bulk-memory",
+        "--enable-multivalue",
+        "--enable-mutable-globals",
+        "--enable-nontrapping-float-to-int",
+        "--enable-reference-types",
+        "--enable-sign-ext",
+    ]);
     run(&mut opt)?;
     fs::copy(after, module)?;
     fs::write(before, now)?;
     Ok(())
 }
 
-/// Makes the page's scripts and styles smaller in place. The editor's script comes small from its own build.
-fn minify() -> Result {
-    for entry in fs::read_dir(DIST)? {
-        let file = entry?.path();
-        let is_text = file
-            .extension()
-            .is_some_and(|ending| ending == "js" || ending == "css");
+/// Makes a folder's scripts and styles smaller in place. The editor's script comes small from its own build.
+fn minify(folder: &Path) -> Result {
+    for file in files(folder)? {
+        let is_text = has_ending(&file, "js") || has_ending(&file, "css");
         if !is_text || file.ends_with("editor.js") {
             continue;
         }
@@ -122,22 +154,19 @@ fn minify() -> Result {
     Ok(())
 }
 
-/// Tells the page its simulator by a digest and a size: a browser that kept an older one asks anew, and the page can say
-/// how much there is to load. Trunk gives only the page's own files names by their content.
-fn name_worker(module: &Path) -> Result {
-    let mut digest = 0xcbf2_9ce4_8422_2325_u64;
-    let module = fs::read(module)?;
-    let glue = fs::read(Path::new(DIST).join(format!("{WORKER}.js")))?;
-    for byte in module.iter().chain(&glue) {
-        digest = (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    }
+/// Tells the page how large its simulator is, so that it can say how much there is to load.
+fn tell_size(module: &Path) -> Result {
     let page = Path::new(DIST).join("index.html");
     let text = fs::read_to_string(&page)?;
-    let plain = "worker.js\"";
-    if !text.contains(plain) {
-        return Err("the page does not name its worker".into());
+    let plain = format!(
+        "{}\"",
+        module.file_name().unwrap_or_default().to_string_lossy()
+    );
+    if !text.contains(&plain) {
+        return Err("the page does not name its simulator".into());
     }
-    let named = format!("worker.js?{digest:016x}-{}\"", module.len());
-    fs::write(page, text.replace(plain, &named))?;
+    let size = fs::metadata(module)?.len();
+    let told = format!("{}&{size}\"", plain.trim_end_matches('"'));
+    fs::write(page, text.replace(&plain, &told))?;
     Ok(())
 }
