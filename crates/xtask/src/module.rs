@@ -35,18 +35,17 @@ pub(crate) fn module() -> Result {
     cut(&fs::read(linked)?, made)?;
     bind(made)?;
     let mut files = Vec::new();
-    for entry in fs::read_dir(made)? {
-        files.push(entry?.file_name());
-    }
+    list(made, &mut files)?;
     files.sort();
     let mut digest = 0xcbf2_9ce4_8422_2325;
     for file in &files {
-        digest = add_to_digest(digest, &fs::read(made.join(file))?);
+        digest = add_to_digest(digest, &fs::read(file)?);
     }
     let folder = format!("{FOLDER}-{digest:016x}");
-    fs::create_dir_all(staging.join(&folder))?;
     for file in &files {
-        fs::copy(made.join(file), staging.join(&folder).join(file))?;
+        let to = staging.join(&folder).join(file.strip_prefix(made)?);
+        fs::create_dir_all(to.parent().unwrap_or(&staging))?;
+        fs::copy(file, to)?;
     }
     let page = staging.join("index.html");
     let text = fs::read_to_string(&page)?;
@@ -55,6 +54,19 @@ pub(crate) fn module() -> Result {
         return Err(format!("the page names no file of the folder {FOLDER}").into());
     }
     fs::write(page, text.replace(&plain, &named))?;
+    Ok(())
+}
+
+/// All files in a folder and in the folders in it.
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            list(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
     Ok(())
 }
 
