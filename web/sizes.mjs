@@ -9,6 +9,7 @@ const PARTS = [
   { name: "first view", most: 400_000, has: () => true },
   // Loaded right after it, into a thread of its own. Lower this with every saving, never raise it without saying why.
   { name: "simulator, loaded after the first view", most: 2_200_000, has: (file) => /^(kubarium-)?worker/.test(file) },
+  { name: "later views, loaded when the cluster is up or one is opened", most: 200_000, has: (file) => /^page-[^/]+\/(split|chunk)_/.test(file) },
   { name: "editor, loaded when it is to be seen", most: 135_000, has: (file) => file.startsWith("editor") },
   { name: "what saves pictures, loaded when one is saved", most: 3_000, has: (file) => file === "picture.js" },
 ];

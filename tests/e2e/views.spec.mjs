@@ -88,3 +88,16 @@ test("Tab completes a command line, and what a click has run is in the history",
   await prompt.press("ArrowUp");
   await expect(prompt).toHaveValue("kubectl get pods -o wide");
 });
+
+test("a view whose part cannot be loaded says so, and can be tried again", async ({ page }) => {
+  page.allowErrors();
+  const parts = "**/split_views.wasm";
+  await page.route(parts, (route) => route.abort());
+  await open(page, { cluster: true });
+  await page.getByRole("tab", { name: "Objects" }).click();
+  const told = page.locator("#panel-objects [role=alert]");
+  await expect(told).toContainText("could not be loaded");
+  await page.unroute(parts);
+  await told.getByRole("button", { name: "Try again" }).click();
+  await expect(page.getByRole("cell", { name: "kube-dns" }).first()).toBeVisible();
+});
