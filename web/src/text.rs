@@ -98,6 +98,7 @@ mod tests {
         include_str!("packet.rs"),
         include_str!("palette.rs"),
         include_str!("panels.rs"),
+        include_str!("parts.rs"),
         include_str!("picture.rs"),
         include_str!("pictures.rs"),
         include_str!("player.rs"),
