@@ -132,6 +132,56 @@ fn usage_errors_are_kubectls() {
 }
 
 #[test]
+fn rarer_commands_change_objects_too() {
+    prints(
+        &[
+            "kubectl create deployment web --image=nginx",
+            "kubectl set image deploy/web nginx=nginx:1.27 --record",
+            "kubectl get deploy web -o jsonpath='{.metadata.annotations}'",
+        ],
+        r#"{"kubernetes.io/change-cause":"kubectl set image deploy/web nginx=nginx:1.27 --record=true"}"#,
+        0,
+    );
+    prints(
+        &[
+            "kubectl create clusterrolebinding b --clusterrole=admin --user=bob",
+            "kubectl set subject clusterrolebinding b --user=eve --serviceaccount=default:x",
+            "kubectl get clusterrolebinding b -o jsonpath='{.subjects[*].name}'",
+        ],
+        "bob eve x",
+        0,
+    );
+    prints(
+        &["kubectl set subject clusterrolebinding b --serviceaccount=x"],
+        "Error from server (NotFound): clusterrolebindings.rbac.authorization.k8s.io \"b\" not found\n",
+        1,
+    );
+    prints(
+        &[
+            "kubectl run a --image=nginx",
+            "kubectl debug a -c d --image=busybox --target=a -q",
+            "kubectl get pod a -o jsonpath='{.spec.ephemeralContainers[*].name} {.metadata.generation}'",
+        ],
+        "d 2",
+        0,
+    );
+    prints(
+        &[
+            "kubectl run a --image=nginx",
+            "kubectl debug a --copy-to=b --set-image=*=httpd",
+            "kubectl get pod b -o jsonpath='{.spec.containers[*].image} {.spec.shareProcessNamespace}'",
+        ],
+        "httpd true",
+        0,
+    );
+    prints(
+        &["kubectl debug a --same-node --image=x"],
+        "error: --same-node may only be used with --copy-to.\n",
+        1,
+    );
+}
+
+#[test]
 fn what_was_done_can_be_undone() {
     prints(
         &[CONFIG_MAP, "sim undo", "kubectl get cm c"],

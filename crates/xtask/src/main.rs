@@ -87,6 +87,7 @@ fn task(words: &[&str]) -> Result {
         "schema" => schema::generate(
             Path::new("../shared/oracle/api"),
             Path::new("crates/objects/src/schema/builtin.txt"),
+            Path::new("crates/shell/src/kubectl/commands/descriptions.txt"),
         ),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

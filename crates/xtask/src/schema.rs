@@ -310,8 +310,9 @@ const PRINTED: &[(&str, &str)] = &[
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Reads the two documents in `source` and writes the schema to `target`.
-pub fn generate(source: &Path, target: &Path) -> Result<()> {
+/// Reads the two documents in `source`; writes the schema to `target` and what it says of the types that
+/// people learn with to `described`.
+pub fn generate(source: &Path, target: &Path, described: &Path) -> Result<()> {
     let openapi = read(&source.join("openapi-v2.json"))?;
     let discovery = read(&source.join("discovery.json"))?;
     let definitions = openapi["definitions"]
@@ -320,7 +321,47 @@ pub fn generate(source: &Path, target: &Path) -> Result<()> {
     let text = Types::new(definitions).print(&discovery)?;
     std::fs::write(target, &text)?;
     println!("{}: {} bytes", target.display(), text.len());
+    let text = descriptions(definitions);
+    std::fs::write(described, &text)?;
+    println!("{}: {} bytes", described.display(), text.len());
     Ok(())
+}
+
+/// The types that people learn with, whose descriptions `kubectl explain` shows. All of them would be ten
+/// times the schema.
+const DESCRIBED: &str = "Affinity ClusterRole ClusterRoleBinding ConfigMap Container ContainerPort CronJob CronJobSpec DaemonSet DaemonSetSpec Deployment DeploymentSpec DeploymentStatus DeploymentStrategy EnvVar EnvVarSource ExecAction HTTPGetAction HorizontalPodAutoscaler HorizontalPodAutoscalerSpec Ingress IngressSpec Job JobSpec LabelSelector LimitRange Namespace NamespaceSpec NetworkPolicy NetworkPolicySpec Node NodeAffinity NodeSpec ObjectMeta PersistentVolume PersistentVolumeClaim PersistentVolumeClaimSpec Pod PodDisruptionBudget PodDisruptionBudgetSpec PodSpec PodStatus PodTemplateSpec Probe ReplicaSet ReplicaSetSpec ResourceQuota ResourceQuotaSpec ResourceRequirements Role RoleBinding RollingUpdateDeployment Secret SecurityContext Service ServiceAccount ServicePort ServiceSpec StatefulSet StatefulSetSpec StorageClass TCPSocketAction Toleration TopologySpreadConstraint Volume VolumeMount";
+
+/// What the API's own document says of types and fields: `#TYPE PACKAGE<tab>text`, then for each field
+/// `FIELD<tab>allowed,values<tab>text`. The document is Kubernetes' own, under the Apache License 2.0.
+fn descriptions(definitions: &Map<String, Value>) -> String {
+    let wanted: Vec<&str> = DESCRIBED.split(' ').collect();
+    let line = |v: &Value| text(v).replace('\\', "\\\\").replace('\n', "\\n");
+    let mut out = String::from(
+        "# Made by `cargo xtask schema` from a Kubernetes API server's own documents (Apache License 2.0). Do not edit.\n",
+    );
+    for (name, d) in definitions {
+        let (package, short) = go_name(name);
+        let newest = if short.starts_with("HorizontalPodAutoscaler") {
+            "v2"
+        } else {
+            "v1"
+        };
+        if package != newest || !wanted.contains(&short) {
+            continue;
+        }
+        let _ = writeln!(out, "#{short} {package}\t{}", line(&d["description"]));
+        for (field, p) in d["properties"].as_object().into_iter().flatten() {
+            let allowed = p["enum"].as_array().into_iter().flatten().map(text);
+            let allowed: Vec<&str> = allowed.collect();
+            let _ = writeln!(
+                out,
+                "{field}\t{}\t{}",
+                allowed.join(","),
+                line(&p["description"])
+            );
+        }
+    }
+    out
 }
 
 fn read(path: &Path) -> Result<Value> {

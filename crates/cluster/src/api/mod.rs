@@ -9,6 +9,7 @@ mod apply;
 pub mod custom;
 mod delete;
 mod evict;
+mod fields;
 mod limit_range;
 pub(crate) mod managers;
 mod pod_security;
@@ -21,6 +22,7 @@ mod write;
 pub use allocate::Allocators;
 pub use apply::Apply;
 pub use delete::{DeleteOptions, Propagation};
+pub use fields::fields_match;
 pub use write::{Patch, Subresource, WriteOptions};
 
 use std::sync::Arc;

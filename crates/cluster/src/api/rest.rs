@@ -8,7 +8,7 @@ use kubarium_objects::status::Status;
 use kubarium_objects::{FieldSelector, ObjectKey, Selector, Text, Value, array, go, object, yaml};
 
 use super::rbac::{Attributes, User};
-use super::{Apply, DeleteOptions, Patch, Propagation, Subresource, WriteOptions};
+use super::{Apply, DeleteOptions, Patch, Propagation, Subresource, WriteOptions, fields_match};
 use crate::cluster::Cluster;
 use crate::event::Component;
 
@@ -272,10 +272,35 @@ impl Cluster {
             target.namespace.as_str(),
             target.name.as_str(),
         );
+        let body = || -> Result<Value, Status> {
+            let text = String::from_utf8_lossy(request.body);
+            let mut documents =
+                yaml::parse(&text).map_err(|error| Status::bad_request(error.to_string()))?;
+            match documents.is_empty() {
+                true => Ok(Value::Null),
+                false => Ok(documents.remove(0).value),
+            }
+        };
+        match (target.subresource.as_str(), verb) {
+            ("eviction", "create") => {
+                let options = delete_options(&body()?["deleteOptions"], query);
+                self.evict(by, &key, &options)?;
+                let done = object([
+                    ("apiVersion", "v1".into()),
+                    ("kind", "Status".into()),
+                    ("metadata", Value::new_object()),
+                    ("status", "Success".into()),
+                ]);
+                return Ok(ok(201, &done, request.agent));
+            }
+            ("scale", _) => return self.answer_for_scale(by, request, &target, user, &body()?),
+            _ => {}
+        }
         let part = match target.subresource.as_str() {
             "" => Subresource::None,
             "status" => Subresource::Status,
             "resize" => Subresource::Resize,
+            "ephemeralcontainers" => Subresource::EphemeralContainers,
             other => {
                 return Err(Status::unnamed(format!(
                     "{}/{other} over HTTP is not simulated yet",
@@ -291,15 +316,6 @@ impl Cluster {
             user: Some(user.clone()),
             manager: Some(request.agent.into()),
             ..WriteOptions::default()
-        };
-        let body = || -> Result<Value, Status> {
-            let text = String::from_utf8_lossy(request.body);
-            let mut documents =
-                yaml::parse(&text).map_err(|error| Status::bad_request(error.to_string()))?;
-            match documents.is_empty() {
-                true => Ok(Value::Null),
-                false => Ok(documents.remove(0).value),
-            }
         };
         let (code, object) = match verb {
             "list" => (200, self.list_document(&target, query)?),
@@ -364,6 +380,38 @@ impl Cluster {
         Ok(ok(code, &object, request.agent))
     }
 
+    /// The scale subresource: how many replicas there are to be, whatever the object is.
+    fn answer_for_scale(
+        &mut self,
+        by: &Component,
+        request: &Request,
+        target: &Target,
+        user: &User,
+        body: &Value,
+    ) -> Result<Answer, Status> {
+        let resource = &target.resource;
+        let key = ObjectKey::new(
+            resource.id(),
+            target.namespace.as_str(),
+            target.name.as_str(),
+        );
+        let now = self.get(&key)?.clone();
+        let wanted = match request.method {
+            "PUT" | "PATCH" => body["spec"]["replicas"].as_i64().unwrap_or(0),
+            _ => return Ok(ok(200, &scale(&now), request.agent)),
+        };
+        let change = object([("spec", object([("replicas", wanted.into())]))]);
+        let options = WriteOptions {
+            strict: true,
+            user: Some(user.clone()),
+            manager: Some(request.agent.into()),
+            ..WriteOptions::default()
+        };
+        let patch = Patch::Merge(change);
+        let made = self.patch(by, &key, &patch, Subresource::None, &options)?;
+        Ok(ok(200, &scale(&made), request.agent))
+    }
+
     /// A list as it is sent: selected, in pieces where `limit` asks for that.
     fn list_document(&self, target: &Target, query: &str) -> Result<Value, Status> {
         let resource = &target.resource;
@@ -372,6 +420,13 @@ impl Cluster {
             Selector::parse(&parameter(query, "labelSelector")).map_err(|e| bad(e.to_string()))?;
         let fields = FieldSelector::parse(&parameter(query, "fieldSelector"))
             .map_err(|e| bad(e.to_string()))?;
+        for (field, _, _) in &fields.terms {
+            if !self.is_selectable(resource, field) {
+                return Err(bad(format!("field label not supported: {field}")));
+            }
+        }
+        // Objects of a definition have no type that their list's would say already.
+        let typed = !self.is_custom(resource);
         let limit: usize = parameter(query, "limit").parse().unwrap_or(0);
         let after = parameter(query, "continue");
         let namespace = (!target.namespace.is_empty()).then_some(target.namespace.as_str());
@@ -384,12 +439,7 @@ impl Cluster {
             if !after.is_empty() && place <= after {
                 continue;
             }
-            let fits = labels.matches(&object["metadata"]["labels"])
-                && fields.terms.iter().all(|(field, equal, value)| {
-                    let path: Vec<&str> = field.split('.').collect();
-                    (object.at(&path).str() == &**value) == *equal
-                });
-            if !fits {
+            if !labels.matches(&object["metadata"]["labels"]) || !fields_match(&fields, object) {
                 continue;
             }
             if limit > 0 && items.len() == limit {
@@ -397,8 +447,10 @@ impl Cluster {
                 continue;
             }
             let mut item = object.clone();
-            item.remove(&["apiVersion"]);
-            item.remove(&["kind"]);
+            if typed {
+                item.remove(&["apiVersion"]);
+                item.remove(&["kind"]);
+            }
             items.push(item);
             rest = place;
         }
@@ -414,6 +466,39 @@ impl Cluster {
             ("metadata", metadata),
         ]))
     }
+}
+
+/// The scale of an object (`autoscaling/v1`).
+fn scale(o: &Value) -> Value {
+    let mut metadata = Value::new_object();
+    for field in [
+        "creationTimestamp",
+        "name",
+        "namespace",
+        "resourceVersion",
+        "uid",
+    ] {
+        metadata[field] = o["metadata"][field].clone();
+    }
+    let number = |part: &str| Value::from(o[part]["replicas"].as_i64().unwrap_or(0));
+    let selector = match o["kind"].str() {
+        "ReplicationController" => Some(Selector::from_map(&o["spec"]["selector"])),
+        _ => Selector::from_label_selector(&o["spec"]["selector"]).ok(),
+    };
+    let selector = selector.map_or(String::new(), |s| s.to_string());
+    object([
+        ("apiVersion", "autoscaling/v1".into()),
+        ("kind", "Scale".into()),
+        ("metadata", metadata),
+        ("spec", object([("replicas", number("spec"))])),
+        (
+            "status",
+            object([
+                ("replicas", number("status")),
+                ("selector", selector.into()),
+            ]),
+        ),
+    ])
 }
 
 fn group(name: &str, versions: &[String]) -> Value {

@@ -123,6 +123,26 @@ pub(super) fn prepare_update(
         *object = resized(old, object);
         return;
     }
+    if &*resource.id() == "pods" {
+        // They go by a path of their own, and nothing else goes by it.
+        const FIELD: [&str; 2] = ["spec", "ephemeralContainers"];
+        let own = part == Subresource::EphemeralContainers;
+        let mut kept = if own {
+            old.clone()
+        } else {
+            std::mem::take(object)
+        };
+        let list = if own {
+            object.at(&FIELD)
+        } else {
+            old.at(&FIELD)
+        };
+        match list {
+            Value::Null => drop(kept.remove(&FIELD)),
+            list => kept.set(&FIELD, list.clone()),
+        }
+        *object = kept;
+    }
     if resource.subresource("status").is_some() {
         match old.get("status") {
             Some(status) => object["status"] = status.clone(),

@@ -51,6 +51,8 @@ pub enum Subresource {
     Status,
     /// The resources of a pod's containers only.
     Resize,
+    /// The ephemeral containers of a pod only.
+    EphemeralContainers,
 }
 
 impl Subresource {
@@ -60,6 +62,7 @@ impl Subresource {
             Subresource::None => "",
             Subresource::Status => "status",
             Subresource::Resize => "resize",
+            Subresource::EphemeralContainers => "ephemeralcontainers",
         }
     }
 }

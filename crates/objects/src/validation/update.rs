@@ -232,7 +232,13 @@ fn pod(e: &mut Errors, new: &Value, old: &Value) {
             rest[list][at]["image"] = o[list][at]["image"].clone();
         }
     }
-    for field in ["activeDeadlineSeconds", "schedulingGates", "tolerations"] {
+    ephemeral_containers(e, n, o);
+    for field in [
+        "activeDeadlineSeconds",
+        "schedulingGates",
+        "tolerations",
+        "ephemeralContainers",
+    ] {
         set_back(&mut rest, field);
     }
     let grace = |s: &Value| s["terminationGracePeriodSeconds"].as_i64();
@@ -330,6 +336,29 @@ pub(super) fn resize(e: &mut Errors, new: &Value, old: &Value) {
         let diff = internal::diff("PodSpec", &old["spec"], &rest);
         let detail = "only cpu and memory resources are mutable";
         e.forbidden("spec", format!("{detail}\n{diff}"));
+    }
+}
+
+/// Ephemeral containers come, and neither go nor change (`ValidatePodEphemeralContainersUpdate`).
+fn ephemeral_containers(e: &mut Errors, new: &Value, old: &Value) {
+    let path = "spec.ephemeralContainers";
+    let list = new["ephemeralContainers"].items();
+    for was in old["ephemeralContainers"].items() {
+        let name = crate::go::quote(was["name"].str());
+        match list.iter().find(|c| c["name"] == was["name"]) {
+            None => e.forbidden(
+                path,
+                format!("existing ephemeral containers {name} may not be removed\n"),
+            ),
+            Some(is) if is != was => {
+                let diff = internal::diff("EphemeralContainer", was, is);
+                e.forbidden(
+                    path,
+                    format!("existing ephemeral containers {name} may not be changed\n{diff}"),
+                );
+            }
+            Some(_) => {}
+        }
     }
 }
 

@@ -194,6 +194,13 @@ pub(crate) const DRY_RUN: &[Flag] = &[
     ),
 ];
 
+/// `--record`
+pub(crate) const RECORD: &[Flag] = &[switch(
+    "record",
+    "Record current kubectl command in the resource annotation. If set to false, do not record the command. If set to true, record the command. If not set, default to updating the existing annotation value only if one already exists.",
+)
+.deprecated("--record will be removed in the future")];
+
 /// `--field-manager` alone
 pub(crate) const FIELD_MANAGER: &[Flag] = &[text(
     "field-manager",

@@ -1,11 +1,13 @@
 //! Go templates as `-o go-template` takes them (Go's `text/template`, with kubectl's `exists` and
-//! `base64decode`): actions, pipelines, variables, if, with, range, the usual functions. Not there:
-//! `define`, `template`, `block`, methods.
+//! `base64decode`): actions, pipelines, variables, if, with, range, define, template, block, the usual
+//! functions. Not there: methods, which plain data has none of.
 
 mod functions;
 mod parse;
 
-use kubarium_objects::Value;
+use std::collections::BTreeMap;
+
+use kubarium_objects::{Value, go};
 
 use super::jsonpath::go_print;
 use functions::call;
@@ -15,6 +17,8 @@ use parse::Parser;
 #[derive(Debug)]
 pub(crate) struct Template {
     nodes: Vec<Node>,
+    /// What `define` and `block` have given names to.
+    named: BTreeMap<String, Vec<Node>>,
 }
 
 #[derive(Debug)]
@@ -35,6 +39,11 @@ enum Node {
         over: Pipeline,
         body: Vec<Node>,
         otherwise: Vec<Node>,
+    },
+    /// `{{template "name" value}}`
+    Template {
+        name: String,
+        value: Option<Pipeline>,
     },
     Break,
     Continue,
@@ -74,7 +83,10 @@ const OUTPUT_MAX: usize = 4 << 20;
 pub(crate) fn parse(text: &str) -> Result<Template, String> {
     let mut parser = Parser::new(text);
     match parser.list()? {
-        (nodes, None) => Ok(Template { nodes }),
+        (nodes, None) => Ok(Template {
+            nodes,
+            named: parser.named,
+        }),
         (_, Some(word)) => Err(parser.error(format!("unexpected {{{{{word}}}}}"))),
     }
 }
@@ -106,8 +118,11 @@ const FUNCTIONS: &[&str] = &[
 type Found = Option<Value>;
 
 struct Run<'a> {
+    named: &'a BTreeMap<String, Vec<Node>>,
     variables: Vec<(String, Found)>,
     out: &'a mut String,
+    /// How many templates are within each other.
+    depth: usize,
 }
 
 enum Flow {
@@ -125,6 +140,8 @@ impl Template {
         let mut out = String::new();
         let dot = Some(object.clone());
         let mut run = Run {
+            named: &self.named,
+            depth: 0,
             variables: vec![("$".to_owned(), dot.clone())],
             out: &mut out,
         };
@@ -189,11 +206,38 @@ impl Run<'_> {
                     self.range(over, body, otherwise, dot)?;
                     self.variables.truncate(scope);
                 }
+                Node::Template { name, value } => self.template(name, value.as_ref(), dot)?,
                 Node::Break => return Ok(Flow::Break),
                 Node::Continue => return Ok(Flow::Continue),
             }
         }
         Ok(Flow::On)
+    }
+
+    /// Another template, with a value of its own and none of the variables here.
+    fn template(
+        &mut self,
+        name: &str,
+        value: Option<&Pipeline>,
+        dot: &Found,
+    ) -> Result<(), String> {
+        let Some(nodes) = self.named.get(name) else {
+            return Err(format!("template {} not defined", go::quote(name)));
+        };
+        let dot = match value {
+            Some(value) => self.commands(value, dot)?,
+            None => None,
+        };
+        if self.depth == DEPTH_MAX {
+            return Err("exceeded maximum template depth".to_owned());
+        }
+        let own = vec![("$".to_owned(), dot.clone())];
+        let outer = std::mem::replace(&mut self.variables, own);
+        self.depth += 1;
+        self.nodes(nodes, &dot)?;
+        self.depth -= 1;
+        self.variables = outer;
+        Ok(())
     }
 
     fn range(
@@ -410,6 +454,14 @@ mod tests {
             "yes",
         );
         prints("{{/* c */}}a {{- 1 -}} b", "a1b");
+        prints(
+            r#"{{define "x"}}[{{.}}]{{end}}{{template "x" .t}}{{range .items}}{{template "x" .n}}{{end}}"#,
+            "[true][a][b]",
+        );
+        prints(
+            r#"{{block "b" .data}}{{.size}}{{end}}{{template "b"}}"#,
+            "10<no value>",
+        );
         prints(
             r#"{{$x := 1}}{{range .items}}{{$x = .c}}{{end}}{{$x}}"#,
             "2",

@@ -148,7 +148,8 @@ pub(crate) fn command(command: &Command, path: &str) -> String {
         }
         text.push('\n');
     }
-    let mut flags: Vec<&Flag> = command.flags.iter().flat_map(|t| t.iter()).collect();
+    let shown = command.flags.iter().flat_map(|t| t.iter());
+    let mut flags: Vec<&Flag> = shown.filter(|f| f.deprecated.is_empty()).collect();
     flags.sort_by_key(|f| f.name);
     if !flags.is_empty() {
         text.push_str("Options:\n");

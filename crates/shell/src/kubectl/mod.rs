@@ -53,6 +53,8 @@ pub(crate) struct Kubectl<'a> {
     follow: Option<Follow>,
     /// What `-k` has built, and of which directory.
     kustomized: Option<(String, String)>,
+    /// What `--record` notes beside objects.
+    cause: Option<String>,
 }
 
 /// A run of kubectl that goes on: it watches, follows or waits while simulated time runs.
@@ -152,6 +154,7 @@ pub(crate) fn go_on(session: &mut Session, ongoing: &mut Ongoing) -> (Finished, 
         warned: std::mem::take(&mut ongoing.warned),
         follow: None,
         kustomized: None,
+        cause: None,
     };
     let step = ongoing.follow.step(&mut kubectl);
     let now = kubectl.cluster().now;
@@ -214,6 +217,7 @@ fn prepare<'a>(
         warned,
         follow: None,
         kustomized: None,
+        cause: None,
     })
 }
 
@@ -375,6 +379,7 @@ impl Kubectl<'_> {
             return error::plain(format!("required flag(s) {} not set", names.join(", ")));
         }
         self.check_globals()?;
+        self.cause = self.flags.bool("record").then(|| self.command_line());
         if self.flags.str("dry-run") == "unchanged" {
             let at = self.cluster().now;
             let day = at.rfc3339_micro();

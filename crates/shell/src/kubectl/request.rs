@@ -19,81 +19,7 @@ use kubarium_cluster::event::Component;
 /// Who a person's requests come from.
 pub(crate) const PERSON: Component = Component::Person;
 
-/// Fields that a list can be asked for by, beside a name and a namespace (kube-apiserver v1.37,
-/// `pkg/apis/*/v1/conversion.go`).
-const SELECTABLE: &[(&str, &[&str])] = &[
-    (
-        "pods",
-        &[
-            "spec.nodeName",
-            "spec.restartPolicy",
-            "spec.schedulerName",
-            "spec.serviceAccountName",
-            "spec.hostNetwork",
-            "status.phase",
-            "status.podIP",
-            "status.podIPs",
-            "status.nominatedNodeName",
-        ],
-    ),
-    (
-        "events",
-        &[
-            "involvedObject.kind",
-            "involvedObject.namespace",
-            "involvedObject.name",
-            "involvedObject.uid",
-            "involvedObject.apiVersion",
-            "involvedObject.resourceVersion",
-            "involvedObject.fieldPath",
-            "reason",
-            "reportingComponent",
-            "source",
-            "type",
-        ],
-    ),
-    ("nodes", &["spec.unschedulable"]),
-    ("namespaces", &["status.phase"]),
-    ("secrets", &["type"]),
-    ("services", &["spec.clusterIP", "spec.type"]),
-    ("replicationcontrollers", &["status.replicas"]),
-    ("replicasets.apps", &["status.replicas"]),
-    ("jobs.batch", &["status.successful"]),
-    (
-        "certificatesigningrequests.certificates.k8s.io",
-        &["spec.signerName"],
-    ),
-];
-
-/// Whether a list can be asked for by a field.
-pub(crate) fn is_selectable(resource: &str, field: &str) -> bool {
-    let own = SELECTABLE
-        .iter()
-        .find(|(r, _)| *r == resource)
-        .map_or(&[][..], |(_, fields)| fields);
-    matches!(field, "metadata.name" | "metadata.namespace") || own.contains(&field)
-}
-
-/// A field's value as field selectors compare it.
-pub(crate) fn field(object: &Value, path: &str) -> String {
-    let path = match path {
-        "source" => "source.component",
-        "status.successful" => "status.succeeded",
-        "status.podIPs" => "status.podIP",
-        other => other,
-    };
-    let steps: Vec<&str> = path.split('.').collect();
-    match object.at(&steps) {
-        Value::String(s) => s.to_string(),
-        Value::Int(i) => i.to_string(),
-        Value::Bool(b) => b.to_string(),
-        _ => match path {
-            "spec.unschedulable" | "spec.hostNetwork" => "false".to_owned(),
-            "status.replicas" | "status.succeeded" => "0".to_owned(),
-            _ => String::new(),
-        },
-    }
-}
+const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 
 impl Kubectl<'_> {
     /// Who makes the requests: the kubeconfig's user, or whom `--as` names.
@@ -251,6 +177,27 @@ impl Kubectl<'_> {
         object
     }
 
+    /// The command line as `--record` notes it (`genericclioptions/record_flags.go`).
+    pub fn command_line(&self) -> String {
+        let mut text = self.path.clone();
+        for word in &self.flags.args {
+            text.push_str(&format!(" {word}"));
+        }
+        for flag in self.flags.given() {
+            for value in self.flags.list(flag.name) {
+                text.push_str(&format!(" --{}={value}", flag.name));
+            }
+        }
+        text
+    }
+
+    fn recorded(&self, mut object: Value) -> Value {
+        if let Some(cause) = &self.cause {
+            object.set(&["metadata", "annotations", CHANGE_CAUSE], cause.as_str());
+        }
+        object
+    }
+
     /// POST.
     pub fn create(
         &mut self,
@@ -259,6 +206,7 @@ impl Kubectl<'_> {
         object: Value,
         strict: Option<bool>,
     ) -> Result<Value> {
+        let object = self.recorded(object);
         self.warn_deprecated(resource);
         check_kind(resource, &object)?;
         let mut options = self.write_options(resource, namespace)?;
@@ -285,6 +233,7 @@ impl Kubectl<'_> {
 
     /// PUT.
     pub fn replace(&mut self, info: &Info, object: Value, part: Subresource) -> Result<Value> {
+        let object = self.recorded(object);
         self.warn_deprecated(&info.resource);
         check_kind(&info.resource, &object)?;
         let options = self.write_options(&info.resource, &info.namespace)?;
@@ -314,6 +263,12 @@ impl Kubectl<'_> {
         self.authorize("patch", resource, part.name(), namespace, name)?;
         let key = ObjectKey::new(resource.id(), namespace, name);
         let old = self.current(&key);
+        let recorded = match patch {
+            Patch::Merge(change) => Patch::Merge(self.recorded(change.clone())),
+            Patch::Strategic(change) => Patch::Strategic(self.recorded(change.clone())),
+            Patch::Json(operations) => Patch::Json(operations.clone()),
+        };
+        let patch = &recorded;
         let change = |cluster: &mut Cluster| cluster.patch(&PERSON, &key, patch, part, &options);
         let made = self.change(change)?;
         self.warn_of_change(resource, &made, old.as_ref());

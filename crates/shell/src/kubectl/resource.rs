@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kubarium_cluster::api::fields_match;
 use kubarium_objects::{FieldSelector, ObjectKey, Resource, Selector, Status, Text, Value, go};
 
 use super::Kubectl;
@@ -386,7 +387,7 @@ impl Kubectl<'_> {
         let selector = Selector::parse(labels).map_err(|e| refuse(e.to_string()))?;
         let field_selector = FieldSelector::parse(fields).map_err(|e| refuse(e.to_string()))?;
         for (field, _, _) in &field_selector.terms {
-            if !super::request::is_selectable(&resource.id(), field) {
+            if !self.cluster().is_selectable(resource, field) {
                 return Err(refuse(format!("field label not supported: {field}")));
             }
         }
@@ -396,9 +397,5 @@ impl Kubectl<'_> {
 
 /// Whether selectors let an object through.
 pub(crate) fn fits(selector: &Selector, fields: &FieldSelector, object: &Value) -> bool {
-    let named = fields
-        .terms
-        .iter()
-        .all(|(field, equal, value)| (super::request::field(object, field) == **value) == *equal);
-    named && selector.matches(&object["metadata"]["labels"])
+    fields_match(fields, object) && selector.matches(&object["metadata"]["labels"])
 }

@@ -9,7 +9,7 @@ pub(crate) const ROOT: &[Command] = &[
     commands::run::EXPOSE,
     commands::run::RUN,
     commands::set::COMMAND,
-    commands::discovery::EXPLAIN,
+    commands::explain::COMMAND,
     commands::get::COMMAND,
     Command::not_yet(
         "edit",
@@ -39,11 +39,7 @@ pub(crate) const ROOT: &[Command] = &[
     commands::forward::PROXY,
     commands::access::COPY,
     commands::auth::AUTH,
-    Command::not_yet(
-        "debug",
-        "Create debugging sessions for troubleshooting workloads and nodes",
-        "kubectl exec and ssh NODE run commands in pods and on nodes",
-    ),
+    commands::debug::COMMAND,
     commands::events::COMMAND,
     commands::diff::COMMAND,
     commands::apply::COMMAND,

@@ -5,7 +5,7 @@ use kubarium_cluster::Cluster;
 use kubarium_cluster::api::WriteOptions;
 use kubarium_objects::{FieldError, ObjectMeta, Resource, Schema, Status, Value, go, patch};
 
-use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, SELECTOR, VALIDATE};
+use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, RECORD, SELECTOR, VALIDATE};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
 use crate::kubectl::jsonpath::go_print;
@@ -97,7 +97,7 @@ const VIEW_FLAGS: &[Flag] = &[flag(
 .short('o')];
 
 pub(crate) const COMMAND: Command = Command::new("apply", "(-f FILENAME | -k DIRECTORY) [options]", "Apply a configuration to a resource by file name or stdin", run)
-    .flags(&[FILES, PRINT, DRY_RUN, SELECTOR, ALL, VALIDATE, FLAGS])
+    .flags(&[FILES, PRINT, DRY_RUN, RECORD, SELECTOR, ALL, VALIDATE, FLAGS])
     .commands(&[
         Command::not_yet("edit-last-applied", "Edit latest last-applied-configuration annotations of a resource/object", "it needs an editor"),
         Command::new("set-last-applied", "-f FILENAME [options]", "Set the last-applied-configuration annotation on a live object to match the contents of a file", set_last_applied)

@@ -32,11 +32,21 @@ pub(crate) const AUTH: Command = Command {
     ..Command::new("auth", "[flags]", "Inspect authorization", |_| Ok(()))
 }
 .commands(&[
-    Command::new("can-i", "VERB [TYPE | TYPE/NAME | NONRESOURCEURL] [options]", "Check whether an action is allowed", can_i)
-        .flags(&[ALL_NAMESPACES, CAN_I]),
-    Command::not_yet("reconcile", "Reconciles rules for RBAC role, role binding, cluster role, and cluster role binding objects", "kubectl apply changes roles and bindings"),
-    Command::new("whoami", "[options]", "Experimental: Check self subject attributes", who_am_i)
-        .flags(&[WHO_AM_I]),
+    Command::new(
+        "can-i",
+        "VERB [TYPE | TYPE/NAME | NONRESOURCEURL] [options]",
+        "Check whether an action is allowed",
+        can_i,
+    )
+    .flags(&[ALL_NAMESPACES, CAN_I]),
+    super::reconcile::COMMAND,
+    Command::new(
+        "whoami",
+        "[options]",
+        "Experimental: Check self subject attributes",
+        who_am_i,
+    )
+    .flags(&[WHO_AM_I]),
 ]);
 
 const VERBS: &[&str] = &[

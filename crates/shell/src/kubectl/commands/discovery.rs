@@ -1,6 +1,8 @@
-//! `kubectl api-resources`, `api-versions`, `version`, `cluster-info`, `explain`
+//! `kubectl api-resources`, `api-versions`, `version`, `cluster-info`
 
-use kubarium_objects::{ObjectMeta, Schema, Type, TypeId, go, object, yaml};
+use std::sync::Arc;
+
+use kubarium_objects::{ObjectMeta, Resource, Value, array, go, object, yaml};
 
 use crate::kubectl::command::Command;
 use crate::kubectl::error::{Result, plain};
@@ -54,10 +56,10 @@ fn api_resources(k: &mut Kubectl) -> Result {
         )));
     }
     let output = k.flags.str("output").to_owned();
-    if !matches!(output.as_str(), "" | "wide" | "name") {
-        return plain(crate::registry::not_yet(
-            &format!("kubectl api-resources -o {output}"),
-            "use -o name or -o wide",
+    if !matches!(output.as_str(), "" | "wide" | "name" | "json" | "yaml") {
+        return plain(format!(
+            "unable to match a printer suitable for the output format {}, allowed formats are: json,name,wide,yaml",
+            go::quote(&output)
         ));
     }
     let sort = k.flags.str("sort-by").to_owned();
@@ -88,6 +90,11 @@ fn api_resources(k: &mut Kubectl) -> Result {
     if output == "name" {
         let names: String = found.iter().map(|r| format!("{}\n", r.id())).collect();
         k.out(names);
+        return Ok(());
+    }
+    if matches!(output.as_str(), "json" | "yaml") {
+        let text = resource_list(&found, output == "yaml");
+        k.out(text);
         return Ok(());
     }
     let wide = output == "wide";
@@ -173,17 +180,70 @@ fn version(k: &mut Kubectl) -> Result {
     Ok(())
 }
 
+/// The resources as one list; as JSON in the order of the struct's fields, as YAML sorted.
+fn resource_list(found: &[Arc<Resource>], as_yaml: bool) -> String {
+    let mut items = Vec::new();
+    for r in found {
+        let mut fields = vec![
+            ("name", Value::from(&r.plural)),
+            ("singularName", Value::from(&r.singular)),
+            ("namespaced", r.namespaced.into()),
+            ("group", Value::from(&r.group)),
+            ("version", Value::from(&r.version)),
+            ("kind", Value::from(&r.kind)),
+            ("verbs", array(r.verbs.iter())),
+            ("shortNames", array(r.short_names.iter())),
+            ("categories", array(r.categories.iter())),
+        ];
+        fields.retain(|(name, value)| {
+            !value.is_empty() || !matches!(*name, "group" | "shortNames" | "categories")
+        });
+        items.push(fields);
+    }
+    if as_yaml {
+        let mut list = object([
+            ("apiVersion", "v1".into()),
+            ("groupVersion", "".into()),
+            ("kind", "APIResourceList".into()),
+            ("resources", Value::new_array()),
+        ]);
+        for fields in items {
+            let mut item = Value::new_object();
+            for (name, value) in fields {
+                item[name] = value;
+            }
+            list["resources"].push(item);
+        }
+        return yaml::to_yaml(&list);
+    }
+    let mut text = String::from(
+        "{\n    \"kind\": \"APIResourceList\",\n    \"apiVersion\": \"v1\",\n    \"groupVersion\": \"\",\n    \"resources\": [\n",
+    );
+    let items: Vec<String> = items
+        .iter()
+        .map(|fields| {
+            let lines: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| {
+                    let value = go::json_indent(value, "    ").replace('\n', "\n            ");
+                    format!("            {}: {value}", go::quote(name))
+                })
+                .collect();
+            format!("        {{\n{}\n        }}", lines.join(",\n"))
+        })
+        .collect();
+    text.push_str(&items.join(",\n"));
+    text.push_str("\n    ]\n}\n");
+    text
+}
+
 pub(crate) const CLUSTER_INFO: Command = Command::new(
     "cluster-info",
     "[flags] [options]",
     "Display cluster information",
     cluster_info,
 )
-.commands(&[Command::not_yet(
-    "dump",
-    "Dump relevant information for debugging and diagnosis",
-    "",
-)]);
+.commands(&[super::dump::COMMAND]);
 
 fn cluster_info(k: &mut Kubectl) -> Result {
     let server = k.session.kubeconfig.server.clone();
@@ -216,135 +276,4 @@ fn cluster_info(k: &mut Kubectl) -> Result {
     );
     k.out(text);
     Ok(())
-}
-
-pub(crate) const EXPLAIN: Command = Command::new("explain", "TYPE [--recursive=FALSE|TRUE] [--api-version=api-version-group] [-o|--output=plaintext|plaintext-openapiv2] [options]", "Get documentation for a resource", explain)
-    .flags(&[&[
-        text("api-version", "Use given api-version (group/version) of the resource."),
-        flag("output", Kind::Text, "plaintext", "Format in which to render the schema."),
-        switch("recursive", "When true, print the name of all the fields recursively."),
-    ]])
-    .partly("it prints fields and types without their descriptions");
-
-fn explain(k: &mut Kubectl) -> Result {
-    let path = match &k.flags.args[..] {
-        [] => {
-            return plain(
-                "You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of supported resources.\n",
-            );
-        }
-        [one] => one.clone(),
-        _ => return Err(k.usage("We accept only this format: explain RESOURCE")),
-    };
-    let (word, fields) = path.split_once('.').unwrap_or((&path, ""));
-    let mut resource = k.mapping(word)?;
-    let version = k.flags.str("api-version").to_owned();
-    if !version.is_empty() {
-        match k.cluster().resource_by_kind(&version, &resource.kind) {
-            Some(found) => resource = found,
-            None => {
-                return plain(format!(
-                    "couldn't find resource for {}",
-                    go::quote(&format!("{version}, Kind={}", resource.kind))
-                ));
-            }
-        }
-    }
-    if let Some(version) = k.cluster().definitions().version(&resource) {
-        let deep = k.flags.bool("recursive");
-        let text = super::explain_custom::explain(&resource, &version.schema, fields, deep)?;
-        k.out(text);
-        return Ok(());
-    }
-    let schema = Schema::builtin();
-    let mut here = resource.type_id;
-    let mut last = None;
-    for step in fields.split('.').filter(|s| !s.is_empty()) {
-        let field = inner(schema, here)
-            .and_then(|id| schema.get_struct(id))
-            .and_then(|s| s.field(step));
-        let Some(field) = field else {
-            return plain(format!("field {} does not exist", go::quote(step)));
-        };
-        (here, last) = (field.type_id, Some(field.clone()));
-    }
-    let mut text = String::new();
-    if !resource.group.is_empty() {
-        text.push_str(&format!("GROUP:      {}\n", resource.group));
-    }
-    text.push_str(&format!(
-        "KIND:       {}\nVERSION:    {}\n\n",
-        resource.kind, resource.version
-    ));
-    if let Some(field) = &last {
-        text.push_str(&format!(
-            "FIELD: {} <{}>{}\n\n",
-            field.name,
-            shown(schema, field.type_id),
-            required(field.required)
-        ));
-    }
-    text.push_str("DESCRIPTION:\n    (descriptions are not simulated yet)\n    \n");
-    if let Some(id) = inner(schema, here) {
-        text.push_str("FIELDS:\n");
-        let deep = k.flags.bool("recursive");
-        write_fields(schema, id, 1, deep, &mut text);
-    }
-    text.push('\n');
-    k.out(text);
-    Ok(())
-}
-
-fn required(is: bool) -> &'static str {
-    if is { " -required-" } else { "" }
-}
-
-/// The struct that a type is made of.
-fn inner(schema: &Schema, id: TypeId) -> Option<TypeId> {
-    match schema.get(id) {
-        Type::Struct(_) => Some(id),
-        Type::List(item) | Type::Map(item, _) => inner(schema, *item),
-        _ => None,
-    }
-}
-
-/// A type as explain shows it: `[]Container`, `map[string]string`, `integer`.
-fn shown(schema: &Schema, id: TypeId) -> String {
-    match schema.get(id) {
-        Type::Struct(s) => s.name.to_string(),
-        Type::List(item) => format!("[]{}", shown(schema, *item)),
-        Type::Map(item, _) => format!("map[string]{}", shown(schema, *item)),
-        Type::Bool => "boolean".to_owned(),
-        Type::Int32 | Type::Int64 => "integer".to_owned(),
-        Type::Float => "number".to_owned(),
-        Type::IntOrString => "IntOrString".to_owned(),
-        Type::Quantity => "Quantity".to_owned(),
-        Type::RawJson => "Object".to_owned(),
-        _ => "string".to_owned(),
-    }
-}
-
-const EXPLAIN_DEPTH_MAX: usize = 12;
-
-fn write_fields(schema: &Schema, id: TypeId, level: usize, deep: bool, text: &mut String) {
-    let Some(fields) = schema.get_struct(id).map(|s| &s.fields) else {
-        return;
-    };
-    for field in fields {
-        text.push_str(&format!(
-            "{}{}\t<{}>{}\n",
-            "  ".repeat(level),
-            field.name,
-            shown(schema, field.type_id),
-            required(field.required)
-        ));
-        if !deep {
-            text.push('\n');
-        } else if level < EXPLAIN_DEPTH_MAX
-            && text.len() < 1 << 20
-            && let Some(id) = inner(schema, field.type_id)
-        {
-            write_fields(schema, id, level + 1, deep, text);
-        }
-    }
 }

@@ -41,13 +41,11 @@ pub(super) fn explain(
         }
         text.push('\n');
     }
-    text.push_str("DESCRIPTION:\n");
     let description = match here["description"].str() {
         "" => "<empty>".to_owned(),
         text => format!("{text}\n"),
     };
-    text.push_str(&indented(&wrapped(&description, 76), 4));
-    text.push('\n');
+    text.push_str(&described(&description));
     let of = inside(&here);
     if of["properties"].as_object().is_some_and(|p| !p.is_empty()) {
         text.push_str("FIELDS:\n");
@@ -55,6 +53,17 @@ pub(super) fn explain(
     }
     text.push('\n');
     Ok(text)
+}
+
+/// The description of what is explained.
+pub(super) fn described(text: &str) -> String {
+    format!("DESCRIPTION:\n{}\n", indented(&wrapped(text, 76), 4))
+}
+
+/// The description of a field in the list of fields.
+pub(super) fn field_text(description: &str, level: usize) -> String {
+    let text = wrapped(description, 78 - 2 * level);
+    format!("{}\n\n", indented(&text, 2 * level + 2))
 }
 
 /// The schema with the fields that every object has.
@@ -125,9 +134,7 @@ fn write_fields(schema: &Value, level: usize, recursive: bool, text: &mut String
                 "" => "<no description>",
                 text => text,
             };
-            let width = 78 - 2 * level;
-            text.push_str(&indented(&wrapped(description, width), 2 * level + 2));
-            text.push_str("\n\n");
+            text.push_str(&field_text(description, level));
         } else if level < DEPTH_MAX {
             write_fields(inside(field), level + 1, true, text);
         }
@@ -138,13 +145,17 @@ fn write_fields(schema: &Value, level: usize, recursive: bool, text: &mut String
 fn wrapped(text: &str, width: usize) -> String {
     let mut out = Vec::new();
     for line in text.split('\n') {
-        let mut here = String::new();
+        let blanks = line.len() - line.trim_start().len();
+        let mut here = " ".repeat(blanks.min(width));
         for word in line.split_whitespace() {
-            let length = here.chars().count() + 1 + word.chars().count();
-            if !here.is_empty() && length > width {
-                out.push(std::mem::take(&mut here));
+            if here.trim().is_empty() {
+                here.push_str(word);
+                continue;
             }
-            if !here.is_empty() {
+            let length = here.chars().count() + 1 + word.chars().count();
+            if length > width {
+                out.push(std::mem::take(&mut here));
+            } else {
                 here.push(' ');
             }
             here.push_str(word);

@@ -3,7 +3,7 @@
 use kubarium_objects::{Value, go, names};
 
 use crate::kubectl::command::{
-    ALL, ALL_NAMESPACES, Command, DRY_RUN, FIELD_SELECTOR, FILES, PRINT, SELECTOR,
+    ALL, ALL_NAMESPACES, Command, DRY_RUN, FIELD_SELECTOR, FILES, PRINT, RECORD, SELECTOR,
 };
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, switch, text};
@@ -37,7 +37,7 @@ pub(crate) const LABEL: Command = Command::new(
     "Update the labels on a resource",
     |k| run(k, "label"),
 )
-.flags(&[FILES, PRINT, DRY_RUN, SELECTOR, FIELD_SELECTOR, ALL, ALL_NAMESPACES, FLAGS])
+.flags(&[FILES, PRINT, DRY_RUN, RECORD, SELECTOR, FIELD_SELECTOR, ALL, ALL_NAMESPACES, FLAGS])
 .changing();
 
 pub(crate) const ANNOTATE: Command = Command::new(
@@ -46,7 +46,7 @@ pub(crate) const ANNOTATE: Command = Command::new(
     "Update the annotations on a resource",
     |k| run(k, "annotation"),
 )
-.flags(&[FILES, PRINT, DRY_RUN, SELECTOR, FIELD_SELECTOR, ALL, ALL_NAMESPACES, FLAGS])
+.flags(&[FILES, PRINT, DRY_RUN, RECORD, SELECTOR, FIELD_SELECTOR, ALL, ALL_NAMESPACES, FLAGS])
 .changing();
 
 /// What is to be set, and what removed.

@@ -3,7 +3,7 @@
 use kubarium_objects::decode::DecodeError;
 use kubarium_objects::{Schema, Value, go, yaml};
 
-use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, SAVE_CONFIG, VALIDATE};
+use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, RECORD, SAVE_CONFIG, VALIDATE};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, switch, text};
 use crate::kubectl::request::{DeleteOptions, Patch, Subresource, unknown_fields};
@@ -42,7 +42,7 @@ pub(crate) const PATCH: Command = Command::new(
     "Update fields of a resource",
     patch,
 )
-.flags(&[FILES, PRINT, DRY_RUN, FLAGS])
+.flags(&[FILES, PRINT, DRY_RUN, RECORD, FLAGS])
 .changing();
 
 fn subresource(k: &Kubectl) -> Result<Subresource> {
@@ -210,7 +210,15 @@ pub(crate) const REPLACE: Command = Command::new(
     "Replace a resource by file name or stdin",
     replace,
 )
-.flags(&[FILES, PRINT, DRY_RUN, SAVE_CONFIG, VALIDATE, REPLACE_FLAGS])
+.flags(&[
+    FILES,
+    PRINT,
+    DRY_RUN,
+    RECORD,
+    SAVE_CONFIG,
+    VALIDATE,
+    REPLACE_FLAGS,
+])
 .changing();
 
 fn replace(k: &mut Kubectl) -> Result {

@@ -546,7 +546,8 @@ fn objects(k: &mut Kubectl, api_version: &str, rest: &[&str], asked: &Asked) -> 
         [] => list(k, &resource, namespace, asked),
         [name] => {
             let object = k.read(&resource, namespace.unwrap_or(""), name)?;
-            Ok(go::json(&object) + "\n")
+            let custom = k.cluster().is_custom(&resource);
+            Ok(as_sent(&object, custom))
         }
         [name, "log"] if &*resource.id() == "pods" => {
             let object = k.read(&resource, namespace.unwrap_or(""), name)?;
@@ -569,11 +570,12 @@ fn objects(k: &mut Kubectl, api_version: &str, rest: &[&str], asked: &Asked) -> 
                 object,
                 source: String::new(),
             };
-            Ok(go::json(&super::scale::scale_of(&info)?) + "\n")
+            Ok(as_sent(&super::scale::scale_of(&info)?, false))
         }
         [name, "status"] if resource.subresource("status").is_some() => {
             let object = k.read(&resource, namespace.unwrap_or(""), name)?;
-            Ok(go::json(&object) + "\n")
+            let custom = k.cluster().is_custom(&resource);
+            Ok(as_sent(&object, custom))
         }
         _ => Err(Status::no_such_resource().into()),
     }
@@ -601,9 +603,12 @@ fn list(
     if asked.limit > 0 {
         infos.truncate(asked.limit);
     }
+    let custom = k.cluster().is_custom(resource);
     let items = infos.into_iter().map(|mut i| {
-        i.object.remove(&["apiVersion"]);
-        i.object.remove(&["kind"]);
+        if !custom {
+            i.object.remove(&["apiVersion"]);
+            i.object.remove(&["kind"]);
+        }
         i.object
     });
     let list = object([
@@ -618,5 +623,24 @@ fn list(
             )]),
         ),
     ]);
-    Ok(go::json(&list) + "\n")
+    Ok(as_sent(&list, custom))
+}
+
+/// A document as the API server sends it: that of a built-in type in its struct's order, any other with
+/// its fields sorted.
+fn as_sent(document: &Value, custom: bool) -> String {
+    if custom {
+        return go::json(document) + "\n";
+    }
+    let first = ["kind", "apiVersion", "metadata"];
+    let all = document.entries();
+    let known = first
+        .iter()
+        .filter_map(|f| all.iter().find(|(k, _)| **k == **f));
+    let rest = all.iter().filter(|(k, _)| !first.contains(&&**k));
+    let fields: Vec<String> = known
+        .chain(rest)
+        .map(|(k, v)| format!("{}:{}", go::json(&k.into()), go::json(v)))
+        .collect();
+    format!("{{{}}}\n", fields.join(","))
 }

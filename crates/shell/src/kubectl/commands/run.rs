@@ -3,7 +3,7 @@
 use kubarium_objects::{Quantity, Value, array, go, object};
 
 use crate::kubectl::Kubectl;
-use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, SAVE_CONFIG, SELECTOR};
+use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, RECORD, SAVE_CONFIG, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
 use crate::kubectl::resource::Info;
@@ -76,7 +76,7 @@ pub(crate) const RUN: Command = Command::new(
     "Run a particular image on the cluster",
     run,
 )
-.flags(&[FILES, PRINT, DRY_RUN, SAVE_CONFIG, RUN_FLAGS])
+.flags(&[FILES, PRINT, DRY_RUN, RECORD, SAVE_CONFIG, RUN_FLAGS])
 .changing();
 
 fn run(k: &mut Kubectl) -> Result {
@@ -350,7 +350,7 @@ pub(crate) const EXPOSE: Command = Command::new(
     "Take a replication controller, service, deployment or pod and expose it as a new Kubernetes service",
     expose,
 )
-.flags(&[FILES, PRINT, DRY_RUN, SAVE_CONFIG, EXPOSE_FLAGS])
+.flags(&[FILES, PRINT, DRY_RUN, RECORD, SAVE_CONFIG, EXPOSE_FLAGS])
 .changing();
 
 fn expose(k: &mut Kubectl) -> Result {
@@ -543,7 +543,7 @@ pub(crate) const AUTOSCALE: Command = Command::new(
     "Auto-scale a deployment, replica set, stateful set, or replication controller",
     autoscale,
 )
-.flags(&[FILES, PRINT, DRY_RUN, SAVE_CONFIG, SELECTOR, AUTOSCALE_FLAGS])
+.flags(&[FILES, PRINT, DRY_RUN, RECORD, SAVE_CONFIG, SELECTOR, AUTOSCALE_FLAGS])
 .changing();
 
 fn autoscale(k: &mut Kubectl) -> Result {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kubarium_objects::{Value, object};
 
-use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, SELECTOR};
+use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, RECORD, SELECTOR};
 use crate::kubectl::error::{Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, text};
 use crate::kubectl::request::{Patch, Subresource};
@@ -40,7 +40,7 @@ pub(crate) const COMMAND: Command = Command::new(
     "Set a new size for a deployment, replica set, or replication controller",
     run,
 )
-.flags(&[FILES, PRINT, DRY_RUN, SELECTOR, ALL, FLAGS])
+.flags(&[FILES, PRINT, DRY_RUN, RECORD, SELECTOR, ALL, FLAGS])
 .changing();
 
 fn run(k: &mut Kubectl) -> Result {

@@ -2,7 +2,7 @@
 
 use kubarium_objects::{Quantity, Schema, Value, array, go, object, patch};
 
-use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, SELECTOR};
+use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, RECORD, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
 use crate::kubectl::output::Format;
@@ -16,6 +16,11 @@ const LOCAL: &[Flag] = &[switch(
     "If true, set will NOT contact api-server but run locally.",
 )
 .not_yet()];
+const SUBJECTS: &[Flag] = &[
+    list("group", "Groups to bind to the role"),
+    list("serviceaccount", "Service accounts to bind to the role"),
+    list("user", "Usernames to bind to the role"),
+];
 const ENV_FLAGS: &[Flag] = &[
     list(
         "env",
@@ -53,22 +58,24 @@ pub(crate) const COMMAND: Command = Command {
 }
 .commands(&[
     Command::new("env", "RESOURCE/NAME KEY_1=VAL_1 ... KEY_N=VAL_N [options]", "Update environment variables on a pod template", env)
-        .flags(&[FILES, PRINT, DRY_RUN, SELECTOR, ALL, LOCAL, CONTAINERS, ENV_FLAGS])
+        .flags(&[FILES, PRINT, DRY_RUN, RECORD, SELECTOR, ALL, LOCAL, CONTAINERS, ENV_FLAGS])
         .changing(),
     Command::new("image", "(-f FILENAME | TYPE NAME) CONTAINER_NAME_1=CONTAINER_IMAGE_1 ... CONTAINER_NAME_N=CONTAINER_IMAGE_N [options]", "Update the image of a pod template", image)
-        .flags(&[FILES, PRINT, DRY_RUN, SELECTOR, ALL, LOCAL])
+        .flags(&[FILES, PRINT, DRY_RUN, RECORD, SELECTOR, ALL, LOCAL])
         .changing(),
     Command::new("resources", "(-f FILENAME | TYPE NAME)  ([--limits=LIMITS & --requests=REQUESTS] [options]", "Update resource requests/limits on objects with pod templates", resources)
-        .flags(&[FILES, PRINT, DRY_RUN, SELECTOR, ALL, LOCAL, CONTAINERS, &[text("limits", "The resource requirement limits for this container."), text("requests", "The resource requirement requests for this container.")]])
+        .flags(&[FILES, PRINT, DRY_RUN, RECORD, SELECTOR, ALL, LOCAL, CONTAINERS, &[text("limits", "The resource requirement limits for this container."), text("requests", "The resource requirement requests for this container.")]])
         .changing(),
     Command::new("selector", "(-f FILENAME | TYPE NAME) EXPRESSIONS [--resource-version=version] [options]", "Set the selector on a resource", selector)
-        .flags(&[FILES, PRINT, DRY_RUN, ALL, LOCAL, &[text("resource-version", "If non-empty, the selectors update will only succeed if this is the current resource-version for the object.")]])
+        .flags(&[FILES, PRINT, DRY_RUN, RECORD, ALL, LOCAL, &[text("resource-version", "If non-empty, the selectors update will only succeed if this is the current resource-version for the object.")]])
         .changing(),
     Command::new("serviceaccount", "(-f FILENAME | TYPE NAME) SERVICE_ACCOUNT [options]", "Update the service account of a resource", service_account)
-        .flags(&[FILES, PRINT, DRY_RUN, ALL, LOCAL])
+        .flags(&[FILES, PRINT, DRY_RUN, RECORD, ALL, LOCAL])
         .aliases(&["sa"])
         .changing(),
-    Command::not_yet("subject", "Update the user, group, or service account in a role binding or cluster role binding", ""),
+    Command::new("subject", "(-f FILENAME | TYPE NAME) [--user=username] [--group=groupname] [--serviceaccount=namespace:serviceaccountname] [--dry-run=server|client|none] [options]", "Update the user, group, or service account in a role binding or cluster role binding", subject)
+        .flags(&[FILES, PRINT, DRY_RUN, SELECTOR, ALL, LOCAL, SUBJECTS])
+        .changing(),
 ]);
 
 /// The path to an object's pod spec; `None` for kinds without one.
@@ -506,4 +513,69 @@ fn service_account(k: &mut Kubectl) -> Result {
         spec["serviceAccount"] = account.as_str().into();
         Ok(())
     })
+}
+
+/// Whom a binding gives its rights to, beside those that it has already.
+fn subject(k: &mut Kubectl) -> Result {
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    let given = |name: &str| k.flags.list(name).to_vec();
+    let (users, groups, accounts) = (given("user"), given("group"), given("serviceaccount"));
+    if users.is_empty() && groups.is_empty() && accounts.is_empty() {
+        return plain("you must specify at least one value of user, group or serviceaccount");
+    }
+    let args = k.flags.args.clone();
+    let infos = infos(k, args)?;
+    let mut wanted = Vec::new();
+    for (kind, names) in [("User", users), ("Group", groups)] {
+        wanted.extend(names.iter().map(|name| {
+            object([
+                ("apiGroup", GROUP.into()),
+                ("kind", kind.into()),
+                ("name", name.as_str().into()),
+            ])
+        }));
+    }
+    let own = k.namespace();
+    for account in &accounts {
+        let parts: Vec<&str> = account.split(':').collect();
+        let [namespace, name] = parts[..] else {
+            return plain("serviceaccount must be <namespace>:<name>");
+        };
+        if name.is_empty() {
+            return plain("serviceaccount must be <namespace>:<name>");
+        }
+        if namespace.is_empty() && infos.iter().any(|i| !i.resource.namespaced) {
+            return plain("serviceaccount must be <namespace>:<name>, namespace must be specified");
+        }
+        let namespace = if namespace.is_empty() {
+            &*own
+        } else {
+            namespace
+        };
+        wanted.push(object([
+            ("kind", "ServiceAccount".into()),
+            ("name", name.into()),
+            ("namespace", namespace.into()),
+        ]));
+    }
+    let format = k.format()?;
+    let mut errors = Vec::new();
+    for mut info in infos {
+        if !matches!(&*info.resource.kind, "RoleBinding" | "ClusterRoleBinding") {
+            errors.push(Error::Plain(
+                "setting subjects is only supported for RoleBinding/ClusterRoleBinding".to_owned(),
+            ));
+            continue;
+        }
+        let mut changed = info.object.clone();
+        for subject in &wanted {
+            if !changed["subjects"].items().contains(subject) {
+                changed["subjects"].push(subject.clone());
+            }
+        }
+        if !changed.same(&info.object) {
+            errors.extend(send(k, &mut info, changed, &format, "subjects updated").err());
+        }
+    }
+    Error::aggregate(errors)
 }

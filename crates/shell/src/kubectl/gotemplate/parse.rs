@@ -1,5 +1,7 @@
 //! Reading a template.
 
+use std::collections::BTreeMap;
+
 use kubarium_objects::Value;
 
 use super::{Base, DEPTH_MAX, FUNCTIONS, Node, Operand, Pipeline};
@@ -10,6 +12,8 @@ pub(super) struct Parser<'a> {
     variables: Vec<String>,
     line: usize,
     depth: usize,
+    /// What `define` and `block` have given names to.
+    pub named: BTreeMap<String, Vec<Node>>,
 }
 
 type Parsed<T> = Result<T, String>;
@@ -22,6 +26,7 @@ impl Parser<'_> {
             variables: vec!["$".to_owned()],
             line: 1,
             depth: 0,
+            named: BTreeMap::new(),
         }
     }
 
@@ -88,8 +93,36 @@ impl Parser<'_> {
                     self.close()?;
                     nodes.push(Node::Continue);
                 }
+                Some("template") => {
+                    let name = self.template_name("template clause")?;
+                    self.blanks();
+                    let value = match self.at_end() {
+                        true => None,
+                        false => Some(self.pipeline("template clause")?),
+                    };
+                    self.close()?;
+                    nodes.push(Node::Template { name, value });
+                }
                 Some(word) => {
-                    return Err(self.error(format!("{{{{{word}}}}} is not simulated yet")));
+                    let (name, value) = match word {
+                        "block" => {
+                            let name = self.template_name("block clause")?;
+                            (name, Some(self.pipeline("block clause")?))
+                        }
+                        _ => (self.template_name("define clause")?, None),
+                    };
+                    self.close()?;
+                    // Its variables are its own.
+                    let outer = std::mem::replace(&mut self.variables, vec!["$".to_owned()]);
+                    let (body, ended) = self.list()?;
+                    self.variables = outer;
+                    if ended.as_deref() != Some("end") {
+                        return Err(self.error("unexpected EOF"));
+                    }
+                    self.named.insert(name.clone(), body);
+                    if value.is_some() {
+                        nodes.push(Node::Template { name, value });
+                    }
                 }
                 None => {
                     let pipeline = self.pipeline("command")?;
@@ -97,6 +130,14 @@ impl Parser<'_> {
                     nodes.push(Node::Print(pipeline));
                 }
             }
+        }
+    }
+
+    fn template_name(&mut self, context: &str) -> Parsed<String> {
+        self.blanks();
+        match self.rest().chars().next() {
+            Some('"') => self.quoted(),
+            _ => Err(self.error(format!("unexpected token in {context}"))),
         }
     }
 

@@ -1,0 +1,231 @@
+//! `kubectl explain` (`kubectl/pkg/explain/v2/templates/plaintext.tmpl`, v1.37).
+
+use kubarium_objects::schema::Field;
+use kubarium_objects::{Schema, Type, TypeId, go};
+
+use super::explain_custom::{self, described, field_text};
+use crate::kubectl::Kubectl;
+use crate::kubectl::command::Command;
+use crate::kubectl::error::{Result, plain};
+use crate::kubectl::flags::{Kind, flag, switch, text};
+
+pub(crate) const COMMAND: Command = Command::new("explain", "TYPE [--recursive=FALSE|TRUE] [--api-version=api-version-group] [-o|--output=plaintext|plaintext-openapiv2] [options]", "Get documentation for a resource", explain)
+    .flags(&[&[
+        text("api-version", "Use given api-version (group/version) of the resource."),
+        flag("output", Kind::Text, "plaintext", "Format in which to render the schema.").short('o'),
+        switch("recursive", "When true, print the name of all the fields recursively."),
+    ]])
+    .partly("the descriptions of less used types are left out");
+
+/// What the API says of the types that people learn with, made by `cargo xtask schema`.
+const DESCRIPTIONS: &str = include_str!("descriptions.txt");
+
+/// What is said of a type or a field that is left out.
+const LEFT_OUT: &str = "(this description is left out of the simulation)";
+
+/// What is said of a type and of its fields.
+#[derive(Clone, Copy, Default)]
+struct Said {
+    text: &'static str,
+    fields: &'static str,
+}
+
+impl Said {
+    fn of(name: &str, package: &str) -> Option<Said> {
+        let head = format!("\n#{name} {package}\t");
+        let at = DESCRIPTIONS.find(&head)? + head.len();
+        let rest = &DESCRIPTIONS[at..];
+        let rest = rest.find("\n#").map_or(rest, |end| &rest[..end]);
+        let (text, fields) = rest.split_once('\n').unwrap_or((rest, ""));
+        Some(Said { text, fields })
+    }
+
+    /// A field's allowed values and its description.
+    fn field(self, name: &str) -> Option<(Vec<&'static str>, String)> {
+        let line = self.fields.lines().find(|line| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('\t'))
+        })?;
+        let mut parts = line.splitn(3, '\t').skip(1);
+        let allowed = parts.next().unwrap_or("");
+        let allowed = allowed.split(',').filter(|v| !v.is_empty()).collect();
+        Some((allowed, unescaped(parts.next().unwrap_or(""))))
+    }
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("\\n", "\n").replace("\\\\", "\\")
+}
+
+fn explain(k: &mut Kubectl) -> Result {
+    let path = match &k.flags.args[..] {
+        [] => {
+            return plain(
+                "You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of supported resources.\n",
+            );
+        }
+        [one] => one.clone(),
+        _ => return Err(k.usage("We accept only this format: explain RESOURCE")),
+    };
+    if !matches!(k.flags.str("output"), "plaintext" | "plaintext-openapiv2") {
+        return plain(format!("unrecognized format: {}", k.flags.str("output")));
+    }
+    let (word, fields) = path.split_once('.').unwrap_or((&path, ""));
+    let mut resource = k.mapping(word)?;
+    let version = k.flags.str("api-version").to_owned();
+    if !version.is_empty() {
+        match k.cluster().resource_by_kind(&version, &resource.kind) {
+            Some(found) => resource = found,
+            None => {
+                return plain(format!(
+                    "couldn't find resource for {}",
+                    go::quote(&format!("{version}, Kind={}", resource.kind))
+                ));
+            }
+        }
+    }
+    let deep = k.flags.bool("recursive");
+    if let Some(version) = k.cluster().definitions().version(&resource) {
+        let text = explain_custom::explain(&resource, &version.schema, fields, deep)?;
+        k.out(text);
+        return Ok(());
+    }
+    let schema = Schema::builtin();
+    let mut here = resource.type_id;
+    let mut last: Option<(Field, Option<Said>)> = None;
+    for step in fields.split('.').filter(|s| !s.is_empty()) {
+        let of = inner(schema, here).and_then(|id| schema.get_struct(id));
+        let field = of.and_then(|s| s.field(step));
+        let (Some(of), Some(field)) = (of, field) else {
+            return plain(format!("field {} does not exist", go::quote(step)));
+        };
+        here = field.type_id;
+        last = Some((field.clone(), Said::of(&of.name, &of.package)));
+    }
+    let mut text = String::new();
+    if !resource.group.is_empty() {
+        text.push_str(&format!("GROUP:      {}\n", resource.group));
+    }
+    text.push_str(&format!(
+        "KIND:       {}\nVERSION:    {}\n\n",
+        resource.kind, resource.version
+    ));
+    let mut said = Vec::new();
+    if let Some((field, of)) = &last {
+        let name = &field.name;
+        text.push_str(&format!(
+            "FIELD: {name} <{}>{}\n",
+            shown(schema, field.type_id),
+            required(field.required)
+        ));
+        let (allowed, own) = of
+            .and_then(|of| of.field(name))
+            .unwrap_or((Vec::new(), String::new()));
+        if !allowed.is_empty() {
+            text.push_str(&format!("ENUM:\n    {}\n", allowed.join("\n    ")));
+        }
+        text.push('\n');
+        said.push(own);
+    }
+    if let Some(of) = inner(schema, here).and_then(|id| schema.get_struct(id)) {
+        said.push(Said::of(&of.name, &of.package).map_or(String::new(), |s| unescaped(s.text)));
+    }
+    said.retain(|text| !text.is_empty());
+    if said.is_empty() {
+        said.push(LEFT_OUT.to_owned());
+    }
+    text.push_str(&described(&format!("{}\n", said.join("\n"))));
+    if let Some(id) = inner(schema, here) {
+        text.push_str("FIELDS:\n");
+        write_fields(schema, id, 1, deep, &mut text);
+    }
+    text.push('\n');
+    k.out(text);
+    Ok(())
+}
+
+fn required(is: bool) -> &'static str {
+    if is { " -required-" } else { "" }
+}
+
+/// The struct that a type is made of.
+fn inner(schema: &Schema, id: TypeId) -> Option<TypeId> {
+    match schema.get(id) {
+        Type::Struct(_) => Some(id),
+        Type::List(item) | Type::Map(item, _) => inner(schema, *item),
+        _ => None,
+    }
+}
+
+/// A type as explain shows it: `[]Container`, `map[string]string`, `integer`.
+fn shown(schema: &Schema, id: TypeId) -> String {
+    match schema.get(id) {
+        Type::Struct(s) => s.name.to_string(),
+        Type::List(item) => format!("[]{}", shown(schema, *item)),
+        Type::Map(item, _) => format!("map[string]{}", shown(schema, *item)),
+        Type::Bool => "boolean".to_owned(),
+        Type::Int32 | Type::Int64 => "integer".to_owned(),
+        Type::Float => "number".to_owned(),
+        Type::IntOrString => "IntOrString".to_owned(),
+        Type::Quantity => "Quantity".to_owned(),
+        Type::RawJson => "Object".to_owned(),
+        _ => "string".to_owned(),
+    }
+}
+
+const DEPTH_MAX: usize = 12;
+
+fn write_fields(schema: &Schema, id: TypeId, level: usize, deep: bool, text: &mut String) {
+    let Some(of) = schema.get_struct(id) else {
+        return;
+    };
+    let said = Said::of(&of.name, &of.package);
+    for field in &of.fields {
+        let indent = "  ".repeat(level);
+        text.push_str(&format!(
+            "{indent}{}\t<{}>{}",
+            field.name,
+            shown(schema, field.type_id),
+            required(field.required)
+        ));
+        let found = said.and_then(|said| said.field(&field.name));
+        if let Some((allowed, _)) = found.as_ref().filter(|(allowed, _)| !allowed.is_empty()) {
+            let mut some: Vec<&str> = allowed.iter().take(4).copied().collect();
+            if allowed.len() > 4 {
+                some.push("....");
+            }
+            text.push_str(&format!("\n{indent}enum: {}", some.join(", ")));
+        }
+        text.push('\n');
+        if !deep {
+            let description = match &found {
+                Some((_, description)) if !description.is_empty() => description,
+                Some(_) => "<no description>",
+                None => LEFT_OUT,
+            };
+            text.push_str(&field_text(description, level));
+        } else if level < DEPTH_MAX
+            && text.len() < 1 << 20
+            && let Some(id) = inner(schema, field.type_id)
+        {
+            write_fields(schema, id, level + 1, deep, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_and_fields_are_described() {
+        let container = Said::of("Container", "v1").unwrap();
+        assert!(container.text.starts_with("A single application container"));
+        let (allowed, text) = container.field("imagePullPolicy").unwrap();
+        assert_eq!(allowed, ["Always", "IfNotPresent", "Never"]);
+        assert!(text.contains("\n\nPossible enum values:\n - `\"Always\"`"));
+        assert!(container.field("image").unwrap().0.is_empty());
+        assert!(container.field("nosuch").is_none());
+        assert!(Said::of("Nosuch", "v1").is_none());
+    }
+}
