@@ -41,7 +41,7 @@ struct Told {
 }
 
 fn resizable(pod: &Value, place: usize) -> bool {
-    role(pod, place) != Role::Init
+    !matches!(role(pod, place), Role::Init | Role::Ephemeral)
 }
 
 /// The containers of a spec in the order of their places.

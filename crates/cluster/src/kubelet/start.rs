@@ -122,6 +122,7 @@ pub(super) fn container_event(
 ) {
     let list = match role(&worker.pod, place) {
         Role::Main => "containers",
+        Role::Ephemeral => "ephemeralContainers",
         _ => "initContainers",
     };
     let field_path = format!("spec.{list}{{{}}}", worker.spec(place)["name"].str());

@@ -45,7 +45,7 @@ pub(super) fn is_over(cluster: &Cluster, node: &str, worker: &Worker) -> bool {
                 main_over &= over;
             }
             Role::Main => main_over &= over,
-            Role::Sidecar => {}
+            Role::Sidecar | Role::Ephemeral => {}
         }
     }
     main_over
@@ -111,12 +111,15 @@ fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) ->
     let old = &worker.pod["status"];
     let spec = &worker.pod["spec"];
     let init_count = spec["initContainers"].items().len();
-    let statuses: Vec<Value> = containers(&worker.pod)
+    let mut statuses: Vec<Value> = containers(&worker.pod)
         .enumerate()
         .map(|(place, c)| container_status(cluster, alike, node, worker, place, c))
         .collect();
     // A pod is told to be over once nothing of it runs any more.
     let running = statuses.iter().any(|s| !s["state"]["running"].is_null());
+    // What was put into the pod to look at it says nothing of the pod.
+    let own = init_count + spec["containers"].items().len();
+    let ephemeral = statuses.split_off(own.min(statuses.len()));
     let phase = match phase(worker, &statuses, init_count) {
         "Succeeded" | "Failed" if running && worker.verdict.is_none() => "Running",
         phase => phase,
@@ -134,6 +137,9 @@ fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) ->
         new["initContainerStatuses"] = array(init.to_vec());
     }
     new["containerStatuses"] = array(main.to_vec());
+    if !ephemeral.is_empty() {
+        new["ephemeralContainerStatuses"] = array(ephemeral);
+    }
     if let Some(machine) = cluster
         .machines
         .get(node)
@@ -175,15 +181,15 @@ fn container_status(
     spec: &Value,
 ) -> Value {
     let initialising = !worker.pod["spec"]["initContainers"].items().is_empty();
-    let list = if role(&worker.pod, place) == Role::Main {
-        "containerStatuses"
-    } else {
-        "initContainerStatuses"
-    };
-    let within = if list == "containerStatuses" {
-        place - worker.pod["spec"]["initContainers"].items().len()
-    } else {
-        place
+    let spec_of_pod = &worker.pod["spec"];
+    let count = |list: &str| spec_of_pod[list].items().len();
+    let (list, within) = match role(&worker.pod, place) {
+        Role::Main => ("containerStatuses", place - count("initContainers")),
+        Role::Ephemeral => (
+            "ephemeralContainerStatuses",
+            place - count("initContainers") - count("containers"),
+        ),
+        Role::Init | Role::Sidecar => ("initContainerStatuses", place),
     };
     let old = &worker.pod["status"][list][within];
     let mut status = object([
@@ -453,6 +459,7 @@ fn conditions(
                     unready.push(name);
                 }
             }
+            Role::Ephemeral => {}
             Role::Main => {
                 any_main_started |= !status["containerID"].is_empty();
                 if !is_ready {

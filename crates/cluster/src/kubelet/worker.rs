@@ -130,12 +130,13 @@ impl Backoff {
     }
 }
 
-/// The containers of a pod in the order of their places: init containers first.
+/// The containers of a pod in the order of their places: init containers first, ephemeral ones last.
 pub(crate) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
     pod["spec"]["initContainers"]
         .items()
         .iter()
         .chain(pod["spec"]["containers"].items())
+        .chain(pod["spec"]["ephemeralContainers"].items())
 }
 
 /// What a container is in its pod.
@@ -144,13 +145,23 @@ pub(crate) enum Role {
     Init,
     Sidecar,
     Main,
+    /// Put into the pod to look at it, never started again.
+    Ephemeral,
 }
 
 pub(crate) fn role(pod: &Value, place: usize) -> Role {
     match pod["spec"]["initContainers"].items().get(place) {
         Some(container) if container["restartPolicy"].str() == "Always" => Role::Sidecar,
         Some(_) => Role::Init,
-        None => Role::Main,
+        None => {
+            let spec = &pod["spec"];
+            let own = spec["initContainers"].items().len() + spec["containers"].items().len();
+            if place < own {
+                Role::Main
+            } else {
+                Role::Ephemeral
+            }
+        }
     }
 }
 
@@ -162,7 +173,7 @@ pub(super) fn restarts(pod: &Value, place: usize, code: i32) -> bool {
     if role == Role::Sidecar {
         return true;
     }
-    if role == Role::Init && code == 0 {
+    if role == Role::Ephemeral || role == Role::Init && code == 0 {
         return false;
     }
     let container = containers(pod).nth(place).unwrap_or(&NULL);
@@ -568,7 +579,9 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
     if worker.verdict.is_some() {
         return Decision::Rest(None);
     }
-    let count = containers(&worker.pod).count();
+    let names: Vec<Text> = containers(&worker.pod).map(|c| c["name"].text()).collect();
+    runtime::add_containers(cluster, node, &worker.uid, &names);
+    let count = names.len();
     let init = worker.pod["spec"]["initContainers"].items().len();
     for place in 0..count {
         let role = role(&worker.pod, place);
@@ -585,6 +598,7 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
                 }
                 return Decision::Rest(wake);
             }
+            (Role::Ephemeral, Some(State::Running(_))) => continue,
             (Role::Main, Some(State::Running(_))) => {
                 if start::definition_changed(cluster, node, worker, place) {
                     let name = worker.spec(place)["name"].str().to_owned();
@@ -612,7 +626,7 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
                 None => return Decision::Continue,
             },
         }
-        if role != Role::Main {
+        if !matches!(role, Role::Main | Role::Ephemeral) {
             // An init container that waits keeps all others waiting.
             return Decision::Rest(wake);
         }

@@ -297,6 +297,23 @@ pub(crate) fn power_off(cluster: &mut Cluster, node: &Text) {
     }
 }
 
+/// Makes places for containers that a pod has got since its sandbox was made.
+pub(crate) fn add_containers(cluster: &mut Cluster, node: &Text, uid: &Text, names: &[Text]) {
+    let has = cluster.sandbox(node, uid).map_or(0, |s| s.containers.len());
+    if has == 0 || has >= names.len() {
+        return;
+    }
+    let sandbox = cluster
+        .machine_mut(node)
+        .and_then(|m| m.runtime.sandboxes.get_mut(uid));
+    if let Some(sandbox) = sandbox {
+        let new = names[has..]
+            .iter()
+            .map(|name| Container::none(name.clone()));
+        Arc::make_mut(sandbox).containers.extend(new);
+    }
+}
+
 /// CRI RunPodSandbox, with the CNI's ADD.
 ///
 /// # Errors

@@ -105,6 +105,16 @@ pub(super) fn pod(k: &Kubectl, o: &Value, w: &mut Lines) {
         w,
         "",
     );
+    if !spec["ephemeralContainers"].items().is_empty() {
+        containers(
+            "Ephemeral Containers",
+            &spec["ephemeralContainers"],
+            &status["ephemeralContainerStatuses"],
+            o,
+            w,
+            "",
+        );
+    }
     let conditions = status["conditions"].items();
     if !spec["readinessGates"].items().is_empty() {
         w.line(0, "Readiness Gates:\n  Type\tStatus");
