@@ -4,8 +4,13 @@
 mod names;
 mod run;
 
-pub use run::{Lookup, TraceRequest};
+pub use run::{Explained, Lookup, TraceRequest};
 
+use std::borrow::Cow;
+use std::net::Ipv4Addr;
+
+use kubarium_linux::{Mac, TcpFlags};
+use kubarium_objects::Text;
 use serde::Serialize;
 
 /// One connection.
@@ -108,19 +113,19 @@ pub struct Hop {
     /// From 1 on, through all phases.
     pub n: usize,
     /// The node on which it happens; `outside` beyond the cluster.
-    pub node: String,
+    pub node: Text,
     /// The network namespace: `pod default/curl`, or the node's name.
-    pub netns: String,
+    pub netns: Text,
     /// Who decides.
     pub layer: Layer,
     /// The device concerned; may be empty.
-    pub device: String,
+    pub device: Text,
     /// For netfilter: the table.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub table: Option<String>,
+    pub table: Option<Cow<'static, str>>,
     /// For netfilter: the chain.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub chain: Option<String>,
+    pub chain: Option<Text>,
     /// For netfilter: the rule's number in its chain, from 1; none where the policy decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<usize>,
@@ -130,19 +135,19 @@ pub struct Hop {
     /// How many rules of the chain were passed without a match before this one.
     pub passed: usize,
     /// What was decided: `jump KUBE-SVC-…`, `forward to port veth…`.
-    pub action: String,
+    pub action: Cow<'static, str>,
     /// What happened and why, in one sentence that names the object responsible.
     pub explanation: String,
     /// The object responsible: `service:default/web`, `pod:default/web-1`; none where Linux alone
     /// decides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub object: Option<String>,
+    pub object: Option<Text>,
     /// The packet after the step.
     pub packet: PacketView,
 }
 
 /// A packet's headers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PacketView {
     /// Ethernet; none while there is no frame yet.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,7 +162,7 @@ pub struct PacketView {
     pub udp: Option<Udp>,
     /// ICMP, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub icmp: Option<String>,
+    pub icmp: Option<Cow<'static, str>>,
     /// What it carries, in words: `GET / HTTP/1.1`; may be empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub payload: String,
@@ -170,18 +175,18 @@ pub struct PacketView {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Ethernet {
     /// The sender's MAC.
-    pub src: String,
+    pub src: Mac,
     /// The receiver's MAC.
-    pub dst: String,
+    pub dst: Mac,
 }
 
 /// An IP header.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ip {
     /// The sender's address.
-    pub src: String,
+    pub src: Ipv4Addr,
     /// The receiver's address.
-    pub dst: String,
+    pub dst: Ipv4Addr,
     /// How many routers it may still pass.
     pub ttl: u8,
 }
@@ -194,7 +199,7 @@ pub struct Tcp {
     /// The receiver's port.
     pub dport: u16,
     /// `SYN`, `SYN,ACK`, …
-    pub flags: String,
+    pub flags: TcpFlags,
 }
 
 /// A UDP header.

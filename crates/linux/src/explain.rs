@@ -1,13 +1,14 @@
 //! Hops put into words: what happened, why, and in one sentence.
 
-mod nft;
+pub(crate) mod nft;
 
+use std::borrow::Cow;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::conntrack::Direction;
 use crate::link::LinkId;
-use crate::netfilter::{Chain, Policy, Rule, TableKind, Target};
+use crate::netfilter::{Chain, Rule, TableKind, Target};
 use crate::network::Network;
 use crate::packet::Headers;
 use crate::route::{LOCAL, MAIN, Route, RouteKind};
@@ -16,22 +17,24 @@ use crate::trace::{Event, Hop, Layer, PacketView, RawHop, Trace};
 /// The words of one event.
 struct Words {
     layer: Layer,
-    action: String,
+    action: Cow<'static, str>,
     explanation: String,
-    dropped: bool,
-    table: Option<Arc<str>>,
+    table: Option<Cow<'static, str>>,
     chain: Option<Arc<str>>,
     rule: Option<usize>,
     rule_text: Option<String>,
     passed: u32,
 }
 
-fn say(layer: Layer, action: impl Into<String>, explanation: impl Into<String>) -> Words {
+fn say(
+    layer: Layer,
+    action: impl Into<Cow<'static, str>>,
+    explanation: impl Into<String>,
+) -> Words {
     Words {
         layer,
         action: action.into(),
         explanation: explanation.into(),
-        dropped: false,
         table: None,
         chain: None,
         rule: None,
@@ -41,10 +44,7 @@ fn say(layer: Layer, action: impl Into<String>, explanation: impl Into<String>) 
 }
 
 fn stop(layer: Layer, explanation: impl Into<String>) -> Words {
-    Words {
-        dropped: true,
-        ..say(layer, "drop", explanation)
-    }
+    say(layer, "drop", explanation)
 }
 
 impl Trace {
@@ -56,6 +56,12 @@ impl Trace {
             .enumerate()
             .map(|(n, raw)| hop(net, n + 1, raw))
             .collect()
+    }
+
+    /// One hop in words, counted from 0.
+    #[must_use]
+    pub fn hop(&self, net: &Network, at: usize) -> Option<Hop> {
+        Some(hop(net, at + 1, self.raw.get(at)?))
     }
 }
 
@@ -78,7 +84,7 @@ fn hop(net: &Network, n: usize, raw: &RawHop) -> Hop {
         action: words.action,
         explanation: words.explanation,
         passed: words.passed,
-        dropped: words.dropped,
+        dropped: raw.event.ends(),
         packet: PacketView {
             headers: raw.packet,
             outer: raw.outer.as_deref().copied(),
@@ -86,16 +92,13 @@ fn hop(net: &Network, n: usize, raw: &RawHop) -> Hop {
     }
 }
 
-fn name(net: &Network, link: LinkId) -> String {
-    net.link(link).map_or_else(
-        || "a device that is gone".to_owned(),
-        |l| l.name.to_string(),
-    )
+fn name(net: &Network, link: LinkId) -> &str {
+    net.link(link).map_or("a device that is gone", |l| &l.name)
 }
 
-fn whose(net: &Network, link: LinkId) -> String {
+fn whose(net: &Network, link: LinkId) -> &str {
     let namespace = net.link(link).and_then(|l| net.namespace(l.namespace));
-    namespace.map_or_else(|| "nobody".to_owned(), |n| n.name.to_string())
+    namespace.map_or("nobody", |n| &n.name)
 }
 
 fn words(net: &Network, raw: &RawHop) -> Words {
@@ -126,17 +129,14 @@ fn words(net: &Network, raw: &RawHop) -> Words {
             "deliver",
             "The answer reaches the socket that asked.",
         ),
-        Event::NoSocket => Words {
-            dropped: true,
-            ..say(
-                Socket,
-                "refuse",
-                format!(
-                    "Nothing listens on {}: the sender is told so.",
-                    packet.destination()
-                ),
-            )
-        },
+        Event::NoSocket => say(
+            Socket,
+            "refuse",
+            format!(
+                "Nothing listens on {}: the sender is told so.",
+                packet.destination()
+            ),
+        ),
         Event::Denied => stop(
             Socket,
             "The namespace's own OUTPUT rules do not let the packet out: sending fails with EPERM (Operation not permitted).",
@@ -228,7 +228,6 @@ fn words(net: &Network, raw: &RawHop) -> Words {
             table: Some(table.name().into()),
             chain: Some(chain.name.text()),
             passed: *passed,
-            dropped: *policy == Policy::Drop,
             ..say(
                 Netfilter,
                 format!("policy {}", policy.name()),
@@ -434,19 +433,17 @@ fn routed(
     forwarded: bool,
     source: Option<Ipv4Addr>,
 ) -> Words {
-    let dev = route
-        .dev
-        .map_or_else(|| "no device".to_owned(), |d| name(net, d));
+    let dev = route.dev.map_or("no device", |d| name(net, d));
     let dst = packet.ip.dst;
     let table = match table {
-        MAIN => "main".to_owned(),
-        LOCAL => "local".to_owned(),
-        other => other.to_string(),
+        MAIN => Cow::Borrowed("main"),
+        LOCAL => Cow::Borrowed("local"),
+        other => Cow::Owned(other.to_string()),
     };
     let to = if route.destination.prefix_len() == 0 {
-        "default".to_owned()
+        Cow::Borrowed("default")
     } else {
-        route.destination.to_string()
+        Cow::Owned(route.destination.to_string())
     };
     if route.kind == RouteKind::Local {
         let how = if forwarded {
@@ -473,59 +470,39 @@ fn routed(
 }
 
 fn rule(table: TableKind, chain: &Arc<Chain>, index: u32, passed: u32) -> Words {
-    let before = match passed {
-        0 => String::new(),
-        1 => " (1 rule before did not match)".to_owned(),
-        n => format!(" ({n} rules before did not match)"),
-    };
+    let before = before(passed);
     let target = chain.rules.get(index as usize).map(|r| &r.target);
-    let mut dropped = false;
-    let (action, done) = match target {
+    let (action, done): (Cow<'static, str>, Cow<'static, str>) = match target {
         Some(Target::None) | None => (
-            "count".to_owned(),
-            "it counts the packet and does nothing else".to_owned(),
+            "count".into(),
+            "it counts the packet and does nothing else".into(),
         ),
-        Some(Target::Accept) => (
-            "accept".to_owned(),
-            "this table lets the packet pass".to_owned(),
+        Some(Target::Accept) => ("accept".into(), "this table lets the packet pass".into()),
+        Some(Target::Drop) => ("drop".into(), "the packet is dropped without a word".into()),
+        Some(Target::Return) => ("return".into(), "back to the chain that jumped here".into()),
+        Some(Target::Jump(to)) => (
+            format!("jump {to}").into(),
+            format!("on in chain {to}").into(),
         ),
-        Some(Target::Drop) => {
-            dropped = true;
-            (
-                "drop".to_owned(),
-                "the packet is dropped without a word".to_owned(),
-            )
-        }
-        Some(Target::Return) => (
-            "return".to_owned(),
-            "back to the chain that jumped here".to_owned(),
-        ),
-        Some(Target::Jump(to)) => (format!("jump {to}"), format!("on in chain {to}")),
         Some(Target::Goto(to)) => (
-            format!("goto {to}"),
-            format!("on in chain {to}, without coming back here"),
+            format!("goto {to}").into(),
+            format!("on in chain {to}, without coming back here").into(),
         ),
-        Some(Target::Reject(with)) => {
-            dropped = true;
-            (
-                "reject".to_owned(),
-                format!("the packet is refused with {}", with.name()),
-            )
-        }
+        Some(Target::Reject(with)) => (
+            "reject".into(),
+            format!("the packet is refused with {}", with.name()).into(),
+        ),
         Some(Target::Dnat(_) | Target::Redirect(_)) => (
-            "dnat".to_owned(),
-            "it gives the connection a new destination".to_owned(),
+            "dnat".into(),
+            "it gives the connection a new destination".into(),
         ),
-        Some(Target::Snat(_)) => (
-            "snat".to_owned(),
-            "it gives the connection a new source".to_owned(),
-        ),
+        Some(Target::Snat(_)) => ("snat".into(), "it gives the connection a new source".into()),
         Some(Target::Masquerade(_)) => (
-            "masquerade".to_owned(),
-            "the connection's source becomes the outgoing device's address".to_owned(),
+            "masquerade".into(),
+            "the connection's source becomes the outgoing device's address".into(),
         ),
-        Some(Target::Mark(_)) => ("mark".to_owned(), "it changes the packet's mark".to_owned()),
-        Some(Target::Notrack) => ("notrack".to_owned(), "the packet is not tracked".to_owned()),
+        Some(Target::Mark(_)) => ("mark".into(), "it changes the packet's mark".into()),
+        Some(Target::Notrack) => ("notrack".into(), "the packet is not tracked".into()),
     };
     let comment = chain
         .rules
@@ -538,7 +515,6 @@ fn rule(table: TableKind, chain: &Arc<Chain>, index: u32, passed: u32) -> Words 
         rule: Some(index as usize),
         rule_text: Some(chain.rule_text(index as usize)),
         passed,
-        dropped,
         ..say(
             Layer::Netfilter,
             action,
@@ -551,13 +527,22 @@ fn rule(table: TableKind, chain: &Arc<Chain>, index: u32, passed: u32) -> Words 
     }
 }
 
-fn kind(packet: &Headers) -> String {
+/// How many rules did not match before one did.
+fn before(passed: u32) -> Cow<'static, str> {
+    match passed {
+        0 => "".into(),
+        1 => " (1 rule before did not match)".into(),
+        n => format!(" ({n} rules before did not match)").into(),
+    }
+}
+
+fn kind(packet: &Headers) -> Cow<'static, str> {
     match packet.l4 {
-        crate::packet::Transport::Tcp { flags, .. } => format!("a TCP packet ({flags})"),
-        crate::packet::Transport::Udp { .. } => "a UDP datagram".to_owned(),
-        crate::packet::Transport::Icmp { kind: 8, .. } => "an ICMP echo request".to_owned(),
-        crate::packet::Transport::Icmp { kind: 0, .. } => "an ICMP echo reply".to_owned(),
-        _ => "a packet".to_owned(),
+        crate::packet::Transport::Tcp { flags, .. } => format!("a TCP packet ({flags})").into(),
+        crate::packet::Transport::Udp { .. } => "a UDP datagram".into(),
+        crate::packet::Transport::Icmp { kind: 8, .. } => "an ICMP echo request".into(),
+        crate::packet::Transport::Icmp { kind: 0, .. } => "an ICMP echo reply".into(),
+        _ => "a packet".into(),
     }
 }
 

@@ -1,13 +1,15 @@
 //! The way of a packet, hop by hop, with every decision and its reason.
 
+use std::borrow::Cow;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::conntrack::{Direction, Tuple};
+use crate::explain::nft::refuses;
 use crate::link::{LinkId, NamespaceId};
-use crate::netfilter::{Chain, Hook, Policy, TableKind, nft};
+use crate::netfilter::{Chain, Hook, Policy, TableKind, Target, nft};
 use crate::packet::{Headers, Mac, Packet};
 use crate::route::{Route, RouteKind};
 use crate::time::Time;
@@ -171,6 +173,60 @@ pub enum Event {
     Retransmitted { after: Time },
 }
 
+impl Event {
+    /// Is the packet's way over here?
+    pub(crate) fn ends(&self) -> bool {
+        match self {
+            Event::NoSocket
+            | Event::Denied
+            | Event::Lost
+            | Event::DeviceDown
+            | Event::OtherHost
+            | Event::SegmentNobody
+            | Event::NoRoute
+            | Event::NotForwarding
+            | Event::Martian
+            | Event::Blackhole { .. }
+            | Event::TtlExceeded
+            | Event::TooBig { .. }
+            | Event::NeighbourFailed { .. }
+            | Event::NoHairpin { .. }
+            | Event::NoFdb { .. } => true,
+            Event::Policy { policy, .. } | Event::NftPolicy { policy, .. } => {
+                *policy == Policy::Drop
+            }
+            Event::Rule { chain, index, .. } => {
+                let rule = chain.rules.get(*index as usize);
+                rule.is_some_and(|r| matches!(r.target, Target::Drop | Target::Reject(_)))
+            }
+            Event::NftRule {
+                chain,
+                index,
+                verdict,
+                ..
+            } => match verdict {
+                Some(nft::Verdict::Drop) => true,
+                Some(nft::Verdict::Continue) | None => refuses(chain, *index),
+                Some(_) => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Is it netfilter's?
+    fn is_netfilter(&self) -> bool {
+        matches!(
+            self,
+            Event::Rule { .. }
+                | Event::ChainEnd { .. }
+                | Event::Policy { .. }
+                | Event::NftRule { .. }
+                | Event::NftChainEnd { .. }
+                | Event::NftPolicy { .. }
+        )
+    }
+}
+
 /// One hop as it is noted while a packet walks.
 #[derive(Clone, Debug)]
 pub(crate) struct RawHop {
@@ -212,6 +268,41 @@ impl Trace {
     pub fn is_empty(&self) -> bool {
         self.raw.is_empty()
     }
+
+    /// The last hop at which a packet's way was over, counted from 0.
+    #[must_use]
+    pub fn end(&self) -> Option<usize> {
+        self.raw.iter().rposition(|raw| raw.event.ends())
+    }
+
+    /// Did a rule decide at that hop, or a chain's policy?
+    #[must_use]
+    pub fn is_netfilter(&self, at: usize) -> bool {
+        self.raw.get(at).is_some_and(|raw| raw.event.is_netfilter())
+    }
+
+    /// The phase of each hop in their order.
+    pub fn phases(&self) -> impl Iterator<Item = Phase> {
+        self.raw.iter().map(|raw| raw.phase)
+    }
+
+    /// The namespace of each hop in their order.
+    pub fn namespaces(&self) -> impl Iterator<Item = NamespaceId> {
+        self.raw.iter().map(|raw| raw.namespace)
+    }
+
+    /// The packet's headers after each hop (of a tunnel's packet, of the one inside).
+    pub fn packets(&self) -> impl Iterator<Item = &Headers> {
+        self.raw.iter().map(|raw| &raw.packet)
+    }
+
+    /// The connections that were entered into a namespace's table, each as its first packet had it.
+    pub fn tracked(&self) -> impl Iterator<Item = (NamespaceId, Tuple)> {
+        self.raw.iter().filter_map(|raw| match &raw.event {
+            Event::ConntrackConfirmed { original, .. } => Some((raw.namespace, *original)),
+            _ => None,
+        })
+    }
 }
 
 /// A packet as a hop shows it.
@@ -245,7 +336,7 @@ pub struct Hop {
     pub device: Option<Arc<str>>,
     /// Netfilter's table.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub table: Option<Arc<str>>,
+    pub table: Option<Cow<'static, str>>,
     /// Its chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chain: Option<Arc<str>>,
@@ -256,7 +347,7 @@ pub struct Hop {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule_text: Option<String>,
     /// What was done, in a word or two: `jump KUBE-SVC-…`, `forward`, `drop`.
-    pub action: String,
+    pub action: Cow<'static, str>,
     /// What happened and why, in one sentence.
     pub explanation: String,
     /// How many rules before did not match.

@@ -30,12 +30,12 @@ pub fn lane(trace: &Trace) -> Lane {
                 phase: phase(part.phase),
                 column,
                 layer: layer(hop.layer),
-                action: hop.action.clone(),
+                action: hop.action.to_string(),
                 explanation: hop.explanation.clone(),
                 place: place.clone(),
                 rule: rule_of(hop),
                 passed: hop.passed,
-                object: hop.object.clone(),
+                object: hop.object.as_deref().map(str::to_owned),
                 headers,
             });
         }
@@ -78,14 +78,14 @@ fn layer(layer: trace::Layer) -> Layer {
 
 /// The hop's place among the lane's columns, which gains one where the namespace is new.
 fn column(lane: &mut Lane, hop: &Hop) -> usize {
-    let known = lane.columns.iter().position(|c| c.netns == hop.netns);
+    let known = lane.columns.iter().position(|c| *c.netns == *hop.netns);
     known.unwrap_or_else(|| {
         let pod = hop.netns.strip_prefix("pod ");
         lane.columns.push(Column {
-            netns: hop.netns.clone(),
+            netns: hop.netns.to_string(),
             title: pod.unwrap_or(&hop.netns).to_owned(),
             pod: pod.is_some(),
-            node: hop.node.clone(),
+            node: hop.node.to_string(),
         });
         lane.columns.len() - 1
     })
@@ -97,10 +97,10 @@ fn place_of(hop: &Hop) -> Option<String> {
         let (namespace, name) = pod.split_once('/')?;
         return Some(pod_id(namespace, name));
     }
-    if hop.netns == "outside" {
+    if &*hop.netns == "outside" {
         return Some("host:outside".to_owned());
     }
-    match hop.device.as_str() {
+    match &*hop.device {
         "" | "lo" => None,
         veth if veth.starts_with("veth") => Some(format!("port:{veth}")),
         device => Some(format!("device:{}/{device}", hop.netns)),
@@ -109,9 +109,9 @@ fn place_of(hop: &Hop) -> Option<String> {
 
 fn rule_of(hop: &Hop) -> Option<RuleRef> {
     Some(RuleRef {
-        netns: hop.netns.clone(),
-        table: hop.table.clone()?,
-        chain: hop.chain.clone()?,
+        netns: hop.netns.to_string(),
+        table: hop.table.as_deref()?.to_owned(),
+        chain: hop.chain.as_deref()?.to_owned(),
         rule: hop.rule.unwrap_or(0),
         text: hop.rule_text.clone().unwrap_or_default(),
     })
@@ -148,15 +148,15 @@ fn stack(packet: &PacketView) -> Vec<Header> {
     if let Some(eth) = &packet.eth {
         add(
             "Ethernet",
-            vec![("src", eth.src.clone()), ("dst", eth.dst.clone())],
+            vec![("src", eth.src.to_string()), ("dst", eth.dst.to_string())],
         );
     }
     let ip = &packet.ip;
     add(
         "IP",
         vec![
-            ("src", ip.src.clone()),
-            ("dst", ip.dst.clone()),
+            ("src", ip.src.to_string()),
+            ("dst", ip.dst.to_string()),
             ("ttl", ip.ttl.to_string()),
         ],
     );
@@ -166,7 +166,7 @@ fn stack(packet: &PacketView) -> Vec<Header> {
             vec![
                 ("sport", tcp.sport.to_string()),
                 ("dport", tcp.dport.to_string()),
-                ("flags", tcp.flags.clone()),
+                ("flags", tcp.flags.to_string()),
             ],
         );
     }
@@ -180,7 +180,7 @@ fn stack(packet: &PacketView) -> Vec<Header> {
         );
     }
     if let Some(icmp) = &packet.icmp {
-        add("ICMP", vec![("message", icmp.clone())]);
+        add("ICMP", vec![("message", icmp.to_string())]);
     }
     if !packet.payload.is_empty() {
         add("Data", vec![("text", packet.payload.clone())]);
@@ -215,34 +215,42 @@ fn compare(mut headers: Vec<Header>, before: Option<&[Header]>) -> Vec<Header> {
 mod tests {
     use super::*;
     use kubarium_cluster::trace::{Ip, Layer, Phase, PhaseKind, Tcp};
+    use kubarium_linux::TcpFlags;
 
-    fn hop(netns: &str, device: &str, dst: &str) -> Hop {
+    const SERVICE: [u8; 4] = [10, 43, 0, 9];
+    const POD: [u8; 4] = [10, 42, 2, 5];
+
+    fn hop(netns: &str, device: &str, dst: [u8; 4]) -> Hop {
         Hop {
             n: 1,
-            node: "worker-1".to_owned(),
-            netns: netns.to_owned(),
+            node: "worker-1".into(),
+            netns: netns.into(),
             layer: Layer::Link,
-            device: device.to_owned(),
+            device: device.into(),
             table: None,
             chain: None,
             rule: None,
             rule_text: None,
             passed: 0,
-            action: String::new(),
+            action: "".into(),
             explanation: String::new(),
             object: None,
             packet: PacketView {
+                eth: None,
                 ip: Ip {
-                    src: "10.42.1.7".to_owned(),
-                    dst: dst.to_owned(),
+                    src: [10, 42, 1, 7].into(),
+                    dst: dst.into(),
                     ttl: 64,
                 },
                 tcp: Some(Tcp {
                     sport: 40_000,
                     dport: 80,
-                    flags: "SYN".to_owned(),
+                    flags: TcpFlags::SYN,
                 }),
-                ..PacketView::default()
+                udp: None,
+                icmp: None,
+                payload: String::new(),
+                outer: None,
             },
         }
     }
@@ -250,10 +258,10 @@ mod tests {
     #[test]
     fn only_what_changed_stands_out_and_each_step_has_its_place() {
         let hops = vec![
-            hop("pod default/curl", "eth0", "10.43.0.9"),
-            hop("worker-1", "veth12ab34cd", "10.43.0.9"),
-            hop("worker-1", "", "10.42.2.5"),
-            hop("worker-1", "flannel.1", "10.42.2.5"),
+            hop("pod default/curl", "eth0", SERVICE),
+            hop("worker-1", "veth12ab34cd", SERVICE),
+            hop("worker-1", "", POD),
+            hop("worker-1", "flannel.1", POD),
         ];
         let trace = Trace {
             phases: vec![Phase {
@@ -299,17 +307,17 @@ mod tests {
 
     #[test]
     fn a_hook_with_its_rules_is_one_stop_that_says_what_came_of_it() {
-        let at = |layer, action: &str, dst| Hop {
+        let at = |layer, action: &'static str, dst| Hop {
             layer,
-            action: action.to_owned(),
+            action: action.into(),
             ..hop("worker-1", "cbr0", dst)
         };
-        let rule = |chain: &str, action: &str| Hop {
-            table: Some("nat".to_owned()),
-            chain: Some(chain.to_owned()),
-            ..at(Layer::Netfilter, action, "10.43.0.9")
+        let rule = |chain: &str, action: &'static str| Hop {
+            table: Some("nat".into()),
+            chain: Some(chain.into()),
+            ..at(Layer::Netfilter, action, SERVICE)
         };
-        let (service, pod) = ("10.43.0.9", "10.42.2.5");
+        let (service, pod) = (SERVICE, POD);
         let hops = vec![
             at(Layer::Socket, "send", service),
             at(Layer::Conntrack, "new", service),

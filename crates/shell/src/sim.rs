@@ -431,7 +431,7 @@ fn in_words(trace: &Trace) -> String {
         let _ = writeln!(text, "{}:", word(&phase.phase));
         for hop in &phase.hops {
             let place = if hop.device.is_empty() {
-                hop.netns.clone()
+                hop.netns.to_string()
             } else {
                 format!("{} {}", hop.netns, hop.device)
             };
@@ -476,7 +476,7 @@ fn packet(packet: &PacketView) -> String {
         _ => (
             String::new(),
             String::new(),
-            packet.icmp.clone().unwrap_or_default(),
+            packet.icmp.as_deref().unwrap_or_default().to_owned(),
         ),
     };
     let mut text = format!(

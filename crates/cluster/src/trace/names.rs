@@ -1,31 +1,38 @@
 //! Which Kubernetes object an address or a rule belongs to, and what a hop says about it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use kubarium_linux::{Headers, Transport};
-use kubarium_objects::ObjectKey;
+use kubarium_linux::{Headers, Mac, NamespaceId, Transport};
+use kubarium_objects::{ObjectKey, Text};
 
 use super::{Ethernet, Hop, Ip, Layer, PacketView, Tcp, Udp};
 use crate::cluster::Cluster;
 
-/// What the addresses of one trace are.
-pub(super) struct Names(BTreeMap<Ipv4Addr, Named>);
+/// What the addresses of one trace are, and where its namespaces are.
+pub(super) struct Names {
+    addresses: BTreeMap<Ipv4Addr, Named>,
+    nodes: Vec<(NamespaceId, Text)>,
+}
 
 #[derive(Clone)]
 struct Named {
     /// `pod default/web-1`
     words: String,
     /// `pod:default/web-1`
-    object: String,
+    object: Text,
 }
 
 fn named(kind: &str, name: &str) -> Named {
     Named {
         words: format!("{kind} {name}"),
-        object: format!("{kind}:{name}"),
+        object: format!("{kind}:{name}").into(),
     }
 }
+
+/// What a hop says, and the object responsible.
+type Words = (String, Option<Text>);
 
 /// Who has an address: a Service, a node, a pod.
 fn name_of(cluster: &Cluster, address: Ipv4Addr) -> Option<Named> {
@@ -54,9 +61,20 @@ fn name_of(cluster: &Cluster, address: Ipv4Addr) -> Option<Named> {
 }
 
 impl Names {
-    /// Those of the addresses in the hops.
-    pub fn of(cluster: &Cluster, hops: &[kubarium_linux::Hop], target: Ipv4Addr) -> Names {
-        let packets = hops.iter().map(|h| &h.packet.headers.ip);
+    /// Those of the addresses and namespaces on the way.
+    pub fn of(cluster: &Cluster, way: &kubarium_linux::Trace, target: Ipv4Addr) -> Names {
+        let mut nodes: Vec<(NamespaceId, Text)> = Vec::new();
+        for id in way.namespaces() {
+            if nodes.last().is_some_and(|last| last.0 == id) || nodes.iter().any(|n| n.0 == id) {
+                continue;
+            }
+            let namespace = cluster.net.namespace(id);
+            nodes.push((
+                id,
+                namespace.map_or_else(Text::default, |n| node_of(cluster, &n.name)),
+            ));
+        }
+        let packets = way.packets().map(|headers| &headers.ip);
         let mut wanted: Vec<Ipv4Addr> = packets.flat_map(|ip| [ip.src, ip.dst]).collect();
         wanted.push(target);
         wanted.sort_unstable();
@@ -78,79 +96,82 @@ impl Names {
                         own.net.addr(),
                         Named {
                             words: "the host outside".to_owned(),
-                            object: "host:outside".to_owned(),
+                            object: "host:outside".into(),
                         },
                     );
                 }
             }
         }
-        Names(names)
+        Names {
+            addresses: names,
+            nodes,
+        }
     }
 
     /// Who has an address, in words.
     pub fn who(&self, address: Ipv4Addr) -> String {
-        match self.0.get(&address) {
+        match self.addresses.get(&address) {
             Some(named) => format!("{} ({address})", named.words),
             None => address.to_string(),
         }
     }
 
-    fn object(&self, address: Ipv4Addr) -> Option<String> {
-        self.0.get(&address).map(|n| n.object.clone())
+    fn object(&self, address: Ipv4Addr) -> Option<Text> {
+        self.addresses.get(&address).map(|n| n.object.clone())
     }
 
     /// A hop with the names of the objects responsible.
-    pub fn hop(&self, cluster: &Cluster, hop: &kubarium_linux::Hop, number: &mut usize) -> Hop {
+    pub fn hop(&self, hop: kubarium_linux::Hop, number: &mut usize) -> Hop {
         *number += 1;
-        let netns = hop.namespace_name.to_string();
-        let (explanation, object) = self.explain(hop);
+        let node = self.nodes.iter().find(|node| node.0 == hop.namespace);
+        let (explanation, object) = match self.explain(&hop) {
+            Some((words, object)) => (words, object),
+            None => (hop.explanation, None),
+        };
         Hop {
             n: *number,
-            node: node_of(cluster, &netns),
-            netns,
+            node: node.map_or_else(Text::default, |node| node.1.clone()),
+            netns: hop.namespace_name,
             layer: layer(hop.layer),
-            device: hop.device.as_deref().unwrap_or("").to_owned(),
-            table: hop.table.as_deref().map(str::to_owned),
-            chain: hop.chain.as_deref().map(str::to_owned),
+            device: hop.device.unwrap_or_default(),
+            table: hop.table,
+            chain: hop.chain,
             rule: hop.rule,
-            rule_text: hop.rule_text.clone(),
+            rule_text: hop.rule_text,
             passed: hop.passed as usize,
-            action: hop.action.clone(),
+            action: hop.action,
             explanation,
             object,
             packet: packet(&hop.packet.headers, hop.packet.outer.as_ref()),
         }
     }
 
-    fn explain(&self, hop: &kubarium_linux::Hop) -> (String, Option<String>) {
+    /// What is to be said instead, and the object responsible; `None`: what Linux says is all.
+    fn explain(&self, hop: &kubarium_linux::Hop) -> Option<Words> {
         let ip = &hop.packet.headers.ip;
         if hop.table.as_deref() == Some(crate::kube_proxy::TABLE)
             && let Some(chain) = &hop.chain
             && let Some(words) = Self::nft_rule(chain, &hop.action, &hop.packet.headers)
         {
-            return words;
+            return Some(words);
         }
-        if let Some(rule) = &hop.rule_text
-            && let Some(words) = self.rule(
+        if let Some(rule) = &hop.rule_text {
+            return self.rule(
                 hop.chain.as_deref().unwrap_or(""),
                 rule,
                 &hop.packet.headers,
-            )
-        {
-            return words;
+            );
         }
-        match hop.action.as_str() {
+        match &*hop.action {
             "DNAT" | "SNAT" => {
                 // `The destination A:P becomes B:Q, as …`
                 let mut ends = hop.explanation.split_whitespace().filter_map(|word| {
                     let (address, port) = word.trim_end_matches(',').rsplit_once(':')?;
                     Some((address.parse::<Ipv4Addr>().ok()?, port.to_owned()))
                 });
-                let (Some(from), Some(to)) = (ends.next(), ends.next()) else {
-                    return (hop.explanation.clone(), None);
-                };
+                let (from, to) = (ends.next()?, ends.next()?);
                 let whose = |address: Ipv4Addr| {
-                    self.0
+                    self.addresses
                         .get(&address)
                         .map_or_else(String::new, |n| format!("{}'s ", n.words))
                 };
@@ -169,16 +190,16 @@ impl Names {
                     to.0,
                     to.1
                 );
-                (text, self.object(to.0).or(self.object(from.0)))
+                Some((text, self.object(to.0).or(self.object(from.0))))
             }
-            "deliver" | "refuse" => (hop.explanation.clone(), self.object(ip.dst)),
-            "send" => (hop.explanation.clone(), self.object(ip.src)),
-            _ => (hop.explanation.clone(), None),
+            "deliver" | "refuse" => Some((hop.explanation.clone(), self.object(ip.dst))),
+            "send" => Some((hop.explanation.clone(), self.object(ip.src))),
+            _ => None,
         }
     }
 
     /// What a rule of kube-proxy's nftables mode does, by its chain, which names the Service.
-    fn nft_rule(chain: &str, action: &str, packet: &Headers) -> Option<(String, Option<String>)> {
+    fn nft_rule(chain: &str, action: &str, packet: &Headers) -> Option<Words> {
         let service = |chain: &str| {
             let (namespace, rest) = chain.split_once('/')?;
             let namespace = namespace.splitn(3, '-').nth(2)?;
@@ -199,13 +220,13 @@ impl Names {
                 }
                 _ => return None,
             };
-            return Some((text, Some(format!("service:{name}"))));
+            return Some((text, Some(format!("service:{name}").into())));
         }
         let to = action.split(' ').nth(1).unwrap_or_default();
         let text = match (chain, action) {
             ("services", _) if let Some(name) = service(to) => {
                 let text = format!("{target} belongs to the Service {name}: its chain {to} goes on.");
-                return Some((text, Some(format!("service:{name}"))));
+                return Some((text, Some(format!("service:{name}").into())));
             }
             ("services", "mark") => "kube-proxy: who asks a cluster IP from outside the pods' network is masqueraded.".to_owned(),
             ("service-endpoints-check" | "nodeport-endpoints-check", "drop") => format!("The Service of {target} has no endpoint on this node: the packet is dropped."),
@@ -219,7 +240,7 @@ impl Names {
     }
 
     /// What a rule of one of the known components does, by its comment.
-    fn rule(&self, chain: &str, rule: &str, packet: &Headers) -> Option<(String, Option<String>)> {
+    fn rule(&self, chain: &str, rule: &str, packet: &Headers) -> Option<Words> {
         let comment =
             rule.split_once("--comment ")
                 .map_or("", |(_, rest)| match rest.strip_prefix('"') {
@@ -227,7 +248,7 @@ impl Names {
                     None => rest.split(' ').next().unwrap_or(""),
                 });
         let service = comment.split([' ', ':']).next().filter(|s| s.contains('/'));
-        let object = service.map(|s| format!("service:{s}"));
+        let object = service.map(|s| Text::from(format!("service:{s}")));
         let jump = rule
             .split(" -j ")
             .nth(1)
@@ -306,12 +327,12 @@ impl Names {
     }
 }
 
-fn node_of(cluster: &Cluster, netns: &str) -> String {
+fn node_of(cluster: &Cluster, netns: &Text) -> Text {
     let Some((namespace, name)) = netns.strip_prefix("pod ").and_then(|n| n.split_once('/')) else {
-        return netns.to_owned();
+        return netns.clone();
     };
     let pod = cluster.find("pods", namespace, name);
-    pod.map_or_else(String::new, |pod| pod["spec"]["nodeName"].str().to_owned())
+    pod.map_or_else(Text::default, |pod| pod["spec"]["nodeName"].text())
 }
 
 fn layer(layer: kubarium_linux::Layer) -> Layer {
@@ -328,20 +349,22 @@ fn layer(layer: kubarium_linux::Layer) -> Layer {
 }
 
 fn packet(headers: &Headers, outer: Option<&Headers>) -> PacketView {
-    let known = headers.eth.src != kubarium_linux::Mac::ZERO
-        || headers.eth.dst != kubarium_linux::Mac::ZERO;
+    let known = headers.eth.src != Mac::ZERO || headers.eth.dst != Mac::ZERO;
     let mut view = PacketView {
-        eth: known.then(|| Ethernet {
-            src: headers.eth.src.to_string(),
-            dst: headers.eth.dst.to_string(),
+        eth: known.then_some(Ethernet {
+            src: headers.eth.src,
+            dst: headers.eth.dst,
         }),
         ip: Ip {
-            src: headers.ip.src.to_string(),
-            dst: headers.ip.dst.to_string(),
+            src: headers.ip.src,
+            dst: headers.ip.dst,
             ttl: headers.ip.ttl,
         },
+        tcp: None,
+        udp: None,
+        icmp: None,
+        payload: String::new(),
         outer: outer.map(|o| Box::new(packet(o, None))),
-        ..PacketView::default()
     };
     match headers.l4 {
         Transport::Tcp {
@@ -353,25 +376,27 @@ fn packet(headers: &Headers, outer: Option<&Headers>) -> PacketView {
             view.tcp = Some(Tcp {
                 sport,
                 dport,
-                flags: flags.to_string(),
+                flags,
             })
         }
         Transport::Udp { sport, dport } | Transport::Sctp { sport, dport } => {
             view.udp = Some(Udp { sport, dport })
         }
-        Transport::Icmp { kind, code, .. } => {
-            view.icmp = Some(match (kind, code) {
-                (8, _) => "echo request".to_owned(),
-                (0, _) => "echo reply".to_owned(),
-                (3, 0) => "network unreachable".to_owned(),
-                (3, 1) => "host unreachable".to_owned(),
-                (3, 3) => "port unreachable".to_owned(),
-                (3, 4) => "fragmentation needed".to_owned(),
-                (11, _) => "time exceeded".to_owned(),
-                (kind, code) => format!("type {kind} code {code}"),
-            });
-        }
+        Transport::Icmp { kind, code, .. } => view.icmp = Some(icmp(kind, code)),
         Transport::Other => {}
     }
     view
+}
+
+fn icmp(kind: u8, code: u8) -> Cow<'static, str> {
+    Cow::Borrowed(match (kind, code) {
+        (8, _) => "echo request",
+        (0, _) => "echo reply",
+        (3, 0) => "network unreachable",
+        (3, 1) => "host unreachable",
+        (3, 3) => "port unreachable",
+        (3, 4) => "fragmentation needed",
+        (11, _) => "time exceeded",
+        (kind, code) => return format!("type {kind} code {code}").into(),
+    })
 }

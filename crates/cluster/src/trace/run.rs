@@ -1,7 +1,6 @@
 //! Tracing: one real connection (it leaves its counters and tracked entries behind), noted hop by
 //! hop.
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
@@ -49,7 +48,166 @@ pub struct Lookup {
 /// Where a trace begins.
 struct Start {
     netns: NamespaceId,
-    view: View,
+    place: Place,
+}
+
+enum Place {
+    /// A node, or the host outside, by its name.
+    Node(String),
+    Pod(ObjectKey),
+}
+
+/// A connection that was made: what was noted on its way is put into words when somebody reads it.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    request: TraceRequest,
+    /// The last query of the name's resolution that mattered.
+    query: Option<Query>,
+    /// `None` where the name has no address.
+    made: Option<Made>,
+}
+
+#[derive(Clone, Debug)]
+struct Query {
+    server: SocketAddrV4,
+    connection: Connection,
+    way: kubarium_linux::Trace,
+    said: Said,
+}
+
+/// What came of a query.
+#[derive(Clone, Debug)]
+enum Said {
+    Nothing,
+    Address(String, Ipv4Addr),
+    Code(String, Code),
+}
+
+#[derive(Clone, Debug)]
+struct Made {
+    target: SocketAddrV4,
+    connection: Connection,
+    way: kubarium_linux::Trace,
+}
+
+impl Explained {
+    /// What became of it.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.made.as_ref().map_or(Verdict::Unresolved, |made| {
+            verdict(&made.connection, &made.way)
+        })
+    }
+
+    /// Who answered.
+    #[must_use]
+    pub fn server(&self, cluster: &Cluster) -> Option<Server> {
+        cluster.server_of(&self.made.as_ref()?.connection)
+    }
+
+    /// How many hops were noted.
+    #[must_use]
+    pub fn hops(&self) -> usize {
+        let query = self.query.as_ref().map_or(0, |query| query.way.len());
+        query + self.made.as_ref().map_or(0, |made| made.way.len())
+    }
+
+    /// The whole way in words. `cluster`: the one it was made in, not changed since.
+    #[must_use]
+    pub fn in_words(&self, cluster: &Cluster) -> Trace {
+        let mut trace = Trace {
+            from: self.request.from.clone(),
+            to: self.request.to.clone(),
+            protocol: if self.request.udp { "UDP" } else { "TCP" }.to_owned(),
+            verdict: self.verdict(),
+            ..Trace::default()
+        };
+        let mut number = 0;
+        if let Some(query) = &self.query {
+            let phase = query.phase(cluster, &mut number);
+            trace.phases.push(phase);
+        }
+        let Some(made) = &self.made else {
+            trace.reason = self.unresolved(cluster);
+            return trace;
+        };
+        let names = Names::of(cluster, &made.way, *made.target.ip());
+        for (kind, phase) in [
+            (PhaseKind::Request, kubarium_linux::Phase::Request),
+            (PhaseKind::Reply, kubarium_linux::Phase::Reply),
+        ] {
+            let of_phase = made.way.phases().enumerate().filter(|(_, p)| *p == phase);
+            let hops = of_phase.filter_map(|(at, _)| made.way.hop(&cluster.net, at));
+            let hops: Vec<_> = hops.map(|hop| names.hop(hop, &mut number)).collect();
+            if !hops.is_empty() {
+                trace.phases.push(Phase { phase: kind, hops });
+            }
+        }
+        let end = ended(cluster, &made.way);
+        trace.reason = reason(&made.connection, end.as_ref(), made.target, &names);
+        let refused = end.filter(|_| trace.verdict != Verdict::Delivered);
+        if let Some(why) = refused.and_then(|hop| network_policy::refusal(cluster, &hop)) {
+            trace.reason = why;
+        }
+        trace.server = cluster.server_of(&made.connection);
+        trace.conntrack = cluster.tracked(made);
+        trace
+    }
+
+    /// Why the name has no address.
+    fn unresolved(&self, cluster: &Cluster) -> String {
+        let Ok((host, _)) = target(&self.request.to) else {
+            return String::new();
+        };
+        let Some(query) = &self.query else {
+            return format!("the name {host} has no address");
+        };
+        match &query.said {
+            Said::Nothing => {
+                let names = Names::of(cluster, &query.way, *query.server.ip());
+                let end = ended(cluster, &query.way);
+                format!(
+                    "the DNS server {} does not answer: {}",
+                    query.server.ip(),
+                    reason(&query.connection, end.as_ref(), query.server, &names)
+                )
+            }
+            said => format!("the name {host} has no address ({})", said.text()),
+        }
+    }
+}
+
+impl Said {
+    fn text(&self) -> String {
+        match self {
+            Said::Nothing => String::new(),
+            Said::Address(name, address) => format!("{name} is {address}"),
+            Said::Code(name, code) => format!("{name}: {}", code.name()),
+        }
+    }
+}
+
+impl Query {
+    fn phase(&self, cluster: &Cluster, number: &mut usize) -> Phase {
+        let names = Names::of(cluster, &self.way, *self.server.ip());
+        let hops = self.way.hops(&cluster.net).into_iter();
+        let mut hops: Vec<_> = hops.map(|hop| names.hop(hop, number)).collect();
+        let said = self.said.text();
+        let delivered = hops.iter_mut().find(|h| h.action == "deliver");
+        if let Some(hop) = delivered.filter(|_| !said.is_empty()) {
+            hop.explanation = format!("{} CoreDNS answers: {said}.", hop.explanation);
+            hop.packet.payload = said;
+        }
+        Phase {
+            phase: PhaseKind::Dns,
+            hops,
+        }
+    }
+}
+
+/// The last hop at which a packet's way was over, in words.
+fn ended(cluster: &Cluster, way: &kubarium_linux::Trace) -> Option<kubarium_linux::Hop> {
+    way.hop(&cluster.net, way.end()?)
 }
 
 impl Cluster {
@@ -58,59 +216,47 @@ impl Cluster {
     /// # Errors
     /// A sentence: there is no such pod or node, or the target cannot be read.
     pub fn trace(&mut self, request: &TraceRequest) -> Result<Trace, String> {
+        let explained = self.explain(request)?;
+        Ok(explained.in_words(self))
+    }
+
+    /// Makes one connection and notes its whole way.
+    ///
+    /// # Errors
+    /// As of [`Cluster::trace`].
+    pub fn explain(&mut self, request: &TraceRequest) -> Result<Explained, String> {
         let start = self.start_of(&request.from)?;
         let (host, port) = target(&request.to)?;
-        let mut trace = Trace {
-            from: request.from.clone(),
-            to: request.to.clone(),
-            protocol: if request.udp { "UDP" } else { "TCP" }.to_owned(),
-            ..Trace::default()
-        };
         let text = format!("{} connects to {}", request.from, request.to);
         self.log(&Component::Network, Action::Connect, None, text);
-        let mut number = 0;
+        let mut explained = Explained {
+            request: request.clone(),
+            query: None,
+            made: None,
+        };
         let address = match host.parse() {
             Ok(address) => Some(address),
-            Err(_) => self.resolve_traced(&start, &host, &mut trace, &mut number),
+            Err(_) => self.resolve_traced(&start, host, &mut explained.query),
         };
-        let Some(address) = address else {
-            trace.verdict = Verdict::Unresolved;
-            return Ok(trace);
-        };
-        let target = SocketAddrV4::new(address, port);
-        let base = if request.udp {
-            Connect::udp(start.netns, target)
-        } else {
-            Connect::tcp(start.netns, target)
-        };
-        let connect = Connect {
-            timeout: patience(),
-            ..base
-        };
-        let (connection, hops) = self.connect_traced(&connect);
-        let names = Names::of(self, &hops, address);
-        let dropped = hops.iter().rev().find(|h| h.dropped).cloned();
-        for (kind, phase) in [
-            (PhaseKind::Request, kubarium_linux::Phase::Request),
-            (PhaseKind::Reply, kubarium_linux::Phase::Reply),
-        ] {
-            let hops: Vec<_> = hops
-                .iter()
-                .filter(|h| h.phase == phase)
-                .map(|h| names.hop(self, h, &mut number))
-                .collect();
-            if !hops.is_empty() {
-                trace.phases.push(Phase { phase: kind, hops });
+        explained.made = address.map(|address| {
+            let target = SocketAddrV4::new(address, port);
+            let base = if request.udp {
+                Connect::udp(start.netns, target)
+            } else {
+                Connect::tcp(start.netns, target)
+            };
+            let connect = Connect {
+                timeout: patience(),
+                ..base
+            };
+            let (connection, way) = self.connect_traced(&connect);
+            Made {
+                target,
+                connection,
+                way,
             }
-        }
-        (trace.verdict, trace.reason) = judge(&connection, dropped.as_ref(), target, &names);
-        let refused = dropped.filter(|_| trace.verdict != Verdict::Delivered);
-        if let Some(why) = refused.and_then(|hop| network_policy::refusal(self, &hop)) {
-            trace.reason = why;
-        }
-        trace.server = self.server_of(&connection);
-        trace.conntrack = self.tracked(&connection, &hops, target);
-        Ok(trace)
+        });
+        Ok(explained)
     }
 
     /// Looks a name up in DNS from a place as [`TraceRequest::from`] has it, through the network and
@@ -121,7 +267,7 @@ impl Cluster {
     pub fn lookup(&mut self, from: &str, name: &str, kind: &str) -> Result<Lookup, String> {
         let start = self.start_of(from)?;
         let kind = Type::parse(kind).ok_or_else(|| format!("{kind:?} is no type of record"))?;
-        let settings = Settings::read(&start.view);
+        let settings = Settings::read(&self.view_at(&start));
         let server = settings.servers.first().copied();
         let target = SocketAddrV4::new(server.unwrap_or(Ipv4Addr::LOCALHOST), 53);
         let mut found = Lookup::default();
@@ -130,15 +276,15 @@ impl Cluster {
                 timeout: patience(),
                 ..Connect::udp(start.netns, target)
             };
-            let (connection, hops) = self.connect_traced(&connect);
+            let (connection, way) = self.connect_traced(&connect);
             let now = self.now;
             let answer = connection
                 .server
                 .and_then(|(_, token)| dns::ask(self, token, &candidate, kind, now));
             let Some(answer) = answer else {
-                let names = Names::of(self, &hops, *target.ip());
-                let dropped = hops.iter().rev().find(|h| h.dropped);
-                let why = judge(&connection, dropped, target, &names).1;
+                let names = Names::of(self, &way, *target.ip());
+                let end = ended(self, &way);
+                let why = reason(&connection, end.as_ref(), target, &names);
                 found.reason = format!("the DNS server {} does not answer: {why}", target.ip());
                 break;
             };
@@ -162,19 +308,15 @@ impl Cluster {
                 .ground
                 .outside
                 .ok_or("there is no host outside: the cluster has no machine")?;
-            return Ok(Start {
-                netns,
-                view: files::node_view(self, "outside"),
-            });
+            let place = Place::Node("outside".to_owned());
+            return Ok(Start { netns, place });
         }
         if let Some(name) = from.strip_prefix("node/") {
             let netns = self
                 .node_netns(name)
                 .ok_or_else(|| format!("there is no node {name:?}"))?;
-            return Ok(Start {
-                netns,
-                view: files::node_view(self, name),
-            });
+            let place = Place::Node(name.to_owned());
+            return Ok(Start { netns, place });
         }
         let Some(name) = from.strip_prefix("pod/") else {
             return Err(format!(
@@ -193,113 +335,99 @@ impl Cluster {
             .etcd
             .get(&key)
             .ok_or_else(|| format!("there is no pod {name:?}"))?;
-        let (node, sandbox) = self.sandbox_of(&key).ok_or_else(|| {
+        let (_, sandbox) = self.sandbox_of(&key).ok_or_else(|| {
             format!(
                 "pod {name:?} has no network: it is {}",
                 object["status"]["phase"].str()
             )
         })?;
-        let first = object["spec"]["initContainers"].items().len();
         if self.net.namespace(sandbox.netns).is_none() {
             return Err(format!(
                 "pod {name:?} has no network any more: it is {}",
                 object["status"]["phase"].str()
             ));
         }
-        Ok(Start {
-            netns: sandbox.netns,
-            view: files::view(self, node, sandbox, object, first),
-        })
+        let netns = sandbox.netns;
+        let place = Place::Pod(key);
+        Ok(Start { netns, place })
     }
 
-    fn connect_traced(&mut self, connect: &Connect) -> (Connection, Vec<kubarium_linux::Hop>) {
+    /// The files that who starts there sees.
+    fn view_at(&self, start: &Start) -> View {
+        match &start.place {
+            Place::Node(name) => files::node_view(self, name),
+            Place::Pod(key) => {
+                let (object, place) = (self.etcd.get(key), self.sandbox_of(key));
+                let Some((object, (node, sandbox))) = object.zip(place) else {
+                    return View::default();
+                };
+                let first = object["spec"]["initContainers"].items().len();
+                files::view(self, node, sandbox, object, first)
+            }
+        }
+    }
+
+    fn connect_traced(&mut self, connect: &Connect) -> (Connection, kubarium_linux::Trace) {
         kube_proxy::bring_all_up_to_date(self);
-        let mut raw = kubarium_linux::Trace::new();
+        let mut way = kubarium_linux::Trace::new();
         let now = kubarium_linux::Time(self.now.0);
         let connection = self
             .net
-            .connect(connect, now, &mut self.rng, Some(&mut raw));
-        let hops = raw.hops(&self.net);
-        (connection, hops)
+            .connect(connect, now, &mut self.rng, Some(&mut way));
+        (connection, way)
     }
 
-    /// Looks a name up as the resolver does; the last query that mattered becomes a phase.
+    /// Looks a name up as the resolver does; the last query that mattered is kept.
     fn resolve_traced(
         &mut self,
         start: &Start,
         host: &str,
-        trace: &mut Trace,
-        number: &mut usize,
+        query: &mut Option<Query>,
     ) -> Option<Ipv4Addr> {
-        if let Some(found) = from_hosts(&start.view, host) {
+        let view = self.view_at(start);
+        if let Some(found) = from_hosts(&view, host) {
             return found.first().copied();
         }
-        let settings = Settings::read(&start.view);
-        let server = settings
-            .servers
-            .first()
-            .copied()
-            .unwrap_or(Ipv4Addr::LOCALHOST);
-        let target = SocketAddrV4::new(server, 53);
-        let mut why = format!("the name {host} has no address");
-        let mut last = Vec::new();
+        let settings = Settings::read(&view);
+        let server = settings.servers.first().copied();
+        let server = SocketAddrV4::new(server.unwrap_or(Ipv4Addr::LOCALHOST), 53);
         for name in settings.candidates(host) {
             let connect = Connect {
                 timeout: patience(),
-                ..Connect::udp(start.netns, target)
+                ..Connect::udp(start.netns, server)
             };
-            let (connection, hops) = self.connect_traced(&connect);
+            let (connection, way) = self.connect_traced(&connect);
             let token = connection.server.map(|(_, token)| token);
             let now = self.now;
             let answer = token.and_then(|token| dns::ask(self, token, &name, Type::A, now));
-            let names = Names::of(self, &hops, server);
-            let Some(answer) = answer else {
-                let dropped = hops.iter().rev().find(|h| h.dropped).cloned();
-                why = format!(
-                    "the DNS server {server} does not answer: {}",
-                    judge(&connection, dropped.as_ref(), target, &names).1
-                );
-                last = vec![(hops, names, String::new())];
-                break;
-            };
-            let address = answer.answers.iter().find_map(|r| match r.data {
-                Data::A(address) => Some(address),
-                _ => None,
+            let found = answer.map(|answer| {
+                let address = answer.answers.iter().find_map(|r| match r.data {
+                    Data::A(address) => Some(address),
+                    _ => None,
+                });
+                (answer.code, address)
             });
-            let said = match (answer.code, address) {
-                (Code::NoError, Some(address)) => format!("{name} is {address}"),
-                (code, _) => format!("{name}: {}", code.name()),
+            let said = match found {
+                None => Said::Nothing,
+                Some((Code::NoError, Some(address))) => Said::Address(name, address),
+                Some((code, _)) => Said::Code(name, code),
             };
-            why = format!("the name {host} has no address ({said})");
-            last = vec![(hops, names, said)];
-            if let Some(address) = address.filter(|_| answer.code == Code::NoError) {
-                self.push_dns(trace, last, number);
-                return Some(address);
+            let over = match &said {
+                Said::Nothing => Some(None),
+                Said::Address(_, address) => Some(Some(*address)),
+                Said::Code(..) => None,
+            };
+            *query = Some(Query {
+                server,
+                connection,
+                way,
+                said,
+            });
+            if let Some(address) = over {
+                return address;
             }
         }
-        self.push_dns(trace, last, number);
-        trace.reason = why;
         None
-    }
-
-    fn push_dns(
-        &self,
-        trace: &mut Trace,
-        queries: Vec<(Vec<kubarium_linux::Hop>, Names, String)>,
-        number: &mut usize,
-    ) {
-        for (hops, names, said) in queries {
-            let mut hops: Vec<_> = hops.iter().map(|h| names.hop(self, h, number)).collect();
-            let delivered = hops.iter_mut().find(|h| h.action == "deliver");
-            if let Some(hop) = delivered.filter(|_| !said.is_empty()) {
-                hop.explanation = format!("{} CoreDNS answers: {said}.", hop.explanation);
-                hop.packet.payload = said;
-            }
-            trace.phases.push(Phase {
-                phase: PhaseKind::Dns,
-                hops,
-            });
-        }
     }
 
     fn server_of(&self, connection: &Connection) -> Option<Server> {
@@ -335,49 +463,51 @@ impl Cluster {
         })
     }
 
-    /// The entries that the connection has left.
-    fn tracked(
-        &self,
-        connection: &Connection,
-        hops: &[kubarium_linux::Hop],
-        target: SocketAddrV4,
-    ) -> Vec<Tracked> {
-        let Some(local) = connection.local else {
+    /// The entries that the connection has left, by namespace in the order of the way.
+    fn tracked(&self, made: &Made) -> Vec<Tracked> {
+        let Some(local) = made.connection.local else {
             return Vec::new();
         };
         let now = kubarium_linux::Time(self.now.0);
-        let mut seen = BTreeSet::new();
+        let mut ports = vec![local.port()];
+        ports.extend(made.connection.seen_source.map(|s| s.port()));
+        let mut entered: Vec<(NamespaceId, kubarium_linux::conntrack::Tuple)> = Vec::new();
+        for entry in made.way.tracked() {
+            if !entered.contains(&entry) {
+                entered.push(entry);
+            }
+        }
         let mut found = Vec::new();
-        let mut ports = BTreeSet::from([local.port()]);
-        ports.extend(connection.seen_source.map(|s| s.port()));
-        for hop in hops.iter().filter(|h| seen.insert(h.namespace)) {
-            let Some(namespace) = self.net.namespace(hop.namespace) else {
+        for (namespace, tuple) in entered {
+            let Some(namespace) = self.net.namespace(namespace) else {
                 continue;
             };
-            for (_, entry) in namespace.conntrack.iter(now) {
-                let ours = ports.contains(&entry.original.sport)
-                    && (entry.original.src == *local.ip()
-                        || entry.original.dst == *target.ip()
-                        || ports.contains(&entry.reply.dport));
-                if !ours {
-                    continue;
-                }
-                let way = |t: &kubarium_linux::conntrack::Tuple| {
-                    format!("{}:{} -> {}:{}", t.src, t.sport, t.dst, t.dport)
-                };
-                let state = match (entry.tcp, entry.assured, entry.seen_reply) {
-                    (Some(state), ..) => state.name(),
-                    (None, true, _) => "ASSURED",
-                    (None, false, true) => "REPLIED",
-                    (None, false, false) => "UNREPLIED",
-                };
-                found.push(Tracked {
-                    node: namespace.name.to_string(),
-                    original: way(&entry.original),
-                    reply: way(&entry.reply),
-                    state: state.to_owned(),
-                });
+            let entry = namespace.conntrack.find(tuple, now);
+            let Some(entry) = entry.and_then(|(id, _)| namespace.conntrack.get(id)) else {
+                continue;
+            };
+            let ours = ports.contains(&entry.original.sport)
+                && (entry.original.src == *local.ip()
+                    || entry.original.dst == *made.target.ip()
+                    || ports.contains(&entry.reply.dport));
+            if !ours {
+                continue;
             }
+            let way = |t: &kubarium_linux::conntrack::Tuple| {
+                format!("{}:{} -> {}:{}", t.src, t.sport, t.dst, t.dport)
+            };
+            let state = match (entry.tcp, entry.assured, entry.seen_reply) {
+                (Some(state), ..) => state.name(),
+                (None, true, _) => "ASSURED",
+                (None, false, true) => "REPLIED",
+                (None, false, false) => "UNREPLIED",
+            };
+            found.push(Tracked {
+                node: namespace.name.to_string(),
+                original: way(&entry.original),
+                reply: way(&entry.reply),
+                state: state.to_owned(),
+            });
         }
         found
     }
@@ -388,7 +518,7 @@ fn patience() -> kubarium_linux::Time {
 }
 
 /// `http://web:80/x`, `web`, `10.43.0.1:443`: the host and the port.
-fn target(to: &str) -> Result<(String, u16), String> {
+fn target(to: &str) -> Result<(&str, u16), String> {
     let (scheme, rest) = to.split_once("://").unwrap_or(("http", to));
     let default = match scheme {
         "http" => 80,
@@ -412,49 +542,46 @@ fn target(to: &str) -> Result<(String, u16), String> {
     if host.is_empty() || host.len() > 253 {
         return Err(format!("{to:?} names no host"));
     }
-    Ok((host.to_owned(), port))
+    Ok((host, port))
 }
 
-fn judge(
-    connection: &Connection,
-    dropped: Option<&kubarium_linux::Hop>,
-    target: SocketAddrV4,
-    names: &Names,
-) -> (Verdict, String) {
+fn verdict(connection: &Connection, way: &kubarium_linux::Trace) -> Verdict {
     use kubarium_linux::Verdict as Linux;
-    let at = dropped.map(|hop| format!("{} ({})", hop.explanation, hop.namespace_name));
     match connection.verdict {
-        Linux::Connected => (
-            Verdict::Delivered,
-            format!(
-                "{} answers",
-                names.who(connection.server_address.map_or(*target.ip(), |a| *a.ip()))
-            ),
-        ),
-        Linux::Stalled => (
-            Verdict::Timeout,
-            "connected, but large packets never arrive: an MTU on the way is too small".to_owned(),
-        ),
-        Linux::Refused => (
-            Verdict::Refused,
-            at.unwrap_or_else(|| format!("{target} refuses the connection")),
-        ),
-        Linux::Unreachable => (
-            Verdict::Unreachable,
-            at.unwrap_or_else(|| format!("there is no way to {target}")),
-        ),
-        Linux::Denied => (
-            Verdict::Dropped,
-            at.unwrap_or_else(|| "the sender's own rules do not let it out".to_owned()),
-        ),
-        Linux::Timeout => match dropped {
-            Some(hop) if hop.layer == kubarium_linux::Layer::Netfilter => {
-                (Verdict::Dropped, at.unwrap_or_default())
-            }
-            _ => (
-                Verdict::Timeout,
-                at.unwrap_or_else(|| format!("no answer from {target}")),
-            ),
+        Linux::Connected => Verdict::Delivered,
+        Linux::Stalled => Verdict::Timeout,
+        Linux::Refused => Verdict::Refused,
+        Linux::Unreachable => Verdict::Unreachable,
+        Linux::Denied => Verdict::Dropped,
+        Linux::Timeout => match way.end() {
+            Some(at) if way.is_netfilter(at) => Verdict::Dropped,
+            _ => Verdict::Timeout,
         },
     }
+}
+
+/// Why a connection ended as it did; `end`: the last hop at which a packet's way was over.
+fn reason(
+    connection: &Connection,
+    end: Option<&kubarium_linux::Hop>,
+    target: SocketAddrV4,
+    names: &Names,
+) -> String {
+    use kubarium_linux::Verdict as Linux;
+    let at = || end.map(|hop| format!("{} ({})", hop.explanation, hop.namespace_name));
+    let otherwise = match connection.verdict {
+        Linux::Connected => {
+            let server = connection.server_address.map_or(*target.ip(), |a| *a.ip());
+            return format!("{} answers", names.who(server));
+        }
+        Linux::Stalled => {
+            return "connected, but large packets never arrive: an MTU on the way is too small"
+                .to_owned();
+        }
+        Linux::Refused => format!("{target} refuses the connection"),
+        Linux::Unreachable => format!("there is no way to {target}"),
+        Linux::Denied => "the sender's own rules do not let it out".to_owned(),
+        Linux::Timeout => format!("no answer from {target}"),
+    };
+    at().unwrap_or(otherwise)
 }

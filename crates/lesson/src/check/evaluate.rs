@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kubarium_cluster::trace::{Trace, TraceRequest};
+use kubarium_cluster::trace::{Explained, Trace, TraceRequest};
 use kubarium_cluster::{Cluster, EventId, Time, kube_proxy};
 use kubarium_linux::netfilter::TableKind;
 use kubarium_objects::{Value, object, similar};
@@ -207,8 +207,8 @@ impl Connect {
                 udp: self.udp,
             };
             for _ in 0..self.times {
-                let told = match copy.trace(&request) {
-                    Ok(trace) => self.judge(cluster, place, &trace),
+                let told = match copy.explain(&request) {
+                    Ok(made) => self.judge(&copy, place, &made),
                     Err(why) => Some(format!("From {place} nothing can be sent: {why}.")),
                 };
                 if let Some(told) = told {
@@ -232,11 +232,12 @@ impl Connect {
     }
 
     /// What is not as it has to be.
-    fn judge(&self, cluster: &Cluster, place: &str, trace: &Trace) -> Option<String> {
+    fn judge(&self, cluster: &Cluster, place: &str, made: &Explained) -> Option<String> {
         let way = format!("From {place} to {}", self.to);
-        let verdict = serde_json::to_value(trace.verdict).ok();
+        let verdict = serde_json::to_value(made.verdict()).ok();
         let verdict = verdict.as_ref().and_then(|v| v.as_str()).unwrap_or("");
         if verdict != self.verdict {
+            let trace = made.in_words(cluster);
             let why = match trace.reason.as_str() {
                 "" => String::new(),
                 reason => format!(" ({reason})"),
@@ -246,15 +247,16 @@ impl Connect {
                 self.verdict
             ));
         }
+        let server = made.server(cluster);
         if let Some(wanted) = &self.server {
-            let pod = trace.server.as_ref().map_or("", |s| s.pod.as_str());
+            let pod = server.as_ref().map_or("", |s| s.pod.as_str());
             let name = pod.rsplit('/').next().unwrap_or(pod);
             if !glob(wanted, pod) && !glob(wanted, name) {
                 return Some(format!("{way} {pod} answers, wanted {wanted}."));
             }
         }
         if let Some(wanted) = &self.source {
-            let seen = trace.server.as_ref().map_or("", |s| s.sees_source.as_str());
+            let seen = server.as_ref().map_or("", |s| s.sees_source.as_str());
             let own = match wanted.as_str() {
                 "client" => address(cluster, place),
                 other => address(cluster, other),
@@ -269,7 +271,7 @@ impl Connect {
         if self.hops.is_empty() && self.without.is_empty() {
             return None;
         }
-        let hops = hops(trace);
+        let hops = hops(&made.in_words(cluster));
         if let Some(missing) = in_order(&self.hops, hops.iter()) {
             return Some(format!(
                 "{way} there is no hop {} in its place.",

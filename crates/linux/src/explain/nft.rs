@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Words, say};
-use crate::netfilter::Policy;
+use super::{Words, before, say};
 use crate::netfilter::nft::{Chain, MapRef, NatKind, Statement, Verdict, print_key};
 use crate::trace::{Event, Layer};
 
@@ -21,7 +20,7 @@ pub(super) fn words(event: &Event) -> Words {
             let at = *index as usize;
             let found = element.as_ref().and_then(|key| found(chain, at, key));
             Words {
-                table: Some(table.clone()),
+                table: Some(table.to_string().into()),
                 chain: Some(chain.name.text()),
                 rule: Some(at),
                 rule_text: chain.rules.get(at).map(|rule| rule.text()),
@@ -34,7 +33,7 @@ pub(super) fn words(event: &Event) -> Words {
             chain,
             passed,
         } => Words {
-            table: Some(table.clone()),
+            table: Some(table.to_string().into()),
             chain: Some(chain.name.text()),
             passed: *passed,
             ..say(
@@ -53,9 +52,8 @@ pub(super) fn words(event: &Event) -> Words {
         } => {
             let name = policy.name().to_ascii_lowercase();
             Words {
-                table: Some(table.clone()),
+                table: Some(table.to_string().into()),
                 chain: Some(chain.name.text()),
-                dropped: *policy == Policy::Drop,
                 ..say(
                     Layer::Netfilter,
                     format!("policy {name}"),
@@ -95,25 +93,17 @@ fn rule(
     verdict: Option<&Verdict>,
     found: Option<String>,
 ) -> Words {
-    let before = match passed {
-        0 => String::new(),
-        1 => " (1 rule before did not match)".to_owned(),
-        n => format!(" ({n} rules before did not match)"),
-    };
+    let before = before(passed);
     let rule = chain.rules.get(index);
-    let mut dropped = false;
     let (action, done) = match verdict {
         Some(Verdict::Accept) => (
             "accept".to_owned(),
             "this chain lets the packet pass".to_owned(),
         ),
-        Some(Verdict::Drop) => {
-            dropped = true;
-            (
-                "drop".to_owned(),
-                "the packet is dropped without a word".to_owned(),
-            )
-        }
+        Some(Verdict::Drop) => (
+            "drop".to_owned(),
+            "the packet is dropped without a word".to_owned(),
+        ),
         Some(Verdict::Return) => (
             "return".to_owned(),
             "back to the chain that jumped here".to_owned(),
@@ -126,7 +116,6 @@ fn rule(
         Some(Verdict::Continue) | None => {
             let statements = rule.map_or(&[][..], |rule| &rule.statements);
             let (action, done) = last_deed(statements);
-            dropped = action == "reject";
             (action.to_owned(), done)
         }
     };
@@ -134,18 +123,21 @@ fn rule(
     let comment = rule
         .and_then(|rule| rule.comment.as_ref())
         .map_or_else(String::new, |c| format!(" “{c}”"));
-    Words {
-        dropped,
-        ..say(
-            Layer::Netfilter,
-            action,
-            format!(
-                "Rule {}{comment} of {} matches{before}: {found}{done}.",
-                index + 1,
-                chain.name
-            ),
-        )
-    }
+    say(
+        Layer::Netfilter,
+        action,
+        format!(
+            "Rule {}{comment} of {} matches{before}: {found}{done}.",
+            index + 1,
+            chain.name
+        ),
+    )
+}
+
+/// Is the packet's way over at a rule without a verdict?
+pub(crate) fn refuses(chain: &Chain, index: u32) -> bool {
+    let rule = chain.rules.get(index as usize);
+    rule.is_some_and(|rule| last_deed(&rule.statements).0 == "reject")
 }
 
 /// What a rule without a verdict did.
