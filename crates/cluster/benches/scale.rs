@@ -2,12 +2,12 @@
 //!
 //! `cargo bench -p kubarium-cluster --bench scale` prints all rows; words after `--` choose one:
 //! `deploy REPLICAS WORKERS`, `boot WORKERS`, `goto EVENTS`, `apply COUNT`, `trace SERVICES`,
-//! `sync SERVICES`. Times are those of the processor that the one thread has had, so that whatever
+//! `sync SERVICES`, `plan WORKERS SERVICES`. Times are those of the processor that the one thread has had, so that whatever
 //! else the machine does counts little. Memory is what was asked of the allocator and not given back.
 
 use std::alloc::System;
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kubarium_cluster::api::WriteOptions;
 use kubarium_cluster::kube_proxy::{self, Family, NodeInfo, ServiceChainsCache, State, Sync};
@@ -17,6 +17,10 @@ use kubarium_linux::netfilter::Netfilter;
 use kubarium_objects::{ObjectKey, Value};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
+mod table;
+
+use table::{Stopwatch, row};
+
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
@@ -24,45 +28,6 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn live() -> isize {
     let stats = ALLOCATOR.stats();
     stats.bytes_allocated as isize - stats.bytes_deallocated as isize
-}
-
-/// How long the thread has had a processor: Linux tells; elsewhere the clock on the wall has to do.
-struct Stopwatch {
-    begun: Instant,
-    busy: Option<Duration>,
-}
-
-impl Stopwatch {
-    fn start() -> Stopwatch {
-        Stopwatch {
-            begun: Instant::now(),
-            busy: Stopwatch::busy(),
-        }
-    }
-
-    fn busy() -> Option<Duration> {
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-        let nanos = text.split_whitespace().next()?.parse().ok()?;
-        Some(Duration::from_nanos(nanos))
-    }
-
-    fn seconds(&self) -> f64 {
-        let (wall, busy) = (self.begun.elapsed(), self.busy.zip(Stopwatch::busy()));
-        // The system counts at its own pace: short times are taken from the wall.
-        let long = busy.filter(|_| wall > Duration::from_millis(20));
-        long.map_or(wall, |(before, now)| now - before)
-            .as_secs_f64()
-    }
-}
-
-/// Prints a row of the table.
-fn row(what: &str, seconds: f64, each: &str, more: &str) {
-    let time = match seconds {
-        s if s >= 1.0 => format!("{s:.2} s"),
-        s if s >= 1e-3 => format!("{:.1} ms", s * 1e3),
-        s => format!("{:.1} µs", s * 1e6),
-    };
-    println!("| {what} | {time} | {each} | {more} |");
 }
 
 fn config(workers: usize) -> Config {
@@ -117,6 +82,11 @@ fn deploy(replicas: usize, workers: usize) {
             per_pod(steps as f64),
             per_pod((cluster.log.len() - events) as f64),
         ),
+        match replicas {
+            10_000 => "≤ 2 s, ≤ 10 kB a pod",
+            50_000 => "≤ 2 × the time a pod of 1,000",
+            _ => "",
+        },
     );
 }
 
@@ -129,6 +99,7 @@ fn boot(workers: usize) {
         seconds,
         &format!("{:.0} µs a node", seconds * 1e6 / nodes),
         &format!("{:.0} kB a node", (live() - bytes) as f64 / 1000.0 / nodes),
+        "",
     );
 }
 
@@ -157,6 +128,7 @@ fn goto(events: usize) {
         longest,
         "",
         &format!("{:.1} MB with all snapshots", bytes as f64 / 1e6),
+        "< 100 ms",
     );
 }
 
@@ -183,6 +155,7 @@ fn apply(count: usize) {
         seconds,
         &each,
         "",
+        "≤ 1 s",
     );
     let mut pod = Value::from_json(
         r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"default"}}"#,
@@ -199,7 +172,13 @@ fn apply(count: usize) {
         assert!(made.is_ok(), "{made:?}");
     }
     let seconds = watch.seconds() / count as f64;
-    row("a pod decoded, admitted and validated", seconds, "", "");
+    row(
+        "a pod decoded, admitted and validated",
+        seconds,
+        "",
+        "",
+        "≤ 100 µs",
+    );
 }
 
 /// Services with ten endpoints each, as objects.
@@ -256,7 +235,12 @@ fn trace(count: usize) {
         &format!("an explained connection among {count} Services, hop by hop"),
         each,
         &format!("{hops} hops"),
-        "",
+        &format!("{:.0} packets a second", 2.0 / each),
+        match count {
+            1_000 => "≤ 10 µs",
+            10_000 => "≤ 100 µs",
+            _ => "",
+        },
     );
     let watch = Stopwatch::start();
     for _ in 0..rounds {
@@ -268,6 +252,7 @@ fn trace(count: usize) {
         "the same, put into words",
         each,
         &format!("{hops} hops"),
+        "",
         "",
     );
 }
@@ -297,8 +282,68 @@ fn sync(count: usize) {
             watch.seconds(),
             "",
             "",
+            if count == 10_000 { "≤ 1 s" } else { "" },
         );
     }
+}
+
+/// A cluster as large as it is planned for: a Deployment of thirty pods a node, Services of fifteen endpoints each, and
+/// a connection in it.
+fn plan(workers: usize, count: usize) {
+    let mut cluster = Cluster::new(config(workers));
+    let (bytes, watch) = (live(), Stopwatch::start());
+    for n in 0..count {
+        let labels = format!("app{n}");
+        for text in [
+            format!(
+                r#"{{"apiVersion":"v1","kind":"Service","metadata":{{"name":"{labels}","namespace":"default"}},
+                "spec":{{"selector":{{"app":"{labels}"}},"ports":[{{"port":80,"targetPort":80}}]}}}}"#
+            ),
+            format!(
+                r#"{{"apiVersion":"apps/v1","kind":"Deployment","metadata":{{"name":"{labels}","namespace":"default"}},
+                "spec":{{"replicas":{},"selector":{{"matchLabels":{{"app":"{labels}"}}}},
+                "template":{{"metadata":{{"labels":{{"app":"{labels}"}}}},
+                "spec":{{"containers":[{{"name":"nginx","image":"nginx:1.27"}}]}}}}}}}}"#,
+                workers * 30 / count
+            ),
+        ] {
+            let object = Value::from_json(&text).expect("the benchmark's own manifest");
+            let made = cluster.create_with(&Component::Person, object, &WriteOptions::default());
+            assert!(made.is_ok(), "{made:?}");
+        }
+    }
+    cluster.settle(Duration::from_secs(15), Duration::from_secs(3600));
+    let ready = cluster.etcd.list("pods", Some("default"));
+    let ready = ready.filter(|(_, pod)| pod["status"]["phase"].str() == "Running");
+    let (ready, seconds) = (ready.count(), watch.seconds());
+    row(
+        &format!("{count} Deployments and Services on {workers} nodes: {ready} pods Running"),
+        seconds,
+        &format!("{:.0} µs a pod", seconds * 1e6 / ready.max(1) as f64),
+        &format!(
+            "{:.1} kB a pod",
+            (live() - bytes) as f64 / 1000.0 / ready.max(1) as f64
+        ),
+        "",
+    );
+    let address = cluster.find("services", "default", "app0");
+    let address = address.map(|service| service["spec"]["clusterIP"].str().to_owned());
+    let request = TraceRequest {
+        from: "node/worker-1".to_owned(),
+        to: format!("http://{}", address.unwrap_or_default()),
+        udp: false,
+    };
+    for what in ["first", "next"] {
+        let watch = Stopwatch::start();
+        let explained = cluster.explain(&request);
+        let delivered = explained.is_ok_and(|explained| explained.verdict() == Verdict::Delivered);
+        let what = format!("the {what} explained connection there (delivered: {delivered})");
+        row(&what, watch.seconds(), "", "", "");
+    }
+    let watch = Stopwatch::start();
+    let copy = cluster.clone();
+    row("a snapshot of it", watch.seconds(), "", "", "");
+    drop(copy);
 }
 
 fn main() {
@@ -314,6 +359,7 @@ fn main() {
         Some("apply") => apply(number(1)),
         Some("trace") => trace(number(1)),
         Some("sync") => sync(number(1)),
+        Some("plan") => plan(number(1), number(2)),
         // A filter for other benchmarks.
         Some(_) => {}
         None => all(),
@@ -342,4 +388,5 @@ fn all() {
     for count in [1_000, 10_000] {
         sync(count);
     }
+    plan(5_000, 10_000);
 }

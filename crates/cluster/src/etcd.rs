@@ -134,10 +134,8 @@ impl Etcd {
         self.revision += 1;
         object["metadata"]["resourceVersion"] = self.revision.to_string().into();
         object.shrink();
-        let stored = self.write(key, Content::Object(object.clone()));
-        if let Some(stored) = stored {
-            stored.writes.note(writer, at, &object);
-        }
+        let content = Content::Object(object.clone());
+        self.write(key, content, |writes| writes.note(writer, at, &object));
         object
     }
 
@@ -164,32 +162,34 @@ impl Etcd {
     ) -> Arc<Note> {
         self.revision += 1;
         let note = Arc::new(note(self.revision));
-        self.write(key, Content::Note(note.clone()));
+        self.write(key, Content::Note(note.clone()), |_| {});
         note
     }
 
-    fn write(&mut self, key: &ObjectKey, content: Content) -> Option<&mut Stored> {
+    fn write(&mut self, key: &ObjectKey, content: Content, by: impl FnOnce(&mut Writes)) {
         let mod_revision = self.revision;
         if !self.tables.contains_key(&key.resource) {
             self.tables.insert(key.resource.clone(), Table::default());
         }
-        let table = self.tables.get_mut(&key.resource)?;
-        if table.get(key).is_none() {
-            let stored = Stored {
-                content,
-                create_revision: mod_revision,
-                mod_revision,
-                version: 1,
-                writes: Writes::default(),
-            };
-            table.insert(key.clone(), stored);
-            return table.get_mut(key);
+        let Some(table) = self.tables.get_mut(&key.resource) else {
+            return;
+        };
+        if let Some(stored) = table.get_mut(key) {
+            stored.content = content;
+            stored.mod_revision = mod_revision;
+            stored.version += 1;
+            by(&mut stored.writes);
+            return;
         }
-        let stored = table.get_mut(key)?;
-        stored.content = content;
-        stored.mod_revision = mod_revision;
-        stored.version += 1;
-        Some(stored)
+        let mut stored = Stored {
+            content,
+            create_revision: mod_revision,
+            mod_revision,
+            version: 1,
+            writes: Writes::default(),
+        };
+        by(&mut stored.writes);
+        table.insert(key.clone(), stored);
     }
 
     /// Removes the key at the next revision; whether there was anything.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kubarium_objects::{ObjectKey, Text, Value, object};
 
 use crate::cluster::Cluster;
-use crate::event::Component;
+use crate::event::{Action, Component};
 use crate::rng::Rng;
 use crate::shared_map::SharedMap;
 use crate::time::Time;
@@ -314,8 +314,10 @@ impl Cluster {
             true => Text::from(format!("{SUMMED_UP}{}", event.message)),
             false => self.recorder.word(event.message),
         };
-        if let Some(note) = self.etcd.note(&key).cloned() {
-            self.write_note(by, &key, |revision, _| Note {
+        // What is told for the first time has a name that nothing has yet.
+        let known = seen.count > 1;
+        if let Some(note) = known.then(|| self.etcd.note(&key)).flatten().cloned() {
+            self.commit_note(by, Action::Update, &key, |revision| Note {
                 message,
                 count: seen.count,
                 last: now,
@@ -325,7 +327,7 @@ impl Cluster {
             });
             return;
         }
-        if let Some(mut object) = self.etcd.get(&key).cloned() {
+        if let Some(mut object) = known.then(|| self.etcd.get(&key)).flatten().cloned() {
             // Somebody has changed the Event itself.
             object["count"] = seen.count.into();
             object["lastTimestamp"] = now.rfc3339().into();

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 /// The most entries that a chunk has.
 const CHUNK: usize = 64;
+/// A full chunk gets room for so many more: chunks are many, and stay as they are.
+const GROWTH: usize = 8;
 
 /// A sorted map. A clone costs one count; the first change after a clone copies the list of chunks
 /// and the one chunk that changes.
@@ -106,7 +108,7 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         self.len += 1;
         if chunk.len() < CHUNK {
             if chunk.len() == chunk.capacity() {
-                chunk.reserve_exact((CHUNK - chunk.len()).min(chunk.len().max(4)));
+                chunk.reserve_exact((CHUNK - chunk.len()).min(GROWTH));
             }
             chunk.insert(at, (key, value));
             return None;

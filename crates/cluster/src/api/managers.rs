@@ -27,7 +27,9 @@ pub(crate) enum Writer {
     Create(Text, Value),
     /// What an apply has computed.
     Applied(Box<ManagedFields>),
-    /// A write that is not tracked: a binding, the mark of a deletion.
+    /// The scheduler's binding of a pod, which is not tracked: the node, and that it is scheduled.
+    Binding,
+    /// Another write that is not tracked: the mark of a deletion.
     Untracked,
 }
 
@@ -46,7 +48,7 @@ impl Writer {
             Component::Controller(_) => "kube-controller-manager",
             // A binding is no update.
             Component::Scheduler if action == Action::Update && &*key.resource == "pods" => {
-                return Writer::Untracked;
+                return Writer::Binding;
             }
             Component::Process(_) => "curl",
             other => other.name(),
@@ -67,6 +69,8 @@ struct Write {
     at: Time,
     /// The object as it was stored.
     object: Value,
+    /// Whether that is a pod as it was bound: what was written at `at` did not name the node.
+    bound: bool,
 }
 
 /// The writes of an object. They are shared between snapshots.
@@ -88,6 +92,14 @@ impl Writes {
         let noted = || Noted::default().into();
         let (manager, part) = match writer {
             Writer::Update(name, part) => (Some(name), part),
+            Writer::Binding => {
+                if let Some(created) = self.created() {
+                    created.object = object.clone();
+                    created.bound = true;
+                    return;
+                }
+                (None, Subresource::None)
+            }
             Writer::Untracked => (None, Subresource::None),
             Writer::Create(name, sent) => {
                 Arc::make_mut(self.0.get_or_insert_with(noted))
@@ -97,6 +109,7 @@ impl Writes {
                         part: Subresource::None,
                         at,
                         object: sent,
+                        bound: false,
                     });
                 (None, Subresource::None)
             }
@@ -114,13 +127,30 @@ impl Writes {
             part,
             at,
             object: object.clone(),
+            bound: false,
         };
         let since = &mut Arc::make_mut(self.0.get_or_insert_with(noted)).since;
         match since.last_mut() {
             // What one manager writes twice in a row is his either way.
             Some(last) if last.manager == write.manager && last.part == part => *last = write,
-            _ => since.push(write),
+            last => {
+                if let Some(last) = last {
+                    share_metadata(&mut last.object, object);
+                }
+                since.reserve_exact(1);
+                since.push(write);
+            }
         }
+    }
+
+    /// The write that made the object, if there has been no other.
+    fn created(&mut self) -> Option<&mut Write> {
+        let noted = self.0.as_mut()?;
+        if noted.base.is_some() || noted.since.len() != 1 {
+            return None;
+        }
+        let only = Arc::make_mut(noted).since.first_mut();
+        only.filter(|write| write.part == Subresource::None && !write.bound)
     }
 
     /// Whether it is time to compute the managers.
@@ -146,7 +176,7 @@ impl Writes {
                 && before
                     .get("spec")
                     .is_none_or(|s| s["containers"].is_empty()))
-            .then(|| as_sent(&write.object));
+            .then(|| as_sent(&write.object, write.bound));
             let after = new_pod.as_ref().unwrap_or(&write.object);
             if let Some(name) = &write.manager {
                 let subresource = write.part.name();
@@ -188,10 +218,25 @@ pub(super) fn sent(resource: &Resource, object: &Value) -> Option<Value> {
     adds.then(|| object.clone())
 }
 
-/// A new pod without what admission has added to it.
-fn as_sent(pod: &Value) -> Value {
+/// An earlier version of an object keeps its metadata once with a later one, where only the
+/// resourceVersion differs, which nobody manages.
+fn share_metadata(earlier: &mut Value, later: &Value) {
+    let (old, new) = (earlier["metadata"].entries(), later["metadata"].entries());
+    let alike = |((a, old), (b, new)): (&(Text, Value), &(Text, Value))| {
+        a == b && (&**a == "resourceVersion" || old.same(new))
+    };
+    if old.len() == new.len() && old.iter().zip(new).all(alike) {
+        earlier["metadata"] = later["metadata"].clone();
+    }
+}
+
+/// A new pod without what admission has added to it, and what its binding has if it is bound.
+fn as_sent(pod: &Value, bound: bool) -> Value {
     let mut sent = pod.clone();
     let spec = &mut sent["spec"];
+    if bound {
+        spec.remove(&["nodeName"]);
+    }
     for field in ["priority", "preemptionPolicy", "overhead"] {
         spec.remove(&[field]);
     }

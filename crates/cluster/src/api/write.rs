@@ -419,10 +419,6 @@ impl Cluster {
         key: &ObjectKey,
         note: impl FnOnce(u64, (u64, u64)) -> Note,
     ) {
-        if self.etcd.note(key).is_some() {
-            self.commit_note(by, Action::Update, key, |revision| note(revision, (0, 0)));
-            return;
-        }
         let namespace = ObjectKey {
             resource: "namespaces".into(),
             namespace: Text::default(),

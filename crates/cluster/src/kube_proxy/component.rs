@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubarium_linux::{NamespaceId, Network, Protocol};
+use kubarium_linux::{Connect, Connection, NamespaceId, Network, Protocol, Trace, Upkeep};
 use kubarium_objects::{ObjectKey, Text};
 
 use super::address::Family;
@@ -26,6 +26,7 @@ use super::sync::{Sync, SyncError, canary_is_gone, ensure_canary};
 use crate::cluster::{Change, Cluster};
 use crate::config::ProxyMode;
 use crate::event::{Action, Component};
+use crate::machine::Machine;
 use crate::task::Task;
 use crate::time::Time;
 
@@ -316,22 +317,62 @@ pub fn bring_up_to_date(cluster: &mut Cluster, node: &str) {
     crate::network_policy::bring_up_to_date(cluster, node);
 }
 
-/// The same for every node: before a packet is sent whose way is not known.
+/// Whether a node's rules are not what they would be made by now.
+fn is_behind(cluster: &Cluster, machine: &Machine) -> bool {
+    let Some(last) = cluster.proxies.last() else {
+        return false;
+    };
+    let synced = machine.kube_proxy.synced.as_ref();
+    !machine.kube_proxy.stopped && synced.is_none_or(|synced| synced.point < last.number)
+}
+
+/// The same for every node.
 pub fn bring_all_up_to_date(cluster: &mut Cluster) {
-    let Some(last) = cluster.proxies.last().map(|last| last.number) else {
-        crate::network_policy::bring_all_up_to_date(cluster);
-        return;
-    };
-    let behind = |machine: &crate::machine::Machine| {
-        let synced = machine.kube_proxy.synced.as_ref();
-        !machine.kube_proxy.stopped && synced.is_none_or(|synced| synced.point < last)
-    };
-    let machines = cluster.machines.values().filter(|m| behind(m));
-    let names: Vec<Text> = machines.map(|m| m.name.clone()).collect();
+    let machines = cluster.machines.values();
+    let behind = machines.filter(|machine| is_behind(cluster, machine));
+    let names: Vec<Text> = behind.map(|machine| machine.name.clone()).collect();
     for name in names {
         bring_up_to_date(cluster, &name);
     }
     crate::network_policy::bring_all_up_to_date(cluster);
+}
+
+/// Brings the rules of the nodes up to date that a packet comes to, as it comes: the cluster, but for
+/// its network, in which the packet walks.
+struct OnTheWay<'a>(&'a mut Cluster);
+
+impl Upkeep for OnTheWay<'_> {
+    fn see_to(&mut self, net: &mut Network, namespace: NamespaceId) {
+        let cluster = &mut *self.0;
+        let name = net.namespace(namespace).map(|ns| ns.name.clone());
+        let Some(machine) = name.as_ref().and_then(|name| cluster.machines.get(name)) else {
+            return;
+        };
+        if machine.netns != namespace
+            || !is_behind(cluster, machine) && !crate::network_policy::is_behind(cluster, machine)
+        {
+            return;
+        }
+        let name = machine.name.clone();
+        std::mem::swap(&mut cluster.net, net);
+        bring_up_to_date(cluster, &name);
+        std::mem::swap(&mut cluster.net, net);
+    }
+}
+
+/// Makes a connection in the cluster's network. The rules of the nodes that it comes to are brought
+/// up to date as it comes.
+pub(crate) fn connect(
+    cluster: &mut Cluster,
+    connect: &Connect,
+    now: Time,
+    trace: Option<&mut Trace>,
+) -> Connection {
+    let (mut net, mut rng) = (std::mem::take(&mut cluster.net), cluster.rng.clone());
+    let now = kubarium_linux::Time(now.0);
+    let connection = net.connect_with(connect, now, &mut rng, trace, &mut OnTheWay(cluster));
+    (cluster.net, cluster.rng) = (net, rng);
+    connection
 }
 
 /// Somebody has changed a node's rules: kube-proxy may notice, by its canary or by a sync that

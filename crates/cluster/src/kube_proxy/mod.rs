@@ -28,6 +28,7 @@ mod sync;
 
 pub use address::{Family, parse_cidr, parse_ip, socket_text};
 pub use cache::{Cache, Caches, NftChainsCache, ServiceChainsCache};
+pub(crate) use component::connect;
 pub use component::{KubeProxy, Proxies, bring_all_up_to_date, bring_up_to_date, rules_changed};
 pub(crate) use component::{configured, observe, run, run_all, started, stopped};
 pub use config::{Config, DetectLocalMode, Mode};

@@ -65,10 +65,16 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
 
 /// Has something changed since a node was written, or is it so long ago that its engine looks after
 /// it in any case?
-fn is_behind(machine: &Machine, version: u64, now: Time) -> bool {
+fn was_written_before(machine: &Machine, version: u64, now: Time) -> bool {
     machine
         .policies
         .is_none_or(|(written, at)| written != version || now >= at + SYNC_PERIOD)
+}
+
+/// Whether a node's chains and sets are to be written.
+pub(crate) fn is_behind(cluster: &Cluster, machine: &Machine) -> bool {
+    cluster.config.network.policy == config::Policy::KubeRouter
+        && was_written_before(machine, cluster.policies.version, cluster.now)
 }
 
 /// Writes a node's chains and sets, if anything has changed since they were written.
@@ -80,7 +86,7 @@ pub(crate) fn bring_up_to_date(cluster: &mut Cluster, node: &str) {
     let Some(machine) = cluster.machines.get(node) else {
         return;
     };
-    if !is_behind(machine, version, cluster.now) {
+    if !was_written_before(machine, version, cluster.now) {
         return;
     }
     let netns = machine.netns;
@@ -109,7 +115,7 @@ pub(crate) fn bring_all_up_to_date(cluster: &mut Cluster) {
     let version = cluster.policies.version;
     let now = cluster.now;
     let behind = cluster.machines.values();
-    let behind = behind.filter(|machine| is_behind(machine, version, now));
+    let behind = behind.filter(|machine| was_written_before(machine, version, now));
     let names: Vec<Text> = behind.map(|machine| machine.name.clone()).collect();
     for name in names {
         bring_up_to_date(cluster, &name);

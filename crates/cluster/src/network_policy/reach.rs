@@ -1,5 +1,6 @@
 //! Who reaches whom: a connection tried from every pod to every pod, each in the network as it is.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
 
 use kubarium_linux::{Connect, NamespaceId, Protocol, Verdict};
@@ -32,12 +33,12 @@ impl Cluster {
         protocol: Protocol,
         port: u16,
     ) -> Result<Reach, String> {
-        kube_proxy::bring_all_up_to_date(self);
+        let mut nodes: BTreeSet<Text> = BTreeSet::new();
         let mut pods: Vec<(Text, SocketAddrV4, NamespaceId)> = Vec::new();
         for (key, pod) in self.etcd.list("pods", namespace) {
             let ip = pod["status"]["podIP"].str().parse();
             let host = pod["spec"]["hostNetwork"].as_bool() == Some(true);
-            let (Ok(ip), false, Some((_, sandbox))) = (ip, host, self.sandbox_of(key)) else {
+            let (Ok(ip), false, Some((node, sandbox))) = (ip, host, self.sandbox_of(key)) else {
                 continue;
             };
             if self.net.namespace(sandbox.netns).is_none() {
@@ -45,12 +46,17 @@ impl Cluster {
             }
             let name = format!("{}/{}", key.namespace, key.name).into();
             pods.push((name, SocketAddrV4::new(ip, port), sandbox.netns));
+            nodes.insert(node.clone());
         }
         if pods.len() > REACH_MOST {
             return Err(format!(
                 "{} pods are too many for a table, which has {REACH_MOST} at the most: choose a namespace with -n",
                 pods.len()
             ));
+        }
+        // From pod to pod no packet comes to another node.
+        for node in nodes {
+            kube_proxy::bring_up_to_date(self, &node);
         }
         let now = kubarium_linux::Time(self.now.0);
         let mut verdicts = Vec::new();

@@ -36,9 +36,7 @@ impl Dice for Rng {
 impl Cluster {
     /// Sends what is asked for through the network, at `now`.
     pub(crate) fn send(&mut self, connect: &Connect, now: Time) -> Connection {
-        kube_proxy::bring_all_up_to_date(self);
-        self.net
-            .connect(connect, kubarium_linux::Time(now.0), &mut self.rng, None)
+        kube_proxy::connect(self, connect, now, None)
     }
 
     /// The same from a node to one of its own pods: only its own rules matter.

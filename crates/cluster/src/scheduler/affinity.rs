@@ -73,9 +73,9 @@ fn for_pods(
 ) {
     for namespace in namespaces {
         let counter = cache.counter(store, namespace, selector);
-        for (place, (all, _)) in &counter.nodes {
-            if let Some(node) = cache.node(*place) {
-                each(node, *all);
+        for (place, (all, _)) in counter.nodes() {
+            if let Some(node) = cache.node(place) {
+                each(node, all);
             }
         }
     }
@@ -161,6 +161,12 @@ impl Required {
             });
         }
         required
+    }
+
+    /// Whether any node suits: nobody wants the pod's company or keeps it away, and it has no such
+    /// wish.
+    pub fn is_nothing(&self, pod: &PodInfo) -> bool {
+        self.existing_anti.is_empty() && pod.affinity.is_empty() && pod.anti_affinity.is_empty()
     }
 
     pub fn filter(&self, pod: &PodInfo, node: &NodeInfo) -> Result<(), Failure> {

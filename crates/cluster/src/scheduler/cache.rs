@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kubarium_objects::selector::Selector;
 use kubarium_objects::{ObjectKey, Text, Value};
 
-use super::node::NodeInfo;
+use super::node::{Brief, NodeInfo};
 use super::pod::{PodInfo, Term};
 use crate::controllers::pods;
 use crate::etcd::Etcd;
@@ -20,8 +20,8 @@ const COUNTERS_MAX: usize = 4096;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counter {
     selector: Selector,
-    /// All such pods; those that nobody is deleting.
-    pub nodes: BTreeMap<usize, (i64, i64)>,
+    /// All such pods; those that nobody is deleting. By place, lowest first.
+    nodes: Vec<(usize, (i64, i64))>,
 }
 
 /// Existing pods' terms that are alike, with the nodes where such pods are.
@@ -58,6 +58,8 @@ pub(super) struct Cache {
     /// In the order in which they joined; a node that left leaves `None` until the places are
     /// counted anew.
     nodes: Vec<Option<Arc<NodeInfo>>>,
+    /// Of each of them what most decisions ask.
+    briefs: Vec<Brief>,
     places: BTreeMap<Text, usize>,
     /// The places of the nodes there are.
     order: Arc<Vec<usize>>,
@@ -96,6 +98,22 @@ impl Cache {
         self.places.get(name).copied()
     }
 
+    /// The node at a place, in brief.
+    pub fn brief(&self, place: usize) -> Brief {
+        self.briefs.get(place).copied().unwrap_or_default()
+    }
+
+    /// To be called whenever a node has changed.
+    fn note(&mut self, place: usize) {
+        if self.briefs.len() < self.nodes.len() {
+            self.briefs.resize(self.nodes.len(), Brief::default());
+        }
+        let node = self.nodes.get(place).and_then(Option::as_ref);
+        if let Some(brief) = self.briefs.get_mut(place) {
+            *brief = node.map_or_else(Brief::default, |node| Brief::of(node));
+        }
+    }
+
     /// All nodes with their places.
     pub fn nodes(&self) -> impl Iterator<Item = (usize, &Arc<NodeInfo>)> {
         self.order
@@ -122,6 +140,7 @@ impl Cache {
         let before = info.images.clone();
         Arc::make_mut(info).set(node);
         let after = info.images.clone();
+        self.note(place);
         self.count_images(&before, &after);
         for pod in self.homeless.remove(&name).unwrap_or_default() {
             self.add_pod(&name, pod);
@@ -137,6 +156,7 @@ impl Cache {
         let Some(info) = self.nodes.get_mut(place).and_then(Option::take) else {
             return;
         };
+        self.note(place);
         self.count_images(&info.images, &Arc::default());
         for pod in info.pods.values() {
             self.count(place, pod, -1);
@@ -186,6 +206,7 @@ impl Cache {
         };
         if let Some(info) = self.nodes.get_mut(place).and_then(Option::as_mut) {
             Arc::make_mut(info).add(&pod);
+            self.note(place);
             self.count(place, &pod, 1);
         }
     }
@@ -202,6 +223,7 @@ impl Cache {
         if let Some(info) = info.filter(|info| info.pods.contains_key(key))
             && let Some(pod) = Arc::make_mut(info).remove(key)
         {
+            self.note(place);
             self.count(place, &pod, -1);
         }
     }
@@ -300,7 +322,7 @@ impl Cache {
         }
         let mut counter = Counter {
             selector: selector.clone(),
-            nodes: BTreeMap::new(),
+            nodes: Vec::new(),
         };
         let none = Text::from("");
         let label = selector
@@ -344,14 +366,33 @@ impl Cache {
 }
 
 impl Counter {
+    /// All such pods, and those that nobody is deleting, of each node that has any.
+    pub fn nodes(&self) -> impl Iterator<Item = (usize, (i64, i64))> {
+        self.nodes.iter().copied()
+    }
+
+    /// The same of one node.
+    pub fn on(&self, place: usize) -> (i64, i64) {
+        let at = self.nodes.binary_search_by_key(&place, |node| node.0);
+        let node = at.ok().and_then(|at| self.nodes.get(at));
+        node.map_or((0, 0), |node| node.1)
+    }
+
     fn add(&mut self, place: usize, pod: &PodInfo, sign: i64) {
-        let counts = self.nodes.entry(place).or_default();
+        let at = match self.nodes.binary_search_by_key(&place, |node| node.0) {
+            Ok(at) => at,
+            Err(at) => {
+                self.nodes.insert(at, (place, (0, 0)));
+                at
+            }
+        };
+        let (_, counts) = &mut self.nodes[at];
         counts.0 += sign;
         if !pod.deleting {
             counts.1 += sign;
         }
         if *counts == (0, 0) {
-            self.nodes.remove(&place);
+            self.nodes.remove(at);
         }
     }
 }

@@ -152,6 +152,17 @@ impl Cycle {
         })
     }
 
+    /// Whether the pod has no wish but processors, memory and ephemeral storage, so that a node in
+    /// brief ([`super::node::Brief::surely_fits`]) can be enough to look at.
+    pub fn is_plain(&self) -> bool {
+        self.node_affinity.is_nothing()
+            && self.pod.ports.is_empty()
+            && self.pod.request.others.is_empty()
+            && self.volumes.is_nothing()
+            && self.spread.is_nothing()
+            && self.affinity.is_nothing(&self.pod)
+    }
+
     /// All filters in the order of the default profile; the first that fails is the verdict.
     pub fn filter(&self, store: Store<'_>, node: &NodeInfo) -> Result<(), Failure> {
         let pod = &*self.pod;

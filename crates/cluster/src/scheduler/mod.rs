@@ -386,9 +386,15 @@ impl Scheduler {
             }
         };
         let nominated = &*self.nominated;
-        let check = |cache: &Cache, place: usize| match cache.node(place) {
-            Some(node) => passes(store, nominated, &cycle, node),
-            None => Err(Failure::unresolvable(Reason::NotHelpful)),
+        let plain = nominated.is_empty() && cycle.is_plain();
+        let check = |cache: &Cache, place: usize| {
+            if plain && cache.brief(place).surely_fits(&pod.request) {
+                return Ok(());
+            }
+            match cache.node(place) {
+                Some(node) => passes(store, nominated, &cycle, node),
+                None => Err(Failure::unresolvable(Reason::NotHelpful)),
+            }
         };
         let promised = cache.place(pod.object["status"]["nominatedNodeName"].str());
         if let Some(place) = promised.filter(|place| check(cache, *place).is_ok()) {

@@ -41,6 +41,62 @@ pub(super) struct NodeInfo {
     pub images: Arc<BTreeMap<Text, i64>>,
 }
 
+/// What most decisions ask of a node. Thousands are looked at for each pod: these lie close together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Brief {
+    /// A cordon or a taint: to be judged by the node itself. Also where there is no node.
+    pub special: bool,
+    pub has_host: bool,
+    pub has_zone: bool,
+    /// How many pods it can still take.
+    pub room: i64,
+    /// Processors, memory, and ephemeral storage.
+    pub allocatable: (i64, i64, i64),
+    pub requested: (i64, i64, i64),
+    pub nonzero: (i64, i64),
+}
+
+impl Default for Brief {
+    fn default() -> Brief {
+        let nothing = (0, 0, 0);
+        Brief {
+            special: true,
+            has_host: false,
+            has_zone: false,
+            room: 0,
+            allocatable: nothing,
+            requested: nothing,
+            nonzero: (0, 0),
+        }
+    }
+}
+
+impl Brief {
+    pub fn of(node: &NodeInfo) -> Brief {
+        let amounts = |r: &Resources| (r.cpu, r.memory, r.ephemeral);
+        Brief {
+            special: node.unschedulable || !node.taints.is_empty(),
+            has_host: node.hostname.is_some(),
+            has_zone: node.zone.is_some(),
+            room: node.allowed_pods.saturating_sub(node.pods.len() as i64),
+            allocatable: amounts(&node.allocatable),
+            requested: amounts(&node.requested),
+            nonzero: node.nonzero,
+        }
+    }
+
+    /// Whether a pod without any wish but processors, memory and ephemeral storage surely fits.
+    pub fn surely_fits(&self, request: &Resources) -> bool {
+        let (has, used) = (&self.allocatable, &self.requested);
+        let fits = |wanted: i64, has: i64, used: i64| wanted <= 0 || wanted <= has - used;
+        !self.special
+            && self.room > 0
+            && fits(request.cpu, has.0, used.0)
+            && fits(request.memory, has.1, used.1)
+            && fits(request.ephemeral, has.2, used.2)
+    }
+}
+
 impl NodeInfo {
     /// Takes over what the object says; the pods stay.
     pub fn set(&mut self, node: &Value) {
@@ -291,6 +347,11 @@ impl NodeAffinity {
                 .terms
                 .as_ref()
                 .is_none_or(|terms| terms.iter().any(|t| t.matches(node)))
+    }
+
+    /// Whether the pod may be anywhere.
+    pub fn is_nothing(&self) -> bool {
+        self.selector.is_empty() && self.terms.is_none()
     }
 
     /// The names to which every term confines the pod, if all do. An empty answer is a conflict.

@@ -7,7 +7,7 @@ use kubarium_objects::Value;
 use super::affinity;
 use super::cache::{Cache, Store};
 use super::filter::Cycle;
-use super::node::{NodeInfo, NodeTerm, repelling_taints};
+use super::node::{Brief, NodeInfo, NodeTerm, repelling_taints};
 use super::pod::PodInfo;
 use super::spread::Soft;
 
@@ -39,21 +39,26 @@ pub(super) fn scores(
         .map(|soft| soft.scores(cache, feasible));
     let company = affinity::scores(cache, store, pod, feasible);
     let nodes: Vec<&Arc<NodeInfo>> = feasible.iter().filter_map(|at| cache.node(*at)).collect();
+    let briefs: Vec<Brief> = feasible.iter().map(|at| cache.brief(*at)).collect();
     let columns: [Option<Vec<i64>>; PLUGINS.len()] = [
         Some(normalise(
             nodes
                 .iter()
-                .map(|n| repelling_taints(&pod.object, n))
+                .zip(&briefs)
+                .map(|(n, brief)| match brief.special {
+                    true => repelling_taints(&pod.object, n),
+                    false => 0,
+                })
                 .collect(),
             true,
         )),
         preferred_nodes(&pod.object, &nodes),
-        Some(nodes.iter().map(|n| least_allocated(pod, n)).collect()),
+        Some(briefs.iter().map(|n| least_allocated(pod, n)).collect()),
         cycle.volumes.scores(store, &nodes),
         spread,
         company,
         (pod.request.cpu != 0 || pod.request.memory != 0)
-            .then(|| nodes.iter().map(|n| balanced(pod, n)).collect()),
+            .then(|| briefs.iter().map(|n| balanced(pod, n)).collect()),
         images(&pod.object, cache, &nodes),
     ];
     let mut scores = vec![[0; PLUGINS.len()]; feasible.len()];
@@ -102,7 +107,7 @@ fn preferred_nodes(pod: &Value, nodes: &[&Arc<NodeInfo>]) -> Option<Vec<i64>> {
 }
 
 /// NodeResourcesFit's LeastAllocated: the share that would stay free.
-fn least_allocated(pod: &PodInfo, node: &NodeInfo) -> i64 {
+fn least_allocated(pod: &PodInfo, node: &Brief) -> i64 {
     let (cpu, memory) = pod.scored;
     let free = |has: i64, used: i64| {
         if used > has {
@@ -112,8 +117,8 @@ fn least_allocated(pod: &PodInfo, node: &NodeInfo) -> i64 {
         }
     };
     let has = [
-        (node.allocatable.cpu, node.nonzero.0 + cpu),
-        (node.allocatable.memory, node.nonzero.1 + memory),
+        (node.allocatable.0, node.nonzero.0 + cpu),
+        (node.allocatable.1, node.nonzero.1 + memory),
     ];
     let counted = || has.iter().filter(|(has, _)| *has != 0);
     let sum: i64 = counted().map(|(has, used)| free(*has, *used)).sum();
@@ -125,12 +130,9 @@ fn least_allocated(pod: &PodInfo, node: &NodeInfo) -> i64 {
 
 /// NodeResourcesBalancedAllocation: how much more evenly processors and memory would be used with
 /// the pod than without it.
-fn balanced(pod: &PodInfo, node: &NodeInfo) -> i64 {
+fn balanced(pod: &PodInfo, node: &Brief) -> i64 {
     let even = |cpu: i64, memory: i64| {
-        let used = [
-            (cpu, node.allocatable.cpu),
-            (memory, node.allocatable.memory),
-        ];
+        let used = [(cpu, node.allocatable.0), (memory, node.allocatable.1)];
         let share = |(used, has): &(i64, i64)| (*used as f64 / *has as f64).min(1.0);
         let shares: Vec<f64> = used
             .iter()
@@ -143,10 +145,10 @@ fn balanced(pod: &PodInfo, node: &NodeInfo) -> i64 {
         };
         ((1.0 - deviation) * 100.0) as i64
     };
-    let before = even(node.requested.cpu, node.requested.memory);
+    let before = even(node.requested.0, node.requested.1);
     let after = even(
-        node.requested.cpu + pod.request.cpu,
-        node.requested.memory + pod.request.memory,
+        node.requested.0 + pod.request.cpu,
+        node.requested.1 + pod.request.memory,
     );
     50 + (50 + after - before) / 2
 }
@@ -164,6 +166,10 @@ fn images(pod: &Value, cache: &Cache, nodes: &[&Arc<NodeInfo>]) -> Option<Vec<i6
     };
     let count = containers().count() as i64;
     let names: Vec<String> = containers().map(|c| tagged(c["image"].str())).collect();
+    // Images that no node has count nothing anywhere.
+    if !names.iter().any(|name| cache.images.contains_key(&**name)) {
+        return None;
+    }
     let all = cache.len() as f64;
     let score = |node: &&Arc<NodeInfo>| {
         let have = names

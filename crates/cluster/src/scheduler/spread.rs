@@ -17,8 +17,9 @@ struct Constraint {
     max_skew: i64,
     min_domains: i64,
     topology_key: Text,
-    /// Whether that is the node's own name.
+    /// Whether that is the node's own name, or its zone.
     by_host: bool,
+    by_zone: bool,
     selector: Selector,
     honor_affinity: bool,
     honor_taints: bool,
@@ -38,6 +39,7 @@ impl Constraint {
             min_domains: constraint["minDomains"].as_i64().unwrap_or(1),
             topology_key: constraint["topologyKey"].text(),
             by_host: constraint["topologyKey"].str() == HOSTNAME,
+            by_zone: constraint["topologyKey"].str() == ZONE,
             honor_affinity: constraint["nodeAffinityPolicy"].str() != "Ignore",
             honor_taints: constraint["nodeTaintsPolicy"].str() == "Honor",
             counter: count(cache, store, pod, &selector),
@@ -51,8 +53,16 @@ impl Constraint {
             && (!self.honor_taints || stands_taints(&pod.object, node))
     }
 
+    /// The node's domain. Most clusters have no zones: then no node is looked at.
+    fn domain<'a>(&self, cache: &'a Cache, place: usize) -> Option<&'a Text> {
+        if self.by_zone && !cache.brief(place).has_zone {
+            return None;
+        }
+        cache.node(place)?.label(&self.topology_key)
+    }
+
     fn on(&self, place: usize) -> i64 {
-        self.counter.nodes.get(&place).map_or(0, |(_, live)| *live)
+        self.counter.on(place).1
     }
 }
 
@@ -126,6 +136,11 @@ impl Hard {
         };
         hard.find_least();
         hard
+    }
+
+    /// Whether there are no hard constraints.
+    pub fn is_nothing(&self) -> bool {
+        self.constraints.is_empty()
     }
 
     fn find_least(&mut self) {
@@ -221,8 +236,12 @@ impl Soft {
         // Nodes without the key are one more domain, whose pods nobody counts.
         let mut keyless = vec![0_usize; constraints.len()];
         let mut scored = 0;
-        for node in feasible.iter().filter_map(|at| cache.node(*at)) {
-            if explicit && !has_keys(node, &constraints) {
+        for place in feasible {
+            if explicit
+                && !cache
+                    .node(*place)
+                    .is_some_and(|n| has_keys(n, &constraints))
+            {
                 continue;
             }
             scored += 1;
@@ -230,7 +249,7 @@ impl Soft {
                 if constraint.by_host {
                     continue;
                 }
-                match node.label(&constraint.topology_key) {
+                match constraint.domain(cache, *place) {
                     Some(value) if domains[at].contains_key(value) => {}
                     Some(value) => drop(domains[at].insert(value.clone(), 0)),
                     None => keyless[at] = 1,
@@ -250,8 +269,8 @@ impl Soft {
             if domains.is_empty() {
                 continue;
             }
-            for (place, (_, live)) in &constraint.counter.nodes {
-                let Some(node) = cache.node(*place) else {
+            for (place, (_, live)) in constraint.counter.nodes() {
+                let Some(node) = cache.node(place) else {
                     continue;
                 };
                 if explicit && !has_keys(node, &constraints)
@@ -280,9 +299,9 @@ impl Soft {
             let mut counts = Vec::new();
             if constraint.by_host {
                 counts.resize(cache.places(), 0);
-                for (place, (_, live)) in &constraint.counter.nodes {
-                    if let Some(count) = counts.get_mut(*place) {
-                        *count = *live;
+                for (place, (_, live)) in constraint.counter.nodes() {
+                    if let Some(count) = counts.get_mut(place) {
+                        *count = live;
                     }
                 }
             }
@@ -291,7 +310,7 @@ impl Soft {
         let by_host: Vec<Vec<i64>> = self.constraints.iter().map(counts).collect();
         let raw: Vec<Option<i64>> = feasible
             .iter()
-            .map(|at| self.raw(*at, cache.node(*at)?, &by_host))
+            .map(|at| self.raw(*at, cache, &by_host))
             .collect();
         let least = raw.iter().flatten().min().copied().unwrap_or(0);
         let most = raw.iter().flatten().max().copied().unwrap_or(0);
@@ -303,18 +322,21 @@ impl Soft {
         raw.iter().map(normalise).collect()
     }
 
-    fn raw(&self, place: usize, node: &NodeInfo, by_host: &[Vec<i64>]) -> Option<i64> {
-        if self.all_keys && !has_keys(node, &self.constraints) {
+    fn raw(&self, place: usize, cache: &Cache, by_host: &[Vec<i64>]) -> Option<i64> {
+        if self.all_keys && !has_keys(cache.node(place)?, &self.constraints) {
             return None;
         }
         let mut score = 0.0;
         for (at, constraint) in self.constraints.iter().enumerate() {
-            let Some(value) = node.label(&constraint.topology_key) else {
-                continue;
-            };
             let count = if constraint.by_host {
+                if !cache.brief(place).has_host {
+                    continue;
+                }
                 by_host[at].get(place).copied()
             } else {
+                let Some(value) = constraint.domain(cache, place) else {
+                    continue;
+                };
                 self.domains[at].get(value).copied()
             };
             let count = count.unwrap_or(0);
@@ -333,6 +355,7 @@ fn defaults(cache: &mut Cache, store: Store<'_>, pod: &PodInfo) -> Option<Vec<Co
         min_domains: 1,
         topology_key: topology_key.into(),
         by_host: topology_key == HOSTNAME,
+        by_zone: topology_key == ZONE,
         selector: selector.clone(),
         honor_affinity: true,
         honor_taints: false,

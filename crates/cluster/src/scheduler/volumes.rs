@@ -184,6 +184,15 @@ impl Volumes {
         }
     }
 
+    /// Whether any node suits.
+    pub fn is_nothing(&self) -> bool {
+        self.disks.is_empty()
+            && self.users <= 0
+            && self.bound.is_empty()
+            && self.zones.is_empty()
+            && self.delayed.is_empty()
+    }
+
     pub fn filter(&self, store: Store<'_>, node: &NodeInfo) -> Result<(), Failure> {
         if !self.disks.is_empty() {
             let others = node.pods.values().flat_map(|other| disks(&other.object));

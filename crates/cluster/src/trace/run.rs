@@ -368,12 +368,8 @@ impl Cluster {
     }
 
     fn connect_traced(&mut self, connect: &Connect) -> (Connection, kubarium_linux::Trace) {
-        kube_proxy::bring_all_up_to_date(self);
         let mut way = kubarium_linux::Trace::new();
-        let now = kubarium_linux::Time(self.now.0);
-        let connection = self
-            .net
-            .connect(connect, now, &mut self.rng, Some(&mut way));
+        let connection = kube_proxy::connect(self, connect, self.now, Some(&mut way));
         (connection, way)
     }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use super::arp::SECOND;
 use super::engine::{Skb, Timer, Walk};
 use super::ip::Way;
-use super::{Connect, Connection, IcmpError, Verdict};
+use super::{Connect, Connection, IcmpError, Upkeep, Verdict};
 use crate::errno::Errno;
 use crate::link::NamespaceId;
 use crate::network::Network;
@@ -598,6 +598,20 @@ impl Network {
         trace: Option<&mut Trace>,
     ) -> Connection {
         Walk::new(self, now, dice, trace).run_client(request)
+    }
+
+    /// The same, with somebody who sees to a namespace before its rules are asked.
+    pub fn connect_with(
+        &mut self,
+        request: &Connect,
+        now: Time,
+        dice: &mut dyn Dice,
+        trace: Option<&mut Trace>,
+        upkeep: &mut dyn Upkeep,
+    ) -> Connection {
+        let mut walk = Walk::new(self, now, dice, trace);
+        walk.upkeep = Some(upkeep);
+        walk.run_client(request)
     }
 
     /// A device's gratuitous ARP, as a CNI plugin sends it when a pod's device is ready: bridges on the way learn where

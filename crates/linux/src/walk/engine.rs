@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 
+use super::Upkeep;
 use super::connect::{Client, Session};
 use crate::conntrack::{Direction, Entry};
 use crate::link::{Link, LinkId, LinkKind, NamespaceId};
@@ -135,6 +136,9 @@ pub(crate) struct Walk<'a> {
     pub net: &'a mut Network,
     pub dice: &'a mut dyn Dice,
     pub trace: Option<&'a mut Trace>,
+    /// Who sees to a namespace before the walk first meets its rules, and those seen to.
+    pub upkeep: Option<&'a mut dyn Upkeep>,
+    pub seen_to: Vec<NamespaceId>,
     pub now: Time,
     pub queue: VecDeque<(LinkId, Frame)>,
     pub timers: BTreeMap<(Time, Timer), ()>,
@@ -190,6 +194,8 @@ impl<'a> Walk<'a> {
             net,
             dice,
             trace,
+            upkeep: None,
+            seen_to: Vec::new(),
             now,
             queue: VecDeque::new(),
             timers: BTreeMap::new(),
@@ -197,6 +203,16 @@ impl<'a> Walk<'a> {
             client: None,
             sessions: Vec::new(),
             moved: 0,
+        }
+    }
+
+    /// Has a namespace's rules brought up to date before they are first asked.
+    pub fn see_to(&mut self, namespace: NamespaceId) {
+        if let Some(upkeep) = self.upkeep.as_deref_mut()
+            && !self.seen_to.contains(&namespace)
+        {
+            self.seen_to.push(namespace);
+            upkeep.see_to(self.net, namespace);
         }
     }
 

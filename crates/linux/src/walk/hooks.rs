@@ -265,6 +265,7 @@ impl Walk<'_> {
         physical_out: Option<LinkId>,
         next_hop: Option<std::net::Ipv4Addr>,
     ) -> Passed {
+        self.see_to(namespace);
         let Some(ns) = self.net.namespaces.get(namespace.0) else {
             return Passed::Dropped;
         };

@@ -21,8 +21,15 @@ use serde::Serialize;
 pub use fates::Fate;
 
 use crate::link::NamespaceId;
+use crate::network::Network;
 use crate::packet::Protocol;
 use crate::time::Time;
+
+/// Who keeps namespaces' rules up to date when packets come, and not before: of thousands of hosts a packet passes two.
+pub trait Upkeep {
+    /// The packets of a walk are about to meet a namespace's rules for the first time.
+    fn see_to(&mut self, net: &mut Network, namespace: NamespaceId);
+}
 
 /// What somebody wants to connect.
 #[derive(Clone, PartialEq, Eq, Debug)]
