@@ -3,8 +3,8 @@
 use crate::{
     bar::Bar,
     clock::Clock,
-    editor::Editor,
-    files, inspector, lane,
+    files::{Files, Manifests},
+    inspector, lane,
     layout::{Layout, usual},
     map::Map,
     notices::{NoticeList, Notices},
@@ -12,22 +12,16 @@ use crate::{
     palette::PaletteButton,
     panels::{Panel, PanelHead, Rail},
     parts::Late,
-    rules,
+    rules, scheduling,
     simulator::Simulator,
     splitter::{Side, Splitter},
-    storage,
     tabs::Tabs,
     terminal::Terminal,
     text::t,
     timeline,
 };
-use kubarium_snapshot::inspect::Diagnostic;
-use kubarium_snapshot::{Reply, Request};
 use leptos::{mount::mount_to, prelude::*};
 use wasm_bindgen::JsCast;
-
-/// The manifests that a first visit begins with.
-const FIRST_MANIFESTS: &str = include_str!("../examples/web.yaml");
 
 /// Puts the application into the element `#app`, in place of the line that says it is loading.
 pub(crate) fn mount() {
@@ -48,10 +42,9 @@ pub(crate) fn App() -> impl IntoView {
     let layout = Layout::load();
     provide_context(layout);
     layout.remember(notices);
-    let manifests = remembered("manifests", FIRST_MANIFESTS, notices);
     let simulator = Simulator::start();
     provide_context(simulator);
-    let diagnostics = diagnose(simulator, manifests);
+    provide_context(Files::load(notices));
     Effect::new(move |_| {
         if simulator.lane.read().is_some() {
             layout.open_lane();
@@ -97,8 +90,7 @@ pub(crate) fn App() -> impl IntoView {
             </Bar>
             <main>
             <SidePanel panel=Panel::Files>
-                <files::Tools text=manifests />
-                <Editor text=manifests diagnostics wanted=move || layout.is_shown(Panel::Files) && !layout.is_rail(Panel::Files) />
+                <Manifests />
             </SidePanel>
             <Splitters />
             <section class="panel map" id="panel-map" tabindex="-1" aria-label=t("panel.map")>
@@ -122,6 +114,9 @@ pub(crate) fn App() -> impl IntoView {
             </TabPanel>
             <TabPanel panel=Panel::Objects class="dock">
                 <Late load=|| Box::pin(objects::part()) wanted=shown(Panel::Objects) />
+            </TabPanel>
+            <TabPanel panel=Panel::Scheduling class="dock">
+                <Late load=|| Box::pin(scheduling::part()) wanted=shown(Panel::Scheduling) />
             </TabPanel>
             </main>
         </div>
@@ -235,51 +230,4 @@ fn Splitters() -> impl IntoView {
             />
         </Show>
     }
-}
-
-/// How long after the last change, in milliseconds, a text is remembered, and how long after it is checked.
-const REMEMBER_AFTER: u64 = 400;
-const LINT_AFTER: u64 = 150;
-
-/// What the simulator says about the manifests, shortly after each change.
-fn diagnose(simulator: Simulator, manifests: RwSignal<String>) -> Signal<Vec<Diagnostic>> {
-    let settled = RwSignal::new(manifests.get_untracked());
-    after_pause(manifests, LINT_AFTER, move |text| settled.set(text));
-    let answer = simulator.watch(move || Some(Request::Diagnose(settled.get())));
-    Signal::derive(move || match answer.read().as_deref() {
-        Some(Reply::Diagnosed(found)) => found.clone(),
-        _ => Vec::new(),
-    })
-}
-
-/// A text that is remembered under `key`, shortly after each change.
-fn remembered(key: &'static str, first: &str, notices: Notices) -> RwSignal<String> {
-    let text = RwSignal::new(storage::get(key).unwrap_or_else(|| first.to_owned()));
-    after_pause(text, REMEMBER_AFTER, move |text| {
-        notices.note_storage(storage::set(key, &text));
-    });
-    // A page that is left within the pause loses nothing.
-    let left = window_event_listener(leptos::ev::pagehide, move |_| {
-        // There is nobody to tell any more.
-        let _ = storage::set(key, &text.get_untracked());
-    });
-    on_cleanup(move || left.remove());
-    text
-}
-
-/// Calls `then` with the text when it has changed and then been left alone for so many milliseconds.
-fn after_pause(text: RwSignal<String>, milliseconds: u64, then: impl Fn(String) + Copy + 'static) {
-    let pending = StoredValue::new(None::<TimeoutHandle>);
-    Effect::new(move |before: Option<()>| {
-        text.track();
-        if before.is_none() {
-            return;
-        }
-        if let Some(timer) = pending.get_value() {
-            timer.clear();
-        }
-        let later = std::time::Duration::from_millis(milliseconds);
-        let call = move || then(text.get_untracked());
-        pending.set_value(set_timeout_with_handle(call, later).ok());
-    });
 }

@@ -4,9 +4,13 @@
 use crate::{
     icons,
     notices::Notices,
+    simulator::Simulator,
     text::{fill, t},
 };
 use kubarium_snapshot::inspect::{Diagnostic, Severity};
+use kubarium_snapshot::message::{decode, encode};
+use kubarium_snapshot::rare::Question;
+use kubarium_snapshot::{Reply, Request};
 use leptos::{html, prelude::*};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
 
@@ -27,13 +31,14 @@ extern "C" {
         doc: &str,
         on_change: &js_sys::Function,
         words: &JsValue,
+        ask: &js_sys::Function,
     ) -> Result<EditorView, JsValue>;
 
     /// What `create` gives: an editor on the page.
     #[derive(Clone)]
     type EditorView;
-    #[wasm_bindgen(method, catch, js_name = setDoc)]
-    fn set_doc(this: &EditorView, text: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn show(this: &EditorView, file: u32, text: &str) -> Result<(), JsValue>;
     #[wasm_bindgen(method, catch, js_name = setDiagnostics)]
     fn set_diagnostics(this: &EditorView, list: &js_sys::Array) -> Result<(), JsValue>;
     #[wasm_bindgen(method, catch, js_name = goTo)]
@@ -80,13 +85,25 @@ fn to_js(diagnostics: &[Diagnostic]) -> js_sys::Array {
 struct Running {
     view: EditorView,
     _on_change: Closure<dyn FnMut(String)>,
+    _ask: Closure<Ask>,
 }
+
+/// What the editor asks: the kind of question, the text, line and column from 1, and whom to tell the answer, JSON.
+type Ask = dyn FnMut(String, String, usize, usize, js_sys::Function);
 
 /// An editor of `text`.
 #[component]
 pub fn Editor(
     /// The text: the editor sets it as the person types, and shows what anyone else sets.
     text: RwSignal<String>,
+    /// The number of the file whose text that is: each has an undo history and a cursor of its own.
+    #[prop(into)]
+    file: Signal<u32>,
+    /// The texts of the other files, whose names can be written here.
+    #[prop(into)]
+    beside: Signal<Vec<String>>,
+    /// A place that the editor is to go to: line and column.
+    go_to: RwSignal<Option<(u32, u32)>>,
     /// What there is to say about the text as it is now.
     #[prop(into)]
     diagnostics: Signal<Vec<Diagnostic>>,
@@ -95,6 +112,7 @@ pub fn Editor(
     wanted: Signal<bool>,
 ) -> impl IntoView {
     let notices = expect_context::<Notices>();
+    let simulator = expect_context::<Simulator>();
     let host = NodeRef::<html::Div>::new();
     let area = NodeRef::<html::Textarea>::new();
     let running = RwSignal::new_local(None::<Running>);
@@ -107,7 +125,7 @@ pub fn Editor(
         }
         asked.set_value(true);
         leptos::task::spawn_local(async move {
-            match start(&host, text).await {
+            match start(&host, text, beside, simulator).await {
                 Ok(editor) => {
                     let had_focus = area.get_untracked().is_some_and(|area| {
                         document().active_element().as_ref()
@@ -125,11 +143,11 @@ pub fn Editor(
         });
     });
     Effect::new(move |_| {
-        let text = text.get();
+        let (file, text) = (file.get(), text.get());
         running.with(|running| {
             if let Some(running) = running {
                 // An editor that fails to take the text has been removed from the page.
-                let _ = running.view.set_doc(&text);
+                let _ = running.view.show(file, &text);
             }
         });
     });
@@ -150,7 +168,7 @@ pub fn Editor(
         });
     });
 
-    let go_to = move |line: u32, column: u32| {
+    let look_at = move |line: u32, column: u32| {
         running.with_untracked(|running| match running {
             Some(running) => {
                 let _ = running.view.go_to(line, column);
@@ -158,6 +176,11 @@ pub fn Editor(
             None => select(area, &text.get_untracked(), line, column),
         });
     };
+    Effect::new(move |_| {
+        if let Some((line, column)) = go_to.get() {
+            look_at(line, column);
+        }
+    });
     view! {
         <div class="editor">
             <div class="host">
@@ -176,7 +199,7 @@ pub fn Editor(
             </div>
             <Show when=move || diagnostics.with(|list| !list.is_empty())>
                 <ul class="problems" aria-label=t("editor.problems")>
-                    {move || diagnostics.get().into_iter().map(|d| problem(d, go_to)).collect_view()}
+                    {move || diagnostics.get().into_iter().map(|d| problem(d, look_at)).collect_view()}
                 </ul>
             </Show>
         </div>
@@ -217,20 +240,64 @@ fn problem(d: Diagnostic, go_to: impl Fn(u32, u32) + 'static) -> impl IntoView {
 }
 
 /// Loads CodeMirror and puts it into `host`.
-async fn start(host: &web_sys::HtmlElement, text: RwSignal<String>) -> Result<Running, JsValue> {
+async fn start(
+    host: &web_sys::HtmlElement,
+    text: RwSignal<String>,
+    beside: Signal<Vec<String>>,
+    simulator: Simulator,
+) -> Result<Running, JsValue> {
     let module: EditorModule = load_editor().await?.unchecked_into();
     let on_change = Closure::new(move |now: String| text.set(now));
-    let words = object(&[("label", t("editor").into())]);
+    let ask = Closure::<Ask>::new(move |kind: String, text, line, column, then| {
+        let beside = beside.get_untracked();
+        ask(simulator, &kind, text, (line, column), beside, then);
+    });
+    let words = object(&[
+        ("label", t("editor").into()),
+        ("offers", t("editor.offers").into()),
+        ("required", t("editor.required").into()),
+        ("usual", t("editor.usual").into()),
+        ("allowed", t("editor.allowed").into()),
+    ]);
     let view = module.create(
         host,
         &text.get_untracked(),
         on_change.as_ref().unchecked_ref(),
         &words,
+        ask.as_ref().unchecked_ref(),
     )?;
     Ok(Running {
         view,
         _on_change: on_change,
+        _ask: ask,
     })
+}
+
+/// Asks the simulator what could stand, or stands, at a place of a text.
+fn ask(
+    simulator: Simulator,
+    kind: &str,
+    text: String,
+    (line, column): (usize, usize),
+    beside: Vec<String>,
+    then: js_sys::Function,
+) {
+    let question = match kind {
+        "offers" => Question::Offers {
+            text,
+            beside,
+            line,
+            column,
+        },
+        _ => Question::Told { text, line, column },
+    };
+    simulator.ask(Request::Rare(encode(&question)), move |reply| {
+        if let Reply::Rare(bytes) = reply {
+            let json = decode::<String>(&bytes).unwrap_or_default();
+            // An editor that fails to show the answer has been removed from the page.
+            let _ = then.call1(&JsValue::NULL, &JsValue::from_str(&json));
+        }
+    });
 }
 
 /// Puts the plain text area's cursor at a place.
@@ -285,10 +352,14 @@ mod tests {
         };
         let handle = mount_to(place.clone().unchecked_into(), move || {
             provide_context(Notices::new());
+            provide_context(Simulator::start());
             let problem = problem.clone();
             view! {
                 <Editor
                     text
+                    file=Signal::derive(|| 1)
+                    beside=Signal::derive(Vec::new)
+                    go_to=RwSignal::new(None)
                     diagnostics=Signal::derive(move || vec![problem.clone()])
                     wanted=Signal::derive(|| false)
                 />

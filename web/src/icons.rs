@@ -41,6 +41,8 @@ pub(crate) const TIMELINE: Icon = Icon("M4 2v12M4 4.5h8.5M4 8h5.5M4 11.5h7");
 pub(crate) const RULES: Icon = Icon("M2.5 3h6v3h-6zM7.5 10h6v3h-6zM5.5 6v5.5h2");
 pub(crate) const OBJECTS: Icon =
     Icon("M8 1.75 13.5 4.9v6.2L8 14.25 2.5 11.1V4.9zM2.5 4.9 8 8l5.5-3.1M8 8v6.25");
+pub(crate) const SCHEDULING: Icon =
+    Icon("M2 3h12v10H2zM2 6.5h12M6 3v10M8.25 9.75l1.25 1.25 2.25-2.5");
 pub(crate) const INSPECTOR: Icon =
     Icon("M11.25 7a4.25 4.25 0 1 1-8.5 0 4.25 4.25 0 0 1 8.5 0M10.2 10.2 13.5 13.5");
 pub(crate) const FOLD_LEFT: Icon = Icon("M2 3h12v10H2zM6 3v10M11 6.25 9.25 8 11 9.75");
@@ -58,6 +60,7 @@ pub(crate) const ERROR: Icon = Icon("M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0M6 6l4 4M
 pub(crate) const WARNING: Icon = Icon("M8 2 14.5 13.5h-13zM8 6.5v3.25M8 11.6v.1");
 pub(crate) const HINT: Icon = Icon("M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0M8 7.5V11M8 5.1v.1");
 pub(crate) const PLUS: Icon = Icon("M8 3.5v9M3.5 8h9");
+pub(crate) const MORE: Icon = Icon("M3.5 8h.1M8 8h.1M12.4 8h.1");
 pub(crate) const MINUS: Icon = Icon("M3.5 8h9");
 pub(crate) const FIT: Icon = Icon("M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10");
 pub(crate) const SAVE: Icon = Icon("M8 2v7.5M5 6.75l3 3 3-3M2.5 11v2.5h11V11");

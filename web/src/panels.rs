@@ -22,26 +22,30 @@ pub(crate) enum Panel {
     Rules,
     /// What the API server stores.
     Objects,
+    /// Which node each pod got, and why.
+    Scheduling,
     /// What is selected.
     Inspector,
 }
 
 impl Panel {
     /// The panels below the map, as tabs.
-    pub(crate) const DOCK: [Panel; 4] = [
+    pub(crate) const DOCK: [Panel; 5] = [
         Panel::Terminal,
         Panel::Timeline,
         Panel::Rules,
         Panel::Objects,
+        Panel::Scheduling,
     ];
     /// The panels of the phone's sheet, as tabs; the lane only while a packet is followed.
-    pub(crate) const SHEET: [Panel; 7] = [
+    pub(crate) const SHEET: [Panel; 8] = [
         Panel::Files,
         Panel::Lane,
         Panel::Terminal,
         Panel::Timeline,
         Panel::Rules,
         Panel::Objects,
+        Panel::Scheduling,
         Panel::Inspector,
     ];
 
@@ -54,6 +58,7 @@ impl Panel {
             Panel::Timeline => "timeline",
             Panel::Rules => "rules",
             Panel::Objects => "objects",
+            Panel::Scheduling => "scheduling",
             Panel::Inspector => "inspector",
         }
     }
@@ -67,6 +72,7 @@ impl Panel {
             Panel::Timeline => t("panel.timeline"),
             Panel::Rules => t("panel.rules"),
             Panel::Objects => t("panel.objects"),
+            Panel::Scheduling => t("panel.scheduling"),
             Panel::Inspector => t("panel.inspector"),
         }
     }
@@ -89,6 +95,7 @@ impl Panel {
             Panel::Timeline => icons::TIMELINE,
             Panel::Rules => icons::RULES,
             Panel::Objects => icons::OBJECTS,
+            Panel::Scheduling => icons::SCHEDULING,
             Panel::Inspector => icons::INSPECTOR,
         }
     }

@@ -293,18 +293,9 @@ impl Simulator {
 
     // --- Commands -----------------------------------------------------------------------------
 
-    /// Runs a command line, and shows it with what it prints in the terminal.
-    pub(crate) fn run(self, line: &str) {
-        self.run_as(line, Request::Command(line.to_owned()));
-    }
-
-    /// Applies manifests as `kubectl apply -f` does: they are a file of the terminal's own.
-    pub(crate) fn apply(self, name: &str, text: &str) {
-        let request = Request::Apply {
-            file: name.to_owned(),
-            text: text.to_owned(),
-        };
-        self.run_as(&format!("kubectl apply -f {name}"), request);
+    /// Runs a command line, and shows it with what it prints in the terminal; gives its place there.
+    pub(crate) fn run(self, line: &str) -> Entry {
+        self.run_as(line, Request::Command(line.to_owned()))
     }
 
     /// Sends one request, and follows its packets.
@@ -312,7 +303,7 @@ impl Simulator {
         self.run(&format!("sim trace {} {}", word(from), word(to)));
     }
 
-    fn run_as(self, line: &str, request: Request) {
+    fn run_as(self, line: &str, request: Request) -> Entry {
         let entry = Entry {
             id: self.line.with_value(|line| line.next),
             command: line.to_owned(),
@@ -320,8 +311,9 @@ impl Simulator {
             status: ArcRwSignal::default(),
         };
         let (printed, ended) = (entry.printed.clone(), entry.status.clone());
+        let shown = entry.clone();
         self.console.update(|console| {
-            console.push(entry);
+            console.push(shown);
             let surplus = console.len().saturating_sub(CONSOLE_MAX);
             console.drain(..surplus);
         });
@@ -341,6 +333,7 @@ impl Simulator {
                 }
             }
         });
+        entry
     }
 
     /// Shows what the command that goes on has done since.

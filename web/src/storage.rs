@@ -34,17 +34,18 @@ pub(crate) fn set(key: &str, value: &str) -> Result<(), StorageError> {
         .map_err(|_| StorageError::Full)
 }
 
+/// Forgets what was remembered under `key`.
+pub(crate) fn remove(key: &str) {
+    if let Some(storage) = local_storage() {
+        // What cannot be forgotten was not remembered.
+        let _ = storage.remove_item(&format!("{PREFIX}{key}"));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use wasm_bindgen_test::wasm_bindgen_test;
-
-    fn remove(key: &str) {
-        local_storage()
-            .unwrap()
-            .remove_item(&format!("{PREFIX}{key}"))
-            .unwrap();
-    }
 
     #[wasm_bindgen_test]
     fn what_is_set_is_got_until_it_is_removed() {

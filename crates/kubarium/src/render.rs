@@ -104,7 +104,7 @@ pub fn run(arguments: &Arguments) -> Result<String, String> {
             let cluster = &mut session.simulation.cluster;
             kubarium_cluster::kube_proxy::bring_up_to_date(cluster, node);
             svg::rules(
-                &rules::rule_book(cluster, node, table, lane.as_ref()),
+                &rules::rule_book(cluster, node, table, lane.as_ref(), ""),
                 theme,
             )
         }

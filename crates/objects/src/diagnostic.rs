@@ -5,6 +5,8 @@ use std::fmt;
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
+    /// It could be said better, or is not told everything.
+    Hint,
     /// Worth knowing.
     Warning,
     /// The text is refused.

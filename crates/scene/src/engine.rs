@@ -10,7 +10,7 @@ use kubarium_snapshot::geometry::Point;
 use kubarium_snapshot::message::{self, Output};
 use kubarium_snapshot::{Lane, Map, MapChange, Reply, Request, Update};
 
-use crate::{Layout, Wiring, inspect, lane, map, rules, versions};
+use crate::{Layout, Wiring, inspect, lane, map, rare, rules, versions};
 
 /// Tasks between two looks at the clock.
 const BATCH: usize = 32;
@@ -178,11 +178,6 @@ impl Engine {
                 let _ = self.session.write_file(&file, text.as_bytes());
                 return self.command(&format!("kubectl apply -f {}", word(&file)));
             }
-            Request::Diagnose(text) => {
-                let found = self.session.diagnose(&text);
-                let found = found.iter().map(|d| inspect::diagnostic(&text, d));
-                return Reply::Diagnosed(found.collect());
-            }
             Request::Inspect(id) => {
                 return Reply::Card(inspect::card(self.cluster(), &id).map(Box::new));
             }
@@ -217,16 +212,24 @@ impl Engine {
                 let versions = key.map(|key| versions::versions(self.cluster(), &key));
                 return Reply::History(versions.unwrap_or_default());
             }
-            Request::Rules { node, table, lane } => {
+            Request::Rules {
+                node,
+                table,
+                lane,
+                find,
+            } => {
                 let lane = self.lanes.iter().find(|l| Some(l.id) == lane);
                 let cluster = &mut self.session.simulation.cluster;
                 // kube-proxy makes its rules when somebody looks.
                 kube_proxy::bring_up_to_date(cluster, &node);
-                let book = rules::rule_book(cluster, &node, &table, lane);
+                let book = rules::rule_book(cluster, &node, &table, lane, &find);
                 return Reply::Rules(Box::new(book));
             }
             Request::Timeline { root, most } => {
                 return Reply::Timeline(Box::new(inspect::timeline(self.cluster(), root, most)));
+            }
+            Request::Rare(question) => {
+                return Reply::Rare(rare::answer(&mut self.session, &question));
             }
         }
         Reply::Done
@@ -366,7 +369,7 @@ impl Engine {
 }
 
 /// A text as one word of a command line.
-fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
@@ -560,31 +563,12 @@ mod tests {
             node: "worker-1".to_owned(),
             table: "nat".to_owned(),
             lane: Some(lane.id),
+            find: String::new(),
         });
         let Reply::Rules(book) = asked else {
             panic!("{asked:?}")
         };
         assert!(!book.chains.is_empty());
-    }
-
-    #[test]
-    fn manifests_are_checked_as_the_api_server_would() {
-        let check = |text: &str, want: &[(u32, u32, u32, &str)]| {
-            let Reply::Diagnosed(found) = engine().answer(Request::Diagnose(text.to_owned()))
-            else {
-                panic!("no diagnosis")
-            };
-            let found: Vec<_> = found
-                .iter()
-                .map(|d| (d.line, d.column, d.end_column, d.message.as_str()))
-                .collect();
-            assert_eq!(found, want, "{text}");
-        };
-        check(WEB, &[]);
-        check(
-            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspek: {}\n",
-            &[(5, 1, 5, "unknown field \"spek\"")],
-        );
     }
 
     #[test]
@@ -609,26 +593,13 @@ mod tests {
                 "{id}"
             );
         }
-        for text in [
-            "",
-            "---",
-            "a",
-            "- a",
-            "kind:",
-            "\u{feff}",
-            "{",
-            "a: [",
-            "kind: Pod\napiVersion: 3",
-            "%",
-        ] {
-            engine.answer(Request::Diagnose(text.to_owned()));
-        }
         engine.answer(Request::GoTo(u32::MAX));
         engine.answer(Request::Speed(f64::NAN));
         engine.answer(Request::Rules {
             node: "nowhere".to_owned(),
             table: "nat".to_owned(),
             lane: None,
+            find: "x".to_owned(),
         });
         engine.answer(Request::Timeline {
             root: Some(u32::MAX),

@@ -324,6 +324,7 @@ pub fn diagnostic(text: &str, given: &diagnostic::Diagnostic) -> Diagnostic {
         severity: match given.severity {
             diagnostic::Severity::Error => Severity::Error,
             diagnostic::Severity::Warning => Severity::Warning,
+            diagnostic::Severity::Hint => Severity::Hint,
         },
         message: given.message.clone(),
         hint: given.hint.clone(),

@@ -10,6 +10,7 @@ pub mod lane;
 pub mod layout;
 pub mod map;
 mod nft_rules;
+mod rare;
 pub mod rules;
 mod score;
 pub mod svg;

@@ -18,13 +18,29 @@ pub(crate) fn tables(netfilter: &Netfilter) -> impl Iterator<Item = String> {
 }
 
 /// Fills a book, if there is such a table.
-pub(crate) fn fill(book: &mut RuleBook, netfilter: &Netfilter, lit: &Lit) {
+pub(crate) fn fill(book: &mut RuleBook, netfilter: &Netfilter, lit: &Lit, find: &str) {
     let table = netfilter
         .nft()
         .and_then(|nft| nft.table(Family::Ip, &book.table));
     let Some(table) = table else {
         return;
     };
+    if !find.is_empty() {
+        for chain in table.chains() {
+            let hit = |rule: &&Rule| rule.text().contains(find);
+            if !chain.name.as_str().contains(find) && chain.rules.iter().all(|rule| !hit(&rule)) {
+                continue;
+            }
+            if book.chains.len() == CHAINS_MAX {
+                book.more += 1;
+                continue;
+            }
+            let whole = chain.name.as_str().contains(find);
+            book.chains
+                .push(view(chain, 0, lit, |rule| whole || hit(&rule)));
+        }
+        return;
+    }
     let mut base: Vec<&Arc<Chain>> = table.chains();
     base.retain(|chain| chain.base.is_some());
     base.sort_by_key(|chain| chain.base.map(|base| (base.hook, base.priority)));
@@ -46,9 +62,25 @@ fn follow(
     if book.chains.len() >= CHAINS_MAX || !shown.insert(chain.name.to_string()) {
         return;
     }
+    book.chains.push(view(chain, depth, lit, |_| true));
+    let mut next: Vec<&ChainName> = chain.rules.iter().flat_map(Rule::leads_to).collect();
+    for map in chain.rules.iter().flat_map(named_maps) {
+        next.extend(table.set(map).into_iter().flat_map(|map| map.leads_to()));
+    }
+    // What the packet met comes first: a map can lead to thousands.
+    next.sort_by_key(|name| !lit.contains_key(name.as_str()));
+    for name in next.into_iter().take(CHAINS_MAX) {
+        if let Some(chain) = table.chain(name) {
+            follow(book, table, chain, depth + 1, lit, shown);
+        }
+    }
+}
+
+/// A chain with those of its rules that are wanted; not more than are shown.
+fn view(chain: &Chain, depth: usize, lit: &Lit, wanted: impl Fn(&Rule) -> bool) -> ChainView {
     let met = lit.get(chain.name.as_str());
     let object = service_of(chain.name.as_str());
-    let view = |at: usize, rule: &Rule| {
+    let rule = |(at, rule): (usize, &Rule)| {
         let (target, jump) = target(rule);
         RuleView {
             number: at + 1,
@@ -60,26 +92,16 @@ fn follow(
             object: object.clone(),
         }
     };
-    let rules = chain.rules.iter().enumerate().take(RULES_MAX);
-    let rules: Vec<RuleView> = rules.map(|(at, rule)| view(at, rule)).collect();
-    book.chains.push(ChainView {
+    let shown = chain.rules.iter().enumerate();
+    let shown = shown.filter(|(_, rule)| wanted(rule)).take(RULES_MAX);
+    let rules: Vec<RuleView> = shown.map(rule).collect();
+    ChainView {
         name: chain.name.to_string(),
         policy: chain.base.map(|base| base.policy.name().to_owned()),
         depth,
         lit: met.is_some(),
         more: chain.rules.len() - rules.len(),
         rules,
-    });
-    let mut next: Vec<&ChainName> = chain.rules.iter().flat_map(Rule::leads_to).collect();
-    for map in chain.rules.iter().flat_map(named_maps) {
-        next.extend(table.set(map).into_iter().flat_map(|map| map.leads_to()));
-    }
-    // What the packet met comes first: a map can lead to thousands.
-    next.sort_by_key(|name| !lit.contains_key(name.as_str()));
-    for name in next.into_iter().take(CHAINS_MAX) {
-        if let Some(chain) = table.chain(name) {
-            follow(book, table, chain, depth + 1, lit, shown);
-        }
     }
 }
 

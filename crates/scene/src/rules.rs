@@ -31,24 +31,69 @@ pub fn tables(cluster: &Cluster, node: &str) -> Vec<String> {
         .collect()
 }
 
-/// The rule book of a node's table; with a lane, what its packet met is lit.
-pub fn rule_book(cluster: &Cluster, node: &str, table: &str, lane: Option<&Lane>) -> RuleBook {
+/// The command that prints a table on its node.
+pub(crate) fn command(cluster: &Cluster, node: &str, table: &str) -> String {
+    let is_nft = TableKind::parse(table).is_none()
+        && netfilter(cluster, node).is_some_and(|n| nft_rules::tables(n).any(|t| t == table));
+    if is_nft {
+        format!("nft list table ip {table}")
+    } else {
+        format!("iptables-save -t {table}")
+    }
+}
+
+/// The most Services that are listed.
+const SERVICES_MAX: usize = 500;
+
+/// The rule book of a node's table; with a lane, what its packet met is lit; with `find`, only chains with a rule in
+/// whose text or Service that stands.
+pub fn rule_book(
+    cluster: &Cluster,
+    node: &str,
+    table: &str,
+    lane: Option<&Lane>,
+    find: &str,
+) -> RuleBook {
     let mut book = RuleBook {
         node: node.to_owned(),
         table: table.to_owned(),
+        tables: tables(cluster, node),
         ..RuleBook::default()
     };
+    let services = cluster.etcd.list("services", None).take(SERVICES_MAX);
+    book.services = services
+        .map(|(key, _)| format!("{}/{}", key.namespace, key.name))
+        .collect();
     let Some(netfilter) = netfilter(cluster, node) else {
         return book;
     };
     let lit = lit(node, table, lane);
     let Some(kind) = TableKind::parse(table) else {
-        nft_rules::fill(&mut book, netfilter, &lit);
+        nft_rules::fill(&mut book, netfilter, &lit, find);
         return book;
     };
     let Some(found) = netfilter.table(kind) else {
         return book;
     };
+    if !find.is_empty() {
+        for chain in found.chains() {
+            let hit = |at: &usize| chain.rule_text(*at).contains(find);
+            let rules: Vec<usize> = (0..chain.rules.len()).filter(hit).collect();
+            if rules.is_empty() && !chain.name.as_str().contains(find) {
+                continue;
+            }
+            if book.chains.len() == CHAINS_MAX {
+                book.more += 1;
+                continue;
+            }
+            // A chain of the Service's own is shown whole, of others what has to do with it.
+            let whole = rules.len() == chain.rules.len() || rules.is_empty();
+            let wanted = |at: &usize| whole || rules.contains(at);
+            book.chains
+                .push(view(netfilter, kind, chain, 0, &lit, wanted));
+        }
+        return book;
+    }
     let mut shown = BTreeSet::new();
     for chain in found.chains() {
         if chain.policy.is_some() {
@@ -92,8 +137,31 @@ fn follow(
     if book.chains.len() >= CHAINS_MAX || !shown.insert(chain.name.to_string()) {
         return;
     }
+    // What the packet met is shown wherever it stands in a long chain.
     let met = lit.get(chain.name.as_str());
-    let view = |at: usize| {
+    let wanted = |at: &usize| *at < RULES_MAX || met.is_some_and(|met| met.contains(&(at + 1)));
+    book.chains
+        .push(view(netfilter, kind, chain, depth, lit, wanted));
+    for rule in &chain.rules {
+        if let Target::Jump(to) | Target::Goto(to) = &rule.target
+            && let Some(next) = netfilter.chain(kind, to.as_str())
+        {
+            follow(book, netfilter, kind, next, depth + 1, lit, shown);
+        }
+    }
+}
+
+/// A chain with those of its rules that are wanted; not more than are shown.
+fn view(
+    netfilter: &Netfilter,
+    kind: TableKind,
+    chain: &Chain,
+    depth: usize,
+    lit: &Lit,
+    wanted: impl Fn(&usize) -> bool,
+) -> ChainView {
+    let met = lit.get(chain.name.as_str());
+    let rule = |at: usize| {
         let rule = &chain.rules[at];
         let (target, jump) = match &rule.target {
             Target::Jump(to) | Target::Goto(to) => (to.to_string(), true),
@@ -113,23 +181,15 @@ fn follow(
             lit: met.is_some_and(|met| met.contains(&(at + 1))),
         }
     };
-    // What the packet met is shown wherever it stands in a long chain.
-    let wanted = |at: &usize| *at < RULES_MAX || met.is_some_and(|met| met.contains(&(at + 1)));
-    let rules: Vec<RuleView> = (0..chain.rules.len()).filter(wanted).map(view).collect();
-    book.chains.push(ChainView {
+    let shown = (0..chain.rules.len()).filter(wanted);
+    let rules: Vec<RuleView> = shown.take(2 * RULES_MAX).map(rule).collect();
+    ChainView {
         name: chain.name.to_string(),
         policy: chain.policy.map(|p| p.name().to_owned()),
         depth,
         lit: met.is_some(),
         more: chain.rules.len() - rules.len(),
         rules,
-    });
-    for rule in &chain.rules {
-        if let Target::Jump(to) | Target::Goto(to) = &rule.target
-            && let Some(next) = netfilter.chain(kind, to.as_str())
-        {
-            follow(book, netfilter, kind, next, depth + 1, lit, shown);
-        }
     }
 }
 

@@ -572,7 +572,7 @@ mod tests {
         layout.update(cluster);
         let drawn = maps::draw(cluster, &layout);
         let way = lanes::lane(&trace);
-        let book = books::rule_book(cluster, "worker-1", "nat", None);
+        let book = books::rule_book(cluster, "worker-1", "nat", None, "");
         for theme in [Theme::Light, Theme::Dark] {
             let pictures = [map(&drawn, theme), lane(&way, theme), rules(&book, theme)];
             pictures.iter().for_each(|svg| is_whole(svg));

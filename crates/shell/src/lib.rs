@@ -4,7 +4,7 @@
 //! what is not.
 
 pub mod complete;
-mod diagnose;
+pub mod editor;
 mod etcdctl;
 mod fault;
 mod kubeconfig;

@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod lane;
 pub mod map;
 pub mod message;
+pub mod rare;
 pub mod rules;
 
 pub use change::MapChange;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::MapChange;
 use crate::geometry::Point;
-use crate::inspect::{Card, Diagnostic, ObjectTable, Timeline, Version};
+use crate::inspect::{Card, ObjectTable, Timeline, Version};
 use crate::lane::Lane;
 use crate::rules::RuleBook;
 
@@ -64,8 +64,6 @@ pub enum Request {
         /// The manifests.
         text: String,
     },
-    /// Say what is wrong with manifests. [`Reply::Diagnosed`].
-    Diagnose(String),
     /// Describe what has this id. [`Reply::Card`].
     Inspect(String),
     /// List what is stored. [`Reply::Objects`].
@@ -85,6 +83,8 @@ pub enum Request {
         table: String,
         /// The lane whose packet lights what it met.
         lane: Option<u32>,
+        /// Only chains with a rule in which this stands: a Service's name, an address; empty for all.
+        find: String,
     },
     /// What happened. [`Reply::Timeline`].
     Timeline {
@@ -93,6 +93,8 @@ pub enum Request {
         /// The most messages, where there is no root.
         most: usize,
     },
+    /// A [`Question`](crate::rare::Question) in its binary form. [`Reply::Rare`].
+    Rare(Vec<u8>),
 }
 
 /// From the simulator.
@@ -116,8 +118,6 @@ pub enum Reply {
     Done,
     /// What a command printed.
     Output(Box<Output>),
-    /// What is wrong with a text.
-    Diagnosed(Vec<Diagnostic>),
     /// What has an id; none where nothing has.
     Card(Option<Box<Card>>),
     /// What is stored.
@@ -130,6 +130,8 @@ pub enum Reply {
     Rules(Box<RuleBook>),
     /// What happened.
     Timeline(Box<Timeline>),
+    /// The answer to a rare question, in its binary form.
+    Rare(Vec<u8>),
 }
 
 /// What a command line printed.

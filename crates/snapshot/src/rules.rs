@@ -9,6 +9,10 @@ pub struct RuleBook {
     pub node: String,
     /// The table.
     pub table: String,
+    /// The tables of the node that have rules.
+    pub tables: Vec<String>,
+    /// The Services that rules of this table are there for: `service:default/web`; as many as are listed.
+    pub services: Vec<String>,
     /// The chains, built-in ones first, each followed by what it leads to.
     pub chains: Vec<ChainView>,
     /// How many chains are left out.

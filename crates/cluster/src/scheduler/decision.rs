@@ -19,6 +19,9 @@ pub struct Decision {
     pub feasible: Vec<Text>,
     /// What each filter said of the other nodes.
     pub reasons: BTreeMap<Text, Vec<Text>>,
+    /// The filter that said so, by node.
+    #[serde(skip)]
+    pub filters: BTreeMap<Text, &'static str>,
     /// The weighted scores by node and plugin; empty with fewer than two feasible nodes.
     pub scores: BTreeMap<Text, BTreeMap<&'static str, i64>>,
     /// Their sums.
@@ -55,6 +58,14 @@ impl Decisions {
         self.by_pod.get(pod).map(|(_, decision)| &**decision)
     }
 
+    /// The decisions, the newest first.
+    pub fn recent(&self) -> impl Iterator<Item = (&ObjectKey, &Decision)> {
+        self.by_age
+            .values()
+            .rev()
+            .filter_map(|pod| Some((pod, self.get(pod)?)))
+    }
+
     pub fn add(&mut self, pod: &ObjectKey, decision: Decision) {
         self.made += 1;
         self.verdicts += decision.verdicts();
@@ -80,6 +91,7 @@ impl Decisions {
                 self.verdicts = self.verdicts.saturating_sub(old.verdicts());
                 old.feasible = Vec::new();
                 old.reasons.clear();
+                old.filters.clear();
                 old.scores.clear();
                 old.totals.clear();
             }

@@ -66,6 +66,44 @@ impl fmt::Display for Reason {
     }
 }
 
+/// The filters of the default profile, in the order in which a node is asked
+/// (kubernetes v1.37, `pkg/scheduler/apis/config/v1/default_plugins.go`).
+pub const FILTERS: [&str; 11] = [
+    "NodeUnschedulable",
+    "NodeName",
+    "TaintToleration",
+    "NodeAffinity",
+    "NodePorts",
+    "NodeResourcesFit",
+    "VolumeRestrictions",
+    "VolumeBinding",
+    "VolumeZone",
+    "PodTopologySpread",
+    "InterPodAffinity",
+];
+
+impl Reason {
+    /// The plugin that says so; empty for what is said of preemption.
+    pub fn plugin(&self) -> &'static str {
+        match self {
+            Reason::Unschedulable => "NodeUnschedulable",
+            Reason::Taint => "TaintToleration",
+            Reason::NodeAffinity => "NodeAffinity",
+            Reason::Ports => "NodePorts",
+            Reason::TooManyPods | Reason::Insufficient(_) => "NodeResourcesFit",
+            Reason::Disk | Reason::ReadWriteOncePod => "VolumeRestrictions",
+            Reason::VolumeAffinity | Reason::NoVolume => "VolumeBinding",
+            Reason::VolumeZone => "VolumeZone",
+            Reason::SpreadLabel | Reason::Spread => "PodTopologySpread",
+            Reason::Affinity | Reason::AntiAffinity | Reason::ExistingAntiAffinity => {
+                "InterPodAffinity"
+            }
+            Reason::Confined(plugin) => plugin,
+            Reason::NoVictims | Reason::NotHelpful => "",
+        }
+    }
+}
+
 /// What kinds of change can make a pod schedulable that was not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hints {

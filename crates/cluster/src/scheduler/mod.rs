@@ -23,6 +23,7 @@ use std::time::Duration;
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
 
 pub use decision::Decision;
+pub use filter::FILTERS;
 pub(crate) use node::{NodeFit, node_fit, toleration_of};
 
 use crate::api::{DeleteOptions, Subresource};
@@ -39,6 +40,7 @@ use node::NodeInfo;
 use pod::PodInfo;
 use preempt::{Preemption, preempt};
 use queue::PodQueue;
+pub use score::PLUGINS as SCORERS;
 use score::{PLUGINS, Scores};
 
 const GATED: &str = "Scheduling is blocked due to non-empty scheduling gates";
@@ -77,6 +79,11 @@ impl Scheduler {
     /// The last decision about a pod, if it is not too long ago.
     pub fn decision(&self, pod: &ObjectKey) -> Option<&Decision> {
         self.decisions.get(pod)
+    }
+
+    /// The last decisions, the newest first.
+    pub fn recent_decisions(&self) -> impl Iterator<Item = (&ObjectKey, &Decision)> {
+        self.decisions.recent()
     }
 }
 
@@ -486,6 +493,8 @@ impl Scheduler {
                 .map(|r| r.to_string().into())
                 .collect();
             decision.reasons.insert(name(place), reasons);
+            let filter = failure.reasons.first().map_or("", Reason::plugin);
+            decision.filters.insert(name(place), filter);
         }
         for (place, scores) in search.feasible.iter().zip(&search.scores) {
             let named = PLUGINS

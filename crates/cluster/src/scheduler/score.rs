@@ -13,7 +13,7 @@ use super::spread::Soft;
 
 /// The scorers, in the order of the default profile, with their weights
 /// (kubernetes v1.37, `pkg/scheduler/apis/config/v1/default_plugins.go`).
-pub(super) const PLUGINS: [(&str, i64); 8] = [
+pub const PLUGINS: [(&str, i64); 8] = [
     ("TaintToleration", 3),
     ("NodeAffinity", 2),
     ("NodeResourcesFit", 1),

@@ -22,6 +22,8 @@ mod table;
 mod token;
 pub(crate) mod tree;
 
+pub(crate) use commands::apply::apply_patch;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

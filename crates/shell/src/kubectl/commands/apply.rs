@@ -308,16 +308,34 @@ pub(super) fn would_be(k: &mut Kubectl, info: &Info, live: Option<&Value>) -> Re
         let made = k.change(|cluster| cluster.create_with(by, modified, &options))?;
         return Ok(made);
     };
-    let patch =
-        three_way(&info.resource, live, &modified).map_err(|e| Error::Plain(e.to_string()))?;
-    let kind = if is_builtin(&info.resource) {
-        Patch::Strategic(patch)
-    } else {
-        Patch::Merge(patch)
-    };
+    let kind =
+        patch_of(&info.resource, live, &modified).map_err(|e| Error::Plain(e.to_string()))?;
     let key = info.key();
     let merge = |cluster: &mut Cluster| cluster.patch(by, &key, &kind, Subresource::None, &options);
     Ok(k.change(merge)?)
+}
+
+/// What is sent for an object that is there, when `modified` is applied.
+fn patch_of(
+    resource: &Resource,
+    live: &Value,
+    modified: &Value,
+) -> std::result::Result<Patch, patch::PatchError> {
+    let patch = three_way(resource, live, modified)?;
+    Ok(if is_builtin(resource) {
+        Patch::Strategic(patch)
+    } else {
+        Patch::Merge(patch)
+    })
+}
+
+/// What applying a manifest sends for the object that is there.
+pub(crate) fn apply_patch(
+    resource: &Resource,
+    live: &Value,
+    manifest: &Value,
+) -> std::result::Result<Patch, patch::PatchError> {
+    patch_of(resource, live, &with_annotation(manifest))
 }
 
 /// The object with itself in the annotation (`util.GetModifiedConfiguration`).

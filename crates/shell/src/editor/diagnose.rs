@@ -1,28 +1,36 @@
-//! What is wrong with manifests while they are being written, for an editor.
+//! What is wrong with manifests while they are being written.
 
 use kubarium_cluster::Cluster;
-use kubarium_cluster::api::WriteOptions;
+use kubarium_cluster::api::{Subresource, WriteOptions};
 use kubarium_cluster::event::Component;
 use kubarium_objects::yaml::{self, Positions};
 use kubarium_objects::{
-    Diagnostic, Resource, Schema, Severity, Status, Value, decode, go, warnings,
+    Diagnostic, ObjectKey, Resource, Schema, Severity, Status, Value, decode, go, warnings,
 };
 
-use crate::kubectl::manifest;
+use super::{drafts, hints};
+use crate::kubectl::{self, manifest};
 use crate::session::Session;
 
 const DEPTH_MAX: usize = 8;
 
 impl Session {
     /// What kubectl and the API server would say of a text of manifests, each message at its place,
-    /// with a hint where one helps. Nothing is changed.
-    pub fn diagnose(&self, text: &str) -> Vec<Diagnostic> {
+    /// with a hint where one helps; and what is hardly meant so, beside what the other texts that are
+    /// being written and the cluster have. Nothing is changed.
+    pub fn diagnose(&self, text: &str, beside: &[String]) -> Vec<Diagnostic> {
         let (documents, broken) = yaml::parse_until_error(text);
         let mut found = Vec::new();
         for document in &documents {
             found.extend(document.warnings.iter().cloned());
             self.check(&document.value, &document.positions, 0, &mut found);
         }
+        let others: Vec<Value> = (beside.iter())
+            .flat_map(|text| drafts::read(text, usize::MAX))
+            .collect();
+        let cluster = &self.simulation.cluster;
+        let usual = self.kubeconfig.namespace("");
+        found.extend(hints::hints(cluster, usual, &documents, &others));
         found.extend(broken);
         found
     }
@@ -103,11 +111,28 @@ impl Session {
             namespace: resource.namespaced.then_some(namespace),
             ..WriteOptions::default()
         };
-        match cluster.create_with(&Component::Person, object.clone(), &options) {
-            // It is there already: applying changes it.
-            Err(status) if status.is("AlreadyExists") => Ok(object),
-            answer => answer,
+        let made = cluster.create_with(&Component::Person, object.clone(), &options);
+        let taken = matches!(&made, Err(status) if status.is("AlreadyExists"));
+        if !taken {
+            return made;
         }
+        // It is there already: applying changes it.
+        let key = ObjectKey {
+            resource: resource.id(),
+            namespace: options.namespace.clone().unwrap_or_default(),
+            name: object["metadata"]["name"].text(),
+        };
+        let live = cluster.etcd.get(&key).cloned().unwrap_or_default();
+        let Ok(patch) = kubectl::apply_patch(resource, &live, &object) else {
+            return Ok(object);
+        };
+        cluster.patch(
+            &Component::Person,
+            &key,
+            &patch,
+            Subresource::None,
+            &options,
+        )
     }
 }
 
@@ -150,8 +175,19 @@ fn refused(status: &Status, positions: &Positions, found: &mut Vec<Diagnostic>) 
             place,
             &cause.field,
             format!("{}: {}", cause.field, cause.message),
-            String::new(),
+            cause_hint(&cause.message).to_owned(),
         ));
+    }
+}
+
+/// What to do about a field that is refused.
+fn cause_hint(message: &str) -> &'static str {
+    if message.contains("`selector` does not match template `labels`") {
+        "give the template the labels that spec.selector asks for"
+    } else if message.ends_with("field is immutable") {
+        "delete the object and create it anew, or take the change back"
+    } else {
+        ""
     }
 }
 
@@ -183,60 +219,5 @@ fn kind_hint(cluster: &Cluster, api_version: &str, kind: &str) -> String {
         ),
         None if all.iter().any(|r| r.api_version() == api_version) => String::new(),
         None => "kubectl api-versions lists what is served".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::tests::session;
-
-    #[track_caller]
-    fn says(text: &str, want: &[&str]) {
-        let found: Vec<String> = session()
-            .diagnose(text)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        assert_eq!(found, want);
-    }
-
-    #[test]
-    fn messages_stand_where_the_mistake_is() {
-        says(
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n",
-            &[],
-        );
-        says(
-            "kind: Pod\n",
-            &["line 1, column 1: apiVersion not set (an object begins with apiVersion and kind)"],
-        );
-        says(
-            "apiVersion: v1\nkind: Deployment\nmetadata: {name: a}\n",
-            &[
-                "line 2, column 7: no matches for kind \"Deployment\" in version \"v1\" (Deployment is served as apiVersion: apps/v1)",
-            ],
-        );
-        says(
-            "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  container: []\n",
-            &["line 5, column 3: unknown field \"spec.container\" (did you mean \"containers\"?)"],
-        );
-        says(
-            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: A_b\nspec:\n  containers:\n  - name: c\n    image: x\n",
-            &[
-                "line 4, column 9: metadata.name: Invalid value: \"A_b\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
-            ],
-        );
-        says(
-            "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec:\n  externalName: x.y\n  ports: [{port: 80}]\n",
-            &[
-                "line 5, column 17: spec.externalName is ignored when spec.type is not \"ExternalName\"",
-            ],
-        );
-        says(
-            "a: b: c\n",
-            &[
-                "line 1, column 5: error converting YAML to JSON: yaml: mapping values are not allowed in this context",
-            ],
-        );
     }
 }
