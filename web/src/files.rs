@@ -608,7 +608,7 @@ pub(crate) fn apply(simulator: Simulator, files: Files, all: bool) {
         if let Reply::Rare(bytes) = reply
             && let Some(line) = decode::<String>(&bytes)
         {
-            files.applied.set(Some(simulator.run(&line)));
+            files.applied.set(Some(simulator.run_followed(&line)));
         }
     });
 }

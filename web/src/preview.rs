@@ -105,7 +105,7 @@ fn row(simulator: Simulator, files: Files, file: String, change: Change) -> impl
         let shown = command.clone();
         view! {
             <p class="note">{t("preview.left.how")}</p>
-            <button type="button" class="hint-line" on:click=move |_| drop(simulator.run(&command))>{shown}</button>
+            <button type="button" class="hint-line" on:click=move |_| simulator.run(&command)>{shown}</button>
         }
         .into_any()
     } else {
@@ -119,7 +119,7 @@ fn row(simulator: Simulator, files: Files, file: String, change: Change) -> impl
             if let Some(document) = text.map(|file| document(&file.text, line)) {
                 files
                     .applied
-                    .set(Some(simulator.run(&here_document(&document))));
+                    .set(Some(simulator.run_followed(&here_document(&document))));
             }
         };
         view! { <button type="button" class="link" on:click=apply>{t("preview.apply")}</button> }

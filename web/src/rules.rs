@@ -322,7 +322,7 @@ fn raw(simulator: Simulator, told: &RuleText, find: &str) -> impl IntoView + use
     let more = (told.more > 0).then(|| view! { <p class="note">{fill("rules.more.lines", &[("n", &told.more.to_string())])}</p> });
     view! {
         <p class="note">
-            <button type="button" class="hint-line" on:click=move |_| drop(simulator.run(&command))>{shown}</button>
+            <button type="button" class="hint-line" on:click=move |_| simulator.run(&command)>{shown}</button>
         </p>
         <pre class="raw" tabindex="0">{text}</pre>
         {more}

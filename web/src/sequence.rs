@@ -4,6 +4,9 @@ use kubarium_snapshot::conversation::{Conversation, Message};
 use leptos::prelude::*;
 
 use crate::{
+    icons,
+    layout::Layout,
+    panels::Panel,
     simulator::Simulator,
     text::{fill, t},
 };
@@ -20,10 +23,177 @@ const WORDS: usize = 22;
 /// The component at whose counter everything meets.
 const COUNTER: &str = "kube-apiserver";
 
-/// The messages as a diagram. With `told` only those that one component sends another.
-pub(crate) fn sequence(simulator: Simulator, talk: &Conversation, told: bool) -> impl IntoView {
+/// Where a component stands: the person who asks, the control plane, the nodes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Plane {
+    Person,
+    Control,
+    Data,
+}
+
+impl Plane {
+    /// The plane of a column: a node's components carry its name.
+    fn of(column: &str, first: bool) -> Plane {
+        if column.contains(' ') {
+            Plane::Data
+        } else if first && column != COUNTER {
+            Plane::Person
+        } else {
+            Plane::Control
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Plane::Person => "",
+            Plane::Control => t("sequence.control"),
+            Plane::Data => t("sequence.data"),
+        }
+    }
+}
+
+/// The event that is looked at, as a context of the diagram.
+type Chosen = RwSignal<Option<u32>>;
+
+/// The messages as a diagram. With `told` only those that one component sends another. A message that is chosen is
+/// shown with what caused it.
+#[component]
+pub(crate) fn Sequence(
+    /// The messages.
+    #[prop(into)]
+    talk: Signal<Conversation>,
+    /// Whether only what one tells another is shown.
+    #[prop(into)]
+    told: Signal<bool>,
+) -> impl IntoView {
+    let chosen: Chosen = RwSignal::new(None);
+    let find = RwSignal::new(String::new());
+    // The chain of causes, the oldest first.
+    let causes = Memo::new(move |_| {
+        chosen
+            .get()
+            .map_or_else(Vec::new, |event| chain(&talk.read(), event))
+    });
+    view! {
+        <div class="sequence-tools">
+            <label>
+                {t("sequence.find")} " "
+                <input type="search" spellcheck="false" placeholder=t("sequence.find.hint") on:input=move |e| find.set(event_target_value(&e).trim().to_lowercase()) />
+            </label>
+            <span class="note">{t("sequence.how")}</span>
+        </div>
+        {move || diagram(&talk.read(), told.get(), &find.read(), chosen, causes)}
+        {move || (!causes.read().is_empty()).then(|| why(causes.get(), chosen))}
+    }
+}
+
+/// An event and what caused it, the oldest first.
+fn chain(talk: &Conversation, event: u32) -> Vec<Message> {
+    let mut chain: Vec<Message> = Vec::new();
+    let mut at = Some(event);
+    while let Some(event) = at {
+        let found = talk.messages.binary_search_by_key(&event, |m| m.event);
+        let Some(message) = found.ok().and_then(|at| talk.messages.get(at)) else {
+            break;
+        };
+        at = message.cause.filter(|cause| *cause < event);
+        chain.push(message.clone());
+    }
+    chain.reverse();
+    chain
+}
+
+/// What is said of a message in a line.
+fn words_of(message: &Message) -> String {
+    if message.object.is_empty() {
+        format!("{} {}", message.verb, message.text)
+    } else {
+        format!("{} {}", message.verb, message.object)
+    }
+}
+
+/// The chosen event with its causes: why it happened, and what can be done about it.
+fn why(causes: Vec<Message>, chosen: Chosen) -> impl IntoView {
+    let simulator = expect_context::<Simulator>();
+    let layout = expect_context::<Layout>();
+    let last = causes.last().cloned();
+    let step = |message: &Message| {
+        let event = message.event;
+        view! {
+            <li>
+                <button type="button" class="link" on:click=move |_| chosen.set(Some(event))>
+                    {format!("{:.3} s {}", message.at_seconds, words_of(message))}
+                </button>
+            </li>
+        }
+    };
+    let steps = causes.iter().map(step).collect_view();
+    let acts = last.map(|message| {
+        let event = message.event;
+        let object = object_id(&message.object);
+        let decided = object
+            .clone()
+            .filter(|_| message.text.starts_with("bound to ") || message.text.contains("FailedScheduling"));
+        view! {
+            <p class="text">{message.text}</p>
+            <p class="acts">
+                <button type="button" class="button" on:click=move |_| simulator.go_to(event)>{t("timeline.goto")}</button>
+                {object.map(|id| view! { <button type="button" class="button" on:click=move |_| simulator.selected.set(Some(id.clone()))>{t("sequence.object")}</button> })}
+                {decided.map(|id| view! {
+                    <button
+                        type="button"
+                        class="button"
+                        on:click=move |_| {
+                            simulator.selected.set(Some(id.clone()));
+                            layout.show(Panel::Scheduling);
+                        }
+                    >
+                        {t("sequence.decision")}
+                    </button>
+                })}
+            </p>
+        }
+    });
+    view! {
+        <section class="why" aria-label=t("sequence.why")>
+            <header>
+                <h3>{t("sequence.why")}</h3>
+                <button type="button" class="button plain icon" aria-label=t("sequence.close") title=t("sequence.close") on:click=move |_| chosen.set(None)>
+                    {icons::CLOSE.view()}
+                </button>
+            </header>
+            <ol>{steps}</ol>
+            {acts}
+        </section>
+    }
+}
+
+/// The id of an object as messages name it: `pods default/web-1`.
+fn object_id(object: &str) -> Option<String> {
+    let (resource, name) = object.split_once(' ')?;
+    let (namespace, name) = name.split_once('/').unwrap_or(("", name));
+    Some(match resource {
+        "pods" => format!("pod:{namespace}/{name}"),
+        _ => format!("object:{resource}/{namespace}/{name}"),
+    })
+}
+
+fn diagram(
+    talk: &Conversation,
+    told: bool,
+    find: &str,
+    chosen: Chosen,
+    causes: Memo<Vec<Message>>,
+) -> impl IntoView + use<> {
     let all = talk.messages.iter();
-    let messages: Vec<&Message> = all.filter(|m| !told || m.from != m.to).collect();
+    let wanted = |m: &&Message| {
+        (!told || m.from != m.to)
+            && (find.is_empty() || m.object.contains(find) || m.verb.contains(find))
+    };
+    let messages: Vec<&Message> = all.filter(wanted).collect();
+    if messages.is_empty() {
+        return view! { <p class="note">{t("sequence.none")}</p> }.into_any();
+    }
     let columns = columns(talk, &messages);
     let place = |column: usize| {
         let at = columns.iter().position(|(c, _)| *c == column).unwrap_or(0);
@@ -36,18 +206,27 @@ pub(crate) fn sequence(simulator: Simulator, talk: &Conversation, told: bool) ->
     let rows = drawn
         .enumerate()
         .map(|(row, m)| {
-            arrow(
-                simulator,
-                m,
-                ROW * (row as f64 + 0.75),
-                place(m.from),
-                place(m.to),
-            )
+            let y = ROW * (row as f64 + 0.75);
+            arrow(m, y, place(m.from), place(m.to), chosen, causes)
         })
         .collect_view();
     let lifelines = columns.iter().map(|(column, _)| {
         let x = place(*column);
         view! { <line class="life" x1=x x2=x y1="0" y2=height /> }
+    });
+    // What stands side by side in one plane stands under its name.
+    let mut planes: Vec<(Plane, usize)> = Vec::new();
+    for (at, (_, name)) in columns.iter().enumerate() {
+        let plane = Plane::of(name, at == 0);
+        match planes.last_mut() {
+            Some((last, count)) if *last == plane => *count += 1,
+            _ => planes.push((plane, 1)),
+        }
+    }
+    let bands = planes.iter().map(|(plane, count)| {
+        let width = format!("{}px", COLUMN * *count as f64);
+        let class = if *plane == Plane::Data { "data" } else { "control" };
+        view! { <span class="plane" data-plane=(*plane != Plane::Person).then_some(class) style=("width", width)>{plane.name()}</span> }
     });
     let heads = columns.iter().map(|(_, name)| {
         let (component, node) = name.split_once(' ').unwrap_or((name, ""));
@@ -61,6 +240,7 @@ pub(crate) fn sequence(simulator: Simulator, talk: &Conversation, told: bool) ->
     view! {
         <div class="sequence" role="group" aria-label=t("sequence")>
             <div class="heads" style=("width", format!("{width}px"))>
+                <div class="planes"><span class="times"></span>{bands.collect_view()}</div>
                 <span class="times">{t("timeline.at")}</span>
                 {heads.collect_view()}
             </div>
@@ -71,10 +251,11 @@ pub(crate) fn sequence(simulator: Simulator, talk: &Conversation, told: bool) ->
             {(more > 0).then(|| view! { <p class="note">{fill("sequence.more", &[("n", &more.to_string())])}</p> })}
         </div>
     }
+    .into_any()
 }
 
-/// The columns that have something to say, with their names: whoever asked first, then the counter, then the others in
-/// the order in which they first speak.
+/// The columns that have something to say, with their names: whoever asked first, then the counter, then the others of
+/// the control plane and those of the nodes, each in the order in which they first speak.
 fn columns(talk: &Conversation, messages: &[&Message]) -> Vec<(usize, String)> {
     let mut order: Vec<usize> = Vec::new();
     let mut add = |column: usize| {
@@ -94,26 +275,27 @@ fn columns(talk: &Conversation, messages: &[&Message]) -> Vec<(usize, String)> {
         add(message.to);
     }
     let name = |column: usize| talk.columns.get(column).cloned().unwrap_or_default();
-    order
+    let mut columns: Vec<(usize, String)> = order
         .into_iter()
         .map(|column| (column, name(column)))
-        .collect()
+        .collect();
+    if let Some((_, rest)) = columns.split_first_mut() {
+        rest.sort_by_key(|(_, name)| Plane::of(name, false));
+    }
+    columns
 }
 
 /// A message: an arrow from the sender's line to the receiver's, or a mark on the line of whoever does something alone.
 fn arrow(
-    simulator: Simulator,
     message: &Message,
     y: f64,
     from: f64,
     to: f64,
+    chosen: Chosen,
+    causes: Memo<Vec<Message>>,
 ) -> impl IntoView + use<> {
     let event = message.event;
-    let words = if message.object.is_empty() {
-        format!("{} {}", message.verb, message.text)
-    } else {
-        format!("{} {}", message.verb, message.object)
-    };
+    let words = words_of(message);
     let spanned = ((to - from).abs() / COLUMN).max(1.0) as usize;
     let shown = cut(&words, WORDS * spanned);
     let alone = from == to;
@@ -137,7 +319,8 @@ fn arrow(
     let text_y = if alone { y + 4.0 } else { y - 5.0 };
     let described = format!("{:.3} s, {words}. {}", message.at_seconds, message.text);
     let title = described.clone();
-    let go = move || simulator.go_to(event);
+    let is_cause = move || causes.read().iter().any(|cause| cause.event == event);
+    let dimmed = move || !causes.read().is_empty() && !is_cause();
     view! {
         <g
             class="message"
@@ -145,10 +328,14 @@ fn arrow(
             tabindex="0"
             role="button"
             aria-label=described
-            on:click=move |_| go()
+            aria-pressed=move || (chosen.get() == Some(event)).to_string()
+            data-cause=move || is_cause().then_some("")
+            data-dim=move || dimmed().then_some("")
+            on:click=move |_| chosen.set(Some(event))
             on:keydown=move |e| {
-                if e.key() == "Enter" {
-                    go();
+                if matches!(e.key().as_str(), "Enter" | " ") {
+                    e.prevent_default();
+                    chosen.set(Some(event));
                 }
             }
         >

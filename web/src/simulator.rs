@@ -293,8 +293,13 @@ impl Simulator {
 
     // --- Commands -----------------------------------------------------------------------------
 
-    /// Runs a command line, and shows it with what it prints in the terminal; gives its place there.
-    pub(crate) fn run(self, line: &str) -> Entry {
+    /// Runs a command line, and shows it with what it prints in the terminal.
+    pub(crate) fn run(self, line: &str) {
+        self.run_followed(line);
+    }
+
+    /// Runs a command line as [`Simulator::run`] does, and gives its place in the terminal.
+    pub(crate) fn run_followed(self, line: &str) -> Entry {
         self.run_as(line, Request::Command(line.to_owned()))
     }
 

@@ -9,7 +9,7 @@ use crate::{
     layout::Layout,
     panels::{Empty, Panel},
     parts::Loaded,
-    sequence::sequence,
+    sequence::Sequence,
     simulator::Simulator,
     text::{fill, t},
 };
@@ -39,6 +39,10 @@ fn Timeline() -> impl IntoView {
             root: root.get(),
             most: LIST_MAX,
         })
+    });
+    let talk = Memo::new(move |_| match answer.read().as_deref() {
+        Some(Reply::Timeline(timeline)) => timeline.talk.clone(),
+        _ => Conversation::default(),
     });
     let commands = Memo::new(move |_| match answer.read().as_deref() {
         Some(Reply::Timeline(timeline)) => timeline.commands.clone(),
@@ -79,16 +83,16 @@ fn Timeline() -> impl IntoView {
                     </label>
                 </Show>
             </div>
-            {move || match answer.read().as_deref() {
-                Some(Reply::Timeline(timeline)) if !timeline.talk.messages.is_empty() => {
-                    if drawn.get() {
-                        sequence(simulator, &timeline.talk, told.get()).into_any()
-                    } else {
-                        list(simulator, &timeline.talk).into_any()
-                    }
-                }
-                _ => view! { <Empty icon=icons::TIMELINE what=t("timeline.empty") how=t("timeline.empty.how") /> }.into_any(),
-            }}
+            <Show
+                when=move || !talk.read().messages.is_empty()
+                fallback=|| view! { <Empty icon=icons::TIMELINE what=t("timeline.empty") how=t("timeline.empty.how") /> }
+            >
+                {move || if drawn.get() {
+                    view! { <Sequence talk told /> }.into_any()
+                } else {
+                    view! { {move || list(simulator, &talk.read())} }.into_any()
+                }}
+            </Show>
         </div>
     }
 }

@@ -1,9 +1,9 @@
 //! Answers to what views ask that are loaded when they are opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubarium_cluster::scheduler::{self, FILTERS, SCORERS};
-use kubarium_cluster::{Action, Cluster, Component, EventId, kube_proxy};
+use kubarium_cluster::{Action, Cluster, EventId, kube_proxy};
 use kubarium_objects::{Value, array, object};
 use kubarium_shell::Session;
 use kubarium_shell::editor::{self, Offers, Told};
@@ -12,6 +12,7 @@ use kubarium_snapshot::rare::{
     Brief, Candidate, Change, Decision, Effect, Preview, Question, RuleText, Scheduling,
 };
 
+use crate::engine::word;
 use crate::inspect::{self, diagnostic};
 use crate::rules;
 
@@ -19,6 +20,9 @@ use crate::rules;
 const RECENT_MAX: usize = 60;
 /// The most lines of a node's rules that are sent.
 const LINES_MAX: usize = 2000;
+/// The most commands that are tried for the one that changed them, and the most events that are looked through.
+const DEEDS_MAX: usize = 4;
+const EVENTS_MAX: usize = 20_000;
 
 /// The answer to a question, both in their binary form; empty for what is no question.
 pub(crate) fn answer(session: &mut Session, question: &[u8]) -> Vec<u8> {
@@ -56,7 +60,7 @@ pub(crate) fn answer(session: &mut Session, question: &[u8]) -> Vec<u8> {
             for (file, text) in files {
                 // A name that is no file's is told by kubectl, which does not find it.
                 let _ = session.write_file(&file, text.as_bytes());
-                line += &format!(" -f {}", crate::engine::word(&file));
+                line += &format!(" -f {}", word(&file));
             }
             encode(&line)
         }
@@ -189,35 +193,57 @@ fn rule_text(session: &mut Session, node: &str, table: &str, since: Option<u32>)
     let cluster = &mut session.simulation.cluster;
     // kube-proxy makes its rules when somebody looks.
     kube_proxy::bring_up_to_date(cluster, node);
-    let command = rules::command(cluster, node, table);
+    let table = rules::command(cluster, node, &word(table));
+    let command = format!("ssh {} {table}", word(node));
     let Some(now) = dump(session, &command) else {
         return RuleText::default();
     };
-    let log = &session.simulation.cluster.log;
-    let event = match since {
-        Some(event) => log.get(EventId(event)),
-        None => log
-            .iter()
-            .rev()
-            .find(|e| e.action == Action::Command && e.from == Component::Person),
+    let candidates = match since {
+        Some(event) => vec![event],
+        None => deeds(&session.simulation.cluster),
     };
-    let since = event.map(|event| (event.id.0, event.text.to_string()));
+    let log = &session.simulation.cluster.log;
+    let name = |event: u32| {
+        let text = log.get(EventId(event)).map(|e| e.text.to_string());
+        (event, text.unwrap_or_default())
+    };
+    // Of the last commands the one that made a difference.
+    let mut since = candidates.first().map(|event| name(*event));
     let (mut added, mut removed) = (Vec::new(), Vec::new());
-    if let Some(before) = since
-        .as_ref()
-        .and_then(|(event, _)| earlier(session, *event, node, &command))
-    {
+    for event in candidates {
+        let Some(before) = earlier(session, event, node, &command) else {
+            break;
+        };
         (added, removed) = differences(&before, &now);
+        if !added.is_empty() || !removed.is_empty() {
+            since = Some(name(event));
+            break;
+        }
     }
     let lines = now.lines().count();
     RuleText {
         text: now.split_inclusive('\n').take(LINES_MAX).collect(),
         more: lines.saturating_sub(LINES_MAX),
-        command: format!("ssh {node} {command}"),
+        command,
         since,
         added,
         removed,
     }
+}
+
+/// The last commands and faults that had consequences, the newest first.
+fn deeds(cluster: &Cluster) -> Vec<u32> {
+    let (mut causes, mut found) = (BTreeSet::new(), Vec::new());
+    for event in cluster.log.iter().rev().take(EVENTS_MAX) {
+        if matches!(event.action, Action::Command | Action::Fault) && causes.contains(&event.id) {
+            found.push(event.id.0);
+            if found.len() == DEEDS_MAX {
+                break;
+            }
+        }
+        causes.extend(event.cause);
+    }
+    found
 }
 
 /// What the tool prints, without the lines that tell the time.
@@ -286,8 +312,14 @@ mod tests {
 
     fn engine() -> Engine {
         let mut engine = Engine::new(Config::default());
-        let line = "kubectl create deployment web --image=nginx --replicas=2; sim settle; kubectl expose deployment web --port=80; sim settle";
-        engine.answer(Request::Command(line.to_owned()));
+        for line in [
+            "kubectl create deployment web --image=nginx --replicas=2",
+            "sim settle",
+            "kubectl expose deployment web --port=80",
+            "sim settle",
+        ] {
+            engine.answer(Request::Command(line.to_owned()));
+        }
         engine
     }
 
@@ -340,10 +372,8 @@ mod tests {
         };
         let told: RuleText = decode(&ask(&mut engine, &question)).expect("an answer");
         assert_eq!(told.command, "ssh worker-1 iptables-save -t nat");
-        assert!(
-            told.since
-                .is_some_and(|(_, line)| line.starts_with("kubectl expose"))
-        );
+        let since = told.since.map(|(_, line)| line).unwrap_or_default();
+        assert_eq!(since, "kubectl expose deployment web --port=80");
         assert!(
             told.added
                 .iter()
@@ -352,9 +382,8 @@ mod tests {
             told.added
         );
         assert_eq!(told.removed, Vec::<String>::new());
-        engine.answer(Request::Command(
-            "kubectl delete service web; sim settle".to_owned(),
-        ));
+        engine.answer(Request::Command("kubectl delete service web".to_owned()));
+        engine.answer(Request::Command("sim settle".to_owned()));
         let told: RuleText = decode(&ask(&mut engine, &question)).expect("an answer");
         assert!(told.added.is_empty() && !told.removed.is_empty());
     }

@@ -20,14 +20,29 @@ impl Session {
     /// being written and the cluster have. Nothing is changed.
     pub fn diagnose(&self, text: &str, beside: &[String]) -> Vec<Diagnostic> {
         let (documents, broken) = yaml::parse_until_error(text);
-        let mut found = Vec::new();
-        for document in &documents {
-            found.extend(document.warnings.iter().cloned());
-            self.check(&document.value, &document.positions, 0, &mut found);
-        }
         let others: Vec<Value> = (beside.iter())
             .flat_map(|text| drafts::read(text, usize::MAX))
             .collect();
+        // Each is tried where those before it, and the other texts, have been applied.
+        let mut copy = self.simulation.cluster.clone();
+        for object in &others {
+            let resource = copy.resource_by_kind(object["apiVersion"].str(), object["kind"].str());
+            if let Some(resource) = resource {
+                // What is wrong with them is told where they are shown.
+                let _ = self.try_out(&mut copy, &resource, object);
+            }
+        }
+        let mut found = Vec::new();
+        for document in &documents {
+            found.extend(document.warnings.iter().cloned());
+            self.check(
+                &mut copy,
+                &document.value,
+                &document.positions,
+                0,
+                &mut found,
+            );
+        }
         let cluster = &self.simulation.cluster;
         let usual = self.kubeconfig.namespace("");
         found.extend(hints::hints(cluster, usual, &documents, &others));
@@ -37,6 +52,7 @@ impl Session {
 
     fn check(
         &self,
+        cluster: &mut Cluster,
         object: &Value,
         positions: &Positions,
         depth: usize,
@@ -53,12 +69,11 @@ impl Session {
             let items = positions.child("items");
             for (number, item) in object["items"].items().iter().enumerate() {
                 if let Some(place) = items.and_then(|p| p.child(&number.to_string())) {
-                    self.check(item, place, depth + 1, found);
+                    self.check(cluster, item, place, depth + 1, found);
                 }
             }
             return;
         }
-        let cluster = &self.simulation.cluster;
         let Some(resource) = cluster.resource_by_kind(api_version, kind) else {
             let message = format!(
                 "no matches for kind {} in version {}",
@@ -82,7 +97,7 @@ impl Session {
             ));
             return;
         }
-        match self.dry_run(&resource, object) {
+        match self.try_out(cluster, &resource, object) {
             Ok(accepted) => found.extend(
                 warnings::of(&resource, &accepted)
                     .into_iter()
@@ -92,9 +107,13 @@ impl Session {
         }
     }
 
-    /// What the API server answers to the creation of an object.
-    fn dry_run(&self, resource: &Resource, object: &Value) -> Result<Value, Status> {
-        let mut cluster = self.simulation.cluster.clone();
+    /// What the API server answers when an object is applied to a copy of the cluster.
+    fn try_out(
+        &self,
+        cluster: &mut Cluster,
+        resource: &Resource,
+        object: &Value,
+    ) -> Result<Value, Status> {
         let mut object = object.clone();
         let named = object["metadata"]["namespace"].text();
         let namespace = if named.is_empty() {
@@ -106,7 +125,6 @@ impl Session {
             object.set(&["metadata", "name"], "");
         }
         let options = WriteOptions {
-            dry_run: true,
             strict: true,
             namespace: resource.namespaced.then_some(namespace),
             ..WriteOptions::default()

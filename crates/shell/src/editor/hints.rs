@@ -99,11 +99,16 @@ impl<'a> Look<'a> {
                 &mut say,
             ),
             "HorizontalPodAutoscaler" => self.autoscaler(object, &namespace, &mut say),
+            "PersistentVolumeClaim" => self.claim(&object["spec"], "spec", &mut say),
             "Ingress" => self.ingress(object, &namespace, &mut say),
             _ => {}
         }
         if let Some((path, pod)) = drafts::pod(object) {
             self.pod(path, pod, &mut say);
+        }
+        for (at, claim) in (object["spec"]["volumeClaimTemplates"].items().iter()).enumerate() {
+            let path = format!("spec.volumeClaimTemplates[{at}].spec");
+            self.claim(&claim["spec"], &path, &mut say);
         }
         self.references(object, &namespace, &mut say);
         self.found.append(&mut say.found);
@@ -494,6 +499,37 @@ impl<'a> Look<'a> {
                     );
                 }
             }
+        }
+    }
+
+    /// A claim of no class, where no class is the usual one and no volume is left.
+    fn claim(&self, spec: &Value, path: &str, say: &mut Say<'_>) {
+        if !spec["storageClassName"].is_null() || !spec["volumeName"].is_empty() {
+            return;
+        }
+        let drafted = |kind: &'static str| {
+            let of = self.drafts.iter().map(|draft| draft.object);
+            of.filter(move |object| object["kind"].str() == kind)
+        };
+        let live = |resource| {
+            let all = self.cluster.etcd.list(resource, None);
+            all.map(|(_, object)| object)
+        };
+        let usual = |class: &Value| {
+            class.annotation("storageclass.kubernetes.io/is-default-class") == Some("true")
+        };
+        let free = |volume: &Value| volume["spec"]["claimRef"].is_null();
+        let served = drafted("StorageClass").any(usual)
+            || live("storageclasses.storage.k8s.io").any(usual)
+            || drafted("PersistentVolume").any(free)
+            || live("persistentvolumes").any(free);
+        if !served {
+            let what = "no StorageClass is the default, and no PersistentVolume is free";
+            say.warn(
+                path,
+                what.to_owned(),
+                "the claim stays Pending until a volume is there",
+            );
         }
     }
 

@@ -42,7 +42,7 @@ fn messages_stand_where_the_mistake_is() {
         ],
     );
     says(
-        "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: kube-system}\nspec:\n  externalName: x.y\n  selector: {k8s-app: kube-dns}\n  ports: [{port: 80}]\n",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: kube-system}\nspec:\n  externalName: x.y\n  selector: {k8s-app: kube-dns}\n  ports: [{port: 53}]\n",
         &["line 5, column 17: spec.externalName is ignored when spec.type is not \"ExternalName\""],
     );
     says(
@@ -166,7 +166,7 @@ fn values_are_those_that_validation_allows() {
     offers_first(
         &session,
         &format!("{POD}  containers:\n  - imagePullPolicy: ^"),
-        &["Always", "IfNotPresent", "Never"],
+        &["IfNotPresent", "Always", "Never"],
     );
     offers_first(
         &session,
@@ -191,7 +191,7 @@ fn values_are_those_that_validation_allows() {
     offers_first(
         &session,
         &format!("{POD}  containers:\n  - image: ngi^"),
-        &["nginx"],
+        &["nginx:1.29"],
     );
 }
 
