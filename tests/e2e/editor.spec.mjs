@@ -6,7 +6,7 @@ test("what is typed is kept over a reload", async ({ page }) => {
   await page.locator(".cm-content").click();
   await page.keyboard.press("ControlOrMeta+Home");
   await page.keyboard.type("# mine\n");
-  await expect.poll(() => page.evaluate(() => localStorage.getItem("kubarium/1/manifests"))).toContain("# mine");
+  await expect.poll(() => page.evaluate(() => localStorage.getItem("kubarium/1/file/1"))).toContain("# mine");
   await page.reload();
   await expect(page.locator(".cm-content")).toContainText("# mine");
 });
@@ -36,7 +36,7 @@ test("without the editor's file a text area takes its place, and says so", async
   await expectAccessible(page);
   await page.getByRole("button", { name: "Dismiss" }).click();
   await expect(page.getByText("Plain text: the editor could not be loaded")).toBeHidden();
-  await expect.poll(() => page.evaluate(() => localStorage.getItem("kubarium/1/manifests"))).toBe("kind: Pod");
+  await expect.poll(() => page.evaluate(() => localStorage.getItem("kubarium/1/file/1"))).toBe("kind: Pod");
 });
 
 test("the editor's file is loaded only when the editor is to be seen", async ({ page }) => {

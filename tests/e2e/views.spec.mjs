@@ -38,6 +38,11 @@ test("the control loop is drawn, and a message leads back to its moment", async 
   await expect(heads.nth(1)).toHaveText("kube-apiserver");
   await expect(heads.filter({ hasText: "kube-scheduler" })).toHaveCount(1);
   await page.getByRole("button", { name: /create pods default\/site-/ }).press("Enter");
+  const why = page.getByRole("region", { name: "Why this happened" });
+  await expect(why.getByRole("listitem").first()).toContainText("kubectl create deployment site");
+  await expect(page.locator(".message[data-dim]").first()).toBeAttached();
+  await expectAccessible(page);
+  await why.getByRole("button", { name: "Go back to this moment" }).click();
   await expect(page.locator(".pod[aria-label^='Pod site-'][data-state=ready]")).toHaveCount(0);
   await expect(page.getByRole("button", { name: "Run", exact: true })).toBeVisible();
 });

@@ -28,11 +28,14 @@ fn Objects() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
     let (resource, find) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
+    let (namespace, tree) = (RwSignal::new(String::new()), RwSignal::new(false));
     let answer = simulator.watch(move || {
         simulator.events.track();
         layout.is_shown(Panel::Objects).then(|| Request::Objects {
             resource: resource.get(),
+            namespace: namespace.get(),
             find: find.get(),
+            tree: tree.get(),
             most: ROWS_MAX,
         })
     });
@@ -41,6 +44,19 @@ fn Objects() -> impl IntoView {
         _ => ObjectTable::default(),
     });
     let columns = Memo::new(move |_| table.read().columns.clone());
+    let namespaces = Memo::new(move |_| table.read().namespaces.clone());
+    let choices = move || {
+        let option = |name: String| {
+            let value = name.clone();
+            view! { <option value=value>{name}</option> }
+        };
+        namespaces.get().into_iter().map(option).collect_view()
+    };
+    let left_out = move || {
+        let table = table.read();
+        let more = table.all.saturating_sub(table.rows.len());
+        (more > 0).then(|| fill("objects.more", &[("n", &more.to_string())]))
+    };
     let resources = move || {
         let mut all = vec![Stored {
             resource: String::new(),
@@ -82,6 +98,19 @@ fn Objects() -> impl IntoView {
                         {t("objects.find")} " "
                         <input type="search" spellcheck="false" placeholder=t("objects.find.hint") on:input=move |e| find.set(event_target_value(&e)) />
                     </label>
+                    <label>
+                        {t("objects.namespace")} " "
+                        <select on:change=move |e| namespace.set(event_target_value(&e))>
+                            <option value="">{t("objects.namespace.all")}</option>
+                            {choices}
+                        </select>
+                    </label>
+                    <Show when=move || resource.read().is_empty()>
+                        <label class="check">
+                            <input type="checkbox" prop:checked=move || tree.get() on:change=move |e| tree.set(event_target_checked(&e)) />
+                            {t("objects.tree")}
+                        </label>
+                    </Show>
                     <span class="note">{move || fill("objects.count", &[("n", &table.read().all.to_string())])}</span>
                     <span class="note mono">{move || path(&resource.read())}</span>
                 </div>
@@ -94,11 +123,12 @@ fn Objects() -> impl IntoView {
                             <tr>{move || columns.get().into_iter().map(|name| view! { <th scope="col">{name}</th> }).collect_view()}</tr>
                         </thead>
                         <tbody>
-                            <For each=move || table.read().rows.clone() key=|row| (row.id.clone(), row.cells.clone()) let:row>
+                            <For each=move || table.read().rows.clone() key=|row| (row.id.clone(), row.depth, row.cells.clone()) let:row>
                                 {object_row(simulator, columns, row)}
                             </For>
                         </tbody>
                     </table>
+                    <p class="note">{left_out}</p>
                 </Show>
             </div>
         </div>
@@ -119,6 +149,9 @@ fn object_row(simulator: Simulator, columns: Memo<Vec<String>>, row: ObjectRow) 
                 </td>
             }
             .into_any()
+        } else if at == 0 && row.depth > 0 {
+            let depth = row.depth.to_string();
+            view! { <td class="below" style=("--depth", depth)>{cell}</td> }.into_any()
         } else {
             view! { <td>{cell}</td> }.into_any()
         }

@@ -183,10 +183,19 @@ impl Engine {
             }
             Request::Objects {
                 resource,
+                namespace,
                 find,
+                tree,
                 most,
             } => {
-                let table = inspect::objects(self.cluster(), &resource, &find, most);
+                let wanted = inspect::Wanted {
+                    resource: &resource,
+                    namespace: &namespace,
+                    find: &find,
+                    tree,
+                    most,
+                };
+                let table = inspect::objects(self.cluster(), wanted);
                 return Reply::Objects(table);
             }
             Request::Interrupt => self.interrupt(),
@@ -534,6 +543,30 @@ mod tests {
     }
 
     #[test]
+    fn objects_stand_below_their_owners() {
+        let mut engine = engine();
+        run(
+            &mut engine,
+            "kubectl create deployment web --image=nginx; sim settle",
+        );
+        let asked = engine.answer(Request::Objects {
+            resource: String::new(),
+            namespace: "default".to_owned(),
+            find: "web".to_owned(),
+            tree: true,
+            most: 100,
+        });
+        let Reply::Objects(table) = asked else {
+            panic!("{asked:?}")
+        };
+        let rows: Vec<_> = (table.rows.iter())
+            .map(|row| (row.depth, row.cells[0].as_str()))
+            .collect();
+        assert_eq!(rows, [(0, "Deployment"), (1, "ReplicaSet"), (2, "Pod")]);
+        assert!(table.namespaces.contains(&"kube-system".to_owned()));
+    }
+
+    #[test]
     fn nothing_new_is_not_said() {
         let mut engine = engine();
         assert!(engine.update().is_some_and(|u| u.map.is_some()));
@@ -608,7 +641,9 @@ mod tests {
         for (resource, find) in [("", "pod"), ("pods", ""), ("nothing", "")] {
             engine.answer(Request::Objects {
                 resource: resource.to_owned(),
+                namespace: find.to_owned(),
                 find: find.to_owned(),
+                tree: true,
                 most: 1,
             });
         }

@@ -1,5 +1,7 @@
 //! What there is to say about one thing, about all objects, about what happened, and about a text of manifests.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use kubarium_cluster::{Action, Cluster, EventId, etcd};
 use kubarium_objects::{ObjectKey, Value, diagnostic, yaml};
 use kubarium_shell::table as table_of;
@@ -209,10 +211,31 @@ fn aims(object: &Value) -> Vec<Aim> {
     }
 }
 
-/// The stored objects of a resource (of all but Events, where it is empty) whose kind or key has `find` in it.
-pub fn objects(cluster: &Cluster, resource: &str, find: &str, most: usize) -> ObjectTable {
-    let find = find.to_lowercase();
-    let mut table = ObjectTable::default();
+/// Which objects are listed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// The resource; empty for all but Events.
+    pub resource: &'a str,
+    /// The namespace; empty for all.
+    pub namespace: &'a str,
+    /// A part of a kind or a key.
+    pub find: &'a str,
+    /// Whether dependents stand below their owners.
+    pub tree: bool,
+    /// The most rows.
+    pub most: usize,
+}
+
+/// The stored objects that are wanted, as a table.
+pub fn objects(cluster: &Cluster, wanted: Wanted<'_>) -> ObjectTable {
+    let Wanted { resource, most, .. } = wanted;
+    let find = wanted.find.to_lowercase();
+    let namespaces = cluster.etcd.list("namespaces", None);
+    let mut table = ObjectTable {
+        namespaces: namespaces.map(|(key, _)| key.name.to_string()).collect(),
+        ..ObjectTable::default()
+    };
+    let within = Some(wanted.namespace).filter(|namespace| !namespace.is_empty());
     let mut found = Vec::new();
     for stored in cluster.etcd.resources() {
         let count = cluster.etcd.count(stored);
@@ -221,14 +244,14 @@ pub fn objects(cluster: &Cluster, resource: &str, find: &str, most: usize) -> Ob
         if count == 0 {
             continue;
         }
-        let wanted = if resource.is_empty() {
+        let is_listed = if resource.is_empty() {
             &**stored != "events"
         } else {
             &**stored == resource
         };
-        if wanted {
+        if is_listed {
             let kind_hit = kind.to_lowercase().contains(&find);
-            let all = cluster.etcd.list(stored, None);
+            let all = cluster.etcd.list(stored, within);
             let hits = all.filter(|(key, _)| kind_hit || key.to_string().contains(&find));
             for (key, object) in hits {
                 table.all += 1;
@@ -255,6 +278,7 @@ pub fn objects(cluster: &Cluster, resource: &str, find: &str, most: usize) -> Ob
                 }
                 rows.push(ObjectRow {
                     id: object_id(key),
+                    depth: 0,
                     cells,
                 });
             }
@@ -267,8 +291,9 @@ pub fn objects(cluster: &Cluster, resource: &str, find: &str, most: usize) -> Ob
             table.columns = ["Kind", "Namespace", "Name", "Revision"]
                 .map(str::to_owned)
                 .to_vec();
-            let row = |(key, object): &(&ObjectKey, &Value)| ObjectRow {
+            let row = |(depth, key, object): &(usize, &ObjectKey, &Value)| ObjectRow {
                 id: object_id(key),
+                depth: *depth,
                 cells: vec![
                     object["kind"].str().to_owned(),
                     key.namespace.to_string(),
@@ -276,10 +301,52 @@ pub fn objects(cluster: &Cluster, resource: &str, find: &str, most: usize) -> Ob
                     object["metadata"]["resourceVersion"].str().to_owned(),
                 ],
             };
-            table.rows = found.iter().map(row).collect();
+            let flat = || found.iter().map(|(key, object)| (0, *key, *object));
+            let rows = if wanted.tree {
+                below_owners(cluster, &found)
+            } else {
+                flat().collect()
+            };
+            table.rows = rows.iter().map(row).collect();
         }
     }
     table
+}
+
+/// The objects with their depth, each below its owner where that is among them.
+fn below_owners<'a>(
+    cluster: &Cluster,
+    found: &[(&'a ObjectKey, &'a Value)],
+) -> Vec<(usize, &'a ObjectKey, &'a Value)> {
+    let among: BTreeMap<&ObjectKey, &Value> = found.iter().copied().collect();
+    let uids: BTreeSet<&str> = found
+        .iter()
+        .map(|(_, object)| object["metadata"]["uid"].str())
+        .collect();
+    let owned = |object: &Value| {
+        let owners = object["metadata"]["ownerReferences"].items();
+        owners.iter().any(|owner| uids.contains(owner["uid"].str()))
+    };
+    let eldest = found.iter().rev().filter(|(_, object)| !owned(object));
+    let mut waiting: Vec<(usize, &ObjectKey)> = eldest.map(|(key, _)| (0, *key)).collect();
+    let (mut rows, mut seen) = (Vec::new(), BTreeSet::new());
+    while let Some((depth, key)) = waiting.pop() {
+        let Some((key, object)) = among.get_key_value(key) else {
+            continue;
+        };
+        if !seen.insert(*key) {
+            continue;
+        }
+        rows.push((depth, *key, *object));
+        let uid = object["metadata"]["uid"].str();
+        let below: Vec<&ObjectKey> = cluster.index.dependents(uid).collect();
+        let below = below.into_iter().rev().filter_map(|key| {
+            let (key, _) = among.get_key_value(key)?;
+            Some((depth + 1, *key))
+        });
+        waiting.extend(below);
+    }
+    rows
 }
 
 /// The commands, and who told whom: all that `root` set off, or else the latest `most` events.

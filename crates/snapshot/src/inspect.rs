@@ -92,6 +92,8 @@ pub struct FieldChange {
 pub struct ObjectTable {
     /// The resources of which there are objects.
     pub resources: Vec<Stored>,
+    /// The namespaces.
+    pub namespaces: Vec<String>,
     /// The names of the columns: for one resource those of `kubectl get`.
     pub columns: Vec<String>,
     /// The objects, as many as were asked for.
@@ -116,6 +118,8 @@ pub struct Stored {
 pub struct ObjectRow {
     /// `object:deployments.apps/default/web`
     pub id: String,
+    /// How many owners stand above it.
+    pub depth: usize,
     /// A cell for each column.
     pub cells: Vec<String>,
 }

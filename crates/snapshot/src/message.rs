@@ -70,8 +70,12 @@ pub enum Request {
     Objects {
         /// The resource, `deployments.apps`; empty for all but Events.
         resource: String,
+        /// The namespace; empty for all, and for objects that have none.
+        namespace: String,
         /// A part of a kind, a namespace or a name.
         find: String,
+        /// Whether dependents stand below their owners.
+        tree: bool,
         /// The most rows.
         most: usize,
     },
