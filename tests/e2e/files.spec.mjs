@@ -13,7 +13,7 @@ async function write(page, text) {
 
 async function menu(page, name, item) {
   await page.getByRole("button", { name, exact: true }).click();
-  await page.getByRole("button", { name: item }).click();
+  await page.getByRole("button", { name: item, exact: true }).click();
 }
 
 for (const [name, size, scheme] of [["wide", WIDE, "light"], ["phone", PHONE, "dark"]]) {
@@ -137,10 +137,10 @@ for (const [name, size, scheme] of [["wide", WIDE, "dark"], ["phone", PHONE, "li
     const drawer = page.getByRole("region", { name: "What applying would change" });
     await expect(drawer.locator("li")).toHaveText([/Deployment\s*web\s*new/, /Service\s*web\s*new/]);
     await expectAccessible(page);
-    await drawer.getByText("Deployment").click();
+    await drawer.getByText("Deployment", { exact: true }).click();
     await expect(drawer.getByLabel("What differs, as kubectl diff prints it").first()).toContainText("+kind: Deployment");
     await expectAccessible(page);
-    await drawer.getByRole("button", { name: "Apply", exact: true }).click();
+    await page.getByRole("button", { name: "Apply", exact: true }).click();
     await expect(drawer.locator("[data-effect=unchanged]")).toHaveCount(2);
     await write(page, "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  selector:\n    app: web\n  ports:\n    - port: 81\n      targetPort: 80\n");
     await expect(drawer.locator("[data-effect=changed]")).toContainText("port: 81");

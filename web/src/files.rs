@@ -76,6 +76,7 @@ impl Files {
         let (list, shown) = remembered();
         let text = list.iter().find(|file| file.id == shown);
         let text = text.map(|file| file.text.clone()).unwrap_or_default();
+        let is_new = storage::get("files").is_none();
         let files = Files {
             list: RwSignal::new(list),
             shown: RwSignal::new(shown),
@@ -85,6 +86,11 @@ impl Files {
             applied: RwSignal::new(None),
             notices,
         };
+        if is_new {
+            files.remember_text();
+            files.remember();
+            storage::remove("manifests");
+        }
         after_pause(
             move || files.text.track(),
             REMEMBER_AFTER,
@@ -280,7 +286,6 @@ fn remembered() -> (Vec<File>, u32) {
     }
     if list.is_empty() {
         let earlier = storage::get("manifests");
-        storage::remove("manifests");
         list.push(File {
             id: 1,
             name: FIRST.0.to_owned(),
@@ -543,7 +548,7 @@ fn Examples() -> impl IntoView {
         }
     };
     view! {
-        <h3>{t("files.examples")}</h3>
+        <h2>{t("files.examples")}</h2>
         <ul>
             {move || {
                 let index = index.read();

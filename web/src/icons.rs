@@ -60,7 +60,9 @@ pub(crate) const ERROR: Icon = Icon("M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0M6 6l4 4M
 pub(crate) const WARNING: Icon = Icon("M8 2 14.5 13.5h-13zM8 6.5v3.25M8 11.6v.1");
 pub(crate) const HINT: Icon = Icon("M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0M8 7.5V11M8 5.1v.1");
 pub(crate) const PLUS: Icon = Icon("M8 3.5v9M3.5 8h9");
-pub(crate) const MORE: Icon = Icon("M3.5 8h.1M8 8h.1M12.4 8h.1");
+pub(crate) const MORE: Icon = Icon(
+    "M4 8a1 1 0 1 1-2 0 1 1 0 0 1 2 0M9 8a1 1 0 1 1-2 0 1 1 0 0 1 2 0M14 8a1 1 0 1 1-2 0 1 1 0 0 1 2 0",
+);
 pub(crate) const MINUS: Icon = Icon("M3.5 8h9");
 pub(crate) const FIT: Icon = Icon("M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10");
 pub(crate) const SAVE: Icon = Icon("M8 2v7.5M5 6.75l3 3 3-3M2.5 11v2.5h11V11");

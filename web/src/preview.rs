@@ -6,7 +6,7 @@ use kubarium_snapshot::{Reply, Request};
 use leptos::prelude::*;
 
 use crate::{
-    files::{Files, apply},
+    files::Files,
     icons,
     simulator::Simulator,
     text::{fill, t},
@@ -47,7 +47,7 @@ pub(crate) fn Preview(on_close: Callback<()>) -> impl IntoView {
     view! {
         <section class="drawer" aria-label=t("preview")>
             <header>
-                <h3>{t("preview")}</h3>
+                <h2>{t("preview")}</h2>
                 <Show when=several>
                     <label class="check">
                         <input type="checkbox" prop:checked=move || all.get() on:change=move |e| all.set(event_target_checked(&e)) />
@@ -55,9 +55,6 @@ pub(crate) fn Preview(on_close: Callback<()>) -> impl IntoView {
                     </label>
                 </Show>
                 <span class="gap"></span>
-                <button type="button" class="button" on:click=move |_| apply(simulator, files, all.get_untracked())>
-                    {move || if all.get() { t("files.apply.all") } else { t("files.apply") }}
-                </button>
                 <button type="button" class="button plain icon" aria-label=t("preview.close") title=t("preview.close") on:click=move |_| on_close.run(())>
                     {icons::CLOSE.view()}
                 </button>
@@ -86,7 +83,7 @@ fn file(simulator: Simulator, files: Files, preview: Compared, head: bool) -> im
         row(simulator, files, name, change)
     });
     view! {
-        {head.then(|| view! { <h4>{name.clone()}</h4> })}
+        {head.then(|| view! { <h3>{name.clone()}</h3> })}
         {empty}
         <ul class="changes">{rows.collect_view()}</ul>
         {more}
@@ -211,7 +208,7 @@ pub(crate) fn Applied() -> impl IntoView {
         let failed = status.is_some_and(|status| status != 0);
         Some(view! {
             <header>
-                <h3>{if failed { t("applied.failed") } else { t("applied") }}</h3>
+                <h2>{if failed { t("applied.failed") } else { t("applied") }}</h2>
                 <span class="gap"></span>
                 <button type="button" class="button plain icon" aria-label=t("preview.close") title=t("preview.close") on:click=move |_| files.applied.set(None)>
                     {icons::CLOSE.view()}

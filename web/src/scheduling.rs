@@ -103,108 +103,145 @@ fn table(simulator: Simulator, decision: Decision) -> impl IntoView {
         let pods = decision.evicted.join(", ");
         view! { <p class="note">{fill("scheduling.evicted", &[("pods", &pods), ("node", &decision.nominated)])}</p> }
     });
-    let plain = decision.candidates.is_empty();
-    let scored = decision
-        .candidates
-        .iter()
-        .any(|candidate| !candidate.scores.is_empty());
-    let head =
-        |name: &String| view! { <th scope="col" class="turned"><span>{name.clone()}</span></th> };
-    let filters = decision.filters.iter().map(head).collect_view();
-    let scorers = decision.scorers.iter().map(|(name, weight)| {
-        let name = format!("{name} × {weight}");
-        view! { <th scope="col" class="turned score"><span>{name}</span></th> }
-    });
-    let scorers = scored.then(|| scorers.collect_view());
-    let total = scored.then(
-        || view! { <th scope="col" class="turned score"><span>{t("scheduling.total")}</span></th> },
-    );
-    let rows = decision
-        .candidates
-        .iter()
-        .map(|candidate| row(candidate, &decision, scored))
-        .collect_view();
-    view! {
+    let name = decision.pod.clone();
+    let head = view! {
         <header class="verdict-of" data-bound=bound.then_some("")>
             <h2>
-                <button type="button" class="link" on:click=move |_| simulator.selected.set(Some(id.clone()))>{decision.pod.clone()}</button>
+                <button type="button" class="link" on:click=move |_| simulator.selected.set(Some(id.clone()))>{name}</button>
             </h2>
             <p>{verdict}</p>
             {evicted}
         </header>
-        {if plain {
-            view! { <p class="note">{t("scheduling.plain")}</p> }.into_any()
-        } else {
-            view! {
-                <table class="decision">
-                    <caption class="unseen">{t("scheduling.caption")}</caption>
-                    <thead>
-                        <tr>
-                            <th scope="col">{t("scheduling.node")}</th>
-                            {filters}
-                            {scorers}
-                            {total}
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-                <p class="note">{t("scheduling.legend")}</p>
-            }
-            .into_any()
-        }}
+    };
+    if decision.candidates.is_empty() {
+        return view! { {head} <p class="note">{t("scheduling.plain")}</p> }.into_any();
+    }
+    let every = RwSignal::new(false);
+    view! {
+        {head}
+        {move || nodes(&decision, every)}
+    }
+    .into_any()
+}
+
+/// The nodes by filters and scores. Filters that every node passed are folded, unless all are wanted.
+fn nodes(decision: &Decision, every: RwSignal<bool>) -> impl IntoView + use<> {
+    let all = every.get();
+    let said_no = |at: &usize| decision.candidates.iter().any(|c| c.failed == Some(*at));
+    let (shown, folded): (Vec<usize>, Vec<usize>) =
+        (0..decision.filters.len()).partition(|at| all || said_no(at));
+    let scored = decision.candidates.iter().any(|c| !c.scores.is_empty());
+    let filters = shown
+        .iter()
+        .filter_map(|at| decision.filters.get(*at))
+        .map(|name| view! { <th scope="col">{parted(name)}</th> })
+        .collect_view();
+    let scorers = scored.then(|| {
+        let scorer = |(name, weight): &(String, i64)| {
+            view! { <th scope="col" class="score">{parted(name)} " " <span class="weight">{format!("×{weight}")}</span></th> }
+        };
+        view! {
+            {decision.scorers.iter().map(scorer).collect_view()}
+            <th scope="col" class="score">{t("scheduling.total")}</th>
+        }
+    });
+    let rows = decision
+        .candidates
+        .iter()
+        .map(|candidate| row(candidate, decision, &shown, scored))
+        .collect_view();
+    let folded: Vec<&str> = folded
+        .iter()
+        .filter_map(|at| Some(decision.filters.get(*at)?.as_str()))
+        .collect();
+    let note =
+        (!folded.is_empty()).then(|| fill("scheduling.folded", &[("filters", &folded.join(", "))]));
+    let change = if all {
+        t("scheduling.fold")
+    } else {
+        t("scheduling.unfold")
+    };
+    view! {
+        <table class="decision">
+            <caption class="unseen">{t("scheduling.caption")}</caption>
+            <thead>
+                <tr>
+                    <th scope="col">{t("scheduling.node")}</th>
+                    {filters}
+                    {scorers}
+                </tr>
+            </thead>
+            <tbody>{rows}</tbody>
+        </table>
+        <p class="note">
+            {note} " "
+            <button type="button" class="link" on:click=move |_| every.set(!all)>{change}</button>
+        </p>
+        <p class="note">{t("scheduling.legend")}</p>
     }
 }
 
-/// A node: what each filter said, and what each scorer gave.
-fn row(candidate: &Candidate, decision: &Decision, scored: bool) -> impl IntoView + use<> {
+/// A plugin's name that may be parted between its words.
+fn parted(name: &str) -> String {
+    let mut parted = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !parted.is_empty() {
+            parted.push('\u{200b}');
+        }
+        parted.push(c);
+    }
+    parted
+}
+
+/// A node: what the filters said, and what each scorer gave.
+fn row(
+    candidate: &Candidate,
+    decision: &Decision,
+    shown: &[usize],
+    scored: bool,
+) -> impl IntoView + use<> {
     let chosen = candidate.node == decision.node;
     let passed = candidate.failed.is_none() && candidate.reasons.is_empty();
-    let verdicts = decision.filters.iter().enumerate().map(|(at, filter)| {
-        let (sign, word) = match candidate.failed {
-            Some(failed) if at == failed => ("✗", t("scheduling.no")),
-            Some(failed) if at < failed => ("✓", t("scheduling.yes")),
-            None if passed => ("✓", t("scheduling.yes")),
-            _ => ("·", t("scheduling.unasked")),
+    let verdicts = shown.iter().map(|at| {
+        let (sign, word, class) = match candidate.failed {
+            Some(failed) if *at == failed => ("✗", t("scheduling.no"), "no"),
+            Some(failed) if *at < failed => ("✓", t("scheduling.yes"), "yes"),
+            None if passed => ("✓", t("scheduling.yes"), "yes"),
+            _ => ("·", t("scheduling.unasked"), "unasked"),
         };
-        let described = format!("{filter}: {word}");
-        let class = match sign {
-            "✓" => "yes",
-            "✗" => "no",
-            _ => "unasked",
-        };
-        view! { <td data-verdict=class title=described><span aria-hidden="true">{sign}</span><span class="unseen">{word}</span></td> }
+        view! { <td data-verdict=class title=word><span aria-hidden="true">{sign}</span><span class="unseen">{word}</span></td> }
     });
-    let reasons = candidate.reasons.join(", ");
-    let span = (decision.scorers.len() + 1).to_string();
-    let scores = scored.then(|| {
-        if passed {
-            let best = |at: usize| {
-                let all = decision.candidates.iter().filter_map(|c| c.scores.get(at));
-                all.max().copied().unwrap_or(0)
-            };
-            let cells = candidate.scores.iter().enumerate().map(|(at, score)| {
-                let is_best = *score == best(at) && *score != 0;
-                view! { <td class="score" data-best=is_best.then_some("")>{*score}</td> }
-            });
-            view! {
-                {cells.collect_view()}
-                <td class="score total">{candidate.total}</td>
-            }
-            .into_any()
-        } else {
-            view! { <td class="reason" colspan=span>{reasons.clone()}</td> }.into_any()
+    let rest = if passed && scored {
+        let best = |at: usize| {
+            let all = decision.candidates.iter().filter_map(|c| c.scores.get(at));
+            all.max().copied().unwrap_or(0)
+        };
+        let cells = candidate.scores.iter().enumerate().map(|(at, score)| {
+            let is_best = *score == best(at) && *score != 0;
+            view! { <td class="score" data-best=is_best.then_some("")>{*score}</td> }
+        });
+        view! {
+            {cells.collect_view()}
+            <td class="score total">{candidate.total}</td>
         }
-    });
-    let reason = (!scored && !passed).then(|| view! { <td class="reason">{reasons}</td> });
+        .into_any()
+    } else {
+        let span = if scored {
+            decision.scorers.len() + 1
+        } else {
+            1
+        };
+        let reasons = candidate.reasons.join(", ");
+        view! { <td class="reason" colspan=span.to_string()>{reasons}</td> }.into_any()
+    };
     view! {
-        <tr data-chosen=chosen.then_some("") data-passed=passed.then_some("")>
+        <tr data-chosen=chosen.then_some("")>
             <th scope="row">
                 {candidate.node.clone()}
                 {chosen.then(|| view! { <span class="chip">{t("scheduling.chosen")}</span> })}
             </th>
             {verdicts.collect_view()}
-            {scores}
-            {reason}
+            {rest}
         </tr>
     }
 }

@@ -65,9 +65,11 @@ pub(crate) fn Sequence(
     /// Whether only what one tells another is shown.
     #[prop(into)]
     told: Signal<bool>,
+    /// Only messages with this in their object or verb.
+    #[prop(into)]
+    find: Signal<String>,
 ) -> impl IntoView {
     let chosen: Chosen = RwSignal::new(None);
-    let find = RwSignal::new(String::new());
     // The chain of causes, the oldest first.
     let causes = Memo::new(move |_| {
         chosen
@@ -75,15 +77,12 @@ pub(crate) fn Sequence(
             .map_or_else(Vec::new, |event| chain(&talk.read(), event))
     });
     view! {
-        <div class="sequence-tools">
-            <label>
-                {t("sequence.find")} " "
-                <input type="search" spellcheck="false" placeholder=t("sequence.find.hint") on:input=move |e| find.set(event_target_value(&e).trim().to_lowercase()) />
-            </label>
-            <span class="note">{t("sequence.how")}</span>
+        <div class="loop">
+            <div class="told-all" tabindex="0" role="region" aria-label=t("sequence")>
+                {move || diagram(&talk.read(), told.get(), &find.read().to_lowercase(), chosen, causes)}
+            </div>
+            {move || (!causes.read().is_empty()).then(|| why(causes.get(), chosen))}
         </div>
-        {move || diagram(&talk.read(), told.get(), &find.read(), chosen, causes)}
-        {move || (!causes.read().is_empty()).then(|| why(causes.get(), chosen))}
     }
 }
 
@@ -157,7 +156,7 @@ fn why(causes: Vec<Message>, chosen: Chosen) -> impl IntoView {
     view! {
         <section class="why" aria-label=t("sequence.why")>
             <header>
-                <h3>{t("sequence.why")}</h3>
+                <h2>{t("sequence.why")}</h2>
                 <button type="button" class="button plain icon" aria-label=t("sequence.close") title=t("sequence.close") on:click=move |_| chosen.set(None)>
                     {icons::CLOSE.view()}
                 </button>
@@ -238,7 +237,7 @@ fn diagram(
         }
     });
     view! {
-        <div class="sequence" role="group" aria-label=t("sequence")>
+        <div class="sequence">
             <div class="heads" style=("width", format!("{width}px"))>
                 <div class="planes"><span class="times"></span>{bands.collect_view()}</div>
                 <span class="times">{t("timeline.at")}</span>

@@ -30,6 +30,7 @@ fn Timeline() -> impl IntoView {
     // The command whose consequences are shown; none: everything.
     let root = RwSignal::new(None::<u32>);
     let (drawn, told) = (RwSignal::new(true), RwSignal::new(true));
+    let find = RwSignal::new(String::new());
     // A new command is the one that is looked at.
     let newest = RwSignal::new(None::<u32>);
     let layout = expect_context::<Layout>();
@@ -81,6 +82,17 @@ fn Timeline() -> impl IntoView {
                         <input type="checkbox" prop:checked=move || told.get() on:change=move |e| told.set(event_target_checked(&e)) />
                         {t("timeline.told")}
                     </label>
+                    <label>
+                        {t("sequence.find")} " "
+                        <input
+                            type="search"
+                            spellcheck="false"
+                            placeholder=t("sequence.find.hint")
+                            prop:value=move || find.get()
+                            on:input=move |e| find.set(event_target_value(&e).trim().to_owned())
+                        />
+                    </label>
+                    <span class="note">{t("sequence.how")}</span>
                 </Show>
             </div>
             <Show
@@ -88,7 +100,7 @@ fn Timeline() -> impl IntoView {
                 fallback=|| view! { <Empty icon=icons::TIMELINE what=t("timeline.empty") how=t("timeline.empty.how") /> }
             >
                 {move || if drawn.get() {
-                    view! { <Sequence talk told /> }.into_any()
+                    view! { <Sequence talk told find /> }.into_any()
                 } else {
                     view! { {move || list(simulator, &talk.read())} }.into_any()
                 }}
