@@ -14,7 +14,8 @@ use crate::{
     menu::Menu,
     notices::Notices,
     panels::Panel,
-    preview::{Applied, Preview},
+    parts::Late,
+    preview,
     simulator::{Entry, Simulator},
     storage,
     text::{fill, t},
@@ -65,6 +66,8 @@ pub(crate) struct Files {
     closed: RwSignal<Option<(usize, File)>>,
     /// The place that the editor is to go to: line and column.
     pub(crate) go_to: RwSignal<Option<(u32, u32)>>,
+    /// Whether it is shown what applying would change.
+    pub(crate) comparing: RwSignal<bool>,
     /// What the last Apply has run.
     pub(crate) applied: RwSignal<Option<Entry>>,
     notices: Notices,
@@ -83,6 +86,7 @@ impl Files {
             text: RwSignal::new(text),
             closed: RwSignal::new(None),
             go_to: RwSignal::new(None),
+            comparing: RwSignal::new(false),
             applied: RwSignal::new(None),
             notices,
         };
@@ -328,7 +332,7 @@ pub(crate) fn Manifests() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
     let diagnostics = diagnose(simulator, files);
-    let comparing = RwSignal::new(false);
+    let drawn = Signal::derive(move || files.comparing.get() || files.applied.read().is_some());
     let over = RwSignal::new(false);
     let shown = move || layout.is_shown(Panel::Files) && !layout.is_rail(Panel::Files);
     view! {
@@ -347,7 +351,7 @@ pub(crate) fn Manifests() -> impl IntoView {
             }
         >
             <FileTabs />
-            <Tools comparing />
+            <Tools />
             <Show when=move || files.closed.read().is_some()>
                 <p class="closed">
                     <span>{move || files.closed.get().map(|(_, file)| fill("files.closed", &[("file", &file.name)]))}</span>
@@ -362,12 +366,7 @@ pub(crate) fn Manifests() -> impl IntoView {
                 diagnostics
                 wanted=shown
             />
-            <Show when=move || comparing.get()>
-                <Preview on_close=Callback::new(move |()| comparing.set(false)) />
-            </Show>
-            <Show when=move || !comparing.get() && files.applied.read().is_some()>
-                <Applied />
-            </Show>
+            <Late load=|| Box::pin(preview::part()) wanted=drawn />
         </div>
     }
 }
@@ -565,8 +564,9 @@ async fn fetch_example(file: &str) -> Option<String> {
 
 /// What is done with the file: it is compared with the cluster, and applied.
 #[component]
-fn Tools(comparing: RwSignal<bool>) -> impl IntoView {
+fn Tools() -> impl IntoView {
     let files = expect_context::<Files>();
+    let comparing = files.comparing;
     let simulator = expect_context::<Simulator>();
     let command = move || {
         let name = files.current().map(|file| file.name).unwrap_or_default();
@@ -597,7 +597,7 @@ fn Tools(comparing: RwSignal<bool>) -> impl IntoView {
 }
 
 /// Applies the file that is shown, or all of them.
-pub(crate) fn apply(simulator: Simulator, files: Files, all: bool) {
+fn apply(simulator: Simulator, files: Files, all: bool) {
     let wanted = untrack(|| {
         if all {
             files.all()

@@ -3,11 +3,12 @@
 use kubarium_snapshot::message::{decode, encode};
 use kubarium_snapshot::rare::{Change, Effect, Preview as Compared, Question};
 use kubarium_snapshot::{Reply, Request};
-use leptos::prelude::*;
+use leptos::{prelude::*, wasm_split::wasm_split};
 
 use crate::{
     files::Files,
     icons,
+    parts::Loaded,
     simulator::Simulator,
     text::{fill, t},
 };
@@ -23,9 +24,30 @@ fn effect(effect: Effect) -> (&'static str, &'static str, &'static str) {
     }
 }
 
+/// The part of the page's module with this view.
+#[wasm_split(views, fallible, wasm_split_path = leptos::wasm_split)]
+pub(crate) fn part() -> Loaded {
+    Ok(|| view! { <Drawer /> }.into_any())
+}
+
+/// What applying would change; where that is not asked, what the last Apply has done.
+#[component]
+fn Drawer() -> impl IntoView {
+    let files = expect_context::<Files>();
+    move || {
+        if files.comparing.get() {
+            view! { <Preview /> }.into_any()
+        } else if files.applied.read().is_some() {
+            view! { <Applied /> }.into_any()
+        } else {
+            ().into_any()
+        }
+    }
+}
+
 /// What applying would change.
 #[component]
-pub(crate) fn Preview(on_close: Callback<()>) -> impl IntoView {
+fn Preview() -> impl IntoView {
     let files = expect_context::<Files>();
     let simulator = expect_context::<Simulator>();
     let all = RwSignal::new(false);
@@ -55,7 +77,7 @@ pub(crate) fn Preview(on_close: Callback<()>) -> impl IntoView {
                     </label>
                 </Show>
                 <span class="gap"></span>
-                <button type="button" class="button plain icon" aria-label=t("preview.close") title=t("preview.close") on:click=move |_| on_close.run(())>
+                <button type="button" class="button plain icon" aria-label=t("preview.close") title=t("preview.close") on:click=move |_| files.comparing.set(false)>
                     {icons::CLOSE.view()}
                 </button>
             </header>
@@ -187,7 +209,7 @@ fn here_document(text: &str) -> String {
 
 /// What the last Apply has done, object by object, as kubectl says it.
 #[component]
-pub(crate) fn Applied() -> impl IntoView {
+fn Applied() -> impl IntoView {
     let files = expect_context::<Files>();
     let said = move || {
         let entry = files.applied.get()?;
