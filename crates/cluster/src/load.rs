@@ -2,6 +2,7 @@
 //! metrics server tells it to the autoscaler and to `kubectl top`.
 
 use std::collections::BTreeMap;
+use std::iter::Sum;
 
 use kubarium_objects::quantity::Quantity;
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
@@ -49,6 +50,15 @@ pub struct Usage {
     pub cpu_milli: i64,
     /// Bytes.
     pub memory: i64,
+}
+
+impl Sum for Usage {
+    fn sum<I: Iterator<Item = Usage>>(all: I) -> Usage {
+        all.fold(Usage::default(), |sum, usage| Usage {
+            cpu_milli: sum.cpu_milli + usage.cpu_milli,
+            memory: sum.memory + usage.memory,
+        })
+    }
 }
 
 /// The dialled loads, by pod or by workload.
@@ -111,18 +121,44 @@ impl Cluster {
         })
     }
 
+    /// What each container of a running pod uses: of the pod's processor time as much as it requests.
+    pub fn container_usage(&self, key: &ObjectKey) -> Vec<(Text, Usage)> {
+        let (Some(pod), Some(whole)) = (self.etcd.get(key), self.pod_usage(key)) else {
+            return Vec::new();
+        };
+        let containers = pod["spec"]["containers"].items();
+        let requests: Vec<i64> = containers
+            .iter()
+            .map(|c| c["resources"]["requests"]["cpu"].str().parse::<Quantity>())
+            .map(|q| q.map_or(0, |q| q.milli_value()))
+            .collect();
+        let all: i64 = requests.iter().sum();
+        let count = containers.len().max(1) as i64;
+        let mut left = whole;
+        let mut out = Vec::new();
+        for (i, (container, request)) in containers.iter().zip(requests).enumerate() {
+            let used = if i + 1 == containers.len() {
+                left
+            } else {
+                Usage {
+                    cpu_milli: match all {
+                        0 => whole.cpu_milli / count,
+                        all => whole.cpu_milli * request / all,
+                    },
+                    memory: whole.memory / count,
+                }
+            };
+            left.cpu_milli -= used.cpu_milli;
+            left.memory -= used.memory;
+            out.push((container["name"].text(), used));
+        }
+        out
+    }
+
     /// What a node's running pods use together.
     pub fn node_usage(&self, node: &str) -> Usage {
-        let mut sum = Usage::default();
-        for usage in self
-            .index
-            .pods_on(node)
-            .filter_map(|key| self.pod_usage(key))
-        {
-            sum.cpu_milli += usage.cpu_milli;
-            sum.memory += usage.memory;
-        }
-        sum
+        let pods = self.index.pods_on(node);
+        pods.filter_map(|key| self.pod_usage(key)).sum()
     }
 
     /// The objects that control a pod, from its own controller up.

@@ -203,6 +203,10 @@ fn kind(e: &mut common::Errors, resource: &Resource, o: &Value) {
             "admissionregistration.k8s.io",
             "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
         ) => registration::webhooks(e, o),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => registration::policy(e, o),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
+            registration::policy_binding(e, o);
+        }
         ("apiextensions.k8s.io", "CustomResourceDefinition") => registration::custom_resource(e, o),
         _ => {}
     }

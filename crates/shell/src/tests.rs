@@ -131,6 +131,135 @@ fn usage_errors_are_kubectls() {
     );
 }
 
+const POLICY: &str = "kubectl apply -f - <<'EOF'
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: few}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments]}]
+  variables: [{name: most, expression: 'namespaceObject.metadata.name == \"default\" ? 3 : 9'}]
+  validations: [{expression: 'object.spec.replicas <= variables.most'}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: all}
+spec: {policyName: few, validationActions: [Deny]}
+EOF";
+
+#[test]
+fn admission_policies_deny_and_warn() {
+    prints(
+        &[
+            POLICY,
+            "kubectl create deployment web --image=nginx --replicas=5",
+        ],
+        "error: failed to create deployment: deployments.apps \"web\" is forbidden: ValidatingAdmissionPolicy 'few' with binding 'all' denied request: failed expression: object.spec.replicas <= variables.most\n",
+        1,
+    );
+    prints(
+        &[
+            POLICY,
+            "kubectl create deployment web --image=nginx --replicas=2",
+            "kubectl scale deployment web --replicas=4",
+        ],
+        "The deployments \"web\" is invalid: : ValidatingAdmissionPolicy 'few' with binding 'all' denied request: failed expression: object.spec.replicas <= variables.most\n",
+        1,
+    );
+    prints(
+        &[
+            &POLICY.replace("[Deny]", "[Warn]"),
+            "kubectl create deployment web --image=nginx --replicas=5",
+        ],
+        "Warning: Validation failed for ValidatingAdmissionPolicy 'few' with binding 'all': failed expression: object.spec.replicas <= variables.most\ndeployment.apps/web created\n",
+        0,
+    );
+    let other = POLICY.replace(
+        "[Deny]",
+        "[Deny], matchResources: {namespaceSelector: {matchLabels: {a: b}}}",
+    );
+    prints(
+        &[
+            &other,
+            "kubectl create deployment web --image=nginx --replicas=5",
+        ],
+        "deployment.apps/web created\n",
+        0,
+    );
+}
+
+const HOOK: &str = "kubectl apply -f - <<'EOF'
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: hooks}
+webhooks:
+- name: check.example.com
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  failurePolicy: Fail
+  clientConfig: {service: {name: s, namespace: ns}}
+  rules: [{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [secrets]}]
+EOF";
+
+#[test]
+fn a_webhook_without_a_server_fails_as_its_policy_says() {
+    prints(
+        &[HOOK, "kubectl create secret generic x"],
+        "error: failed to create secret Internal error occurred: failed calling webhook \"check.example.com\": failed to call webhook: Post \"https://s.ns.svc:443/?timeout=10s\": service \"s\" not found\n",
+        1,
+    );
+    prints(
+        &[
+            &HOOK.replace("Fail", "Ignore"),
+            "kubectl create secret generic x",
+        ],
+        "secret/x created\n",
+        0,
+    );
+    prints(
+        &[HOOK, "kubectl create configmap x"],
+        "configmap/x created\n",
+        0,
+    );
+}
+
+#[test]
+fn top_sorts_sums_and_shows_containers() {
+    let mut session = Session::new(Simulation::new(Config {
+        metrics: true,
+        ..Config::default()
+    }));
+    for line in [
+        "kubectl run a --image=nginx",
+        "kubectl run b --image=nginx",
+        "sim settle",
+        "sim dial pod/b 70m",
+    ] {
+        session.run(line);
+    }
+    let mut says = |line: &str, want: &str| assert_eq!(session.run(line).text(), want, "{line}");
+    says(
+        "kubectl top pods --sort-by=cpu",
+        "NAME   CPU(cores)   MEMORY(bytes)   \nb      70m          6Mi             \na      1m           6Mi             \n",
+    );
+    says(
+        "kubectl top pod a --containers --no-headers",
+        "a     a     1m    6Mi   \n",
+    );
+    says(
+        "kubectl top pods --sum",
+        "NAME   CPU(cores)   MEMORY(bytes)   \na      1m           6Mi             \nb      70m          6Mi             \n       ________     ________        \n       71m          12Mi            \n",
+    );
+    says(
+        "kubectl top pod c",
+        "Error from server (NotFound): podmetrics.metrics.k8s.io \"default/c\" not found\n",
+    );
+    says(
+        "kubectl top node --sort-by=age",
+        "error: --sort-by accepts only cpu or memory\n",
+    );
+}
+
 #[test]
 fn rarer_commands_change_objects_too() {
     prints(

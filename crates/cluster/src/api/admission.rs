@@ -177,12 +177,30 @@ impl Cluster {
         {
             out.push(version.warning.clone());
         }
+        let asked = super::policies::Asked {
+            resource,
+            object,
+            old,
+            user: None,
+        };
+        out.extend(super::policies::warnings(self, asked));
         // No warning of the real server: it is honest about what the simulator does not do.
         if &*id == super::custom::DEFINITIONS {
             for version in object["spec"]["versions"].items() {
                 let schema = &version["schema"]["openAPIV3Schema"];
                 for rule in custom::unsupported_rules(schema) {
                     out.push(format!("kubarium does not check the rule {rule}"));
+                }
+            }
+        }
+        if &*id == super::policies::POLICIES {
+            let spec = &object["spec"];
+            for list in ["validations", "matchConditions", "variables"] {
+                for item in spec[list].items() {
+                    let text = item["expression"].str().trim();
+                    if custom::Expression::parse(text).is_err() {
+                        out.push(format!("kubarium does not check the expression {text}"));
+                    }
                 }
             }
         }

@@ -13,6 +13,7 @@ mod fields;
 mod limit_range;
 pub(crate) mod managers;
 mod pod_security;
+mod policies;
 mod quota;
 pub mod rbac;
 pub mod rest;

@@ -10,7 +10,7 @@ use kubarium_objects::{ObjectKey, Schema, Text, Value, defaults, patch, validati
 
 use super::managers::Writer;
 use super::rbac::{self, User};
-use super::{admission, custom, key_in, managers, quota, strategy};
+use super::{admission, custom, key_in, managers, policies, quota, strategy};
 use crate::cluster::Cluster;
 use crate::event::{Action, Component};
 use crate::recorder::Note;
@@ -76,6 +76,21 @@ pub enum Patch {
     Merge(Value),
     /// Kubernetes' strategic merge patch, by the schema's merge keys.
     Strategic(Value),
+}
+
+/// A request as policies and webhooks see it.
+fn asked<'a>(
+    resource: &'a Resource,
+    object: &'a Value,
+    old: Option<&'a Value>,
+    user: Option<&'a User>,
+) -> policies::Asked<'a> {
+    policies::Asked {
+        resource,
+        object,
+        old,
+        user,
+    }
 }
 
 /// A write to one object.
@@ -168,6 +183,9 @@ impl Cluster {
     ) -> Result<Value, Status> {
         let sent = managers::sent(resource, &object);
         admission::create(self, resource, &mut object)?;
+        let user = options.user.as_ref();
+        let hooks = policies::Hooks::Mutating;
+        policies::call_webhooks(self, asked(resource, &object, None, user), hooks)?;
         if let Some(user) = &options.user {
             rbac::check_escalation(self, user, resource, &object, None)?;
         }
@@ -185,6 +203,7 @@ impl Cluster {
             ));
         }
         admission::validate(self, resource, &object, None)?;
+        policies::check(self, asked(resource, &object, None, user))?;
         let key = key_in(resource, &object);
         let charges = quota::check(self, resource, &key, &object, None)?;
         if self.etcd.get(&key).is_some() {
@@ -341,6 +360,10 @@ impl Cluster {
                 ));
             }
             admission::validate(self, resource, &object, Some(&old))?;
+            if part == Subresource::None {
+                let user = options.user.as_ref();
+                policies::check(self, asked(resource, &object, Some(&old), user))?;
+            }
             charges = quota::check(self, resource, key, &object, Some(&old))?;
         }
         if options.dry_run {

@@ -8,7 +8,7 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
-pub use cel::unsupported as unsupported_rules;
+pub use cel::{Expression, NotChecked, unsupported as unsupported_rules};
 pub use validate::{create, update};
 
 use crate::value::{Map, Value};

@@ -88,6 +88,71 @@ pub(super) fn webhooks(e: &mut Errors, o: &Value) {
     }
 }
 
+pub(super) fn policy(e: &mut Errors, o: &Value) {
+    let spec = &o["spec"];
+    let lacks = |field: &str| spec[field].items().is_empty();
+    if lacks("validations") && lacks("auditAnnotations") {
+        e.required(
+            "spec.validations",
+            "validations or auditAnnotations must be non-empty; at least one policy expression must be supplied",
+        );
+    }
+    let constraints = &spec["matchConstraints"];
+    let at = "spec.matchConstraints";
+    if constraints.is_null() {
+        e.required(at, "");
+    } else if constraints["resourceRules"].items().is_empty() {
+        e.required(format!("{at}.resourceRules"), "");
+    }
+    for (p, rule) in items(
+        &constraints["resourceRules"],
+        &format!("{at}.resourceRules"),
+    ) {
+        self::rule(e, &p, rule);
+    }
+    e.one_of(
+        "spec.failurePolicy",
+        &spec["failurePolicy"],
+        &["Fail", "Ignore"],
+    );
+    for list in ["validations", "matchConditions", "variables"] {
+        for (p, item) in items(&spec[list], &format!("spec.{list}")) {
+            if item["expression"].str().trim().is_empty() {
+                let why = match list {
+                    "validations" => "expression is not specified",
+                    _ => "",
+                };
+                e.required(format!("{p}.expression"), why);
+            }
+        }
+    }
+}
+
+pub(super) fn policy_binding(e: &mut Errors, o: &Value) {
+    let spec = &o["spec"];
+    if spec["policyName"].is_empty() {
+        e.required("spec.policyName", "");
+    }
+    let (at, actions) = ("spec.validationActions", &spec["validationActions"]);
+    if actions.items().is_empty() {
+        e.required(at, "");
+    }
+    let mut seen = HashSet::new();
+    for (p, action) in items(actions, at) {
+        e.one_of(&*p, action, &["Audit", "Deny", "Warn"]);
+        if !seen.insert(action.str()) {
+            e.duplicate(p, action);
+        }
+    }
+    if seen.contains("Deny") && seen.contains("Warn") {
+        e.invalid(
+            at,
+            actions,
+            "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)",
+        );
+    }
+}
+
 /// What a webhook or a policy is about: operations on resources.
 pub(super) fn rule(e: &mut Errors, path: &str, rule: &Value) {
     for (field, what) in [

@@ -21,7 +21,13 @@ pub(crate) const TOP: Command = Command {
         super::top::nodes,
     )
     .aliases(&["nodes", "no"])
-    .flags(&[TOP_FLAGS]),
+    .flags(&[
+        TOP_FLAGS,
+        &[switch(
+            "show-capacity",
+            "Print node resources based on Capacity instead of Allocatable(default) of the nodes.",
+        )],
+    ]),
     Command::new(
         "pod",
         "[NAME | -l label] [options]",
@@ -32,13 +38,16 @@ pub(crate) const TOP: Command = Command {
     .flags(&[
         ALL_NAMESPACES,
         TOP_FLAGS,
-        &[switch(
-            "containers",
-            "If present, print usage of containers within a pod.",
-        )],
+        &[
+            switch(
+                "containers",
+                "If present, print usage of containers within a pod.",
+            ),
+            switch("sum", "Print the sum of the resource usage"),
+        ],
     ]),
 ])
-.partly("a cluster file's `metrics: true` installs the metrics server; --sort-by and --containers do nothing yet");
+.partly("a cluster file's `metrics: true` installs the metrics server");
 
 const TOP_FLAGS: &[Flag] = &[
     switch("no-headers", "If present, print output without headers"),

@@ -1,0 +1,217 @@
+//! `x-kubernetes-validations`: rules in the Common Expression Language (cel-spec; Kubernetes' own
+//! functions as in apiserver v0.37, `pkg/cel/library`). What most schemas use is here: operators,
+//! fields, `has`, `size`, `all`, `exists`, `exists_one`, `filter`, `map`, the functions of strings and
+//! lists. A rule with anything else is not checked, and is listed by [`unsupported`].
+
+mod parse;
+mod run;
+
+use std::collections::BTreeMap;
+
+use super::{DEPTH_MAX, flag};
+use crate::field_error::FieldError;
+use crate::value::{Text, Value};
+use parse::{Expr, parse, uses};
+use run::Run;
+
+/// Steps that one rule may take.
+const STEPS_MAX: u32 = 100_000;
+
+/// Whether a schema has rules anywhere.
+pub(super) fn has_rules(schema: &Value, depth: usize) -> bool {
+    depth < DEPTH_MAX
+        && (!schema["x-kubernetes-validations"].items().is_empty()
+            || inner(schema).any(|(_, of)| has_rules(of, depth + 1)))
+}
+
+/// The schemas within a schema.
+fn inner(schema: &Value) -> impl Iterator<Item = (Option<&Text>, &Value)> {
+    let fields = schema["properties"].entries().iter();
+    fields
+        .map(|(name, of)| (Some(name), of))
+        .chain([
+            (None, &schema["items"]),
+            (None, &schema["additionalProperties"]),
+        ])
+        .filter(|(_, of)| of.as_object().is_some())
+}
+
+/// The rules of a schema that are not checked here.
+pub fn unsupported(schema: &Value) -> Vec<String> {
+    let mut out = Vec::new();
+    collect_unsupported(schema, &mut out, 0);
+    out
+}
+
+fn collect_unsupported(schema: &Value, out: &mut Vec<String>, depth: usize) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    for rule in schema["x-kubernetes-validations"].items() {
+        if parse(rule["rule"].str()).is_err() {
+            out.push(rule["rule"].str().to_owned());
+        }
+    }
+    for (_, of) in inner(schema) {
+        collect_unsupported(of, out, depth + 1);
+    }
+}
+
+/// Checks a value by the rules of its schema, then what is in it.
+pub(super) fn check(
+    schema: &Value,
+    value: &Value,
+    old: Option<&Value>,
+    path: &str,
+    errors: &mut Vec<FieldError>,
+) {
+    check_at(schema, value, old, path, 0, errors);
+}
+
+fn check_at(
+    schema: &Value,
+    value: &Value,
+    old: Option<&Value>,
+    path: &str,
+    depth: usize,
+    errors: &mut Vec<FieldError>,
+) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    for rule in schema["x-kubernetes-validations"].items() {
+        apply(schema, rule, value, old, path, errors);
+    }
+    let field = |name: &str| {
+        if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        }
+    };
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields.iter() {
+                let before = old.and_then(|o| o.get(name));
+                match schema["properties"].get(name) {
+                    Some(of) => check_at(of, inner, before, &field(name), depth + 1, errors),
+                    None => {
+                        let of = &schema["additionalProperties"];
+                        let here = format!("{path}[{name}]");
+                        check_at(of, inner, before, &here, depth + 1, errors);
+                    }
+                }
+            }
+        }
+        Value::Array(items) => {
+            let keys = schema["x-kubernetes-list-map-keys"].items();
+            for (at, item) in items.iter().enumerate() {
+                // Only items of keyed lists can be told to be the same as before.
+                let same = |o: &&Value| keys.iter().all(|k| o[k.str()] == item[k.str()]);
+                let before = old
+                    .filter(|_| !keys.is_empty())
+                    .and_then(|o| o.items().iter().find(same));
+                let here = format!("{path}[{at}]");
+                check_at(&schema["items"], item, before, &here, depth + 1, errors);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn apply(
+    schema: &Value,
+    rule: &Value,
+    value: &Value,
+    old: Option<&Value>,
+    path: &str,
+    errors: &mut Vec<FieldError>,
+) {
+    let text = rule["rule"].str();
+    let Ok(expression) = parse(text) else { return };
+    let optional = flag(rule, "optionalOldSelf");
+    if uses(&expression, "oldSelf") && old.is_none() && !optional {
+        return;
+    }
+    // What has not changed is not complained about.
+    if old.is_some_and(|o| o.same(value)) {
+        return;
+    }
+    let mut run = Run {
+        names: BTreeMap::from([
+            ("self".into(), value.clone()),
+            ("oldSelf".into(), old.cloned().unwrap_or_default()),
+        ]),
+        steps: 0,
+    };
+    let message = rule["message"].str().trim();
+    let shown = if message.is_empty() {
+        text.trim()
+    } else {
+        message
+    };
+    let kind = schema["type"].str();
+    let path = format!("{path}{}", rule["fieldPath"].str());
+    let path = path.trim_start_matches('.');
+    let path = if path.is_empty() { "<nil>" } else { path };
+    let what = match run.evaluate(&expression) {
+        Ok(Value::Bool(true)) => return,
+        Ok(_) => {
+            let own = rule["messageExpression"].str();
+            let own = parse(own).ok().and_then(|e| run.evaluate(&e).ok());
+            match own.as_ref().and_then(Value::as_str) {
+                Some(own) if !own.trim().is_empty() => own.trim().to_owned(),
+                _ if message.is_empty() => format!("failed rule: {shown}"),
+                _ => shown.to_owned(),
+            }
+        }
+        Err(why) => {
+            let detail = format!("{why} evaluating rule: {shown}");
+            errors.push(FieldError::invalid(path, kind, detail));
+            return;
+        }
+    };
+    errors.push(match rule["reason"].str() {
+        "FieldValueForbidden" => FieldError::forbidden(path, what),
+        "FieldValueRequired" => FieldError::required(path, what),
+        "FieldValueDuplicate" => FieldError::duplicate(path, value),
+        _ if matches!(kind, "object" | "array") => FieldError {
+            value: None,
+            ..FieldError::invalid(path, Value::Null, what)
+        },
+        _ => FieldError::invalid(path, value, what),
+    });
+}
+
+/// An expression that can be evaluated with other names than a rule's, as policies do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expression(Expr);
+
+impl Expression {
+    /// Reads an expression.
+    ///
+    /// # Errors
+    /// What is no expression, or uses something that is not here.
+    pub fn parse(text: &str) -> Result<Expression, NotChecked> {
+        parse(text).map(Expression).map_err(|()| NotChecked)
+    }
+
+    /// What it comes to.
+    ///
+    /// # Errors
+    /// CEL's own texts: `no such key: a`.
+    pub fn evaluate(&self, names: &[(&str, Value)]) -> Result<Value, String> {
+        let names = names
+            .iter()
+            .map(|(name, v)| ((*name).to_owned(), v.clone()));
+        let mut run = Run {
+            names: names.collect(),
+            steps: 0,
+        };
+        run.evaluate(&self.0)
+    }
+}
+
+/// An expression with something that is not simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotChecked;
