@@ -56,6 +56,7 @@ test("a storage that is full is said, and the page goes on", async ({ page }) =>
     Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); };
   });
   await open(page);
+  await page.getByLabel("Settings").first().click();
   await page.getByRole("radio", { name: "Dark" }).check();
   await expect(page.getByText("This browser has no room left for Kubarium.")).toBeVisible();
   await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");

@@ -4,9 +4,10 @@ use crate::{
     bar::Bar,
     clock::Clock,
     files::{Files, Manifests},
-    inspector, lane,
+    inside, inspector, lane,
     layout::{Layout, usual},
     map::Map,
+    moment::TimeLine,
     notices::{NoticeList, Notices},
     objects,
     palette::PaletteButton,
@@ -17,7 +18,8 @@ use crate::{
     splitter::{Side, Splitter},
     tabs::Tabs,
     terminal::Terminal,
-    text::t,
+    text::{self, t},
+    thing_menu::ThingMenu,
     timeline,
 };
 use leptos::{mount::mount_to, prelude::*};
@@ -62,9 +64,25 @@ pub(crate) fn App() -> impl IntoView {
         }
         now
     });
+    let line = TimeLine(RwSignal::new(false));
+    provide_context(line);
+    // Another language says everything anew.
+    move || {
+        text::track();
+        view! { <Shell simulator layout line manifests diagnostics /> }
+    }
+}
+
+#[component]
+fn Shell(
+    simulator: Simulator,
+    layout: Layout,
+    line: TimeLine,
+    manifests: RwSignal<String>,
+    diagnostics: Signal<Vec<Diagnostic>>,
+) -> impl IntoView {
     let shown =
         move |panel| Signal::derive(move || layout.is_shown(panel) && !layout.is_rail(panel));
-
     view! {
         <a class="button primary skip" href="#panel-map">{t("app.skip")}</a>
         <div
@@ -82,10 +100,13 @@ pub(crate) fn App() -> impl IntoView {
                 <Clock
                     now=simulator.now_ms
                     running=simulator.running
+                    speed=simulator.speed
+                    line=line.0
                     can_go_back=Signal::derive(move || simulator.events.get() > 1)
                     on_run=Callback::new(move |run| simulator.run_time(run))
                     on_step=Callback::new(move |()| simulator.step_time())
                     on_back=Callback::new(move |()| simulator.step_back())
+                    on_speed=Callback::new(move |speed| simulator.set_speed(speed))
                 />
             </Bar>
             <main>
@@ -112,12 +133,16 @@ pub(crate) fn App() -> impl IntoView {
             <TabPanel panel=Panel::Rules class="dock">
                 <Late load=|| Box::pin(rules::part()) wanted=shown(Panel::Rules) />
             </TabPanel>
+            <TabPanel panel=Panel::Tables class="dock">
+                <Late load=|| Box::pin(inside::part()) wanted=shown(Panel::Tables) />
+            </TabPanel>
             <TabPanel panel=Panel::Objects class="dock">
                 <Late load=|| Box::pin(objects::part()) wanted=shown(Panel::Objects) />
             </TabPanel>
             <TabPanel panel=Panel::Scheduling class="dock">
                 <Late load=|| Box::pin(scheduling::part()) wanted=shown(Panel::Scheduling) />
             </TabPanel>
+            <ThingMenu />
             </main>
         </div>
         <NoticeList />

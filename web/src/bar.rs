@@ -1,9 +1,9 @@
-//! The top bar: the name, time, and the theme.
+//! The top bar: the name, time, and the settings.
 
-use crate::{icons, text::t, theme::ThemeSwitch};
+use crate::{icons, settings::Settings, text::t};
 use leptos::prelude::*;
 
-/// The top bar. `children` stand between the name and the theme: the scene, the clock.
+/// The top bar. `children` stand between the name and the settings: the scene, the clock.
 #[component]
 pub(crate) fn Bar(#[prop(optional)] children: Option<Children>) -> impl IntoView {
     view! {
@@ -11,7 +11,7 @@ pub(crate) fn Bar(#[prop(optional)] children: Option<Children>) -> impl IntoView
             <h1 class="brand">{icons::BRAND.view()} <span>{t("app.name")}</span></h1>
             <span class="gap"></span>
             {children.map(|children| children())}
-            <ThemeSwitch />
+            <Settings />
         </header>
     }
 }

@@ -7,7 +7,10 @@ use kubarium_snapshot::map::{
 use leptos::{ev, prelude::*};
 
 use crate::{
-    map::{Depth, Filter},
+    depths::Depths,
+    faults::Marks,
+    filter::Filter,
+    map::Depth,
     packet::Packet,
     picture::RoomSignals,
     simulator::Simulator,
@@ -34,6 +37,12 @@ pub(crate) fn Drawing() -> impl IntoView {
         <For each=move || picture.services.get() key=Clone::clone let:id>
             <ServiceView id />
         </For>
+        {move || {
+            let ghost = |r: &Rect| view! { <rect class="ghost" x=r.x y=r.y width=r.width height=r.height rx="6" /> };
+            picture.gone.read().iter().map(ghost).collect_view()
+        }}
+        <Depths />
+        <Marks />
         <Packet />
     }
 }
@@ -87,13 +96,14 @@ fn Thing(
     /// The word by which styles know how it does.
     #[prop(into, default = Signal::derive(|| ""))]
     state: Signal<&'static str>,
-    /// Whether something else is looked for.
-    #[prop(into, default = Signal::derive(|| false))]
-    dim: Signal<bool>,
+    /// Whether something else can be looked for.
+    #[prop(default = false)]
+    can_dim: bool,
     children: Children,
 ) -> impl IntoView {
     let simulator = expect_context::<Simulator>();
-    let (by_click, by_key) = (id.clone(), id.clone());
+    let filter = can_dim.then(expect_context::<Filter>);
+    let (by_click, by_key, thing, sought) = (id.clone(), id.clone(), id.clone(), id.clone());
     let here = id.clone();
     let is = move |seen: Memo<Option<String>>, id: &str| {
         (seen.read().as_deref() == Some(id)).then_some("")
@@ -105,7 +115,8 @@ fn Thing(
             role="button"
             aria-label=label
             data-state=state
-            data-dim=move || dim.get().then_some("")
+            data-thing=thing
+            data-dim=move || filter.is_some_and(|filter| filter.dims(&sought)).then_some("")
             data-selected=move || (simulator.selected.read().as_deref() == Some(id.as_str())).then_some("")
             data-lit=move || is(simulator.here, &here).or(is(simulator.responsible, &here))
             on:click=move |event| {
@@ -138,7 +149,11 @@ fn crop(list: &str, most: usize) -> String {
         return list.to_owned();
     }
     let first = list.split(',').next().unwrap_or(list);
-    format!("{first}, …")
+    match first.chars().count() {
+        n if n + 3 <= most => format!("{first}, …"),
+        n if n <= most => first.to_owned(),
+        _ => "…".to_owned(),
+    }
 }
 
 /// Shortens a name so that its beginning and its last part can be read: `coredns…xvgcx`.
@@ -246,7 +261,7 @@ fn CorridorView() -> impl IntoView {
                         })
                         .collect_view();
                     view! {
-                        <g class="corridor">
+                        <g class="corridor" data-thing=corridor.id.clone()>
                             <rect class="ground" x=r.x y=r.y width=r.width height=r.height rx="8" />
                             <line class="wire" x1=r.x + 16.0 x2=end y1=floor y2=floor />
                             {overlay}
@@ -280,13 +295,16 @@ fn CorridorView() -> impl IntoView {
 #[component]
 fn ServiceView(id: String) -> impl IntoView {
     let simulator = expect_context::<Simulator>();
-    let filter = expect_context::<Filter>();
     let service = simulator.picture.service(&id);
-    service.map(|service| service_view(filter, id, service))
+    service.map(|service| service_view(simulator, id, service))
 }
 
-fn service_view(filter: Filter, id: String, service: ArcRwSignal<ServiceLabel>) -> impl IntoView {
-    let (named, dimmed) = (service.clone(), service.clone());
+fn service_view(
+    simulator: Simulator,
+    id: String,
+    service: ArcRwSignal<ServiceLabel>,
+) -> impl IntoView {
+    let named = service.clone();
     let label = Signal::derive(move || {
         let s = named.read();
         format!(
@@ -294,37 +312,59 @@ fn service_view(filter: Filter, id: String, service: ArcRwSignal<ServiceLabel>) 
             s.namespace, s.name, s.address, s.ports
         )
     });
-    let dim = Signal::derive(move || {
-        let s = dimmed.read();
-        !filter.shows(
-            &s.namespace,
-            [&s.name, &s.address, &s.kind, &s.ports]
-                .into_iter()
-                .map(String::as_str),
-        )
-    });
+    // The pointer or the focus on it lights its lines.
+    let (entered, focused) = (id.clone(), id.clone());
+    let leave = move || simulator.pointed.set(None);
     view! {
-        <Thing id class="service" label dim>
-            {move || service_label(&service.read())}
-        </Thing>
+        <g
+            on:pointerenter=move |_| simulator.pointed.set(Some(entered.clone()))
+            on:pointerleave=move |_| leave()
+            on:focusin=move |_| simulator.pointed.set(Some(focused.clone()))
+            on:focusout=move |_| leave()
+        >
+            <Thing id class="service" label can_dim=true>
+                {move || service_label(&service.read())}
+            </Thing>
+        </g>
     }
 }
 
+/// A Service's label: its name and address on the left, endpoints and ports on the right, as far as they have room.
 fn service_label(s: &ServiceLabel) -> impl IntoView + use<> {
     let r = s.rect;
-    let endpoints = match s.count {
+    let long = match s.count {
         1 => t("map.endpoint").to_owned(),
         n => fill("map.endpoints", &[("n", &n.to_string())]),
     };
-    let room = letters(r.width - 36.0, 7.2);
-    let name = shorten(&s.name, room.saturating_sub(endpoints.len() + 1).max(8));
-    let ports = crop(&s.ports, room.saturating_sub(s.address.len() + 1).max(6));
+    // Bold letters of 13 and plain ones of 12, about.
+    let wide = |bold: usize, plain: usize| bold as f64 * 7.8 + plain as f64 * 6.4 + 12.0;
+    let room = r.width - 36.0;
+    let name_length = s.name.chars().count();
+    // Where there is no room for the word, the number stands for it; the whole is in the title.
+    let endpoints = match wide(name_length, long.chars().count()) <= room {
+        true => long.clone(),
+        false => format!("→ {}", s.count),
+    };
+    let left_for_name = (room - wide(0, endpoints.chars().count())) / 7.8;
+    let name = shorten(&s.name, (left_for_name as usize).max(6));
+    let address_room = letters(r.width - 36.0, 7.3);
+    let left = address_room.saturating_sub(s.address.chars().count() + 2);
+    let ports = if left < 4 {
+        String::new()
+    } else {
+        crop(&s.ports, left)
+    };
+    let title = format!(
+        "{}/{} {} {} {long}",
+        s.namespace, s.name, s.address, s.ports
+    );
     view! {
         <rect x=r.x y=r.y width=r.width height=r.height rx="22" />
         <text class="name" x=r.x + 18.0 y=r.y + 18.0>{name}</text>
         <text class="detail end" x=r.right() - 18.0 y=r.y + 18.0>{endpoints}</text>
         <text class="address" x=r.x + 18.0 y=r.y + 35.0>{s.address.clone()}</text>
         <text class="address end" x=r.right() - 18.0 y=r.y + 35.0>{ports}</text>
+        <title>{title}</title>
     }
 }
 
@@ -333,19 +373,39 @@ fn service_label(s: &ServiceLabel) -> impl IntoView + use<> {
 fn Endpoints(id: String) -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let service = simulator.picture.service(&id);
-    let is = move |of: Option<&str>| (of == Some(id.as_str())).then_some("");
-    let lit = is.clone();
+    let lit = Memo::new(move |_| {
+        let is = |of: Option<&str>| of == Some(id.as_str());
+        is(simulator.selected.read().as_deref())
+            || is(simulator.pointed.read().as_deref())
+            || is(simulator.responsible.read().as_deref())
+    });
     service.map(|service| {
+        let ends = service.clone();
         view! {
-            <g
-                class="endpoints"
-                data-selected=move || is(simulator.selected.read().as_deref())
-                data-lit=move || lit(simulator.responsible.read().as_deref())
-            >
+            <g class="endpoints" data-lit=move || lit.get().then_some("")>
                 {move || service.read().endpoints.iter().map(endpoint_line).collect_view()}
+                {move || lit.get().then(|| ends.read().endpoints.iter().filter_map(|line| ring(simulator, line)).collect_view())}
             </g>
         }
     })
+}
+
+/// A ring around the pod, or the room of pods, at the end of a line that is lit.
+fn ring(simulator: Simulator, line: &EndpointLine) -> Option<impl IntoView + use<>> {
+    let pod = simulator
+        .picture
+        .pod(&line.to_id)
+        .map(|pod| pod.read().rect);
+    let room = || {
+        simulator
+            .picture
+            .room(&line.to_id)
+            .map(|room| room.frame.read().rect)
+    };
+    let r = pod.or_else(room)?;
+    Some(
+        view! { <rect class="ring" data-state=state_id(line.state) x=r.x - 4.0 y=r.y - 4.0 width=r.width + 8.0 height=r.height + 8.0 rx="9" /> },
+    )
 }
 
 fn endpoint_line(line: &EndpointLine) -> impl IntoView + use<> {
@@ -495,20 +555,18 @@ fn device(d: Device) -> impl IntoView {
 #[component]
 fn PodView(id: String, crowded: Memo<bool>) -> impl IntoView {
     let simulator = expect_context::<Simulator>();
-    let filter = expect_context::<Filter>();
     let depth = expect_context::<Memo<Depth>>();
     let pod = simulator.picture.pod(&id);
-    pod.map(|pod| pod_view(filter, depth, id, crowded, pod))
+    pod.map(|pod| pod_view(depth, id, crowded, pod))
 }
 
 fn pod_view(
-    filter: Filter,
     depth: Memo<Depth>,
     id: String,
     crowded: Memo<bool>,
     pod: ArcRwSignal<PodBox>,
 ) -> impl IntoView {
-    let (named, stated, dimmed) = (pod.clone(), pod.clone(), pod.clone());
+    let (named, stated) = (pod.clone(), pod.clone());
     let label = Signal::derive(move || {
         let p = named.read();
         fill(
@@ -521,10 +579,9 @@ fn pod_view(
         )
     });
     let state = Signal::derive(move || state_id(stated.read().state));
-    let dim = Signal::derive(move || !filter.shows_pod(&dimmed.read()));
-    let near = Memo::new(move |_| depth.get() == Depth::Namespace);
+    let near = Memo::new(move |_| depth.get() >= Depth::Namespace);
     view! {
-        <Thing id class="pod" label state dim>
+        <Thing id class="pod" label state can_dim=true>
             {move || match crowded.get() {
                 true => cell(&pod.read()).into_any(),
                 false => pod_box(&pod.read(), near.get()).into_any(),
@@ -548,7 +605,8 @@ fn pod_box(p: &PodBox, near: bool) -> impl IntoView + use<> {
     let cable = p.cable.as_ref().map(|c| {
         let end = c.points.last().copied().unwrap_or_default();
         view! {
-            <g class="cable">
+            <g class="cable" data-thing=c.id.clone()>
+                <polyline class="grip" points=points(&c.points) />
                 <polyline points=points(&c.points) />
                 <circle cx=end.x cy=end.y r="3.5" />
                 {near.then(|| view! { <text class="fine" x=end.x + 5.0 y=end.y - 4.0>{c.port.clone()}</text> })}
@@ -588,6 +646,7 @@ fn near_pod(p: &PodBox, r: Rect) -> impl IntoView + use<> {
         .map(|c| format!("eth0  {}  {}", p.address, c.mac));
     let interface =
         interface.unwrap_or_else(|| format!("{}  {}", t("map.host-network"), p.address));
+    let container = format!("container:{}/{}", p.namespace, p.name);
     let containers = p
         .containers
         .iter()
@@ -596,7 +655,7 @@ fn near_pod(p: &PodBox, r: Rect) -> impl IntoView + use<> {
         .map(|(at, c)| {
             let y = r.y + 38.0 + at as f64 * 6.5;
             view! {
-                <text class="fine" x=r.x + 10.0 y=y>
+                <text class="fine" x=r.x + 10.0 y=y data-thing=format!("{container}/{}", c.name)>
                     <tspan class="strong">{c.name.clone()}</tspan>
                     {format!("  {}  ", c.image)}
                     <tspan data-state=state_id(c.state)>{c.doing.clone()}</tspan>

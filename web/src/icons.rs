@@ -68,3 +68,9 @@ pub(crate) const FIT: Icon = Icon("M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13
 pub(crate) const SAVE: Icon = Icon("M8 2v7.5M5 6.75l3 3 3-3M2.5 11v2.5h11V11");
 pub(crate) const COPY: Icon = Icon("M5.5 5.5h8v8h-8zM10.5 2.5h-8v8");
 pub(crate) const BESIDE: Icon = Icon("M2 3h12v10H2zM8 3v10M4 6.5h2M4 9h2M10 6.5h2");
+pub(crate) const BROKEN: Icon = Icon("M9 1.75 3.5 9H8l-1 5.25L12.5 7H8z");
+pub(crate) const PAST: Icon =
+    Icon("M2.5 8a5.5 5.5 0 1 0 1.7-4M2.5 2.5v2.75h2.75M8 5v3.25l2.25 1.5");
+pub(crate) const SETTINGS: Icon =
+    Icon("M2 4.5h7M12.5 4.5H14M2 11.5h1.5M7 11.5h7M9 3h3.5v3H9zM3.5 10H7v3H3.5z");
+pub(crate) const TABLES: Icon = Icon("M2 3h12v10H2zM2 6.5h12M2 10h12M6.5 3v10");

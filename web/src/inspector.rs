@@ -1,11 +1,14 @@
 //! What is selected: what it wants and what there is, its place in the API and in etcd, its family, its versions.
 
-use kubarium_snapshot::inspect::{Aim, Card, Relative, Version};
+use kubarium_snapshot::inspect::{Aim, Card, Deed, Relative, Version};
 use kubarium_snapshot::{Reply, Request};
 use leptos::{ev, prelude::*, wasm_split::wasm_split};
 
 use crate::{
+    deeds::{kind, name, role},
+    faults::of_thing,
     icons,
+    inside::Tables,
     layout::Layout,
     panels::{Empty, Panel},
     parts::Loaded,
@@ -20,10 +23,22 @@ enum Part {
     Yaml,
     Describe,
     History,
+    Inside,
 }
 
 impl Part {
-    const ALL: [Part; 4] = [Part::About, Part::Yaml, Part::Describe, Part::History];
+    /// The parts that there are of a card.
+    fn of(card: &Card, narrow: bool) -> Vec<Part> {
+        let mut parts = vec![Part::About];
+        if !card.yaml.is_empty() {
+            parts.extend([Part::Yaml, Part::Describe, Part::History]);
+        }
+        // Where there is room, tables have a panel of their own.
+        if card.has_inside && narrow {
+            parts.push(Part::Inside);
+        }
+        parts
+    }
 
     fn name(self) -> &'static str {
         match self {
@@ -31,6 +46,7 @@ impl Part {
             Part::Yaml => t("inspector.yaml"),
             Part::Describe => t("inspector.describe"),
             Part::History => t("inspector.history"),
+            Part::Inside => t("inside"),
         }
     }
 }
@@ -74,7 +90,9 @@ fn Inspector() -> impl IntoView {
         selected.map(Request::History)
     });
     let body = move |card: &Card| match part.get() {
-        _ if card.yaml.is_empty() => about(simulator, card).into_any(),
+        part if !Part::of(card, layout.narrow.get()).contains(&part) => {
+            about(simulator, card).into_any()
+        }
         Part::About => about(simulator, card).into_any(),
         Part::Yaml => view! { <pre class="yaml" tabindex="0">{card.yaml.clone()}</pre> }.into_any(),
         Part::Describe => match described.read().as_deref() {
@@ -87,6 +105,10 @@ fn Inspector() -> impl IntoView {
             Some(Reply::History(versions)) => history(simulator, versions).into_any(),
             _ => ().into_any(),
         },
+        Part::Inside => {
+            let of = Signal::derive(move || simulator.selected.get().filter(|_| is_seen()));
+            view! { <Tables of /> }.into_any()
+        }
     };
     view! {
         {move || match card.get() {
@@ -96,7 +118,10 @@ fn Inspector() -> impl IntoView {
                         <span class="chip">{kind(&card)}</span>
                         <h2>{card.title.clone()}</h2>
                     </header>
-                    {(!card.yaml.is_empty()).then(|| parts(part))}
+                    {
+                        let all = Part::of(&card, layout.narrow.get());
+                        (all.len() > 1).then(|| parts(all, part))
+                    }
                     {move || body(&card)}
                 </article>
             }.into_any(),
@@ -105,28 +130,21 @@ fn Inspector() -> impl IntoView {
     }
 }
 
-fn kind(card: &Card) -> String {
-    match card.id.split_once(':') {
-        Some(("host", _)) => t("inspector.host").to_owned(),
-        Some(("device", _)) => t("inspector.device").to_owned(),
-        _ => card.kind.clone(),
-    }
-}
-
 /// The choice of what is shown.
-fn parts(part: RwSignal<Part>) -> impl IntoView {
+fn parts(all: Vec<Part>, part: RwSignal<Part>) -> impl IntoView {
+    let order = all.clone();
     let choose = move |event: ev::KeyboardEvent| {
-        let at = Part::ALL
+        let at = order
             .iter()
             .position(|p| *p == part.get_untracked())
             .unwrap_or(0);
         let to = match event.key().as_str() {
-            "ArrowRight" => (at + 1) % Part::ALL.len(),
-            "ArrowLeft" => (at + Part::ALL.len() - 1) % Part::ALL.len(),
+            "ArrowRight" => (at + 1) % order.len(),
+            "ArrowLeft" => (at + order.len() - 1) % order.len(),
             _ => return,
         };
         event.prevent_default();
-        part.set(Part::ALL[to]);
+        part.set(order[to]);
     };
     let tab = move |this: Part| {
         view! {
@@ -142,7 +160,7 @@ fn parts(part: RwSignal<Part>) -> impl IntoView {
             </button>
         }
     };
-    view! { <div class="parts" role="tablist" aria-label=t("inspector.parts") on:keydown=choose>{Part::ALL.map(tab).collect_view()}</div> }
+    view! { <div class="parts" role="tablist" aria-label=t("inspector.parts") on:keydown=choose>{all.into_iter().map(tab).collect_view()}</div> }
 }
 
 fn about(simulator: Simulator, card: &Card) -> impl IntoView + use<> {
@@ -155,25 +173,47 @@ fn about(simulator: Simulator, card: &Card) -> impl IntoView + use<> {
     let facts = facts
         .map(|(name, value)| view! { <dt>{name}</dt> <dd><code>{value.clone()}</code></dd> })
         .collect_view();
-    let commands = |name: &'static str, lines: &[String]| {
-        let line = |line: &String| {
-            let (command, shown) = (line.clone(), line.clone());
-            view! { <li><button type="button" class="hint-line" on:click=move |_| simulator.run(&command)>{shown}</button></li> }
-        };
-        (!lines.is_empty()).then(|| {
-            view! {
-                <h3>{name}</h3>
-                <ul class="hints">{lines.iter().map(line).collect_view()}</ul>
-            }
-        })
+    let looks = |line: &String| {
+        let (command, shown) = (line.clone(), line.clone());
+        view! { <li><button type="button" class="hint-line" on:click=move |_| simulator.run(&command)>{shown}</button></li> }
     };
+    let looks = (!card.looks.is_empty()).then(|| {
+        view! {
+            <h3>{t("inspector.looks")}</h3>
+            <ul class="hints">{card.looks.iter().map(looks).collect_view()}</ul>
+        }
+    });
     view! {
+        {role(card).map(|text| view! { <p class="role">{text}</p> })}
+        {of_thing(simulator, &card.id)}
         {(!card.aims.is_empty()).then(|| aims(&card.aims))}
         {(!card.family.is_empty()).then(|| family(simulator, &card.family, &card.id))}
-        {commands(t("inspector.looks"), &card.looks)}
-        {commands(t("inspector.changes"), &card.changes)}
+        {looks}
+        {deeds(simulator, t("inspector.changes"), &card.changes)}
+        {deeds(simulator, t("inspector.breaks"), &card.faults)}
         <dl>{facts}</dl>
     }
+}
+
+/// What can be done: each with the command line that does it.
+fn deeds(simulator: Simulator, title: &'static str, all: &[Deed]) -> impl IntoView + use<> {
+    let line = |deed: &Deed| {
+        let command = deed.command.clone();
+        view! {
+            <li>
+                <button type="button" class="deed" on:click=move |_| simulator.run(&command)>
+                    <span class="name">{name(deed)}</span>
+                    <code>{deed.command.clone()}</code>
+                </button>
+            </li>
+        }
+    };
+    (!all.is_empty()).then(|| {
+        view! {
+            <h3>{title}</h3>
+            <ul class="deeds">{all.iter().map(line).collect_view()}</ul>
+        }
+    })
 }
 
 /// What is wanted and what there is, side by side.

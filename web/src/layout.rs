@@ -131,6 +131,12 @@ impl Layout {
         }
     }
 
+    /// The window's width and height, in pixels.
+    pub(crate) fn window_size(self) -> (f64, f64) {
+        let (width, height) = self.window.get_untracked();
+        (width.into(), height.into())
+    }
+
     /// The tabs that there are now.
     pub(crate) fn tabs(self) -> Vec<Panel> {
         if !self.narrow.get() {
@@ -196,7 +202,11 @@ impl Layout {
 
     /// Brings a panel into view: unfolds it, or chooses its tab.
     pub(crate) fn show(self, panel: Panel) {
-        self.sheet_tab.set(panel);
+        // On the phone the tables are a part of what is selected.
+        self.sheet_tab.set(match panel {
+            Panel::Tables => Panel::Inspector,
+            panel => panel,
+        });
         match panel {
             Panel::Files | Panel::Inspector => self.fold(panel, false),
             Panel::Lane => self.open_lane(),

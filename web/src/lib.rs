@@ -6,29 +6,38 @@ mod app;
 mod bar;
 pub mod clock;
 mod crash;
+mod deeds;
+mod depths;
 mod drawing;
 pub mod editor;
+mod faults;
 mod files;
+mod filter;
 mod icons;
+mod inside;
 mod inspector;
 mod lane;
 mod layout;
 mod link;
 mod map;
 mod menu;
+mod moment;
 mod notices;
 mod objects;
 mod packet;
+mod paint;
 mod palette;
 mod panels;
 mod parts;
 mod picture;
 mod pictures;
+mod places;
 mod player;
 mod preview;
 mod rules;
 mod scheduling;
 mod sequence;
+mod settings;
 mod simulator;
 mod splitter;
 mod storage;
@@ -36,13 +45,13 @@ mod tabs;
 mod terminal;
 mod text;
 mod theme;
+mod thing_menu;
 mod timeline;
 
 /// Shows the page in the element `#app`, and from then on shows a readable panel should anything panic.
 pub fn start() {
     crash::install();
-    text::choose();
-    app::mount();
+    text::choose(app::mount);
 }
 
 #[cfg(test)]

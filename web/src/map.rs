@@ -2,16 +2,20 @@
 //! [`crate::drawing`].
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kubarium_snapshot::Request;
 use kubarium_snapshot::geometry::{Point, Rect};
-use kubarium_snapshot::map::PodBox;
 use leptos::{ev, html, prelude::*, svg};
 
 use crate::{
+    depths::Sight,
     drawing::Drawing,
+    faults::FaultList,
+    filter::{Filter, FilterTools},
     icons,
     layout::Layout,
+    moment::{Moment, is_shown},
     panels::Panel,
     pictures::SavePicture,
     simulator::{Phase, Simulator},
@@ -19,9 +23,11 @@ use crate::{
 };
 
 /// The smallest and the largest zoom.
-const ZOOM: std::ops::RangeInclusive<f64> = 0.1..=4.0;
+const ZOOM: std::ops::RangeInclusive<f64> = 0.1..=12.0;
 /// The zoom beyond which nothing is shown whole.
 const FIT_MAX: f64 = 1.25;
+/// For how long a finger rests to ask for a menu.
+const LONG_PRESS: Duration = Duration::from_millis(500);
 /// How near the packet may come to the window's edge before the map follows it.
 const EDGE: f64 = 48.0;
 
@@ -94,16 +100,19 @@ pub(crate) enum Depth {
     Cluster,
     /// Devices, ports, addresses, cables.
     Node,
-    /// What is inside a pod's network namespace.
+    /// A pod's end of the cable, and its containers.
     Namespace,
+    /// What is inside network namespaces: routes, sockets, processes.
+    Inside,
 }
 
 impl Depth {
     fn of(zoom: f64) -> Depth {
         match zoom {
             z if z < 0.5 => Depth::Cluster,
-            z if z < 1.8 => Depth::Node,
-            _ => Depth::Namespace,
+            z if z < 2.4 => Depth::Node,
+            z if z < 4.6 => Depth::Namespace,
+            _ => Depth::Inside,
         }
     }
 
@@ -112,34 +121,8 @@ impl Depth {
             Depth::Cluster => "cluster",
             Depth::Node => "node",
             Depth::Namespace => "namespace",
+            Depth::Inside => "inside",
         }
-    }
-}
-
-/// What is looked for on the map: everything else is dimmed. A context for what is drawn.
-#[derive(Clone, Copy)]
-pub(crate) struct Filter {
-    text: RwSignal<String>,
-    namespace: RwSignal<String>,
-}
-
-impl Filter {
-    /// Whether a thing with these words, in this namespace, is looked for.
-    pub(crate) fn shows<'a>(
-        self,
-        namespace: &str,
-        mut words: impl Iterator<Item = &'a str>,
-    ) -> bool {
-        let (text, wanted) = (self.text.read(), self.namespace.read());
-        (wanted.is_empty() || *wanted == namespace)
-            && (text.is_empty() || words.any(|word| word.contains(text.as_str())))
-    }
-
-    /// Whether a pod is.
-    pub(crate) fn shows_pod(self, pod: &PodBox) -> bool {
-        let words = [&pod.name, &pod.address, &pod.status, &pod.image];
-        let words = words.into_iter().chain(&pod.labels).map(String::as_str);
-        self.shows(&pod.namespace, words)
     }
 }
 
@@ -218,10 +201,7 @@ fn megabytes(bytes: u32) -> String {
 fn Canvas() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
-    let filter = Filter {
-        text: RwSignal::new(String::new()),
-        namespace: RwSignal::new(String::new()),
-    };
+    let filter = Filter::new(simulator);
     provide_context(filter);
     let frame = NodeRef::<html::Div>::new();
     let drawing = NodeRef::<svg::Svg>::new();
@@ -237,6 +217,12 @@ fn Canvas() -> impl IntoView {
     });
     let depth = Memo::new(move |_| Depth::of(view.read().zoom));
     provide_context(depth);
+    let sight = Memo::new(move |_| {
+        let View { x, y, zoom } = view.get();
+        let (width, height) = size();
+        (depth.get() == Depth::Inside).then(|| Rect::new(x, y, width / zoom, height / zoom))
+    });
+    provide_context(Sight(sight));
     // On a phone the rooms stand one below the other.
     Effect::new(move |_| {
         let across = usize::from(layout.narrow.get());
@@ -256,9 +242,12 @@ fn Canvas() -> impl IntoView {
         let whole = simulator.picture.bounds.get_untracked();
         view.set(View::fit(part.get_untracked(), whole, size(), tall));
     };
+    let line = is_shown(simulator, expect_context());
+    let bars = Memo::new(move |_| (line.get(), simulator.work.read().is_some()));
     Effect::new(move |_| {
         part.track();
         layout.track_size();
+        bars.track();
         frame.track();
         if !moved.get_untracked() {
             request_animation_frame(fit);
@@ -286,10 +275,30 @@ fn Canvas() -> impl IntoView {
     };
     let place =
         |event: &ev::PointerEvent| (f64::from(event.client_x()), f64::from(event.client_y()));
+    // A finger that rests asks for the menu of what is under it.
+    let resting = StoredValue::new(None::<TimeoutHandle>);
+    let rest = move |event: Option<&ev::PointerEvent>| {
+        if let Some(timer) = resting.try_update_value(Option::take).flatten() {
+            timer.clear();
+        }
+        let Some(event) = event.filter(|event| event.pointer_type() == "touch") else {
+            return;
+        };
+        let Some(id) = event.target().and_then(crate::thing_menu::thing) else {
+            return;
+        };
+        let (x, y) = place(event);
+        let ask = move || {
+            held.update_value(BTreeMap::clear);
+            simulator.menu.set(Some((id.0, x, y)));
+        };
+        resting.set_value(set_timeout_with_handle(ask, LONG_PRESS).ok());
+    };
     let down = move |event: ev::PointerEvent| {
         held.update_value(|held| {
             held.insert(event.pointer_id(), place(&event));
         });
+        rest(Some(&event));
     };
     let drag = move |event: ev::PointerEvent| {
         let now = place(&event);
@@ -302,6 +311,7 @@ fn Canvas() -> impl IntoView {
         }
         grabbed.set(true);
         moved.set(true);
+        rest(None);
         let other = held.try_update_value(|held| {
             held.insert(event.pointer_id(), now);
             held.iter()
@@ -332,6 +342,7 @@ fn Canvas() -> impl IntoView {
             held.remove(&event.pointer_id());
         });
         grabbed.set(false);
+        rest(None);
     };
     let by = move |factor: f64| {
         moved.set(true);
@@ -362,13 +373,21 @@ fn Canvas() -> impl IntoView {
     };
     // Enter in the search selects what is found first, and shows it.
     let find = move || {
+        let Some(id) = filter.first() else { return };
         let map = simulator.map.read_untracked();
-        let found = untrack(|| map.pods().find(|pod| filter.shows_pod(pod)));
-        if let Some(pod) = found {
-            simulator.selected.set(Some(pod.id.clone()));
+        let pod = map.pods().find(|pod| pod.id == id).map(|pod| pod.rect);
+        let service = || map.services.iter().find(|s| s.id == id).map(|s| s.rect);
+        let room = || {
+            map.rooms
+                .iter()
+                .find(|room| room.id == id)
+                .map(|room| room.rect)
+        };
+        if let Some(rect) = pod.or_else(service).or_else(room) {
+            simulator.selected.set(Some(id));
             moved.set(true);
             let (width, height) = size();
-            let (middle, zoom) = (pod.rect.center(), view.get_untracked().zoom.max(1.0));
+            let (middle, zoom) = (rect.center(), view.get_untracked().zoom.max(1.0));
             view.set(View {
                 x: middle.x - width / 2.0 / zoom,
                 y: middle.y - height / 2.0 / zoom,
@@ -376,6 +395,14 @@ fn Canvas() -> impl IntoView {
             });
         }
     };
+    // Styles know the zoom in steps, and only where letters follow it: each change of it costs a look at every style.
+    let zoom_for_styles = Memo::new(move |_| {
+        let zoom = view.read().zoom;
+        match Depth::of(zoom) {
+            Depth::Node => "1".to_owned(),
+            _ => format!("{:.3}", 1.1_f64.powf((zoom.ln() / 1.1_f64.ln()).round())),
+        }
+    });
     let transform = move || {
         let View { x, y, zoom } = view.get();
         format!("scale({zoom}) translate({} {})", -x, -y)
@@ -385,6 +412,7 @@ fn Canvas() -> impl IntoView {
         <div class="map-tools" role="toolbar" aria-label=t("map.tools")>
             <FilterTools filter find />
             <span class="gap"></span>
+            <FaultList />
             <button type="button" class="button primary" on:click=move |_| layout.show(Panel::Lane)>
                 {icons::LANE.view()}
                 {t("lane.open")}
@@ -402,13 +430,14 @@ fn Canvas() -> impl IntoView {
                 <SavePicture of=move || drawing.get_untracked().map(Into::into) name="map" />
             </span>
         </div>
+        <Moment />
         <div
             class="canvas"
             node_ref=frame
             data-depth=move || depth.get().name()
             data-held=move || grabbed.get().then_some("")
             data-packet=move || simulator.lane.read().is_some().then_some("")
-            style=("--zoom", move || format!("{:.3}", view.read().zoom))
+            style=("--zoom", move || zoom_for_styles.get())
             on:wheel=wheel
             on:pointerdown=down
             on:pointermove=drag
@@ -423,52 +452,6 @@ fn Canvas() -> impl IntoView {
                 </g>
             </svg>
         </div>
-    }
-}
-
-/// What is looked for: words, and a namespace.
-#[component]
-fn FilterTools(filter: Filter, find: impl Fn() + Copy + 'static) -> impl IntoView {
-    let simulator = expect_context::<Simulator>();
-    let namespaces = Memo::new(move |_| {
-        let map = simulator.map.read();
-        let pods = map.pods().map(|pod| pod.namespace.clone());
-        let services = map.services.iter().map(|s| s.namespace.clone());
-        let all: std::collections::BTreeSet<String> = pods.chain(services).collect();
-        all.into_iter().collect::<Vec<_>>()
-    });
-    let found = move || {
-        let nothing = filter.text.read().is_empty() && filter.namespace.read().is_empty();
-        let map = simulator.map.read();
-        (!nothing).then(|| map.pods().filter(|pod| filter.shows_pod(pod)).count())
-    };
-    view! {
-        <input
-            type="search"
-            class="find"
-            aria-label=t("map.find")
-            placeholder=t("map.find.hint")
-            spellcheck="false"
-            on:input=move |event| filter.text.set(event_target_value(&event))
-            on:keydown=move |event| {
-                if event.key() == "Enter" {
-                    find();
-                }
-            }
-        />
-        <select class="namespace" aria-label=t("map.namespace") on:change=move |event| filter.namespace.set(event_target_value(&event))>
-            <option value="">{t("map.namespace.all")}</option>
-            {move || {
-                namespaces
-                    .get()
-                    .into_iter()
-                    .map(|name| view! { <option value=name.clone() selected={let name = name.clone(); move || *filter.namespace.read() == name}>{name.clone()}</option> })
-                    .collect_view()
-            }}
-        </select>
-        <span class="found" role="status">
-            {move || found().map(|n| if n == 1 { t("map.found.one").to_owned() } else { fill("map.found", &[("n", &n.to_string())]) })}
-        </span>
     }
 }
 

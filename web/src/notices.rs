@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 /// The notices on the page, as a context for everything that may have one to give.
 #[derive(Clone, Copy)]
-pub(crate) struct Notices(RwSignal<Vec<&'static str>>);
+pub(crate) struct Notices(RwSignal<Vec<String>>);
 
 impl Notices {
     /// No notices yet.
@@ -14,7 +14,8 @@ impl Notices {
     }
 
     /// Shows a text, once: one that is already there is not shown twice.
-    pub(crate) fn show(self, text: &'static str) {
+    pub(crate) fn show(self, text: impl Into<String>) {
+        let text = text.into();
         self.0.update(|list| {
             if !list.contains(&text) {
                 list.push(text);
@@ -38,9 +39,9 @@ pub(crate) fn NoticeList() -> impl IntoView {
     let Notices(list) = expect_context();
     view! {
         <section class="notices" role="status" aria-label=t("notices")>
-            <For each=move || list.get() key=|text| *text let:text>
+            <For each=move || list.get() key=Clone::clone let:text>
                 <div class="notice">
-                    {icons::WARNING.view()} <p>{text}</p>
+                    {icons::WARNING.view()} <p>{text.clone()}</p>
                     <button
                         type="button"
                         class="button plain icon"

@@ -24,16 +24,19 @@ pub(crate) enum Panel {
     Objects,
     /// Which node each pod got, and why.
     Scheduling,
+    /// What is inside a network namespace. On the phone it is a part of the inspector.
+    Tables,
     /// What is selected.
     Inspector,
 }
 
 impl Panel {
     /// The panels below the map, as tabs.
-    pub(crate) const DOCK: [Panel; 5] = [
+    pub(crate) const DOCK: [Panel; 6] = [
         Panel::Terminal,
         Panel::Timeline,
         Panel::Rules,
+        Panel::Tables,
         Panel::Objects,
         Panel::Scheduling,
     ];
@@ -59,6 +62,7 @@ impl Panel {
             Panel::Rules => "rules",
             Panel::Objects => "objects",
             Panel::Scheduling => "scheduling",
+            Panel::Tables => "tables",
             Panel::Inspector => "inspector",
         }
     }
@@ -73,6 +77,7 @@ impl Panel {
             Panel::Rules => t("panel.rules"),
             Panel::Objects => t("panel.objects"),
             Panel::Scheduling => t("panel.scheduling"),
+            Panel::Tables => t("inside"),
             Panel::Inspector => t("panel.inspector"),
         }
     }
@@ -96,6 +101,7 @@ impl Panel {
             Panel::Rules => icons::RULES,
             Panel::Objects => icons::OBJECTS,
             Panel::Scheduling => icons::SCHEDULING,
+            Panel::Tables => icons::TABLES,
             Panel::Inspector => icons::INSPECTOR,
         }
     }

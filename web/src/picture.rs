@@ -1,6 +1,7 @@
 //! The map as signals: one for each thing that is drawn, so that a change touches only what shows it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kubarium_snapshot::MapChange;
 use kubarium_snapshot::geometry::Rect;
@@ -39,7 +40,13 @@ pub(crate) struct Picture {
     pub(crate) rooms: RwSignal<Vec<String>>,
     /// The ids of the Services, in order.
     pub(crate) services: RwSignal<Vec<String>>,
+    /// Where pods were that went a moment ago.
+    pub(crate) gone: RwSignal<Vec<Rect>>,
 }
+
+/// For how long the place of a pod that went is shown, and the most of them.
+const GONE: Duration = Duration::from_millis(400);
+const GONE_MAX: usize = 50;
 
 impl Picture {
     /// An empty one.
@@ -52,6 +59,7 @@ impl Picture {
             hosts: RwSignal::new(Vec::new()),
             rooms: RwSignal::new(Vec::new()),
             services: RwSignal::new(Vec::new()),
+            gone: RwSignal::new(Vec::new()),
         }
     }
 
@@ -74,6 +82,7 @@ impl Picture {
 
     /// Sets what a change names, and nothing else. Parts are there before the lists that name them.
     pub(crate) fn apply(self, change: &MapChange) {
+        self.show_gone(change);
         self.parts
             .update_value(|parts| self.apply_to(parts, change));
         if let Some(bounds) = change.bounds {
@@ -94,6 +103,27 @@ impl Picture {
         if let Some(order) = &change.service_order {
             self.services.set(order.clone());
         }
+    }
+
+    /// Shows for a moment where pods were that go now; where very many go at once, there is nothing to see.
+    fn show_gone(self, change: &MapChange) {
+        if change.pods_gone.is_empty() || change.pods_gone.len() > GONE_MAX {
+            return;
+        }
+        let places = change
+            .pods_gone
+            .iter()
+            .filter_map(|id| Some(self.pod(id)?.read_untracked().rect));
+        let places: Vec<Rect> = places.collect();
+        self.gone.update(|gone| gone.extend(&places));
+        set_timeout(
+            move || {
+                self.gone.update(|gone| {
+                    gone.drain(..places.len().min(gone.len()));
+                });
+            },
+            GONE,
+        );
     }
 
     fn apply_to(self, parts: &mut Parts, change: &MapChange) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use kubarium_snapshot::geometry::Point;
 use kubarium_snapshot::lane::Step;
 use kubarium_snapshot::message::{self, Output};
+use kubarium_snapshot::time::{Broken, Past, Work};
 use kubarium_snapshot::{FromSimulator, Lane, Map, Reply, Request, ToSimulator};
 use leptos::prelude::*;
 
@@ -42,6 +43,8 @@ pub(crate) enum Phase {
 pub(crate) struct Entry {
     /// Its number, for the list.
     pub(crate) id: u32,
+    /// Where it runs.
+    pub(crate) place: String,
     /// The command line.
     pub(crate) command: String,
     /// What it has printed so far.
@@ -80,6 +83,20 @@ pub(crate) struct Simulator {
     pub(crate) now_ms: RwSignal<u64>,
     /// Whether time runs by itself.
     pub(crate) running: RwSignal<bool>,
+    /// Simulated seconds in a second.
+    pub(crate) speed: RwSignal<f64>,
+    /// What is broken on purpose.
+    pub(crate) broken: RwSignal<Vec<Broken>>,
+    /// A command that lets time run and is not over.
+    pub(crate) work: RwSignal<Option<Work>>,
+    /// Whether the past is looked at.
+    pub(crate) past: RwSignal<Option<Past>>,
+    /// The moment that is to be gone to, and whether one is being gone to.
+    wanted_ms: StoredValue<(Option<u64>, bool)>,
+    /// Where what is typed runs: `node:worker-1`, `pod:default/web-1`; empty for the workstation.
+    pub(crate) place: RwSignal<String>,
+    /// The places that have a terminal of their own, beside the workstation.
+    pub(crate) places: RwSignal<Vec<String>>,
     /// What was typed and printed.
     pub(crate) console: RwSignal<Vec<Entry>>,
     /// The packet that is followed.
@@ -100,6 +117,10 @@ pub(crate) struct Simulator {
     pub(crate) pace: RwSignal<f64>,
     /// What is selected anywhere: `pod:default/web-1`.
     pub(crate) selected: RwSignal<Option<String>>,
+    /// What the pointer or the focus is on.
+    pub(crate) pointed: RwSignal<Option<String>>,
+    /// The thing whose menu is open, and where on the page.
+    pub(crate) menu: RwSignal<Option<(String, f64, f64)>>,
 }
 
 impl Simulator {
@@ -122,6 +143,13 @@ impl Simulator {
             events: RwSignal::new(0),
             now_ms: RwSignal::new(0),
             running: RwSignal::new(true),
+            speed: RwSignal::new(1.0),
+            broken: RwSignal::new(Vec::new()),
+            work: RwSignal::new(None),
+            past: RwSignal::new(None),
+            wanted_ms: StoredValue::new((None, false)),
+            place: RwSignal::new(String::new()),
+            places: RwSignal::new(Vec::new()),
             console: RwSignal::new(Vec::new()),
             lane,
             here: at(|step| Some(step.place.clone())),
@@ -132,6 +160,8 @@ impl Simulator {
             playing: RwSignal::new(false),
             pace: RwSignal::new(1.0),
             selected: RwSignal::new(None),
+            pointed: RwSignal::new(None),
+            menu: RwSignal::new(None),
         };
         // A frame is asked for before it is painted; what is asked for in it is the frame after.
         request_animation_frame(move || request_animation_frame(move || simulator.load()));
@@ -184,6 +214,12 @@ impl Simulator {
         }
         set_if_new(self.now_ms, update.now_ms);
         set_if_new(self.running, update.running);
+        set_if_new(self.speed, update.speed);
+        set_if_new(self.work, update.work);
+        set_if_new(self.past, update.past);
+        if let Some(broken) = update.broken {
+            self.broken.set(broken);
+        }
         set_if_new(self.events, update.events);
         if !self.started.get_untracked() {
             self.phase.set(Phase::Up);
@@ -276,6 +312,38 @@ impl Simulator {
         self.ask(Request::Run(run), |_| {});
     }
 
+    /// Lets so many simulated seconds pass in a second.
+    pub(crate) fn set_speed(self, speed: f64) {
+        self.speed.set(speed);
+        self.ask(Request::Speed(speed), |_| {});
+    }
+
+    /// Goes to a moment of the branch, and pauses. While one is being gone to, only the last that was asked for counts.
+    pub(crate) fn go_to_moment(self, ms: u64) {
+        let busy = self.wanted_ms.try_update_value(|(wanted, busy)| {
+            *wanted = Some(ms);
+            std::mem::replace(busy, true)
+        });
+        if busy == Some(false) {
+            self.go_to_wanted();
+        }
+    }
+
+    fn go_to_wanted(self) {
+        let wanted = self.wanted_ms.try_update_value(|(wanted, busy)| {
+            *busy = wanted.is_some();
+            wanted.take()
+        });
+        if let Some(Some(ms)) = wanted {
+            self.ask(Request::GoToTime(ms), move |_| self.go_to_wanted());
+        }
+    }
+
+    /// Goes to the present of the branch.
+    pub(crate) fn go_to_present(self) {
+        self.go_to_moment(u64::MAX / 2_000_000);
+    }
+
     /// Runs to the next event, and pauses.
     pub(crate) fn step_time(self) {
         self.ask(Request::StepTime, |_| {});
@@ -293,13 +361,45 @@ impl Simulator {
 
     // --- Commands -----------------------------------------------------------------------------
 
-    /// Runs a command line, and shows it with what it prints in the terminal.
+    /// Runs a command line on the workstation, and shows it with what it prints in the terminal.
     pub(crate) fn run(self, line: &str) {
         self.run_followed(line);
     }
 
+    /// Runs a command line at the place whose terminal is in front.
+    pub(crate) fn run_there(self, line: &str) {
+        let place = self.place.get_untracked();
+        if place.is_empty() {
+            return self.run(line);
+        }
+        let line = line.to_owned();
+        self.run_as(&line.clone(), Request::CommandAt { place, line });
+    }
+
+    /// Opens a terminal at a place, and brings it to the front.
+    pub(crate) fn open_terminal(self, place: &str) {
+        self.places.update(|places| {
+            if !places.iter().any(|known| known == place) {
+                places.push(place.to_owned());
+            }
+        });
+        self.place.set(place.to_owned());
+    }
+
+    /// Closes the terminal at a place; what it has printed is gone.
+    pub(crate) fn close_terminal(self, place: &str) {
+        self.places
+            .update(|places| places.retain(|known| known != place));
+        self.console
+            .update(|console| console.retain(|entry| entry.place != place));
+        if *self.place.read_untracked() == place {
+            self.place.set(String::new());
+        }
+    }
+
     /// Runs a command line as [`Simulator::run`] does, and gives its place in the terminal.
     pub(crate) fn run_followed(self, line: &str) -> Entry {
+        self.place.set(String::new());
         self.run_as(line, Request::Command(line.to_owned()))
     }
 
@@ -311,6 +411,7 @@ impl Simulator {
     fn run_as(self, line: &str, request: Request) -> Entry {
         let entry = Entry {
             id: self.line.with_value(|line| line.next),
+            place: self.place.get_untracked(),
             command: line.to_owned(),
             printed: ArcRwSignal::default(),
             status: ArcRwSignal::default(),
@@ -376,8 +477,9 @@ impl Simulator {
 
     /// Empties the terminal, but for what still runs.
     pub(crate) fn clear(self) {
-        self.console
-            .update(|console| console.retain(|entry| entry.status.read_untracked().is_none()));
+        let place = self.place.get_untracked();
+        let stays = |entry: &Entry| entry.place != place || entry.status.read_untracked().is_none();
+        self.console.update(|console| console.retain(stays));
     }
 
     // --- The packet ---------------------------------------------------------------------------

@@ -5,6 +5,9 @@ use kubarium_snapshot::{Reply, Request};
 use leptos::{ev, html, prelude::*};
 
 use crate::{
+    icons,
+    paint::paint,
+    places,
     simulator::Simulator,
     storage,
     text::{fill, t},
@@ -55,7 +58,11 @@ pub(crate) fn Terminal() -> impl IntoView {
     let offered = RwSignal::new(Completion::default());
     let complete = move || {
         let typed = line.get_untracked();
-        simulator.ask(Request::Complete(typed.clone()), move |reply| {
+        let asked = Request::Complete {
+            place: simulator.place.get_untracked(),
+            line: typed.clone(),
+        };
+        simulator.ask(asked, move |reply| {
             // What was typed since is not written over.
             if let Reply::Completion(found) = reply
                 && line.try_get_untracked().as_ref() == Some(&typed)
@@ -78,7 +85,7 @@ pub(crate) fn Terminal() -> impl IntoView {
         match command.as_str() {
             "" => {}
             "clear" => simulator.clear(),
-            command => simulator.run(command),
+            command => simulator.run_there(command),
         }
     };
     let recall = move |to: usize| {
@@ -113,6 +120,15 @@ pub(crate) fn Terminal() -> impl IntoView {
         }
         event.prevent_default();
     };
+    let here = move || {
+        let place = simulator.place.get();
+        let console = simulator.console.read();
+        console
+            .iter()
+            .filter(|entry| entry.place == place)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     let hints = [
         "kubectl get pods -o wide",
         "kubectl get all",
@@ -120,6 +136,7 @@ pub(crate) fn Terminal() -> impl IntoView {
         "sim events --since 10s",
     ];
     view! {
+        <places::Places />
         <div class="terminal" on:click=move |_| {
             if let Some(prompt) = prompt.get_untracked().filter(|_| !is_selecting()) {
                 // A prompt that cannot take the focus can still be clicked.
@@ -127,7 +144,7 @@ pub(crate) fn Terminal() -> impl IntoView {
             }
         }>
             <div class="screen" node_ref=screen role="log" aria-label=t("terminal.log") tabindex="0">
-                <Show when=move || simulator.console.read().is_empty()>
+                <Show when=move || simulator.console.read().is_empty() && simulator.place.read().is_empty()>
                     <p class="welcome">{t("terminal.welcome")}</p>
                     <ul class="hints">
                         {hints
@@ -136,7 +153,7 @@ pub(crate) fn Terminal() -> impl IntoView {
                             .collect_view()}
                     </ul>
                 </Show>
-                <For each=move || simulator.console.get() key=|entry| entry.id let:entry>
+                <For each=here key=|entry| entry.id let:entry>
                     {
                         let (failed, running) = (entry.status.clone(), entry.status);
                         let failed = move || failed.get().is_some_and(|status| status != 0);
@@ -152,8 +169,12 @@ pub(crate) fn Terminal() -> impl IntoView {
                         };
                         view! {
                             <div class="entry" data-failed=move || failed().then_some("")>
-                                <p class="typed"><span class="sign" aria-hidden="true">"$ "</span>{entry.command}</p>
-                                <pre>{move || entry.printed.get()}</pre>
+                                <p class="typed">
+                                    <span class="sign" aria-hidden="true">"$ "</span>
+                                    {entry.command.clone()}
+                                    {copy_button(entry.command, entry.printed.clone())}
+                                </p>
+                                <pre>{move || paint(&entry.printed.read())}</pre>
                                 {running}
                             </div>
                         }
@@ -162,7 +183,7 @@ pub(crate) fn Terminal() -> impl IntoView {
             </div>
             {move || offer(line, offered, prompt)}
             <form class="prompt" on:submit=submit>
-                <span class="sign" aria-hidden="true">"$"</span>
+                <span class="sign"><span class="unseen">{move || places::name(&simulator.place.read())}</span>{move || places::sign(&simulator.place.read())}"$"</span>
                 <input
                     aria-label=t("terminal.prompt")
                     node_ref=prompt
@@ -180,6 +201,35 @@ pub(crate) fn Terminal() -> impl IntoView {
                 />
             </form>
         </div>
+    }
+}
+
+/// Copies a command with what it has printed.
+fn copy_button(command: String, printed: ArcRwSignal<String>) -> impl IntoView {
+    let done = RwSignal::new(false);
+    let copy = move |event: ev::MouseEvent| {
+        event.stop_propagation();
+        let text = format!("$ {command}\n{}", printed.read_untracked());
+        leptos::task::spawn_local(async move {
+            let Some(window) = web_sys::window() else {
+                return;
+            };
+            let writing = window.navigator().clipboard().write_text(&text);
+            let written = wasm_bindgen_futures::JsFuture::from(writing).await;
+            done.try_set(written.is_ok());
+        });
+    };
+    view! {
+        <button
+            type="button"
+            class="button plain icon copy"
+            aria-label=t("terminal.copy")
+            title=t("terminal.copy")
+            data-done=move || done.get().then_some("")
+            on:click=copy
+        >
+            {icons::COPY.view()}
+        </button>
     }
 }
 

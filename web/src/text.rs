@@ -1,20 +1,28 @@
 //! The page's words, apart from its code: one file per language in `web/locales/`.
 //!
-//! A file holds lines `key = text` and comments that begin with `#`. English is whole; a key that another language lacks
-//! is taken from it.
+//! A file holds lines `key = text` and comments that begin with `#`. English comes with the page, another language's file
+//! when it is chosen. What a language lacks is taken from English; a test forbids that something lacks.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use leptos::prelude::*;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
 type Texts = BTreeMap<&'static str, &'static str>;
 
-/// The languages: tag (BCP 47), texts. The first is the one that others fall back on.
-static LANGUAGES: LazyLock<[(&'static str, Texts); 1]> =
-    LazyLock::new(|| [("en", parse(include_str!("../locales/en.txt")))]);
+/// The languages: tag (BCP 47), and what it calls itself. The first is the one that others fall back on; the file of
+/// another is fetched when it is chosen.
+pub(crate) const LANGUAGES: [(&str, &str); 2] = [("en", "English"), ("de", "Deutsch")];
+
+static ENGLISH: LazyLock<Texts> = LazyLock::new(|| parse(include_str!("../locales/en.txt")));
 
 thread_local! {
-    static CHOSEN: Cell<usize> = const { Cell::new(0) };
+    static CHOSEN: RefCell<(&'static str, Texts)> = const { RefCell::new(("en", BTreeMap::new())) };
+    /// Counts the changes of language: whoever shows words reads it.
+    static SPOKEN: RwSignal<u32> = RwSignal::new(0);
 }
 
 fn parse(file: &'static str) -> Texts {
@@ -24,33 +32,89 @@ fn parse(file: &'static str) -> Texts {
         .collect()
 }
 
-/// Takes the language that the person chose before, else the first that the browser asks for and that is here.
-pub(crate) fn choose() {
+/// The language that is spoken now.
+pub(crate) fn tag() -> &'static str {
+    CHOSEN.with_borrow(|(tag, _)| *tag)
+}
+
+/// Runs whoever asks again when another language is spoken.
+pub(crate) fn track() {
+    SPOKEN.with(|spoken| spoken.track());
+}
+
+/// The language that the person chose before, else the one that the browser asks for, as far as it is here.
+fn asked() -> &'static str {
     let asked =
         crate::storage::get("language").or_else(|| web_sys::window()?.navigator().language());
     let asked = asked.unwrap_or_default();
-    let tag = asked.split('-').next().unwrap_or_default();
-    let index = LANGUAGES
-        .iter()
-        .position(|(have, _)| *have == tag)
-        .unwrap_or(0);
-    CHOSEN.set(index);
+    let wanted = asked.split('-').next().unwrap_or_default();
+    let known = LANGUAGES.iter().find(|(tag, _)| *tag == wanted);
+    known.map_or("en", |(tag, _)| tag)
+}
+
+/// Takes the language that the person chose before, else the one that the browser asks for; then calls `then`.
+pub(crate) fn choose(then: impl FnOnce() + 'static) {
+    match asked() {
+        "en" => {
+            take("en", BTreeMap::new());
+            then();
+        }
+        // The page's own executor is not there before the page is.
+        tag => wasm_bindgen_futures::spawn_local(async move {
+            // Without its file the page speaks English.
+            match fetch(tag).await {
+                Ok(texts) => take(tag, texts),
+                Err(_) => take("en", BTreeMap::new()),
+            }
+            then();
+        }),
+    }
+}
+
+/// Speaks another language from now on; where its words cannot be had, all stays as it is.
+pub(crate) fn speak(wanted: String) {
+    let Some((tag, _)) = LANGUAGES.iter().find(|(tag, _)| *tag == wanted) else {
+        return;
+    };
+    wasm_bindgen_futures::spawn_local(async move {
+        let texts = match *tag {
+            "en" => Ok(BTreeMap::new()),
+            tag => fetch(tag).await,
+        };
+        if let Ok(texts) = texts {
+            take(tag, texts);
+            SPOKEN.with(|spoken| spoken.update(|times| *times += 1));
+        }
+    });
+}
+
+fn take(tag: &'static str, texts: Texts) {
+    CHOSEN.set((tag, texts));
     let root = web_sys::window().and_then(|w| w.document()?.document_element());
-    if let (Some(root), Some((tag, _))) = (root, LANGUAGES.get(index)) {
+    if let Some(root) = root {
         // The language of the document is a help for assistive technology; without it the page works.
         let _ = root.set_attribute("lang", tag);
     }
 }
 
+/// A language's words, from their file beside the page.
+async fn fetch(tag: &str) -> Result<Texts, JsValue> {
+    let window = web_sys::window().ok_or(JsValue::NULL)?;
+    let answer = JsFuture::from(window.fetch_with_str(&format!("./{tag}.txt"))).await?;
+    let answer: web_sys::Response = answer.dyn_into()?;
+    if !answer.ok() {
+        return Err(JsValue::NULL);
+    }
+    let text = JsFuture::from(answer.text()?).await?;
+    let text = text.as_string().unwrap_or_default();
+    // There are few languages, each is kept for good.
+    Ok(parse(Box::leak(text.into_boxed_str())))
+}
+
 /// The text of `key` in the chosen language; the key itself where no language has it, which a test forbids.
 pub(crate) fn t(key: &'static str) -> &'static str {
-    let chosen = LANGUAGES
-        .get(CHOSEN.get())
-        .and_then(|(_, texts)| texts.get(key));
-    chosen
-        .or_else(|| LANGUAGES.first().and_then(|(_, texts)| texts.get(key)))
-        .copied()
-        .unwrap_or(key)
+    let chosen = CHOSEN.with_borrow(|(_, texts)| texts.get(key).copied());
+    chosen.or_else(|| ENGLISH.get(key).copied()).unwrap_or(key)
 }
 
 /// The text of `key` with each `{name}` filled in.
@@ -85,33 +149,43 @@ mod tests {
         include_str!("app.rs"),
         include_str!("bar.rs"),
         include_str!("clock.rs"),
+        include_str!("deeds.rs"),
+        include_str!("depths.rs"),
         include_str!("drawing.rs"),
         include_str!("editor.rs"),
+        include_str!("faults.rs"),
         include_str!("files.rs"),
+        include_str!("filter.rs"),
+        include_str!("inside.rs"),
         include_str!("inspector.rs"),
         include_str!("lane.rs"),
         include_str!("layout.rs"),
         include_str!("link.rs"),
         include_str!("map.rs"),
         include_str!("menu.rs"),
+        include_str!("moment.rs"),
         include_str!("notices.rs"),
         include_str!("objects.rs"),
         include_str!("packet.rs"),
+        include_str!("paint.rs"),
         include_str!("palette.rs"),
         include_str!("panels.rs"),
         include_str!("parts.rs"),
         include_str!("picture.rs"),
         include_str!("pictures.rs"),
+        include_str!("places.rs"),
         include_str!("player.rs"),
         include_str!("preview.rs"),
         include_str!("rules.rs"),
         include_str!("scheduling.rs"),
         include_str!("sequence.rs"),
+        include_str!("settings.rs"),
         include_str!("simulator.rs"),
         include_str!("splitter.rs"),
         include_str!("tabs.rs"),
         include_str!("terminal.rs"),
         include_str!("theme.rs"),
+        include_str!("thing_menu.rs"),
         include_str!("timeline.rs"),
     ];
 
@@ -124,9 +198,9 @@ mod tests {
 
     #[wasm_bindgen_test]
     fn every_text_is_used_and_every_used_text_is_there() {
-        let (_, english) = &LANGUAGES[0];
+        let english = &*ENGLISH;
         let used = literals();
-        for key in english.keys().filter(|key| **key != "language.name") {
+        for key in english.keys() {
             assert!(used.contains(key), "the text {key} is used nowhere");
         }
         let groups: BTreeSet<_> = english

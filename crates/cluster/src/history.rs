@@ -93,6 +93,17 @@ pub struct Branch {
     pub last_command: Option<Text>,
 }
 
+/// What was given from outside at a place of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// The time.
+    pub at: Time,
+    /// How many tasks had been carried out by then.
+    pub steps: u64,
+    /// The last event that it wrote at once.
+    pub event: EventId,
+}
+
 /// A cluster with its history.
 #[derive(Clone)]
 pub struct Simulation {
@@ -102,6 +113,8 @@ pub struct Simulation {
     past: Past,
     /// What was undone, the latest first.
     future: Vec<Left>,
+    /// The present was left to look at the past, where all goes on as it did; not so after an `undo`.
+    replaying: bool,
     /// Something came from outside since the last snapshot.
     touched: bool,
     interval: usize,
@@ -117,6 +130,7 @@ impl Simulation {
             cluster: Cluster::new(config),
             past: Vec::new(),
             future: Vec::new(),
+            replaying: false,
             touched: false,
             interval: INTERVAL,
             origin: Origin {
@@ -263,6 +277,7 @@ impl Simulation {
         };
         let cluster = self.past[at].cluster.clone();
         self.leave(at, cluster);
+        self.replaying = false;
         true
     }
 
@@ -274,17 +289,30 @@ impl Simulation {
         };
         self.cluster = next.cluster;
         self.past = next.past;
+        self.replaying &= !self.future.is_empty();
         true
     }
 
-    /// Goes to the moment just after an event. The present stays reachable by `redo`. What one
-    /// task or command writes happens at one moment: any event of it leads to after it.
+    /// Goes to the moment just after an event, back or, in the past, forth. The present stays
+    /// reachable by `redo`. What one task or command writes happens at one moment: any event of it
+    /// leads to after it.
     ///
     /// # Errors
     /// A sentence when no such event has happened.
     pub fn goto(&mut self, event: EventId) -> Result<(), String> {
         self.rest();
         let wanted = event.0 as usize + 1;
+        let end = self.latest().log.len();
+        if !self.future.is_empty()
+            && wanted <= end
+            && (wanted == end || wanted > self.cluster.log.len())
+        {
+            while self.redo() {}
+            // From the past its end is the present.
+            if wanted == end {
+                return Ok(());
+            }
+        }
         if wanted > self.cluster.log.len() {
             return Err(format!(
                 "event {event} has not happened yet; the last is {}",
@@ -304,12 +332,59 @@ impl Simulation {
         let mut cluster = self.past[at].cluster.clone();
         while cluster.log.len() < wanted && cluster.step() {}
         self.leave(at + 1, cluster);
+        self.replaying = true;
         Ok(())
+    }
+
+    /// The present branch at its end: the cluster itself, unless something was undone or the past is
+    /// looked at.
+    pub fn latest(&self) -> &Cluster {
+        self.future
+            .first()
+            .map_or(&self.cluster, |left| &left.cluster)
+    }
+
+    /// The first event that can be gone to.
+    pub fn earliest(&self) -> EventId {
+        let past = self.future.first().map_or(&self.past, |left| &left.past);
+        let events = past.first().map_or(0, |first| first.cluster.log.len());
+        EventId(u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX))
+    }
+
+    /// Whether the past is looked at: time goes on as it did, until something is changed.
+    pub fn is_replaying(&self) -> bool {
+        self.replaying
+    }
+
+    /// While the past is looked at: what came from outside next, which time alone does not bring.
+    pub fn next_outside(&self) -> Option<Outside> {
+        if !self.replaying {
+            return None;
+        }
+        let all = &self.future.first()?.past;
+        let ahead = |before: &Cluster| {
+            before.log.len() >= self.cluster.log.len() && before.steps() >= self.cluster.steps()
+        };
+        // What was given left a snapshot before it and one after it.
+        let given = |pair: &[Arc<Snapshot>]| match pair {
+            [before, after] => {
+                let (first, last) = (&before.cluster, &after.cluster);
+                let is_given = before.kind.is_before() && last.log.len() > first.log.len();
+                (is_given && ahead(first)).then(|| Outside {
+                    at: first.now,
+                    steps: first.steps(),
+                    event: EventId(u32::try_from(last.log.len() - 1).unwrap_or(u32::MAX)),
+                })
+            }
+            _ => None,
+        };
+        all.windows(2).find_map(given)
     }
 
     // --- Branches ---------------------------------------------------------------------------------
 
     fn fork(&mut self) {
+        self.replaying = false;
         let left = Timeline {
             origin: self.origin,
             cluster: self.cluster.clone(),
@@ -365,6 +440,20 @@ impl Simulation {
         all
     }
 
+    /// Each branch's number, and the cluster at its end.
+    pub fn ends(&self) -> Vec<(usize, &Cluster)> {
+        let mut all = vec![(self.origin.number, self.latest())];
+        for other in &self.others {
+            let end = other
+                .future
+                .first()
+                .map_or(&other.cluster, |left| &left.cluster);
+            all.push((other.origin.number, end));
+        }
+        all.sort_by_key(|(number, _)| *number);
+        all
+    }
+
     /// Goes to the end of another branch. The present one stays reachable by its number.
     ///
     /// # Errors
@@ -386,6 +475,7 @@ impl Simulation {
             };
             self.keep(from);
         }
+        self.replaying = false;
         while self.redo() {}
         Ok(())
     }

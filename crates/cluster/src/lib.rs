@@ -42,6 +42,6 @@ pub use cluster::{Change, Cluster};
 pub use config::Config;
 pub use controllers::controller_names;
 pub use event::{Action, Component, Event, EventId};
-pub use history::{Branch, Simulation};
+pub use history::{Branch, Outside, Simulation};
 pub use run::Run;
 pub use time::Time;

@@ -81,6 +81,20 @@ pub(crate) mod daemon {
     /// kube-proxy's answers on health check node ports: this and the port.
     const SERVICE_HEALTH: u64 = 1 << 16;
 
+    /// The program that a token stands for.
+    pub fn name(token: u64) -> Option<&'static str> {
+        Some(match token {
+            REGISTRY => "registry",
+            API_SERVER => "kube-apiserver",
+            KUBELET | KUBELET_HEALTH => "kubelet",
+            KUBE_PROXY => "kube-proxy",
+            other => {
+                service_health_port(other)?;
+                "kube-proxy"
+            }
+        })
+    }
+
     /// The token of a health check node port.
     pub fn service_health(port: u16) -> u64 {
         SERVICE_HEALTH + u64::from(port)

@@ -33,8 +33,8 @@ impl Run {
         }
     }
 
-    /// When it is over, as things stand.
-    fn over(&self, cluster: &Cluster) -> Time {
+    /// When it is over, as things stand: what happens until then may put it off.
+    pub fn over(&self, cluster: &Cluster) -> Time {
         match self.quiet {
             None => self.end,
             Some(quiet) => (cluster.last_change().max(self.from) + quiet).min(self.end),

@@ -1,7 +1,10 @@
 //! The command lines that fit an object: what a click on the page does, a person can type.
 
 use kubarium_cluster::Cluster;
-use kubarium_objects::{ObjectKey, Value};
+use kubarium_objects::{ObjectKey, Text, Value};
+use kubarium_snapshot::inspect::{Deed, Verb};
+
+use crate::faults;
 
 /// The command lines that fit an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,8 +13,18 @@ pub struct Commands {
     pub describe: String,
     /// Say more about it.
     pub looks: Vec<String>,
-    /// Change or break it.
-    pub changes: Vec<String>,
+    /// Change it.
+    pub changes: Vec<Deed>,
+    /// Break it.
+    pub faults: Vec<Deed>,
+}
+
+fn deed(verb: Verb, of: impl ToString, command: String) -> Deed {
+    Deed {
+        verb,
+        of: of.to_string(),
+        command,
+    }
 }
 
 impl Commands {
@@ -32,12 +45,14 @@ impl Commands {
             format!("kubectl get {kind} {name}{scope} -o yaml"),
         ];
         let mut changes = Vec::new();
+        let mut breaks = Vec::new();
         let events = format!("kubectl events --for {kind}/{name}{scope}");
         match object["kind"].str() {
             "Pod" => {
                 looks.push(format!("kubectl logs {name}{scope}"));
                 looks.push(format!("kubectl exec {name}{scope} -- ip addr"));
                 looks.push(events);
+                breaks = faults::of_pod(key, object);
             }
             "Deployment" => {
                 let replicas = object["spec"]["replicas"].as_i64().unwrap_or(0);
@@ -49,16 +64,18 @@ impl Commands {
                     .into_iter()
                     .filter(|to| *to >= 0)
                 {
-                    changes.push(format!(
-                        "kubectl scale deployment {name}{scope} --replicas={to}"
-                    ));
+                    let line = format!("kubectl scale deployment {name}{scope} --replicas={to}");
+                    changes.push(deed(Verb::Scale, to, line));
                 }
-                changes.push(format!("kubectl rollout restart deployment {name}{scope}"));
-                changes.push(format!("kubectl rollout undo deployment {name}{scope}"));
+                let restart = format!("kubectl rollout restart deployment {name}{scope}");
+                changes.push(deed(Verb::Restart, "", restart));
+                let undo = format!("kubectl rollout undo deployment {name}{scope}");
+                changes.push(deed(Verb::Undo, "", undo));
             }
             "StatefulSet" | "DaemonSet" => {
                 looks.push(format!("kubectl rollout history {kind} {name}{scope}"));
-                changes.push(format!("kubectl rollout restart {kind} {name}{scope}"));
+                let restart = format!("kubectl rollout restart {kind} {name}{scope}");
+                changes.push(deed(Verb::Restart, "", restart));
             }
             "Service" => {
                 looks.push(format!(
@@ -68,26 +85,65 @@ impl Commands {
             "Node" => {
                 looks.push(format!("ssh {name} ip addr"));
                 looks.push(format!("ssh {name} iptables-save -t nat"));
-                if object["spec"]["unschedulable"].as_bool() == Some(true) {
-                    changes.push(format!("kubectl uncordon {name}"));
+                changes.push(if object["spec"]["unschedulable"].as_bool() == Some(true) {
+                    deed(Verb::Uncordon, "", format!("kubectl uncordon {name}"))
                 } else {
-                    changes.push(format!("kubectl cordon {name}"));
-                }
-                changes.push(format!("kubectl drain {name} --ignore-daemonsets --force"));
-                changes.push(format!("sim node remove {name}"));
+                    deed(Verb::Cordon, "", format!("kubectl cordon {name}"))
+                });
+                let drain = format!("kubectl drain {name} --ignore-daemonsets --force");
+                changes.push(deed(Verb::Drain, "", drain));
+                let remove = format!("sim node remove {name}");
+                changes.push(deed(Verb::Remove, "", remove));
                 return Commands {
                     describe,
                     looks,
                     changes,
+                    faults: faults::of_node(&Text::from(&**name)),
                 };
             }
             _ => {}
         }
-        changes.push(format!("kubectl delete {kind} {name}{scope} --wait=false"));
+        let delete = format!("kubectl delete {kind} {name}{scope} --wait=false");
+        changes.push(deed(Verb::Delete, "", delete));
         Commands {
             describe,
             looks,
             changes,
+            faults: breaks,
         }
     }
+}
+
+/// What stands before a command line that is typed at a place: `ssh worker-1 `.
+pub fn before(place: &str) -> String {
+    match place.split_once(':') {
+        Some(("node" | "host", name)) => format!("ssh {} ", word(name)),
+        Some(("pod", rest)) => {
+            let (namespace, name) = rest.split_once('/').unwrap_or(("default", rest));
+            let scope = crate::inspect::scope(namespace);
+            format!("kubectl exec {}{scope} -- ", word(name))
+        }
+        _ => String::new(),
+    }
+}
+
+/// The workstation's command line for one that is typed at a place.
+pub fn at(place: &str, line: &str) -> String {
+    let before = before(place);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+ ".contains(c);
+    match (place.split_once(':'), line.chars().all(is_plain)) {
+        (None, _) | (_, true) => format!("{before}{line}"),
+        // A shell at the far end reads what a shell is to read.
+        (Some(("pod", _)), false) => format!("{before}sh -c {}", word(line)),
+        (Some(_), false) => format!("{before}{}", word(line)),
+    }
+}
+
+/// A text as one word of a command line.
+pub(crate) fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -4,16 +4,22 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use kubarium_cluster::{Cluster, Config, Event, EventId, Simulation, kube_proxy};
+use kubarium_cluster::{Cluster, Config, Event, EventId, Simulation, Time, kube_proxy};
 use kubarium_shell::{Complete, Going, Session};
 use kubarium_snapshot::geometry::Point;
 use kubarium_snapshot::message::{self, Output};
+use kubarium_snapshot::time::{Broken, Past, Work};
 use kubarium_snapshot::{Lane, Map, MapChange, Reply, Request, Update};
 
-use crate::{Layout, Wiring, inspect, lane, map, rare, rules, versions};
+use crate::times::{self, Marks};
+use crate::{
+    Layout, Wiring, commands, faults, find, inside, inspect, lane, map, rare, rules, versions,
+};
 
 /// Tasks between two looks at the clock.
 const BATCH: usize = 32;
+/// So many tasks are carried out at once of a command that lets time run: what is short is over before it is answered.
+const HURRY: usize = 512;
 /// How many lanes are kept: the two that can be looked at side by side, and some to go back to.
 const LANES_MAX: usize = 8;
 /// How many of them are followed on the map.
@@ -29,8 +35,11 @@ pub struct Engine {
     /// What the command that goes on in the terminal has done since the last update.
     going: message::Going,
     layout: Layout,
+    marks: Marks,
     running: bool,
     speed: f64,
+    /// When the command that lets time run began to.
+    hurried_from: Option<Time>,
     lanes: VecDeque<Lane>,
     next_lane: u32,
     map: Map,
@@ -44,6 +53,9 @@ struct Said {
     events: usize,
     running: bool,
     speed: f64,
+    broken: Vec<Broken>,
+    work: Option<Work>,
+    past: Option<Past>,
     /// Whether something may have changed that no event tells of.
     stale: bool,
     /// Whether the ways must be said again.
@@ -58,8 +70,10 @@ impl Engine {
             unbegun: VecDeque::new(),
             going: message::Going::default(),
             layout: Layout::default(),
+            marks: Marks::default(),
             running: true,
             speed: 1.0,
+            hurried_from: None,
             lanes: VecDeque::new(),
             next_lane: 1,
             map: Map::default(),
@@ -87,14 +101,17 @@ impl Engine {
     }
 
     /// Lets simulated time run for as long as `wall` of a person's time, while `go_on` says so; whether it got there.
+    /// A command that waits for nothing but time has it run as fast as it can.
     pub fn advance(&mut self, wall: Duration, mut go_on: impl FnMut() -> bool) -> bool {
-        if !self.running {
-            return true;
-        }
         let until = self.cluster().now + wall.mul_f64(self.speed);
         loop {
-            let there = self.session.simulation.run_until(until, BATCH);
-            self.let_command_go_on();
+            let there = if self.session.hurries().is_some() {
+                self.hurry(BATCH) && !self.running
+            } else if self.running {
+                self.run_towards(until)
+            } else {
+                return true;
+            };
             if there {
                 return true;
             }
@@ -102,6 +119,83 @@ impl Engine {
                 return false;
             }
         }
+    }
+
+    /// Lets time run towards a moment, not for long; whether it got there.
+    fn run_towards(&mut self, until: Time) -> bool {
+        let there = match self.session.simulation.next_outside() {
+            // In the past what was given from outside comes again at its time.
+            Some(next) if next.at <= until => {
+                if self.cluster().steps() >= next.steps {
+                    let events = self.cluster().log.len();
+                    let came = self.session.goto(next.event).is_ok();
+                    self.said.stale = true;
+                    // A place that cannot be left so is left by letting time run.
+                    !came || self.cluster().log.len() <= events
+                } else {
+                    let simulation = &mut self.session.simulation;
+                    for _ in 0..BATCH {
+                        if simulation.cluster.steps() >= next.steps || !simulation.step() {
+                            break;
+                        }
+                    }
+                    false
+                }
+            }
+            None if self.past_ends_by(until) => {
+                self.go_to_present();
+                false
+            }
+            _ => self.session.simulation.run_until(until, BATCH),
+        };
+        self.let_command_go_on();
+        there
+    }
+
+    /// Whether the past is looked at, and the present comes before that moment.
+    fn past_ends_by(&self, until: Time) -> bool {
+        let simulation = &self.session.simulation;
+        simulation.is_replaying() && simulation.latest().now <= until
+    }
+
+    fn go_to_present(&mut self) {
+        let events = self.session.simulation.latest().log.len();
+        let last = EventId(u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX));
+        self.said.stale |= self.session.goto(last).is_ok();
+    }
+
+    /// Goes on with what a command lets time run for, `budget` tasks at the most; whether that is over.
+    fn hurry(&mut self, budget: usize) -> bool {
+        let Some(run) = self.session.hurries().cloned() else {
+            return true;
+        };
+        self.hurried_from
+            .get_or_insert(self.session.simulation.cluster.now);
+        if !self.session.simulation.run_slice(&run, budget) {
+            return false;
+        }
+        self.hurried_from = None;
+        self.let_command_go_on();
+        true
+    }
+
+    /// How far the command is that lets time run.
+    fn work(&self) -> Option<Work> {
+        let run = self.session.hurries()?;
+        let progress = run.progress(self.hurried_from?, self.cluster());
+        Some(Work {
+            share: (progress * 1000.0) as u16,
+        })
+    }
+
+    /// Where the present is, while the past is looked at.
+    fn past(&self) -> Option<Past> {
+        let simulation = &self.session.simulation;
+        let end = simulation.is_replaying().then(|| simulation.latest())?;
+        Some(Past {
+            end_ms: end.now.0 / 1_000_000,
+            last: u32::try_from(end.log.len().saturating_sub(1)).unwrap_or(u32::MAX),
+        })
     }
 
     /// Tells the command line that goes on in the terminal how late it is.
@@ -172,11 +266,21 @@ impl Engine {
                 }
             }
             Request::GoTo(event) => self.go_to(event),
+            Request::GoToTime(ms) => {
+                let simulation = &self.session.simulation;
+                let at = Time(ms.saturating_mul(1_000_000));
+                let event = times::event_at(&simulation.latest().log, at).unwrap_or(0);
+                self.go_to(event.max(simulation.earliest().0));
+            }
+            Request::Times => {
+                let times = times::times(&self.session.simulation, &mut self.marks);
+                return Reply::Times(Box::new(times));
+            }
             Request::Command(line) => return self.command(&line),
             Request::Apply { file, text } => {
                 // A name that is no file's is told by kubectl, which does not find it.
                 let _ = self.session.write_file(&file, text.as_bytes());
-                return self.command(&format!("kubectl apply -f {}", word(&file)));
+                return self.command(&format!("kubectl apply -f {}", commands::word(&file)));
             }
             Request::Inspect(id) => {
                 return Reply::Card(inspect::card(self.cluster(), &id).map(Box::new));
@@ -199,11 +303,16 @@ impl Engine {
                 return Reply::Objects(table);
             }
             Request::Interrupt => self.interrupt(),
-            Request::Complete(line) => {
-                let found = self.session.complete(&line, line.len());
+            Request::CommandAt { place, line } => {
+                return self.command(&commands::at(&place, &line));
+            }
+            Request::Complete { place, line } => {
+                let before = commands::before(&place);
+                let whole = format!("{before}{line}");
+                let found = self.session.complete(&whole, whole.len());
                 let words = found.candidates.into_iter();
                 return Reply::Completion(message::Completion {
-                    start: found.start,
+                    start: found.start.saturating_sub(before.len()),
                     words: words.map(|word| (word.text, word.help)).collect(),
                 });
             }
@@ -215,6 +324,23 @@ impl Engine {
                     command: line,
                     lane: None,
                 }));
+            }
+            Request::Find {
+                text,
+                namespace,
+                kind,
+            } => {
+                let found = find::find(self.cluster(), &text, &namespace, &kind);
+                return Reply::Found(Box::new(found));
+            }
+            Request::Inside(id) => {
+                let simulation = &mut self.session.simulation;
+                let node = inside::node_of(&simulation.cluster, &id);
+                if let Some(node) = node {
+                    kube_proxy::bring_up_to_date(&mut simulation.cluster, &node);
+                }
+                let inside = inside::inside(&simulation.cluster, &id);
+                return Reply::Inside(inside.map(Box::new));
             }
             Request::History(id) => {
                 let key = inspect::key_of(&id);
@@ -247,8 +373,14 @@ impl Engine {
     /// Runs to the next event, and pauses.
     fn step_time(&mut self) {
         self.running = false;
+        let next = self.session.simulation.next_outside();
+        let events = self.cluster().log.len();
+        let simulation = &self.session.simulation;
+        if simulation.is_replaying() && events >= simulation.latest().log.len() {
+            self.go_to_present();
+            return;
+        }
         let simulation = &mut self.session.simulation;
-        let events = simulation.cluster.log.len();
         let limit = simulation.cluster.now + STEP_LIMIT;
         while simulation.cluster.log.len() == events
             && simulation
@@ -257,6 +389,10 @@ impl Engine {
                 .next_at()
                 .is_some_and(|at| at < limit)
         {
+            if let Some(next) = next.filter(|next| next.steps <= simulation.cluster.steps()) {
+                self.said.stale |= self.session.goto(next.event).is_ok();
+                return;
+            }
             simulation.step();
         }
     }
@@ -282,8 +418,15 @@ impl Engine {
         // The one before ends before this one is answered: what it wrote last is told with the next update.
         let (commands, wrong) = Session::read(line);
         self.unbegun = commands.into();
+        let was_past = self.session.simulation.is_replaying();
         let mut text = String::new();
         let mut status = self.begin_rest(0, &mut text);
+        while status.is_none() && self.session.hurries().is_some() && self.hurry(HURRY) {
+            text += &std::mem::take(&mut self.going.text);
+            status = self.going.status.take();
+        }
+        // Whoever goes to a moment wants to look at it.
+        self.running &= was_past || !self.session.simulation.is_replaying();
         if let Some(wrong) = wrong {
             text += &wrong;
             status = status.map(|_| 2);
@@ -324,6 +467,12 @@ impl Engine {
             change = MapChange::between(&self.map, &map);
             self.map = map;
         }
+        let (work, past) = (self.work(), self.past());
+        let mut broken = None;
+        if self.said.stale || events != self.said.events || !change.is_empty() {
+            let now = faults::broken(self.cluster(), &self.map);
+            broken = (now != self.said.broken).then_some(now);
+        }
         let ways = if !change.is_empty() || self.said.ways {
             self.ways()
         } else {
@@ -336,6 +485,9 @@ impl Engine {
             && events == self.said.events
             && self.running == self.said.running
             && self.speed == self.said.speed
+            && work == self.said.work
+            && past == self.said.past
+            && broken.is_none()
             && self.going == message::Going::default()
             && !self.said.stale;
         if quiet {
@@ -346,6 +498,12 @@ impl Engine {
             events,
             running: self.running,
             speed: self.speed,
+            broken: match &broken {
+                Some(new) => new.clone(),
+                None => std::mem::take(&mut self.said.broken),
+            },
+            work: work.clone(),
+            past: past.clone(),
             stale: false,
             ways: false,
         };
@@ -358,6 +516,9 @@ impl Engine {
             ways,
             terminal: (self.going != message::Going::default())
                 .then(|| std::mem::take(&mut self.going)),
+            broken,
+            work,
+            past,
         })
     }
 
@@ -377,18 +538,10 @@ impl Engine {
     }
 }
 
-/// A text as one word of a command line.
-pub(crate) fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kubarium_snapshot::inside::{Cell, Inside, TableKind};
 
     const WEB: &str = include_str!("../../../web/examples/web.yaml");
 
@@ -491,6 +644,287 @@ mod tests {
         let ended = engine.update().and_then(|update| update.terminal);
         assert_eq!(ended.and_then(|going| going.status), Some(130));
         assert_eq!(run(&mut engine, "echo 'open").status, Some(2));
+    }
+
+    #[test]
+    fn a_long_run_is_done_in_pieces_and_can_be_stopped() {
+        let mut engine = engine();
+        engine.answer(Request::Run(false));
+        engine.update();
+        let began = run(&mut engine, "sim advance 48h; echo after");
+        assert_eq!(began.status, None, "{}", began.text);
+        engine.advance(Duration::ZERO, || false);
+        let update = engine.update().expect("how far it is");
+        assert!(
+            update
+                .work
+                .is_some_and(|work| (1..1000).contains(&work.share))
+        );
+        engine.answer(Request::Interrupt);
+        let update = engine.update().expect("that it has ended");
+        assert_eq!(update.work, None);
+        assert_eq!(update.terminal.and_then(|going| going.status), Some(130));
+        assert!(engine.cluster().now < Time::default() + Duration::from_secs(47 * 3600));
+        let short = run(&mut engine, "sim advance 1s; echo after");
+        assert_eq!((short.text.as_str(), short.status), ("after\n", Some(0)));
+    }
+
+    #[test]
+    fn the_past_runs_as_it_ran_until_something_is_changed() {
+        let mut engine = engine();
+        run(&mut engine, "kubectl create deployment one --image=nginx");
+        engine.advance(Duration::from_secs(5), || true);
+        run(&mut engine, "kubectl create deployment two --image=nginx");
+        engine.advance(Duration::from_secs(5), || true);
+        run(&mut engine, "kubectl delete deployment one --wait=false");
+        engine.advance(Duration::from_secs(40), || true);
+        let lines = |engine: &Engine| {
+            let log = &engine.cluster().log;
+            log.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let all = lines(&engine);
+        engine.answer(Request::GoToTime(0));
+        let past = engine.update().and_then(|update| update.past);
+        assert_eq!(past.map(|past| past.last as usize), Some(all.len() - 1));
+        assert!(lines(&engine).len() < all.len() - 40);
+        // Event by event, and then by time.
+        for _ in 0..20 {
+            engine.answer(Request::StepTime);
+            let now = lines(&engine);
+            assert_eq!(now[..], all[..now.len()], "a step");
+        }
+        engine.answer(Request::Run(true));
+        for _ in 0..200 {
+            engine.advance(Duration::from_millis(500), || true);
+            let now = lines(&engine);
+            let same = now.len().min(all.len());
+            assert_eq!(now[..same], all[..same], "while it runs");
+        }
+        assert!(lines(&engine).len() >= all.len(), "it comes to the present");
+        assert_eq!(engine.past(), None);
+        // What is changed in the past begins a branch; the first stays as it was.
+        let two = all
+            .iter()
+            .position(|line| line.contains("create deployment two"));
+        let before = u32::try_from(two.expect("it was given") - 1).unwrap_or_default();
+        engine.answer(Request::GoTo(before));
+        run(&mut engine, "kubectl create deployment three --image=nginx");
+        let Reply::Times(times) = engine.answer(Request::Times) else {
+            panic!("no times")
+        };
+        let lines: Vec<_> = times
+            .branches
+            .iter()
+            .map(|b| (b.number, b.left, b.current))
+            .collect();
+        assert_eq!(lines, [(1, None, false), (2, Some(1), true)]);
+        let texts: Vec<_> = times.branches[1]
+            .marks
+            .iter()
+            .map(|m| m.text.as_str())
+            .collect();
+        assert_eq!(texts, ["kubectl create deployment three --image=nginx"]);
+        assert!(
+            times
+                .causes
+                .last()
+                .is_some_and(|cause| cause.what.contains("three"))
+        );
+        run(&mut engine, "sim branch 1");
+        assert!(engine.cluster().log.len() >= all.len());
+    }
+
+    #[test]
+    fn what_is_broken_is_said_with_its_marks_and_each_deed_can_be_done() {
+        let mut engine = engine();
+        let mut tried = 0;
+        run(
+            &mut engine,
+            "kubectl create deployment web --image=nginx; sim settle",
+        );
+        engine.update();
+        let pod = engine.drawn().into_iter().find(|id| id.contains("/web-"));
+        let pod = pod.expect("a pod").to_owned();
+        let container = pod.replace("pod:", "container:") + "/nginx";
+        let cable = pod.replace("pod:", "device:") + "/eth0";
+        for id in [
+            &cable,
+            &container,
+            &pod,
+            "component:kube-apiserver",
+            "component:etcd",
+            "component:kube-scheduler",
+            "component:kube-controller-manager",
+            "component:kubelet worker-1",
+            "component:containerd worker-1",
+            "component:kube-proxy worker-1",
+            "node:worker-1",
+            "device:worker-1/eth0",
+            "host:outside",
+            "segment:1",
+            "rule:worker-1/nat/KUBE-SERVICES/1",
+        ] {
+            let Reply::Card(Some(card)) = engine.answer(Request::Inspect(id.to_owned())) else {
+                panic!("{id}: no card")
+            };
+            assert!(!card.faults.is_empty(), "{id}");
+            for deed in card.faults {
+                tried += 1;
+                let output = run(&mut engine, &deed.command);
+                assert_eq!(output.status, Some(0), "{}: {}", deed.command, output.text);
+                if !output.text.starts_with("fault ") {
+                    run(&mut engine, "sim advance 5m");
+                    while engine.session.hurries().is_some() {
+                        engine.advance(Duration::ZERO, || true);
+                    }
+                    continue;
+                }
+                let update = engine.update().expect("what is broken");
+                let broken = update.broken.expect("what is broken");
+                let marked = broken.iter().all(|broken| !broken.marks.is_empty());
+                assert!(marked, "{}: {broken:?}", deed.command);
+                assert_eq!(run(&mut engine, &broken[0].mend).status, Some(0));
+                let update = engine.update().expect("that it is mended");
+                assert_eq!(update.broken, Some(Vec::new()), "{}", deed.command);
+            }
+        }
+        assert!(tried > 30, "{tried}");
+    }
+
+    #[test]
+    fn a_command_is_given_to_a_node_or_a_pod() {
+        let mut engine = engine();
+        run(
+            &mut engine,
+            "kubectl run curl -n kube-system --image=curlimages/curl --command -- sleep infinity; sim settle",
+        );
+        let mut at = |place: &str, line: &str| {
+            let asked = Request::CommandAt {
+                place: place.to_owned(),
+                line: line.to_owned(),
+            };
+            match engine.answer(asked) {
+                Reply::Output(output) => output.text,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(
+            at("node:worker-1", "hostname; echo 'a  b' | wc -w"),
+            "worker-1\n2\n"
+        );
+        assert_eq!(
+            at("pod:kube-system/curl", "hostname; echo \"$((1+1))\""),
+            "curl\n2\n"
+        );
+        assert!(at("node:nowhere", "true").contains("Could not resolve"));
+    }
+
+    #[test]
+    fn what_is_looked_for_is_found_by_words_selectors_and_kinds() {
+        let mut engine = engine();
+        run(
+            &mut engine,
+            "kubectl create deployment web --image=nginx --replicas=2; kubectl create service clusterip web --tcp=80; kubectl run one --image=busybox -l tier=x; sim settle",
+        );
+        let mut check = |text: &str, namespace: &str, kind: &str, expect: (usize, usize)| {
+            let asked = Request::Find {
+                text: text.to_owned(),
+                namespace: namespace.to_owned(),
+                kind: kind.to_owned(),
+            };
+            let Reply::Found(found) = engine.answer(asked) else {
+                panic!("{text}")
+            };
+            assert_eq!(
+                (found.pods, found.ids.len()),
+                expect,
+                "{text} {namespace} {kind} {found:?}"
+            );
+        };
+        check("web-", "", "", (2, 2));
+        check("app=web", "", "", (2, 3));
+        check("app = web", "", "pods", (2, 2));
+        check("app in (web,other),!tier", "", "pods", (2, 2));
+        check("app!=web,tier", "", "", (1, 1));
+        check("NGINX", "", "", (2, 2));
+        check("", "kube-system", "pods", (2, 2));
+        check("", "", "deployments.apps", (4, 4));
+        check("", "default", "services", (0, 2));
+        check("nothing-at-all", "", "", (0, 0));
+    }
+
+    #[test]
+    fn a_namespace_is_shown_from_inside_with_whom_each_address_belongs_to() {
+        let mut engine = engine();
+        run(
+            &mut engine,
+            "kubectl create deployment web --image=nginx; kubectl expose deployment web --port=80; kubectl run curl --image=curlimages/curl --command -- sleep infinity; sim settle; kubectl exec curl -- curl -s web",
+        );
+        engine.update();
+        let pod = engine.drawn().into_iter().find(|id| id.contains("/web-"));
+        let pod = pod.expect("a pod").to_owned();
+        let mut look = |id: &str| match engine.answer(Request::Inside(id.to_owned())) {
+            Reply::Inside(Some(inside)) => *inside,
+            other => panic!("{id}: {other:?}"),
+        };
+        let cells = |inside: &Inside, kind: TableKind| {
+            let table = inside.tables.iter().find(|table| table.kind == kind);
+            let rows = table.map(|table| table.rows.clone()).unwrap_or_default();
+            let cells = rows.iter().flat_map(|row| row.cells.clone());
+            cells.collect::<Vec<_>>()
+        };
+        let has = |cells: &[Cell], text: &str, to: &str| {
+            cells
+                .iter()
+                .any(|cell| cell.text.contains(text) && cell.to.starts_with(to))
+        };
+        let inside = look(&pod);
+        assert!(has(&cells(&inside, TableKind::Links), "eth0", ""));
+        assert!(has(
+            &cells(&inside, TableKind::Routes),
+            "10.42.",
+            "node:worker-"
+        ));
+        assert!(has(
+            &cells(&inside, TableKind::Sockets),
+            "nginx",
+            "container:default/web-"
+        ));
+        assert!(has(
+            &cells(&inside, TableKind::Processes),
+            "nginx",
+            "container:"
+        ));
+        let nodes = ["node:worker-1", "node:worker-2"].map(&mut look);
+        let all = |kind| {
+            nodes
+                .iter()
+                .flat_map(|inside| cells(inside, kind))
+                .collect::<Vec<_>>()
+        };
+        assert!(has(
+            &all(TableKind::Conntrack),
+            "10.43.",
+            "service:default/web"
+        ));
+        assert!(has(
+            &all(TableKind::Conntrack),
+            "10.42.",
+            "pod:default/web-"
+        ));
+        assert!(has(&all(TableKind::Fdb), "", "pod:default/web-"));
+        assert!(has(&all(TableKind::Fdb), "", "node:"));
+        assert!(has(&all(TableKind::Neighbours), "", "node:control-plane"));
+        assert!(has(&all(TableKind::Chains), "nat", ""));
+        assert!(has(
+            &all(TableKind::Sockets),
+            "kubelet",
+            "component:kubelet worker-1"
+        ));
+        assert!(matches!(
+            engine.answer(Request::Inside("pod:a/b".to_owned())),
+            Reply::Inside(None)
+        ));
     }
 
     #[test]
@@ -615,6 +1049,12 @@ mod tests {
             "device:worker-1/cbr0",
             "object:a/b",
             "host:outside",
+            "component:nothing",
+            "component:kubelet nowhere",
+            "container:default/none/x",
+            "device:default/none/eth0",
+            "rule:worker-1/nat/X/0",
+            "rule:nowhere/nat/X/1",
         ] {
             let found = matches!(
                 engine.answer(Request::Inspect(id.to_owned())),
@@ -627,6 +1067,8 @@ mod tests {
             );
         }
         engine.answer(Request::GoTo(u32::MAX));
+        engine.answer(Request::GoToTime(u64::MAX));
+        engine.answer(Request::Times);
         engine.answer(Request::Speed(f64::NAN));
         engine.answer(Request::Rules {
             node: "nowhere".to_owned(),
@@ -652,7 +1094,10 @@ mod tests {
         }
         engine.answer(Request::Interrupt);
         for line in ["", " ", "kubectl get po", "ssh ", "größe '"] {
-            engine.answer(Request::Complete(line.to_owned()));
+            engine.answer(Request::Complete {
+                place: "node:worker-1".to_owned(),
+                line: line.to_owned(),
+            });
         }
         engine.answer(Request::Look("kubectl get nothing".to_owned()));
         engine.answer(Request::StepTime);

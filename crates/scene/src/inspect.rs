@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kubarium_cluster::faults::Place;
 use kubarium_cluster::{Action, Cluster, EventId, etcd};
 use kubarium_objects::{ObjectKey, Value, diagnostic, yaml};
 use kubarium_shell::table as table_of;
@@ -14,6 +15,8 @@ use petgraph::visit::{VisitMap, Visitable};
 
 use crate::commands::Commands;
 use crate::conversation;
+use crate::faults;
+use crate::inside;
 use crate::kinship::kinship;
 
 /// The stored object that an id names: `pod:default/web`, `object:deployments.apps/default/web`.
@@ -46,6 +49,7 @@ pub fn card(cluster: &Cluster, id: &str) -> Option<Card> {
     }?;
     Some(Card {
         id: id.to_owned(),
+        has_inside: inside::is_inside(cluster, id),
         ..card
     })
 }
@@ -66,7 +70,7 @@ fn object_card(cluster: &Cluster, key: &ObjectKey) -> Option<Card> {
     let (version, plural) = (resource.api_version(), &resource.plural);
     let name = &key.name;
     let commands = Commands::of(cluster, key, object);
-    let aims = aims(object);
+    let aims = aims(cluster, object);
     let mut object = object.clone();
     object.remove(&["metadata", "managedFields"]);
     Some(Card {
@@ -79,28 +83,51 @@ fn object_card(cluster: &Cluster, key: &ObjectKey) -> Option<Card> {
         describe: commands.describe,
         looks: commands.looks,
         changes: commands.changes,
+        faults: commands.faults,
         yaml: yaml::to_yaml(&object),
         ..Card::default()
     })
 }
 
+/// What is no object: a component, a device, a cable, a container, a rule, the segment, what is outside.
 fn device_card(cluster: &Cluster, id: &str) -> Option<Card> {
     let (kind, rest) = id.split_once(':')?;
-    if kind == "host" {
-        return Some(Card {
+    match kind {
+        "host" => Some(Card {
             title: rest.to_owned(),
             looks: vec![
                 format!("ssh {rest} ip addr"),
                 format!("ssh {rest} ip route"),
             ],
+            faults: faults::of_outside(),
             ..Card::default()
-        });
+        }),
+        "device" => match *rest.split('/').collect::<Vec<_>>() {
+            [namespace, pod, device] => cable_card(cluster, namespace, pod, device),
+            [node, device] => node_device_card(cluster, node, device),
+            _ => None,
+        },
+        "component" => component_card(cluster, rest),
+        "container" => match *rest.split('/').collect::<Vec<_>>() {
+            [namespace, pod, container] => container_card(cluster, namespace, pod, container),
+            _ => None,
+        },
+        "rule" => match *rest.split('/').collect::<Vec<_>>() {
+            [node, table, chain, number] => rule_card(cluster, node, table, chain, number),
+            _ => None,
+        },
+        "segment" => Some(Card {
+            title: cluster.config.network.node_cidr.to_string(),
+            looks: vec!["kubectl get nodes -o wide".to_owned()],
+            faults: faults::of_segment(cluster),
+            ..Card::default()
+        }),
+        _ => None,
     }
-    if kind != "device" {
-        return None;
-    }
-    let (node, device) = rest.split_once('/')?;
-    cluster.machines.get(node)?;
+}
+
+fn node_device_card(cluster: &Cluster, node: &str, device: &str) -> Option<Card> {
+    let (node, _) = cluster.machines.get_key_value(node)?;
     let third = match device {
         "cbr0" => format!("ssh {node} bridge link"),
         "flannel.1" => format!("ssh {node} bridge fdb show dev flannel.1"),
@@ -108,14 +135,123 @@ fn device_card(cluster: &Cluster, id: &str) -> Option<Card> {
     };
     Some(Card {
         title: device.to_owned(),
-        node: node.to_owned(),
+        node: node.to_string(),
         looks: vec![
             format!("ssh {node} ip addr show dev {device}"),
             format!("ssh {node} ip route"),
             third,
         ],
+        faults: match device {
+            "eth0" => faults::of_card(&Place::Node(node.clone())),
+            _ => Vec::new(),
+        },
         ..Card::default()
     })
+}
+
+/// A pod's end of its cable.
+fn cable_card(cluster: &Cluster, namespace: &str, pod: &str, device: &str) -> Option<Card> {
+    let key = ObjectKey::new("pods", namespace, pod);
+    let object = cluster.etcd.get(&key)?;
+    let scope = scope(namespace);
+    Some(Card {
+        title: device.to_owned(),
+        node: object["spec"]["nodeName"].str().to_owned(),
+        looks: vec![
+            format!("kubectl exec {pod}{scope} -- ip addr show dev {device}"),
+            format!("kubectl exec {pod}{scope} -- ip route"),
+        ],
+        faults: faults::of_card(&Place::Pod(key)),
+        ..Card::default()
+    })
+}
+
+fn container_card(cluster: &Cluster, namespace: &str, pod: &str, name: &str) -> Option<Card> {
+    let key = ObjectKey::new("pods", namespace, pod);
+    let object = cluster.etcd.get(&key)?;
+    let containers = object["spec"]["containers"].items();
+    let container = containers.iter().find(|c| c["name"].str() == name)?;
+    let scope = scope(namespace);
+    let mut breaks = faults::of_container(&key, container, false);
+    breaks.push(faults::missing(&container["image"].text()));
+    Some(Card {
+        title: name.to_owned(),
+        node: object["spec"]["nodeName"].str().to_owned(),
+        looks: vec![
+            format!("kubectl logs {pod}{scope} -c {name}"),
+            format!("kubectl exec {pod}{scope} -c {name} -- env"),
+        ],
+        faults: breaks,
+        ..Card::default()
+    })
+}
+
+/// A member of the control plane, or a component of a node: `kubelet worker-1`.
+fn component_card(cluster: &Cluster, name: &str) -> Option<Card> {
+    let (title, node) = name.split_once(' ').unwrap_or((name, ""));
+    if !node.is_empty() && !cluster.machines.contains_key(node) {
+        return None;
+    }
+    // The CNI plugins are programs that the runtime calls: nothing runs that could be stopped.
+    let breaks = match faults::part(name) {
+        Some(part) => faults::of_part(&part),
+        None if title == "cni" => Vec::new(),
+        None => return None,
+    };
+    let looks = match title {
+        "kubelet" => vec![
+            format!("kubectl describe node {node}"),
+            format!("kubectl get pods -A -o wide --field-selector spec.nodeName={node}"),
+        ],
+        "kube-proxy" => vec![
+            format!("ssh {node} iptables-save -t nat"),
+            format!("ssh {node} conntrack -L"),
+        ],
+        "cni" => vec![
+            format!("ssh {node} ip addr"),
+            format!("ssh {node} bridge link"),
+        ],
+        "kube-scheduler" => {
+            vec!["kubectl get pods -A --field-selector status.phase=Pending".to_owned()]
+        }
+        "kube-apiserver" => vec!["kubectl api-resources".to_owned()],
+        "etcd" => vec!["ssh control-plane etcdctl get --prefix --keys-only /registry".to_owned()],
+        _ => vec!["sim events --since 10s".to_owned()],
+    };
+    Some(Card {
+        title: title.to_owned(),
+        node: node.to_owned(),
+        looks,
+        faults: breaks,
+        ..Card::default()
+    })
+}
+
+/// A rule of a node's tables.
+fn rule_card(
+    cluster: &Cluster,
+    node: &str,
+    table: &str,
+    chain: &str,
+    number: &str,
+) -> Option<Card> {
+    cluster.machines.get(node)?;
+    let number: u32 = number.parse().ok().filter(|n| *n > 0)?;
+    Some(Card {
+        title: format!("{table} {chain} {number}"),
+        node: node.to_owned(),
+        looks: vec![format!("ssh {node} iptables -t {table} -S {chain}")],
+        faults: faults::of_rule(node, table, chain, number),
+        ..Card::default()
+    })
+}
+
+/// How a command line names a namespace, where it is not the usual one.
+pub(crate) fn scope(namespace: &str) -> String {
+    match namespace {
+        "" | "default" => String::new(),
+        other => format!(" -n {other}"),
+    }
 }
 
 /// The owners and dependents of an object, each owner before its dependents. Alone it has no family.
@@ -152,7 +288,7 @@ fn family(cluster: &Cluster, key: &ObjectKey) -> Vec<Relative> {
 }
 
 /// What an object wants, beside what there is of it.
-fn aims(object: &Value) -> Vec<Aim> {
+fn aims(cluster: &Cluster, object: &Value) -> Vec<Aim> {
     let (spec, status) = (&object["spec"], &object["status"]);
     let number = |value: &Value| value.as_i64().unwrap_or(0).to_string();
     let aim = |of: &str, wanted: &Value, is: &Value| Aim {
@@ -189,6 +325,29 @@ fn aims(object: &Value) -> Vec<Aim> {
                 &status["currentReplicas"],
             )]
         }
+        "Service" => {
+            let meta = &object["metadata"];
+            let (namespace, name) = (meta["namespace"].text(), meta["name"].text());
+            let slices = cluster.index.slices_of(&namespace, &name);
+            let slices: Vec<&Value> = slices.filter_map(|key| cluster.etcd.get(key)).collect();
+            let all = slices.iter().flat_map(|slice| slice["endpoints"].items());
+            let ready = all
+                .clone()
+                .filter(|e| e["conditions"]["ready"].as_bool() != Some(false));
+            vec![Aim {
+                of: "ready endpoints".to_owned(),
+                wanted: all.clone().count().to_string(),
+                is: ready.count().to_string(),
+            }]
+        }
+        "PersistentVolumeClaim" => vec![Aim {
+            of: "storage".to_owned(),
+            wanted: spec["resources"]["requests"]["storage"].str().to_owned(),
+            is: match status["capacity"]["storage"].str() {
+                "" => "none".to_owned(),
+                size => size.to_owned(),
+            },
+        }],
         "PodDisruptionBudget" => {
             vec![aim(
                 "healthy",
@@ -201,11 +360,32 @@ fn aims(object: &Value) -> Vec<Aim> {
             let ready = containers
                 .iter()
                 .filter(|c| c["ready"].as_bool() == Some(true));
-            vec![Aim {
+            let mut aims = vec![Aim {
                 of: "ready".to_owned(),
                 wanted: spec["containers"].items().len().to_string(),
                 is: ready.count().to_string(),
-            }]
+            }];
+            // The image that is wanted, beside the one that runs.
+            for container in spec["containers"].items() {
+                let name = container["name"].str();
+                let status = containers.iter().find(|c| c["name"].str() == name);
+                let running = status.map(|s| s["image"].str()).unwrap_or_default();
+                let short = running
+                    .strip_prefix("docker.io/library/")
+                    .unwrap_or(running);
+                let wanted = container["image"].str();
+                let is = match short {
+                    "" => "none",
+                    other if other.strip_suffix(":latest") == Some(wanted) => wanted,
+                    other => other,
+                };
+                aims.push(Aim {
+                    of: format!("image of {name}"),
+                    wanted: wanted.to_owned(),
+                    is: is.to_owned(),
+                });
+            }
+            aims
         }
         _ => Vec::new(),
     }

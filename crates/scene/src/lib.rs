@@ -4,6 +4,9 @@
 pub mod commands;
 pub mod conversation;
 pub mod engine;
+pub mod faults;
+pub mod find;
+pub mod inside;
 pub mod inspect;
 pub mod kinship;
 pub mod lane;
@@ -14,6 +17,7 @@ mod rare;
 pub mod rules;
 mod score;
 pub mod svg;
+pub mod times;
 pub mod versions;
 pub mod wiring;
 

@@ -1,7 +1,7 @@
 //! Drawing the map: rooms with their pods, doors and cables, the corridor between them, the control
 //! plane's office, and the Services' labels above.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubarium_cluster::{Cluster, Component};
 use kubarium_linux::LinkKind;
@@ -12,6 +12,7 @@ use kubarium_snapshot::map::{
     PodBox, Room, ServiceLabel, State, pod_id,
 };
 
+use crate::faults;
 use crate::layout::Layout;
 
 /// Above this many slots in a room its pods become cells.
@@ -112,6 +113,19 @@ impl Measures {
     }
 }
 
+/// The ids of the components that do nothing.
+struct Stopped(BTreeSet<String>);
+
+impl Stopped {
+    fn state(&self, id: &str) -> State {
+        if self.0.contains(id) {
+            State::Failing
+        } else {
+            State::Ready
+        }
+    }
+}
+
 /// Draws the cluster with the pods where `layout` has them.
 pub fn draw(cluster: &Cluster, layout: &Layout) -> Map {
     let nodes: Vec<(&ObjectKey, &Value)> = in_order(cluster);
@@ -123,7 +137,8 @@ pub fn draw(cluster: &Cluster, layout: &Layout) -> Map {
     let label = (((inner + GAP) / per_row as f64 - GAP).min(LABEL.0), LABEL.1);
     let label_rows = services.len().div_ceil(per_row).max(1);
     let mut top = MARGIN;
-    let office = office(cluster, Point::new(MARGIN, top), inner);
+    let broken = Stopped(faults::stopped(cluster));
+    let office = office(cluster, &broken, Point::new(MARGIN, top), inner);
     top += office.rect.height + MARGIN;
     let labels_top = top;
     top += label_rows as f64 * (LABEL.1 + GAP) + MARGIN;
@@ -133,7 +148,9 @@ pub fn draw(cluster: &Cluster, layout: &Layout) -> Map {
         for (at, (key, node)) in row.iter().enumerate() {
             let x = MARGIN + at as f64 * (measures.room.0 + MARGIN);
             let rect = Rect::new(x, top, measures.room.0, measures.room.1);
-            rooms.push(room(cluster, layout, &measures, &key.name, node, rect));
+            rooms.push(room(
+                cluster, layout, &measures, &broken, &key.name, node, rect,
+            ));
         }
         top += measures.room.1 + 20.0;
         corridors.push(Corridor {
@@ -206,14 +223,7 @@ fn natural(name: &str) -> (String, u64) {
     (stem.to_owned(), number.parse().unwrap_or(0))
 }
 
-fn office(cluster: &Cluster, at: Point, width: f64) -> Office {
-    let stopped = |component: &Component| {
-        if cluster.stopped().contains(component) {
-            State::Failing
-        } else {
-            State::Ready
-        }
-    };
+fn office(cluster: &Cluster, broken: &Stopped, at: Point, width: f64) -> Office {
     let waiting = cluster
         .etcd
         .list("pods", None)
@@ -223,25 +233,15 @@ fn office(cluster: &Cluster, at: Point, width: f64) -> Office {
         (
             "kube-apiserver",
             format!("{} kinds served", cluster.resources().len()),
-            stopped(&Component::ApiServer),
         ),
-        (
-            "etcd",
-            format!("revision {}", cluster.etcd.revision()),
-            State::Ready,
-        ),
-        (
-            "kube-scheduler",
-            format!("{waiting} pods waiting"),
-            stopped(&Component::Scheduler),
-        ),
+        ("etcd", format!("revision {}", cluster.etcd.revision())),
+        ("kube-scheduler", format!("{waiting} pods waiting")),
         (
             "kube-controller-manager",
             format!(
                 "{} control loops",
                 kubarium_cluster::controller_names().count()
             ),
-            State::Ready,
         ),
     ];
     let across = if width < OFFICE_WIDE { 2 } else { desks.len() };
@@ -251,15 +251,16 @@ fn office(cluster: &Cluster, at: Point, width: f64) -> Office {
     let desks = desks
         .into_iter()
         .enumerate()
-        .map(|(nth, (name, detail, state))| {
+        .map(|(nth, (name, detail))| {
             let (column, row) = ((nth % across) as f64, (nth / across) as f64);
             let (x, y) = (GAP + column * (desk + GAP), 26.0 + row * (DESK + 8.0));
+            let id = format!("component:{name}");
             Desk {
-                id: format!("component:{name}"),
+                state: broken.state(&id),
+                id,
                 name: name.to_owned(),
                 detail,
                 rect: Rect::new(rect.x + x, rect.y + y, desk, DESK),
-                state,
             }
         })
         .collect();
@@ -270,6 +271,7 @@ fn room(
     cluster: &Cluster,
     layout: &Layout,
     measures: &Measures,
+    broken: &Stopped,
     name: &Text,
     node: &Value,
     rect: Rect,
@@ -320,7 +322,7 @@ fn room(
         pod_cidr: node["spec"]["podCIDR"].str().to_owned(),
         badge: badge.to_owned(),
         state,
-        fixtures: fixtures(cluster, name, &rect),
+        fixtures: fixtures(broken, name, &rect),
         devices: devices(cluster, name, &rect, &rail),
         pods,
         crowded: measures.cells,
@@ -328,7 +330,7 @@ fn room(
     }
 }
 
-fn fixtures(cluster: &Cluster, node: &Text, room: &Rect) -> Vec<Desk> {
+fn fixtures(broken: &Stopped, node: &Text, room: &Rect) -> Vec<Desk> {
     let components = [
         (Component::Kubelet(node.clone()), "kubelet"),
         (Component::Runtime(node.clone()), "containerd"),
@@ -349,11 +351,7 @@ fn fixtures(cluster: &Cluster, node: &Text, room: &Rect) -> Vec<Desk> {
                 width,
                 22.0,
             ),
-            state: if cluster.stopped().contains(&component) {
-                State::Failing
-            } else {
-                State::Ready
-            },
+            state: broken.state(&format!("component:{component}")),
         })
         .collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kubarium_cluster::event::{Action, Component, EventId};
 use kubarium_cluster::time::EPOCH_SECONDS;
 use kubarium_cluster::trace::Trace;
-use kubarium_cluster::{Cluster, Simulation, Time};
+use kubarium_cluster::{Cluster, Run, Simulation, Time};
 use kubarium_objects::Value;
 use kubarium_posix::{
     Command, Complete, Dialect, FileKind, Files, Found, Host, Job, JobState, Machine, MemoryFiles,
@@ -118,10 +118,12 @@ pub struct Session {
     /// The command line that [`Session::begin`] has begun.
     foreground: Option<Foreground>,
     /// Commands that go on: watches, followed logs, whatever waits.
-    jobs: BTreeMap<Job, kubectl::Ongoing>,
+    jobs: BTreeMap<Job, Ongoing>,
     next_job: Job,
     /// Somebody looks on and can interrupt: nothing need end by itself.
     pub(crate) attended: bool,
+    /// What the command that has just been carried out lets time run for.
+    to_run: Option<Run>,
     written: Vec<(Stream, Vec<u8>)>,
     /// The command line that is being carried out.
     line: String,
@@ -129,6 +131,14 @@ pub struct Session {
     checkpoint: bool,
     /// Something was given to the cluster since its history was told.
     changed: bool,
+}
+
+/// A command that goes on.
+#[derive(Clone)]
+enum Ongoing {
+    Kubectl(Box<kubectl::Ongoing>),
+    /// Time is to run, and nothing else: `sim settle`, `sim advance`.
+    Time(Run),
 }
 
 /// A command line in the foreground of a terminal, between two of its pieces.
@@ -165,6 +175,7 @@ impl Session {
             jobs: BTreeMap::new(),
             next_job: 0,
             attended: false,
+            to_run: None,
             written: Vec::new(),
             line: String::new(),
             cause: None,
@@ -465,6 +476,25 @@ impl Session {
             .change(|cluster| cluster.caused_by(cause, what))
     }
 
+    /// Lets time run, and nothing else: at once, or where somebody looks on, piece by piece.
+    pub(crate) fn let_run(&mut self, run: Run) {
+        if self.attended {
+            self.to_run = Some(run);
+        } else {
+            while !self.simulation.run_slice(&run, usize::MAX) {}
+        }
+    }
+
+    /// Where the command line in the foreground waits for nothing but time (`sim settle`): how long that is to run.
+    /// Whoever drives the clock may hurry there by [`Simulation::run_slice`], and has it go on when the run is over.
+    pub fn hurries(&self) -> Option<&Run> {
+        self.foreground.as_ref()?;
+        self.jobs.values().find_map(|job| match job {
+            Ongoing::Time(run) => Some(run),
+            Ongoing::Kubectl(_) => None,
+        })
+    }
+
     /// Lets simulated time run until `done` says so, `limit` at the longest; whether it did.
     pub(crate) fn wait(&mut self, limit: Duration, done: impl FnMut(&Cluster) -> bool) -> bool {
         self.simulation.run_while(limit, done)
@@ -547,9 +577,11 @@ impl Host for Session {
             *name = base_name(name).to_owned();
         }
         let (finished, ongoing) = if argv.first().is_some_and(|name| name == "kubectl") {
-            kubectl::run(self, &argv, command.stdin, &command.cwd)
+            let (finished, ongoing) = kubectl::run(self, &argv, command.stdin, &command.cwd);
+            (finished, ongoing.map(|o| Ongoing::Kubectl(Box::new(o))))
         } else {
-            (self.command(&argv, command.stdin, &command.cwd), None)
+            let finished = self.command(&argv, command.stdin, &command.cwd);
+            (finished, self.to_run.take().map(Ongoing::Time))
         };
         let state = match ongoing {
             None => JobState::Exited(finished.status),
@@ -572,7 +604,14 @@ impl Host for Session {
         let Some(mut ongoing) = self.jobs.remove(&job) else {
             return Reply::exited(1, "", "");
         };
-        let (finished, until) = kubectl::go_on(self, &mut ongoing);
+        let (finished, until) = match &mut ongoing {
+            Ongoing::Kubectl(ongoing) => kubectl::go_on(self, ongoing),
+            Ongoing::Time(run) => {
+                let cluster = &self.simulation.cluster;
+                let until = run.goes_on(cluster).then(|| run.over(cluster));
+                (Finished::done(String::new()), until)
+            }
+        };
         let state = match until {
             None => JobState::Exited(finished.status),
             Some(until) => {

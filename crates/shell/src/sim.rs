@@ -6,7 +6,7 @@ use std::time::Duration;
 use kubarium_cluster::config::{NodeConfig, Role};
 use kubarium_cluster::event::Event;
 use kubarium_cluster::trace::{PacketView, Trace, TraceRequest};
-use kubarium_cluster::{EventId, Time};
+use kubarium_cluster::{EventId, Run, Time};
 use kubarium_linux::{Protocol, Verdict};
 use kubarium_objects::duration::GoDuration;
 use kubarium_objects::{ObjectKey, Value, object};
@@ -203,14 +203,16 @@ fn settle(session: &mut Session, words: &[&str]) -> Result {
         }
     }
     session.changing();
-    session.simulation.settle(quiet, timeout);
+    let run = Run::settle(&session.simulation.cluster, quiet, timeout);
+    session.let_run(run);
     Ok(String::new())
 }
 
 fn advance(session: &mut Session, time: &str) -> Result {
     let time = duration(time)?;
     session.changing();
-    session.wait(time, |_| false);
+    let end = session.simulation.cluster.now + time;
+    session.let_run(Run::until(end));
     Ok(String::new())
 }
 

@@ -25,12 +25,80 @@ pub struct Card {
     pub family: Vec<Relative>,
     /// Command lines that say more about it.
     pub looks: Vec<String>,
-    /// Command lines that change or break it.
-    pub changes: Vec<String>,
+    /// What can be done to it.
+    pub changes: Vec<Deed>,
+    /// What can go wrong with it.
+    pub faults: Vec<Deed>,
     /// The command line that describes it; empty where none does.
     pub describe: String,
+    /// Whether it is a network namespace, or stands in one that can be looked into.
+    pub has_inside: bool,
     /// For an object: its YAML, without the bookkeeping of who set which field.
     pub yaml: String,
+}
+
+/// Something that can be done to a thing, and the command line that does it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// What is done.
+    pub verb: Verb,
+    /// To what of it, where there are several: a container, an image, another node, a share; may be empty.
+    pub of: String,
+    /// The command line.
+    pub command: String,
+}
+
+/// What can be done to a thing. Whoever shows it has a word for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verb {
+    /// To so many replicas.
+    Scale,
+    /// A workload's pods are made anew.
+    Restart,
+    /// A workload goes back to what it was.
+    Undo,
+    /// No more pods come to a node.
+    Cordon,
+    /// Pods come to it again.
+    Uncordon,
+    /// Its pods go elsewhere.
+    Drain,
+    /// A machine leaves.
+    Remove,
+    /// An object is deleted.
+    Delete,
+    /// A component does nothing.
+    Stop,
+    /// A component does everything later.
+    Slow,
+    /// A component begins anew.
+    Anew,
+    /// A node's components do not reach the API server.
+    Cut,
+    /// A machine has no power.
+    PowerOff,
+    /// A network card is down.
+    LinkDown,
+    /// A network card loses packets.
+    Lose,
+    /// A machine reaches no other.
+    Part,
+    /// A container's process is killed.
+    Kill,
+    /// A container's process runs out of memory.
+    OutOfMemory,
+    /// An image is not in the registry.
+    ImageMissing,
+    /// The registry does not answer.
+    RegistryDown,
+    /// A node runs out of memory.
+    Memory,
+    /// A node runs out of disk.
+    Disk,
+    /// A node runs out of process numbers.
+    Pid,
+    /// A rule is deleted.
+    DeleteRule,
 }
 
 /// Something that is wanted, beside what there is of it.

@@ -6,12 +6,14 @@
 pub mod change;
 pub mod conversation;
 pub mod geometry;
+pub mod inside;
 pub mod inspect;
 pub mod lane;
 pub mod map;
 pub mod message;
 pub mod rare;
 pub mod rules;
+pub mod time;
 
 pub use change::MapChange;
 pub use lane::Lane;

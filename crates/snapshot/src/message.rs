@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::MapChange;
 use crate::geometry::Point;
+use crate::inside::Inside;
 use crate::inspect::{Card, ObjectTable, Timeline, Version};
 use crate::lane::Lane;
 use crate::rules::RuleBook;
+use crate::time::{Broken, Past, Times, Work};
 
 /// From the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,12 +49,40 @@ pub enum Request {
     StepBack,
     /// Go to just after an event, and pause. [`Reply::Done`].
     GoTo(u32),
+    /// Go to the last event of the branch up to that moment, in simulated milliseconds, and pause. [`Reply::Done`].
+    GoToTime(u64),
+    /// The lines of history. [`Reply::Times`].
+    Times,
+    /// Look for what is drawn. [`Reply::Found`].
+    Find {
+        /// A label selector, or a part of a name, an address, a status, an image, a label.
+        text: String,
+        /// The namespace; empty for all.
+        namespace: String,
+        /// A resource: `pods`, `services`, or one whose pods are meant (`deployments.apps`); empty for all.
+        kind: String,
+    },
+    /// What is inside the network namespace of a node or a pod. [`Reply::Inside`].
+    Inside(String),
     /// Run a command line in the terminal. [`Reply::Output`]; what goes on longer is told by [`Update::terminal`].
     Command(String),
+    /// Run a command line on a node or in a pod: the workstation's terminal is given `ssh` or `kubectl exec` with it.
+    /// [`Reply::Output`].
+    CommandAt {
+        /// `node:worker-1`, `host:outside`, `pod:default/web-1`.
+        place: String,
+        /// The command line.
+        line: String,
+    },
     /// End the command line that goes on in the terminal, as Ctrl C does. [`Reply::Done`].
     Interrupt,
     /// Say what could stand at the end of the beginning of a command line. [`Reply::Completion`].
-    Complete(String),
+    Complete {
+        /// Where it is typed; empty for the workstation.
+        place: String,
+        /// The line.
+        line: String,
+    },
     /// Run a command line that only looks, on a copy: nothing changes, and no event tells of it. [`Reply::Output`].
     Look(String),
     /// The latest versions of the object with this id, newest first. [`Reply::History`].
@@ -136,6 +166,12 @@ pub enum Reply {
     Timeline(Box<Timeline>),
     /// The answer to a rare question, in its binary form.
     Rare(Vec<u8>),
+    /// The lines of history.
+    Times(Box<Times>),
+    /// What was looked for.
+    Found(Box<Found>),
+    /// What is inside a network namespace; none where there is no such thing.
+    Inside(Option<Box<Inside>>),
 }
 
 /// What a command line printed.
@@ -149,6 +185,17 @@ pub struct Output {
     pub status: Option<i32>,
     /// The packet that it sent, to be followed.
     pub lane: Option<Box<Lane>>,
+}
+
+/// What was looked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// The ids of what was found, pods first.
+    pub ids: Vec<String>,
+    /// How many of them are pods.
+    pub pods: usize,
+    /// What is wrong with the selector; empty where nothing is.
+    pub wrong: String,
 }
 
 /// What could stand at the end of the beginning of a command line.
@@ -186,6 +233,12 @@ pub struct Update {
     pub ways: Vec<(u32, Vec<Vec<Point>>)>,
     /// The command line that goes on in the terminal, where it has written or ended.
     pub terminal: Option<Going>,
+    /// What is broken, where that has changed.
+    pub broken: Option<Vec<Broken>>,
+    /// A command that lets time run and is not over.
+    pub work: Option<Work>,
+    /// Whether the past is looked at.
+    pub past: Option<Past>,
 }
 
 /// The binary form of a message.

@@ -1,6 +1,7 @@
 //! Builds, serves, tests and measures Kubarium. `cargo xtask help` lists what it does.
 
 mod check;
+mod frames;
 mod module;
 mod page;
 mod run;
@@ -35,6 +36,7 @@ cargo xtask TASK
               Compares random networks with this machine's kernel, more of them than the tests do (2000): wants
               root, ip, bridge, unshare, iptables, and for some flows ping and ipset.
   speed       Measures how time and memory grow with the cluster, and writes docs/SPEED.md.
+  frames      Measures the page's frames beside two graph libraries in a browser, and adds them to docs/SPEED.md.
   fidelity    Measures against the recordings, and writes docs/FIDELITY.md.
   module      Builds the page's own module in parts. Trunk calls it.
   schema      Makes the schema of the Kubernetes API from a server's own description of it.
@@ -83,6 +85,7 @@ fn task(words: &[&str]) -> Result {
         ),
         "kernel" => kernel(options),
         "speed" => speed::speed(),
+        "frames" => frames::frames(),
         "fidelity" => score::fidelity(),
         "schema" => schema::generate(
             Path::new("../shared/oracle/api"),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::{Result, run};
+use crate::{Result, frames, run};
 
 const FILE: &str = "docs/SPEED.md";
 const ABOUT: &str = "\
@@ -60,7 +60,10 @@ pub(crate) fn speed() -> Result {
     let text = format!(
         "{ABOUT}Measured on one core of: {model}; {rustc}.\n\n| what | time | each | more | asked |\n| --- | --- | --- | --- | --- |\n{table}\n"
     );
-    std::fs::write(FILE, text)?;
+    // What `frames` has measured stays.
+    let old = std::fs::read_to_string(FILE).unwrap_or_default();
+    let page = old.find(frames::TITLE).map_or("", |at| &old[at..]);
+    std::fs::write(FILE, text + page)?;
     run::say(&format!("written to {FILE}"));
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use kubarium_objects::Text;
 use kubarium_objects::duration::GoDuration;
+use kubarium_objects::{ObjectKey, Text};
 
 use super::{Fault, Part, Place, names, pod_key};
 use crate::cluster::Cluster;
@@ -199,6 +199,45 @@ impl Fault {
             _ => Err(usage(words.first().copied().unwrap_or_default())),
         }
     }
+
+    /// The words after `sim fault` that mean it, whatever namespace is the usual one: what [`Fault::parse`] reads.
+    pub fn words(&self) -> String {
+        let pod = |pod: &ObjectKey, container: &Option<Text>| {
+            let container = container
+                .as_ref()
+                .map_or(String::new(), |c| format!(" {c}"));
+            format!("{}/{}{container}", pod.namespace, pod.name)
+        };
+        let place = |place: &Place| match place {
+            Place::Node(node) => node.to_string(),
+            Place::Pod(pod) => format!("pod/{}/{}", pod.namespace, pod.name),
+        };
+        match self {
+            Fault::Stop(part) => format!("stop {part}"),
+            Fault::Slow(part, delay) => format!("slow {part} {}ms", delay.as_millis()),
+            Fault::Restart(part) => format!("restart {part}"),
+            Fault::Node(node) => format!("node {node}"),
+            Fault::Cut(node) => format!("cut {node}"),
+            Fault::LinkDown(at) => format!("link down {}", place(at)),
+            Fault::Loss(at, percent) => format!("link loss {} {percent}%", place(at)),
+            Fault::Partition(nodes) => format!("partition {}", nodes.join(" ")),
+            Fault::Kill(name, c) => format!("kill {}", pod(name, c)),
+            Fault::OutOfMemory(name, c) => format!("oom {}", pod(name, c)),
+            Fault::Image(image) => format!("image {image}"),
+            Fault::Registry => "registry".to_owned(),
+            Fault::Pressure(node, what) => {
+                let what = match what {
+                    Pressure::Memory => "memory",
+                    Pressure::Disk => "disk",
+                    Pressure::Pid => "pid",
+                };
+                format!("pressure {node} {what}")
+            }
+            Fault::Rule(node, table, chain, number) => {
+                format!("rule {node} {table} {chain} {number}")
+            }
+        }
+    }
 }
 
 fn usage(first: &str) -> String {
@@ -348,6 +387,36 @@ impl fmt::Display for Fault {
                     "rule {number} of {chain} in table {table} on {node} is deleted"
                 )
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_said_in_words_that_are_read_as_the_same_fault() {
+        for words in [
+            "stop kube-scheduler",
+            "stop kubelet worker-1",
+            "slow replicaset-controller 1500ms",
+            "restart containerd worker-2",
+            "node worker-1",
+            "cut worker-1",
+            "link down worker-1",
+            "link loss pod/shop/web-1 30%",
+            "partition worker-1 worker-2",
+            "kill shop/web-1",
+            "oom shop/web-1 nginx",
+            "image nginx:1.29",
+            "registry",
+            "pressure worker-1 disk",
+            "rule worker-1 nat KUBE-SERVICES 3",
+        ] {
+            let list: Vec<&str> = words.split(' ').collect();
+            let fault = Fault::parse(&list, "elsewhere").expect(words);
+            assert_eq!(fault.words(), words);
         }
     }
 }

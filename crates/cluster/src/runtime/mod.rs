@@ -114,6 +114,15 @@ pub struct Container {
     pub(crate) pinned: Option<Arc<volumes::Kept>>,
 }
 
+/// Who listens at a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listening {
+    /// A server of the machine itself: `kubelet`.
+    Daemon(&'static str),
+    /// A container of a pod.
+    Container(ObjectKey, Text),
+}
+
 /// What is left of a container that was started again.
 #[derive(Clone, Debug)]
 pub struct Previous {
@@ -520,6 +529,15 @@ impl Cluster {
             (State::Created, Some(previous)) => Some(&previous.logs),
             _ => Some(&container.logs),
         }
+    }
+
+    /// Who listens at a socket, by its token: a daemon's name, or a container of a pod.
+    pub fn who_listens(&self, token: u64) -> Option<Listening> {
+        if let Some((_, sandbox, at)) = self.container_of(token) {
+            let container = sandbox.containers.get(at)?.name.clone();
+            return Some(Listening::Container(sandbox.pod.clone(), container));
+        }
+        crate::machine::daemon::name(token).map(Listening::Daemon)
     }
 
     /// The container that a listening socket's token belongs to.

@@ -60,6 +60,19 @@ fn name_of(cluster: &Cluster, address: Ipv4Addr) -> Option<Named> {
     Some(named("pod", &full(&sandbox.pod)))
 }
 
+impl Cluster {
+    /// Who has an address, as an id: `pod:default/web-1`, `service:default/web`, `node:worker-1`, `host:outside`.
+    pub fn who_has(&self, address: Ipv4Addr) -> Option<String> {
+        if let Some(named) = name_of(self, address) {
+            return Some(named.object.to_string());
+        }
+        let outside = self.ground.outside?;
+        let mut links = self.net.links_of(outside);
+        let has = links.any(|link| link.addresses.iter().any(|a| a.net.addr() == address));
+        (has && !address.is_loopback()).then(|| "host:outside".to_owned())
+    }
+}
+
 impl Names {
     /// Those of the addresses and namespaces on the way.
     pub fn of(cluster: &Cluster, way: &kubarium_linux::Trace, target: Ipv4Addr) -> Names {

@@ -1,0 +1,48 @@
+//! How long the page works for a frame, beside two graph libraries: a part of docs/SPEED.md.
+
+use std::process::Command;
+
+use crate::{Result, page, run, serve, setup};
+
+const FILE: &str = "docs/SPEED.md";
+/// What the browser's measurements are written under; what stands before it is the rest of the file.
+pub(crate) const TITLE: &str = "\n## The page\n";
+const ABOUT: &str = "
+Written by `cargo xtask frames`, which runs `tests/bench/frames.mjs` in a headless browser: main-thread time for a frame, \
+as the browser's own trace has it, while the map is panned and zoomed, and while a rollout replaces the pods; beside it two \
+graph libraries (development packages, never shipped) that draw the same graph in the same run: a dot for each pod, a line \
+to its node and one to its Service. The browser draws without a graphics card here. Typing is the worst of twenty keys, \
+from the key to the frame that shows it, while the rollout goes on.
+
+";
+
+/// Measures the page in the browser and writes that down, below the rest.
+pub(crate) fn frames() -> Result {
+    setup::for_page()?;
+    setup::for_tests()?;
+    page::build()?;
+    frames_of(serve::beside(std::path::Path::new(page::DIST))?)
+}
+
+fn frames_of(port: u16) -> Result {
+    run::say("Frames in a headless browser (a few minutes)");
+    let mut node = Command::new("node");
+    node.arg("tests/bench/frames.mjs");
+    node.env("KUBARIUM_URL", format!("http://127.0.0.1:{port}/"));
+    if let Some(chromium) = setup::chromium() {
+        node.env("CHROMIUM", chromium);
+    }
+    let (rows, ended) = run::watch(&mut node, |line| line.starts_with('|'));
+    ended?;
+    let text = std::fs::read_to_string(FILE)?;
+    let before = text.split(TITLE).next().unwrap_or_default().trim_end();
+    let table = rows.join("\n");
+    std::fs::write(
+        FILE,
+        format!(
+            "{before}\n{TITLE}{ABOUT}| pods | what | pan | zoom | changes | typing |\n| --- | --- | --- | --- | --- | --- |\n{table}\n"
+        ),
+    )?;
+    run::say(&format!("written to {FILE}"));
+    Ok(())
+}

@@ -1,0 +1,225 @@
+// How long the page's main thread works for a frame while the map is moved and while it changes, beside two graph
+// libraries that draw the same graph. `cargo xtask frames` builds the page, runs this, and writes docs/SPEED.md.
+//
+// Main-thread time is what the browser's own trace says the thread worked (its tasks), divided by the frames that it
+// drew. Everything runs in one browser, one after the other, each in a page of its own.
+import { build } from "esbuild";
+import { chromium } from "@playwright/test";
+
+const url = process.env.KUBARIUM_URL;
+if (!url) throw new Error("KUBARIUM_URL is not set: run `cargo xtask frames`");
+const SIZES = (process.env.KUBARIUM_PODS ?? "100,1000,3000").split(",").map(Number);
+const FRAMES = 90;
+const WINDOW = { width: 1280, height: 720 };
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM || undefined,
+  args: ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking", "--js-flags=--max-old-space-size=4096"],
+});
+
+/** What the main thread of a page works while `act` goes on, in milliseconds for each frame. */
+async function measure(page, act) {
+  const session = await page.context().newCDPSession(page);
+  const events = [];
+  session.on("Tracing.dataCollected", ({ value }) => events.push(...value));
+  const whole = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
+  await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: ["toplevel", "devtools.timeline", "__metadata", "disabled-by-default-devtools.timeline"] } });
+  const { frames, marks } = await page.evaluate(act, FRAMES);
+  await session.send("Tracing.end");
+  await whole;
+  await session.detach();
+  // The renderer whose main thread ran our frames is the one that worked most.
+  const main = new Map();
+  for (const e of events) if (e.name === "thread_name" && e.args.name === "CrRendererMain") main.set(`${e.pid}/${e.tid}`, []);
+  for (const e of events) if (/RunTask$/.test(e.name) && e.dur) main.get(`${e.pid}/${e.tid}`)?.push(e.dur / 1000);
+  const sum = (list) => list.reduce((a, b) => a + b, 0);
+  const tasks = [...main.values()].sort((a, b) => sum(b) - sum(a))[0] ?? [];
+  return { each: sum(tasks) / frames, longest: Math.max(0, ...tasks), marks };
+}
+
+/** Runs in the page: calls `step` once a frame, so often. */
+const eachFrame = `async (frames, step) => {
+  for (let n = 0; n < frames; n++) { step(n); await new Promise(requestAnimationFrame); }
+  await new Promise(requestAnimationFrame);
+  return { frames };
+}`;
+
+// --- Kubarium ------------------------------------------------------------------------------------------------------
+
+/** A page with a cluster that runs so many pods. */
+async function kubarium(pods) {
+  const page = await browser.newPage({ viewport: WINDOW });
+  await page.goto(url);
+  await page.locator(".room").nth(2).waitFor({ timeout: 120_000 });
+  const run = async (line) => {
+    await page.getByLabel("Command", { exact: true }).fill(line);
+    await page.getByLabel("Command", { exact: true }).press("Enter");
+    await page.waitForFunction(() => document.querySelectorAll(".entry").length && !document.querySelector(".entry .running"), null, { timeout: 600_000 });
+  };
+  await run("kubectl create deployment web --image=nginx");
+  // A kubelet takes 110 pods: so many machines as the pods need.
+  for (let n = 3; n <= Math.ceil(pods / 100) + 1; n++) await run(`sim node add worker-${n}`);
+  await run(`kubectl expose deployment web --port=80; kubectl scale deployment web --replicas=${pods}; sim settle --timeout 30m`);
+  await page.waitForFunction((pods) => document.querySelectorAll(".pod[data-state=ready]").length >= pods, pods, { timeout: 600_000 });
+  return { page, run };
+}
+
+const pan = `(frames) => (${eachFrame})(frames, (n) => {
+  const canvas = document.querySelector(".canvas");
+  const { left, top } = canvas.getBoundingClientRect();
+  const at = (type, x) => canvas.dispatchEvent(new PointerEvent(type, { bubbles: true, pointerId: 1, pointerType: "mouse", clientX: left + x, clientY: top + 200 }));
+  if (n === 0) at("pointerdown", 200);
+  at("pointermove", 206 + (n % 60) * 4);
+  if (n === frames - 1) at("pointerup", 206 + (n % 60) * 4);
+})`;
+
+const zoom = `(frames) => (${eachFrame})(frames, (n) => {
+  const canvas = document.querySelector(".canvas");
+  canvas.dispatchEvent(new WheelEvent("wheel", { bubbles: true, cancelable: true, deltaY: n % 30 < 15 ? -24 : 24 }));
+})`;
+
+/** A second and a half in which the simulator runs on by itself; counts what changes on the map. */
+const watch = `async () => {
+  let changes = 0;
+  const observer = new MutationObserver((all) => (changes += all.length));
+  observer.observe(document.querySelector(".drawing"), { subtree: true, attributes: true, attributeFilter: ["data-state"], childList: true });
+  const began = performance.now();
+  let frames = 0;
+  while (performance.now() - began < 4000) { frames++; await new Promise(requestAnimationFrame); }
+  observer.disconnect();
+  return { frames, marks: { changes: changes / 4 } };
+}`;
+
+/** How long a key in the terminal takes to be painted, the worst of so many. */
+const typing = `async () => {
+  const input = document.querySelector(".prompt input");
+  input.focus();
+  let worst = 0;
+  for (let n = 0; n < 20; n++) {
+    const began = performance.now();
+    input.value += "x";
+    input.dispatchEvent(new InputEvent("input", { bubbles: true }));
+    await new Promise((done) => requestAnimationFrame(() => { const c = new MessageChannel(); c.port1.onmessage = done; c.port2.postMessage(0); }));
+    worst = Math.max(worst, performance.now() - began);
+    await new Promise((done) => setTimeout(done, 60));
+  }
+  input.value = "";
+  input.dispatchEvent(new InputEvent("input", { bubbles: true }));
+  return { frames: 20, marks: { worst } };
+}`;
+
+// --- The others ----------------------------------------------------------------------------------------------------
+
+/** The same graph: nodes in rooms, pods in them, a Service with a line to each pod. */
+const graph = `(pods) => {
+  const perNode = 100, nodes = Math.max(3, Math.ceil(pods / perNode) + 1), side = Math.ceil(Math.sqrt(nodes));
+  const all = [{ id: "service", x: 0, y: -200, size: 12 }], lines = [];
+  for (let n = 0; n < nodes; n++) all.push({ id: "n" + n, x: (n % side) * 400, y: Math.floor(n / side) * 400, size: 10 });
+  for (let p = 0; p < pods; p++) {
+    const n = p % nodes, slot = Math.floor(p / nodes);
+    all.push({ id: "p" + p, x: (n % side) * 400 + (slot % 15) * 24, y: Math.floor(n / side) * 400 + 40 + Math.floor(slot / 15) * 24, size: 4 });
+    lines.push(["n" + n, "p" + p], ["service", "p" + p]);
+  }
+  return { all, lines };
+}`;
+
+const OTHERS = {
+  "Cytoscape.js": {
+    script: `import cytoscape from "cytoscape";
+      window.start = (pods) => {
+        const { all, lines } = (${graph})(pods);
+        const cy = cytoscape({
+          container: document.getElementById("place"), layout: { name: "preset" }, textureOnViewport: false, pixelRatio: 1,
+          style: [{ selector: "node", style: { width: "data(size)", height: "data(size)", "background-color": "data(colour)" } }, { selector: "edge", style: { width: 1, "line-color": "#8aa" } }],
+          elements: [...all.map((n) => ({ data: { id: n.id, size: n.size * 2, colour: "#484" }, position: { x: n.x, y: n.y } })), ...lines.map(([a, b]) => ({ data: { id: a + b, source: a, target: b } }))],
+        });
+        cy.fit();
+        const place = document.getElementById("place");
+        window.pan = (n) => cy.panBy({ x: n % 60 < 30 ? 4 : -4, y: 0 });
+        window.zoom = (n) => cy.zoom({ level: cy.zoom() * (n % 30 < 15 ? 1.06 : 1 / 1.06), renderedPosition: { x: 640, y: 360 } });
+        window.change = (n) => cy.getElementById("p" + (n % pods)).data("colour", n % 2 ? "#b22" : "#484");
+      };`,
+  },
+  "sigma.js": {
+    script: `import Graph from "graphology"; import Sigma from "sigma";
+      window.start = (pods) => {
+        const { all, lines } = (${graph})(pods);
+        const graph = new Graph();
+        for (const n of all) graph.addNode(n.id, { x: n.x, y: -n.y, size: n.size, color: "#484448".slice(0, 4) });
+        for (const [a, b] of lines) graph.addEdge(a, b, { size: 1, color: "#8aa" });
+        const sigma = new Sigma(graph, document.getElementById("place"));
+        const camera = sigma.getCamera();
+        window.pan = (n) => camera.setState({ x: camera.x + (n % 60 < 30 ? 0.004 : -0.004) });
+        window.zoom = (n) => camera.setState({ ratio: camera.ratio * (n % 30 < 15 ? 1 / 1.06 : 1.06) });
+        window.change = (n) => graph.setNodeAttribute("p" + (n % pods), "color", n % 2 ? "#b22" : "#484");
+      };`,
+  },
+};
+
+async function other({ script }, pods) {
+  const bundle = await build({ stdin: { contents: script, resolveDir: process.cwd() }, bundle: true, write: false, format: "iife", logLevel: "error" });
+  const page = await browser.newPage({ viewport: WINDOW });
+  await page.setContent(`<!doctype html><style>html,body,#place{margin:0;width:100%;height:100%}</style><div id="place"></div>`);
+  await page.addScriptTag({ content: bundle.outputFiles[0].text });
+  await page.evaluate((pods) => window.start(pods), pods);
+  await page.waitForTimeout(500);
+  return page;
+}
+
+const call = (name) => `(frames) => (${eachFrame})(frames, (n) => window.${name}(n))`;
+/** A hundred changes a second, as they come: between frames. */
+const changing = `async () => {
+  let n = 0;
+  const timer = setInterval(() => window.change(n++), 10);
+  const began = performance.now();
+  let frames = 0;
+  while (performance.now() - began < 4000) { frames++; await new Promise(requestAnimationFrame); }
+  clearInterval(timer);
+  return { frames, marks: { changes: n / 4 } };
+}`;
+
+// --- Opening -------------------------------------------------------------------------------------------------------
+
+/** From an empty browser to the first packet on the map, in seconds. */
+async function opening() {
+  const context = await browser.newContext({ viewport: WINDOW });
+  const page = await context.newPage();
+  const began = Date.now();
+  await page.goto(url);
+  const prompt = page.getByLabel("Command", { exact: true });
+  await prompt.fill("sim trace outside kube-dns.kube-system:53");
+  await prompt.press("Enter");
+  await page.locator("g.packet").waitFor({ timeout: 60_000 });
+  const seconds = (Date.now() - began) / 1000;
+  await context.close();
+  return seconds;
+}
+
+// --- The table -----------------------------------------------------------------------------------------------------
+
+const code = (text) => new Function(`return (${text})`)();
+const ms = (n) => `${n.toFixed(1)} ms`;
+const row = (cells) => console.log(`| ${cells.join(" | ")} |`);
+
+const first = [await opening(), await opening(), await opening()].sort((a, b) => a - b)[1];
+row(["opening", "", `${first.toFixed(2)} s from an empty browser to the first packet on the map`, "", "", ""]);
+for (const pods of SIZES) {
+  const { page, run } = await kubarium(pods);
+  const moved = await measure(page, code(pan));
+  const zoomed = await measure(page, code(zoom));
+  await page.getByRole("button", { name: "Show everything" }).click();
+  await run("kubectl rollout restart deployment web");
+  const changed = await measure(page, code(watch));
+  const typed = await measure(page, code(typing));
+  row([pods, "Kubarium", ms(moved.each), ms(zoomed.each), `${ms(changed.each)} at ${Math.round(changed.marks.changes)} changes a second`, `${ms(typed.marks.worst)}`]);
+  await page.close();
+  for (const [name, library] of Object.entries(OTHERS)) {
+    const page = await other(library, pods);
+    const moved = await measure(page, code(call("pan")));
+    const zoomed = await measure(page, code(call("zoom")));
+    const changed = await measure(page, code(changing));
+    row([pods, name, ms(moved.each), ms(zoomed.each), `${ms(changed.each)} at ${Math.round(changed.marks.changes)} changes a second`, ""]);
+    await page.close();
+  }
+}
+await browser.close();

@@ -1,0 +1,95 @@
+//! Terminals at several places: the workstation, a node, a pod. What is typed at another place than the workstation is
+//! given to it by `ssh` or `kubectl exec`, a shell for each line.
+
+use leptos::prelude::*;
+
+use crate::{
+    icons,
+    simulator::Simulator,
+    text::{fill, t},
+};
+
+/// What a place is called.
+pub(crate) fn name(place: &str) -> String {
+    match place.split_once(':') {
+        Some((_, name)) => name.rsplit('/').next().unwrap_or(name).to_owned(),
+        None => t("terminal.workstation").to_owned(),
+    }
+}
+
+/// What stands before the prompt.
+pub(crate) fn sign(place: &str) -> String {
+    match place.is_empty() {
+        true => String::new(),
+        false => format!("{} ", name(place)),
+    }
+}
+
+/// The terminals that are open, and a choice of more.
+#[component]
+pub(crate) fn Places() -> impl IntoView {
+    let simulator = expect_context::<Simulator>();
+    let all = move || {
+        let mut all = vec![String::new()];
+        all.extend(simulator.places.get());
+        all
+    };
+    let more = Memo::new(move |_| {
+        let map = simulator.map.read();
+        let rooms = map
+            .rooms
+            .iter()
+            .map(|room| (room.id.clone(), room.name.clone()));
+        let hosts = map
+            .hosts
+            .iter()
+            .map(|host| (host.id.clone(), host.name.clone()));
+        let pods = map.pods().map(|pod| (pod.id.clone(), pod.name.clone()));
+        rooms.chain(hosts).chain(pods).collect::<Vec<_>>()
+    });
+    let tab = move |place: String| {
+        let (here, chosen, closed) = (place.clone(), place.clone(), place.clone());
+        let close = (!place.is_empty()).then(|| {
+            let label = fill("terminal.close", &[("place", &name(&place))]);
+            view! {
+                <button type="button" class="button plain icon" aria-label=label.clone() title=label on:click=move |_| simulator.close_terminal(&closed)>
+                    {icons::CLOSE.view()}
+                </button>
+            }
+        });
+        view! {
+            <span class="place">
+                <button
+                    type="button"
+                    class="place-name"
+                    aria-pressed=move || (*simulator.place.read() == here).to_string()
+                    on:click=move |_| simulator.place.set(chosen.clone())
+                >
+                    {name(&place)}
+                </button>
+                {close}
+            </span>
+        }
+    };
+    view! {
+        <div class="places" role="group" aria-label=t("terminal.places")>
+            <For each=all key=Clone::clone let:place>{tab(place)}</For>
+            <label class="button plain icon pick" title=t("terminal.open")>
+                {icons::PLUS.view()}
+                <select
+                    aria-label=t("terminal.open")
+                    on:change=move |event| {
+                        let place = event_target_value(&event);
+                        event_target::<web_sys::HtmlSelectElement>(&event).set_value("");
+                        if !place.is_empty() {
+                            simulator.open_terminal(&place);
+                        }
+                    }
+                >
+                    <option value="">{t("terminal.open")}</option>
+                    {move || more.get().into_iter().map(|(id, name)| view! { <option value=id>{name}</option> }).collect_view()}
+                </select>
+            </label>
+        </div>
+    }
+}
