@@ -69,18 +69,12 @@ pub(crate) fn App() -> impl IntoView {
     // Another language says everything anew.
     move || {
         text::track();
-        view! { <Shell simulator layout line manifests diagnostics /> }
+        view! { <Shell simulator layout line /> }
     }
 }
 
 #[component]
-fn Shell(
-    simulator: Simulator,
-    layout: Layout,
-    line: TimeLine,
-    manifests: RwSignal<String>,
-    diagnostics: Signal<Vec<Diagnostic>>,
-) -> impl IntoView {
+fn Shell(simulator: Simulator, layout: Layout, line: TimeLine) -> impl IntoView {
     let shown =
         move |panel| Signal::derive(move || layout.is_shown(panel) && !layout.is_rail(panel));
     view! {

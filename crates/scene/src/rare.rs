@@ -12,7 +12,7 @@ use kubarium_snapshot::rare::{
     Brief, Candidate, Change, Decision, Effect, Preview, Question, RuleText, Scheduling,
 };
 
-use crate::engine::word;
+use crate::commands::word;
 use crate::inspect::{self, diagnostic};
 use crate::rules;
 
