@@ -24,10 +24,10 @@ use kubarium_posix::{Command, Found, Stream};
 use crate::cluster::Cluster;
 use crate::images::{Image, Tools};
 use crate::kube_proxy;
-use crate::runtime::environment::Environment;
 use crate::runtime::files::View;
 use crate::runtime::process::{base_name, is_shell};
 use crate::time::Time;
+use serve::Lookup;
 
 /// Where a program runs.
 #[derive(Clone, Debug)]
@@ -259,7 +259,9 @@ pub(crate) fn start(
                 Some((key, at)) => (cluster.etcd.get(&key).cloned().unwrap_or_default(), at),
                 None => (Value::Null, 0),
             };
-            match server(place, &pod, at, argv, &command.env) {
+            match server(place, &pod, at, argv, &|name| {
+                command.env.get(name).cloned()
+            }) {
                 Some(mut serve) => {
                     serve.replaced_shell = command.replaces_shell;
                     Program::Serve(serve)
@@ -315,7 +317,7 @@ pub(crate) fn server(
     pod: &Value,
     at: usize,
     argv: &[String],
-    env: &Environment,
+    env: Lookup<'_>,
 ) -> Option<Serve> {
     serve::of(place, pod, at, argv, env)
 }

@@ -10,8 +10,10 @@ use super::{Io, Place, Step};
 use crate::cluster::Cluster;
 use crate::images::{Server, ServerProgram};
 use crate::kubelet::containers;
-use crate::runtime::environment::Environment;
 use crate::runtime::process::{base_name, is_shell};
+
+/// The value of a variable of the environment, by its name.
+pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A server that runs.
 #[derive(Clone, Debug)]
@@ -49,7 +51,7 @@ pub(super) fn of(
     pod: &Value,
     at: usize,
     argv: &[String],
-    env: &Environment,
+    env: Lookup<'_>,
 ) -> Option<Serve> {
     let name = base_name(argv.first()?);
     let args = &argv[1..];
@@ -135,7 +137,7 @@ fn option<'a>(args: &'a [String], names: &[&str]) -> Option<&'a str> {
 }
 
 /// Reads what the command line says of ports and answers. `None`: this is no server after all.
-fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) -> Option<()> {
+fn configure(serve: &mut Serve, name: &str, args: &[String], env: Lookup<'_>) -> Option<()> {
     let port = |text: &str| text.rsplit(':').next().and_then(|p| p.parse::<u16>().ok());
     let mut only = |port: Option<u16>| {
         if let Some(port) = port {
@@ -145,11 +147,8 @@ fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) 
     match name {
         "web" => {
             // Every number among its arguments and in $PORTS; 80 where there is none.
-            let words = env
-                .get("PORTS")
-                .map(String::as_str)
-                .unwrap_or("")
-                .split_whitespace();
+            let words = env("PORTS").unwrap_or_default();
+            let words = words.split_whitespace();
             let numbers = args
                 .iter()
                 .map(String::as_str)
@@ -169,13 +168,13 @@ fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) 
             only(option(args, &["-listen", "--listen"]).and_then(port));
             let text = option(args, &["-text", "--text"])
                 .map(str::to_owned)
-                .or_else(|| env.get("ECHO_TEXT").cloned());
+                .or_else(|| env("ECHO_TEXT"));
             serve.text = text.unwrap_or_default().into();
         }
         "whoami" => only(
             option(args, &["--port", "-port"])
                 .and_then(port)
-                .or_else(|| env.get("WHOAMI_PORT_NUMBER")?.parse().ok()),
+                .or_else(|| env("WHOAMI_PORT_NUMBER")?.parse().ok()),
         ),
         "traefik" | "entrypoint.sh" => {
             // `--entryPoints.web.address=:8000/tcp`
@@ -192,9 +191,7 @@ fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) 
         }
         "redis-server" | "docker-entrypoint.sh" => only(option(args, &["--port"]).and_then(port)),
         "postgres" => {
-            let trusting = env
-                .get("POSTGRES_HOST_AUTH_METHOD")
-                .is_some_and(|m| m == "trust");
+            let trusting = env("POSTGRES_HOST_AUTH_METHOD").is_some_and(|m| m == "trust");
             if !given(env, &["POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE"]) && !trusting {
                 serve.refusal = Some(NO_POSTGRES_PASSWORD.into());
             }
@@ -246,7 +243,7 @@ fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) 
             }
             _ => return None,
         },
-        "node" | "npm" | "npx" | "yarn" => match (args.is_empty(), env.get("PORT")) {
+        "node" | "npm" | "npx" | "yarn" => match (args.is_empty(), env("PORT")) {
             (true, _) => return None,
             (false, Some(given)) => only(given.parse().ok()),
             (false, None) => {}
@@ -280,7 +277,7 @@ fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) 
             serve.grpc = serve.tcp.first().copied();
         }
         "hello-app" | "echo-server" | "podinfo" => only(
-            env.get("PORT")
+            env("PORT")
                 .and_then(|p| p.parse().ok())
                 .or(option(args, &["--port"]).and_then(port)),
         ),
@@ -290,10 +287,10 @@ fn configure(serve: &mut Serve, name: &str, args: &[String], env: &Environment) 
 }
 
 /// Whether one of these variables has a value.
-fn given(env: &Environment, names: &[&str]) -> bool {
+fn given(env: Lookup<'_>, names: &[&str]) -> bool {
     names
         .iter()
-        .any(|name| env.get(*name).is_some_and(|v| !v.is_empty()))
+        .any(|name| env(name).is_some_and(|v| !v.is_empty()))
 }
 
 /// What the image's script says (docker-library/postgres, `docker-entrypoint.sh`).

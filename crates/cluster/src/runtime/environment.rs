@@ -13,7 +13,29 @@ use crate::kubelet::containers;
 use crate::runtime::process::{base_name, is_shell};
 
 /// Variables by name.
-pub(crate) type Environment = BTreeMap<String, String>;
+pub(crate) type Variables = BTreeMap<String, String>;
+
+/// A container's variables. In a namespace of a thousand Services seven thousand tell of those: they are
+/// kept once for all containers that have the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment {
+    own: Variables,
+    services: Arc<Variables>,
+}
+
+impl Environment {
+    /// A variable's value.
+    pub fn get(&self, name: &str) -> Option<&String> {
+        self.own.get(name).or_else(|| self.services.get(name))
+    }
+
+    /// All of them.
+    pub fn variables(self) -> Variables {
+        let mut all = (*self.services).clone();
+        all.extend(self.own);
+        all
+    }
+}
 
 /// The environment of the container at that place.
 ///
@@ -28,7 +50,7 @@ pub(crate) fn of(
 ) -> Result<Environment, String> {
     static NULL: Value = Value::Null;
     let spec = containers(pod).nth(place).unwrap_or(&NULL);
-    let mut env = Environment::new();
+    let mut env = Variables::new();
     let sandbox = cluster.sandbox(node, uid);
     let image = sandbox
         .and_then(|s| s.containers.get(place))
@@ -50,7 +72,7 @@ pub(crate) fn of(
     for source in spec["envFrom"].items() {
         env_from(cluster, pod, source, &mut env)?;
     }
-    let mut own = Environment::new();
+    let mut own = Variables::new();
     for variable in spec["env"].items() {
         let name = variable["name"].str();
         let value = match variable.get("valueFrom") {
@@ -67,11 +89,8 @@ pub(crate) fn of(
         };
         own.insert(name.to_owned(), value);
     }
-    for (name, value) in services.iter() {
-        env.entry(name.clone()).or_insert_with(|| value.clone());
-    }
     env.extend(own);
-    Ok(env)
+    Ok(Environment { own: env, services })
 }
 
 /// The environment of a container that runs: as it was when it was made.
@@ -202,7 +221,7 @@ fn expand(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
 /// The variables that tell of Services, by namespace (and `""` for the API server's own alone):
 /// containers that are made while no Service changes share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ServiceVariables(BTreeMap<Text, Arc<Environment>>);
+pub(crate) struct ServiceVariables(BTreeMap<Text, Arc<Variables>>);
 
 impl ServiceVariables {
     /// A Service has changed.
@@ -212,7 +231,7 @@ impl ServiceVariables {
 }
 
 /// The variables that tell a pod of Services (`pkg/kubelet/envvars`).
-pub(crate) fn services(cluster: &mut Cluster, pod: &Value) -> Arc<Environment> {
+pub(crate) fn services(cluster: &mut Cluster, pod: &Value) -> Arc<Variables> {
     let links = pod["spec"]["enableServiceLinks"].as_bool() != Some(false);
     let namespace = if links {
         pod["metadata"]["namespace"].text()
@@ -228,8 +247,8 @@ pub(crate) fn services(cluster: &mut Cluster, pod: &Value) -> Arc<Environment> {
 }
 
 /// Those of a namespace's Services, and of the API server's own.
-fn services_of(cluster: &Cluster, namespace: &str, links: bool) -> Environment {
-    let mut env = Environment::new();
+fn services_of(cluster: &Cluster, namespace: &str, links: bool) -> Variables {
+    let mut env = Variables::new();
     let master = cluster.find("services", "default", "kubernetes");
     let own = cluster
         .etcd
@@ -279,7 +298,7 @@ fn env_from(
     cluster: &Cluster,
     pod: &Value,
     source: &Value,
-    env: &mut Environment,
+    env: &mut Variables,
 ) -> Result<(), String> {
     let prefix = source["prefix"].str();
     for (field, resource) in [("configMapRef", "configmaps"), ("secretRef", "secrets")] {

@@ -8,7 +8,7 @@ use kubarium_objects::{ObjectKey, Text, Value};
 use kubarium_posix::{Found, Progress, Stream};
 
 use super::Container;
-use super::environment::{self, Environment};
+use super::environment::{self, Variables};
 use super::files::{self, View};
 use super::process::{
     SIGKILL, SLICE, Shell, base_name, check_found, is_shell, place, shell, simulated, turn,
@@ -59,7 +59,7 @@ fn try_out(
     if let Err(why) = check_command(&place, &view, argv) {
         return (Duration::ZERO, None, why);
     }
-    let env = environment::of_running(cluster, node, uid, &pod, at);
+    let env = environment::of_running(cluster, node, uid, &pod, at).variables();
     let mut shell = shell(argv, env, "/", Vec::new(), None, 1);
     let start = cluster.now;
     let mut now = start;
@@ -221,7 +221,7 @@ impl Cluster {
                 "error executing command in container: failed to exec in container: failed to start exec \"{id}\": OCI runtime exec failed: exec failed: unable to start container process: {why}"
             )));
         }
-        let env = environment::of_running(self, &node, &uid, &object, at);
+        let env = environment::of_running(self, &node, &uid, &object, at).variables();
         let spec = containers(&object).nth(at).cloned().unwrap_or_default();
         let cwd = match spec["workingDir"].str() {
             "" => place.image.map_or("/", |i| i.workdir),
@@ -271,7 +271,7 @@ impl Cluster {
                 ..Output::default()
             });
         }
-        let mut env = Environment::new();
+        let mut env = Variables::new();
         env.insert("HOME".into(), "/root".into());
         env.insert("HOSTNAME".into(), node.to_owned());
         let shell = shell(argv, env, "/root", stdin.to_vec(), None, seed);

@@ -103,7 +103,7 @@ pub struct Container {
     /// Its number on the node: what its sockets are called by.
     pub(crate) number: u32,
     /// The variables that tell it of Services: of those that there were when it was made.
-    pub(crate) services: Option<Arc<environment::Environment>>,
+    pub(crate) services: Option<Arc<environment::Variables>>,
     /// Whether it was made in a sandbox that is gone: it counts as never made.
     pub(crate) stale: bool,
     /// Its own files, where somebody has looked at or changed them.

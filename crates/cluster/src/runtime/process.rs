@@ -11,7 +11,7 @@ use kubarium_posix::{
     Command, Files, Found, Host, Job, JobState, Machine, Options, Progress, Reply, Stream,
 };
 
-use super::environment::{self, Environment};
+use super::environment::{self, Variables};
 use super::files::{self, View};
 use super::{State, exited, volumes};
 use crate::cluster::Cluster;
@@ -147,7 +147,7 @@ impl Host for Session<'_> {
 /// Begins a command line: the shell's own words in, the words as a script out.
 pub(super) fn shell(
     argv: &[String],
-    env: Environment,
+    env: Variables,
     cwd: &str,
     stdin: Vec<u8>,
     memory: Option<u64>,
@@ -273,7 +273,7 @@ pub(crate) fn start(
             "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: {why}"
         )
     };
-    let process = match programs::server(&place, pod, at, &argv, &env) {
+    let process = match programs::server(&place, pod, at, &argv, &|name| env.get(name).cloned()) {
         Some(mut serve) => {
             serve.read_corefile(cluster, pod);
             Process::Serve(serve)
@@ -300,7 +300,14 @@ pub(crate) fn start(
                 given => given,
             };
             let seed = cluster.rng.next_u64();
-            Process::Shell(Arc::new(shell(&argv, env, cwd, Vec::new(), memory, seed)))
+            Process::Shell(Arc::new(shell(
+                &argv,
+                env.variables(),
+                cwd,
+                Vec::new(),
+                memory,
+                seed,
+            )))
         }
     };
     let now = cluster.now;
