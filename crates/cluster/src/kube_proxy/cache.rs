@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kubarium_linux::netfilter::KnownTables;
 use kubarium_linux::netfilter::nft::Set;
 
 use super::endpoints::Categorized;
@@ -56,6 +57,8 @@ pub struct Caches {
     pub iptables: ServiceChainsCache,
     /// Of the nftables mode.
     pub nftables: NftChainsCache,
+    /// The tables that were written last, on whatever node.
+    pub written: KnownTables,
 }
 
 impl NftChainsCache {

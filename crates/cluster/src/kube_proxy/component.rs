@@ -516,10 +516,12 @@ impl NodeSync<'_> {
                 cache: &mut caches.iptables,
                 remove_stale,
             };
-            match &changed {
+            let result = match &changed {
                 Some(changed) => sync.partial(tables, changed),
                 None => sync.full(tables),
-            }
+            };
+            tables.share(&mut caches.written);
+            result
         };
         let was_partial = partial.is_some();
         let last_full = before.as_ref().map_or(at, |before| before.last_full);

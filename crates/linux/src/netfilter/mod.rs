@@ -411,6 +411,10 @@ impl Table {
     }
 }
 
+/// Tables as a namespace had them last: those of others that are alike share what is the same ([`Netfilter::share`]).
+#[derive(Clone, Debug, Default)]
+pub struct KnownTables([Option<Table>; 4]);
+
 /// Packets and bytes that passed one rule or policy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Counter {
@@ -631,6 +635,19 @@ impl Netfilter {
             .is_some_and(|s| !s.counters[kind as usize].is_empty())
         {
             self.state_mut().counters[kind as usize].clear();
+        }
+    }
+
+    /// Keeps once what of iptables' tables is the same as what is known of other namespaces' tables, and makes these the
+    /// known ones. Thousands of hosts have tens of thousands of chains in common, each made by the host itself.
+    pub fn share(&mut self, known: &mut KnownTables) {
+        for (table, known) in self.tables.iter_mut().zip(&mut known.0) {
+            if let Some(table) = table {
+                if let Some(known) = known {
+                    table.user.share(&known.user);
+                }
+                *known = Some((**table).clone());
+            }
         }
     }
 

@@ -76,6 +76,46 @@ impl<T> Named<T> {
         self.shard_mut(name).remove(name).map(|e| e.thing)
     }
 
+    /// Keeps once what is the same in another table.
+    pub fn share(&mut self, other: &Named<T>)
+    where
+        T: PartialEq,
+    {
+        if Arc::ptr_eq(&self.shards, &other.shards) {
+            return;
+        }
+        for (shard, other) in Arc::make_mut(&mut self.shards)
+            .iter_mut()
+            .zip(&*other.shards)
+        {
+            if Arc::ptr_eq(shard, other) {
+                continue;
+            }
+            // Things that are equal become one; shards with nothing else in them, too.
+            let twins = |(name, entry): (&ChainName, &Entry<T>)| {
+                let twin = other.get(name)?;
+                let equal = !Arc::ptr_eq(&entry.thing, &twin.thing) && entry.thing == twin.thing;
+                equal.then(|| (name.clone(), twin.thing.clone()))
+            };
+            let equal: Vec<(ChainName, Arc<T>)> = shard.iter().filter_map(twins).collect();
+            if !equal.is_empty() {
+                let shard = Arc::make_mut(shard);
+                for (name, thing) in equal {
+                    if let Some(entry) = shard.get_mut(&name) {
+                        entry.thing = thing;
+                    }
+                }
+            }
+            let mut pairs = shard.iter().zip(other.iter());
+            let same = pairs.all(|((a, one), (b, other))| {
+                a == b && one.handle == other.handle && Arc::ptr_eq(&one.thing, &other.thing)
+            });
+            if same && shard.len() == other.len() {
+                *shard = other.clone();
+            }
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.shards.iter().map(|s| s.len()).sum()
     }
@@ -94,5 +134,40 @@ impl<T> Named<T> {
             .collect();
         all.sort_by_key(|entry| entry.0);
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Forty things, one of them as told.
+    fn named(odd: &str) -> Named<String> {
+        let mut named = Named::default();
+        for n in 0..40 {
+            let name = format!("chain-{n}");
+            let thing = if n == 7 { odd.to_owned() } else { name.clone() };
+            named.insert(&name.as_str().into(), n, Arc::new(thing));
+        }
+        named
+    }
+
+    #[test]
+    fn what_is_the_same_in_two_tables_is_kept_once() {
+        let (first, mut second) = (named("a"), named("b"));
+        second.share(&first);
+        let differing = first.shards.iter().zip(&*second.shards);
+        let differing = differing.filter(|(a, b)| !Arc::ptr_eq(a, b)).count();
+        assert_eq!(differing, 1);
+        let of = |named: &Named<String>, name: &str| named.get(&name.into()).cloned();
+        assert_eq!(of(&second, "chain-7").as_deref(), Some(&"b".to_owned()));
+        assert_eq!(of(&first, "chain-7").as_deref(), Some(&"a".to_owned()));
+        assert!(
+            first
+                .listed()
+                .iter()
+                .zip(second.listed())
+                .all(|(a, b)| a.0 == b.0 && a.1 == b.1)
+        );
     }
 }
