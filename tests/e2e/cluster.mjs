@@ -4,7 +4,7 @@ import { expect, run } from "./page.mjs";
 /** Applies the first manifests, starts a client, and lets simulated time run until all of it is carried out. */
 export async function deploy(page) {
   await run(page, "kubectl run curl --image=curlimages/curl --command -- sleep infinity");
-  const tab = page.getByRole("tab", { name: "YAML" });
+  const tab = page.getByRole("tab", { name: "YAML", exact: true });
   if (await tab.isVisible()) await tab.click();
   await page.getByRole("button", { name: "Apply", exact: true }).click();
   await run(page, "sim settle");

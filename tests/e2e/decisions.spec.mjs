@@ -19,13 +19,18 @@ for (const [name, size, scheme] of [["wide", WIDE, "light"], ["phone", PHONE, "d
     await expect(page.locator(".verdict-of")).toContainText("0/3 nodes are available");
     await expect(table.locator("[data-verdict=no]")).toHaveCount(3);
     await expectAccessible(page);
+    await page.locator(".verdict-of").getByRole("button", { name: "default/huge" }).click();
+    await page.getByRole("tab", { name: "Rules" }).click();
+    if (size === PHONE) await page.getByRole("tab", { name: "Details" }).click();
+    await page.getByRole("button", { name: "How the scheduler decided" }).click();
+    await expect(page.locator(".verdict-of")).toContainText("0/3 nodes are available");
   });
 
   test(`rules are found by Service, shown as text, and by what changed: ${name}`, async ({ page }) => {
     await open(page, { size, scheme, editor: false, cluster: true });
     await deploy(page);
     await page.getByRole("tab", { name: "Rules" }).click();
-    await page.getByLabel("Service").fill("default/web");
+    await page.locator(".rules input[type=search]").fill("default/web");
     await expect(page.locator(".chain .name").filter({ hasText: "KUBE-SERVICES" })).toBeVisible();
     await expect(page.locator(".rule").filter({ hasText: "kube-system" })).toHaveCount(0);
     await expectAccessible(page);
@@ -34,7 +39,7 @@ for (const [name, size, scheme] of [["wide", WIDE, "light"], ["phone", PHONE, "d
     await page.getByRole("button", { name: "Text", exact: true }).click();
     await expect(page.locator(".raw")).toContainText('--comment "default/web cluster IP"');
     await expectAccessible(page);
-    await page.getByLabel("Service").fill("");
+    await page.locator(".rules input[type=search]").fill("");
     await page.getByRole("button", { name: "Changes", exact: true }).click();
     await expect(page.locator(".rules .diff")).toContainText("default/web cluster IP");
     await expectAccessible(page);

@@ -46,7 +46,7 @@ test("the editor's file is loaded only when the editor is to be seen", async ({ 
   await open(page, { size: PHONE, editor: false });
   await expect(page.getByRole("tabpanel", { name: "Terminal" })).toBeVisible();
   expect(asked).not.toContain("/editor.js");
-  await page.getByRole("tab", { name: "YAML" }).click();
+  await page.getByRole("tab", { name: "YAML", exact: true }).click();
   await expect(page.locator(".cm-content")).toBeVisible();
   expect(asked).toContain("/editor.js");
 });

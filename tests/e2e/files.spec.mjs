@@ -133,7 +133,7 @@ test("a selector that selects nothing is remarked until there is something", asy
 for (const [name, size, scheme] of [["wide", WIDE, "dark"], ["phone", PHONE, "light"]]) {
   test(`what applying would change is shown before, and what it did after: ${name}`, async ({ page }) => {
     await open(page, { size, scheme, cluster: true });
-    await page.getByRole("button", { name: "Compare" }).click();
+    await page.getByRole("button", { name: "Preview" }).click();
     const drawer = page.getByRole("region", { name: "What applying would change" });
     await expect(drawer.locator("li")).toHaveText([/Deployment\s*web\s*new/, /Service\s*web\s*new/]);
     await expectAccessible(page);

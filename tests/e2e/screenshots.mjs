@@ -24,7 +24,7 @@ const VIEWS = {
     await follow(page);
     await page.getByRole("button", { name: "Show in the rule book" }).click();
     await expect(page.locator(".rule[data-current]")).toBeVisible();
-    const phone = await page.getByRole("tab", { name: "YAML" }).isVisible();
+    const phone = await page.getByRole("tab", { name: "YAML", exact: true }).isVisible();
     if (!phone) await page.getByRole("button", { name: "Close the packet lane" }).click();
   },
   terminal: async (page) => {

@@ -70,7 +70,7 @@ test("a command that watches goes on until it is stopped", async ({ page }) => {
   await prompt.fill("kubectl get pods -w");
   await prompt.press("Enter");
   await expect(page.locator(".entry .running")).toBeVisible();
-  await page.getByRole("tab", { name: "YAML" }).or(page.getByRole("region", { name: "Manifests" })).first().click();
+  await page.getByRole("tab", { name: "YAML", exact: true }).or(page.getByRole("region", { name: "Manifests" })).first().click();
   await expectAccessible(page);
   await prompt.press("Control+c");
   await expect(page.locator(".entry .running")).toHaveCount(0);

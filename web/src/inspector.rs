@@ -188,6 +188,10 @@ fn about(simulator: Simulator, card: &Card) -> impl IntoView + use<> {
         {of_thing(simulator, &card.id)}
         {(!card.aims.is_empty()).then(|| aims(&card.aims))}
         {(!card.family.is_empty()).then(|| family(simulator, &card.family, &card.id))}
+        {(card.kind == "Pod").then(|| {
+            let layout = expect_context::<Layout>();
+            view! { <button type="button" class="button" on:click=move |_| layout.show(Panel::Scheduling)>{t("inspector.decision")}</button> }
+        })}
         {looks}
         {deeds(simulator, t("inspector.changes"), &card.changes)}
         {deeds(simulator, t("inspector.breaks"), &card.faults)}

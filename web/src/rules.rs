@@ -221,8 +221,8 @@ fn tools(
                     prop:value=move || find.get()
                     on:input=move |e| find.set(event_target_value(&e).trim().to_owned())
                 />
-                <datalist id="rule-services">{move || options(services.get(), find)}</datalist>
             </label>
+            <datalist id="rule-services">{move || options(services.get(), find)}</datalist>
             <span class="choices" role="group" aria-label=t("rules.shown")>{Shown::ALL.map(part).collect_view()}</span>
             <Show when=move || simulator.lane.read().is_some() && shown.get() == Shown::Chains && find.read().is_empty()>
                 <label class="check">

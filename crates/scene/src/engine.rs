@@ -42,6 +42,7 @@ pub struct Engine {
     hurried_from: Option<Time>,
     lanes: VecDeque<Lane>,
     next_lane: u32,
+    memory: rare::Memory,
     map: Map,
     said: Said,
 }
@@ -76,6 +77,7 @@ impl Engine {
             hurried_from: None,
             lanes: VecDeque::new(),
             next_lane: 1,
+            memory: rare::Memory::new(),
             map: Map::default(),
             said: Said {
                 stale: true,
@@ -364,7 +366,7 @@ impl Engine {
                 return Reply::Timeline(Box::new(inspect::timeline(self.cluster(), root, most)));
             }
             Request::Rare(question) => {
-                return Reply::Rare(rare::answer(&mut self.session, &question));
+                return Reply::Rare(rare::answer(&mut self.session, &mut self.memory, &question));
             }
         }
         Reply::Done
@@ -410,10 +412,12 @@ impl Engine {
     fn go_to(&mut self, event: u32) {
         self.interrupt();
         self.running = false;
+        self.memory.clear();
         self.said.stale |= self.session.goto(EventId(event)).is_ok();
     }
 
     fn command(&mut self, line: &str) -> Reply {
+        self.memory.clear();
         self.interrupt();
         // The one before ends before this one is answered: what it wrote last is told with the next update.
         let (commands, wrong) = Session::read(line);

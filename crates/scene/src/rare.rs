@@ -24,8 +24,12 @@ const LINES_MAX: usize = 2000;
 const DEEDS_MAX: usize = 4;
 const EVENTS_MAX: usize = 20_000;
 
+/// What was worked out before: what a tool printed just before an event, by command line and event. To be forgotten
+/// whenever the past may have become another.
+pub(crate) type Memory = BTreeMap<(String, u32), Option<String>>;
+
 /// The answer to a question, both in their binary form; empty for what is no question.
-pub(crate) fn answer(session: &mut Session, question: &[u8]) -> Vec<u8> {
+pub(crate) fn answer(session: &mut Session, memory: &mut Memory, question: &[u8]) -> Vec<u8> {
     let Some(question) = decode::<Question>(question) else {
         return Vec::new();
     };
@@ -66,7 +70,7 @@ pub(crate) fn answer(session: &mut Session, question: &[u8]) -> Vec<u8> {
         }
         Question::Scheduling(id) => encode(&scheduling(&session.simulation.cluster, &id)),
         Question::RuleText { node, table, since } => {
-            encode(&rule_text(session, &node, &table, since))
+            encode(&rule_text(session, memory, &node, &table, since))
         }
     }
 }
@@ -189,7 +193,13 @@ fn decision(found: &scheduler::Decision) -> Decision {
 
 // --- Rules as text --------------------------------------------------------------------------------
 
-fn rule_text(session: &mut Session, node: &str, table: &str, since: Option<u32>) -> RuleText {
+fn rule_text(
+    session: &mut Session,
+    memory: &mut Memory,
+    node: &str,
+    table: &str,
+    since: Option<u32>,
+) -> RuleText {
     let cluster = &mut session.simulation.cluster;
     // kube-proxy makes its rules when somebody looks.
     kube_proxy::bring_up_to_date(cluster, node);
@@ -211,10 +221,13 @@ fn rule_text(session: &mut Session, node: &str, table: &str, since: Option<u32>)
     let mut since = candidates.first().map(|event| name(*event));
     let (mut added, mut removed) = (Vec::new(), Vec::new());
     for event in candidates {
-        let Some(before) = earlier(session, event, node, &command) else {
+        let before = memory
+            .entry((command.clone(), event))
+            .or_insert_with(|| earlier(session, event, node, &command));
+        let Some(before) = before else {
             break;
         };
-        (added, removed) = differences(&before, &now);
+        (added, removed) = differences(before, &now);
         if !added.is_empty() || !removed.is_empty() {
             since = Some(name(event));
             break;

@@ -76,7 +76,20 @@ pub fn rule_book(
         return book;
     };
     if !find.is_empty() {
-        for chain in found.chains() {
+        let built_in = found.chains().into_iter().filter(|c| c.policy.is_some());
+        let mut waiting: Vec<(usize, &Chain)> = built_in.map(|chain| (0, &**chain)).collect();
+        waiting.reverse();
+        let mut seen = BTreeSet::new();
+        while let Some((depth, chain)) = waiting.pop() {
+            if !seen.insert(chain.name.as_str()) {
+                continue;
+            }
+            let jumps = chain.rules.iter().rev();
+            let jumps = jumps.filter_map(|rule| match &rule.target {
+                Target::Jump(to) | Target::Goto(to) => netfilter.chain(kind, to.as_str()),
+                _ => None,
+            });
+            waiting.extend(jumps.map(|chain| (depth + 1, &**chain)));
             let hit = |at: &usize| chain.rule_text(*at).contains(find);
             let rules: Vec<usize> = (0..chain.rules.len()).filter(hit).collect();
             if rules.is_empty() && !chain.name.as_str().contains(find) {
@@ -90,7 +103,7 @@ pub fn rule_book(
             let whole = rules.len() == chain.rules.len() || rules.is_empty();
             let wanted = |at: &usize| whole || rules.contains(at);
             book.chains
-                .push(view(netfilter, kind, chain, 0, &lit, wanted));
+                .push(view(netfilter, kind, chain, depth, &lit, wanted));
         }
         return book;
     }

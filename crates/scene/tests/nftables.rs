@@ -1,0 +1,54 @@
+//! The rule book of a cluster whose kube-proxy writes nftables.
+
+use kubarium_cluster::Config;
+use kubarium_cluster::config::ProxyMode;
+use kubarium_scene::Engine;
+use kubarium_snapshot::message::{decode, encode};
+use kubarium_snapshot::rare::{Question, RuleText};
+use kubarium_snapshot::rules::RuleBook;
+use kubarium_snapshot::{Reply, Request};
+
+fn book(engine: &mut Engine, find: &str) -> RuleBook {
+    let asked = engine.answer(Request::Rules {
+        node: "worker-1".to_owned(),
+        table: "kube-proxy".to_owned(),
+        lane: None,
+        find: find.to_owned(),
+    });
+    match asked {
+        Reply::Rules(book) => *book,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn its_table_is_offered_searched_and_told_as_nft_prints_it() {
+    let mut config = Config::default();
+    config.kube_proxy.mode = ProxyMode::Nftables;
+    let mut engine = Engine::new(config);
+    let all = book(&mut engine, "");
+    assert!(
+        all.tables.contains(&"kube-proxy".to_owned()),
+        "{:?}",
+        all.tables
+    );
+    assert!(all.chains.iter().any(|chain| chain.policy.is_some()));
+    assert!(all.services.contains(&"kube-system/kube-dns".to_owned()));
+    let dns = book(&mut engine, "kube-system/kube-dns");
+    assert!(!dns.chains.is_empty() && dns.chains.len() < all.chains.len() + all.more);
+    let question = Question::RuleText {
+        node: "worker-1".to_owned(),
+        table: "kube-proxy".to_owned(),
+        since: None,
+    };
+    let Reply::Rare(bytes) = engine.answer(Request::Rare(encode(&question))) else {
+        panic!("no text")
+    };
+    let told: RuleText = decode(&bytes).expect("an answer");
+    assert_eq!(told.command, "ssh worker-1 nft list table ip kube-proxy");
+    assert!(
+        told.text.starts_with("table ip kube-proxy {"),
+        "{}",
+        told.text
+    );
+}
