@@ -181,7 +181,13 @@ fn play(
         }
         let output = session.run_command(&command);
         status = output.status;
-        show(&output, manner, print);
+        match output.binary.as_deref().filter(|_| !manner.transcript) {
+            Some(bytes) => {
+                let mut out = std::io::stdout().lock();
+                let _ = out.write_all(bytes).and_then(|()| out.flush());
+            }
+            None => show(&output, manner, print),
+        }
         if session.has_exited() || (manner.stops_at_failure && status != 0) {
             break;
         }

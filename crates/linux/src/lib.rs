@@ -9,6 +9,7 @@
 //! - `Network::fates` explores every random choice on the way.
 //! - `tools::run` is `ip`, `bridge`, `conntrack`, `iptables`, `ss` and `sysctl`.
 
+pub mod capture;
 mod configure;
 pub mod conntrack;
 mod errno;
@@ -27,11 +28,12 @@ mod time;
 pub mod tools;
 pub mod trace;
 mod walk;
+mod wire;
 
 pub use errno::Errno;
 pub use link::{
-    Address, Bridge, FdbEntry, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope, SegmentId,
-    Vxlan,
+    Address, Bridge, FdbEntry, Flowed, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope,
+    SegmentId, Traffic, Vxlan,
 };
 pub use mesh::Peer;
 pub use namespace::{Listener, Namespace};
@@ -44,4 +46,6 @@ pub use route::{DEFAULT, Flow, IpRule, LOCAL, MAIN, Route, RouteKind, RouteProto
 pub use sysctl::Sysctls;
 pub use time::{Dice, SeededDice, Time};
 pub use trace::{Hop, Layer, Phase, Trace};
-pub use walk::{Connect, Connection, Fate, IcmpError, Upkeep, Verdict};
+pub use walk::{
+    Connect, Connection, Conversation, Fate, IcmpError, Payload, Upkeep, Verdict,
+};

@@ -205,6 +205,31 @@ pub struct Link {
     pub(crate) conf: DeviceConf,
 }
 
+/// What went one way through a device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Flowed {
+    /// Packets.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Packets that the device did not take.
+    pub dropped: u64,
+}
+
+/// A device's counters (`ip -s link`, /proc/net/dev), and what became of its frames on the way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Traffic {
+    /// What came in.
+    pub received: Flowed,
+    /// What was sent.
+    pub sent: Flowed,
+    /// Frames that were sent (or, where the device was down, that came for it) and arrived nowhere. No counter of the
+    /// device's shows them.
+    pub lost: u64,
+    /// Further copies of frames that arrived at more than one device.
+    pub copied: u64,
+}
+
 impl Link {
     /// Its first address of at least this reach, preferring one in the same network as `towards`
     /// (`inet_select_addr` of the kernel).

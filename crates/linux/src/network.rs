@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
+use crate::capture::Captures;
 use crate::configure::device_conf;
 use crate::conntrack::Conntrack;
 use crate::errno::Errno;
 use crate::link::{
-    Address, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope, SegmentId, Vxlan,
+    Address, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope, SegmentId, Traffic, Vxlan,
 };
 use crate::mesh::Mesh;
 use crate::namespace::{Listener, Namespace};
@@ -35,6 +36,9 @@ const NAME_SHARDS: usize = 64;
 pub struct Network {
     pub(crate) namespaces: Slab<Namespace>,
     pub(crate) links: Slab<Link>,
+    /// What passed each device, by its number.
+    pub(crate) traffic: Slab<Traffic>,
+    pub(crate) captures: Captures,
     pub(crate) segments: Slab<Segment>,
     names: Vec<Arc<BTreeMap<Arc<str>, NamespaceId>>>,
     pub(crate) mesh: Arc<Mesh>,
@@ -61,6 +65,8 @@ impl Network {
         Network {
             namespaces: Slab::default(),
             links: Slab::default(),
+            traffic: Slab::default(),
+            captures: Captures::default(),
             segments: Slab::default(),
             names: vec![Arc::default(); NAME_SHARDS],
             mesh: Arc::default(),
@@ -142,6 +148,12 @@ impl Network {
         self.links.get(id.0)
     }
 
+    /// What has passed a device.
+    #[must_use]
+    pub fn traffic(&self, id: LinkId) -> Traffic {
+        self.traffic.get(id.0).copied().unwrap_or_default()
+    }
+
     pub(crate) fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {
         self.links.get_mut(id.0)
     }
@@ -201,6 +213,7 @@ impl Network {
             loss: 0,
             conf,
         });
+        self.traffic.push(Traffic::default());
         Ok(id)
     }
 
@@ -329,6 +342,7 @@ impl Network {
             ns.main.retain(|r| r.dev != Some(id));
         }
         self.links.remove(id.0);
+        self.traffic.remove(id.0);
     }
 
     /// Moves a device to another namespace, down and without addresses. Errors: ENODEV, ENOENT, EEXIST, EINVAL (`lo`).

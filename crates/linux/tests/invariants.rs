@@ -58,6 +58,30 @@ fn build(case: &Case, now: Time) -> (Network, Vec<NamespaceId>) {
 
 /// Panics where something is wrong.
 fn check(net: &Network, now: Time, about: &dyn Fn() -> String) {
+    let mut wire = (0, 0);
+    for link in net.namespaces().flat_map(|n| net.links_of(n.id)) {
+        let own = net.traffic(link.id);
+        let (left, came) = (
+            own.sent.packets + own.copied,
+            own.received.packets + own.lost,
+        );
+        match &link.kind {
+            // What leaves one end of a cable arrives at the other or is counted as lost.
+            LinkKind::Veth { peer } => {
+                let (own, other) = (net.traffic(link.id), net.traffic(*peer));
+                assert_eq!(
+                    own.sent.packets + other.sent.packets,
+                    own.received.packets + other.received.packets + own.lost + other.lost,
+                    "{}: {}",
+                    about(),
+                    link.name
+                );
+            }
+            LinkKind::Physical { .. } => wire = (wire.0 + left, wire.1 + came),
+            _ => {}
+        }
+    }
+    assert_eq!(wire.0, wire.1, "{}: the wire", about());
     for namespace in net.namespaces() {
         let name = &namespace.name;
         // Every tracked connection is found by the tuples of both its directions, and by no other's.

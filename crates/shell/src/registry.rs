@@ -58,8 +58,8 @@ pub(crate) const TOOLS: &[(&str, &str, State)] = &[
     ),
     (
         "sim trace",
-        "Follow one connection hop by hop: sim trace FROM TO[:PORT] [--udp] [-o json|text]",
-        State::Partly("-o pcap is not there yet"),
+        "Follow one connection hop by hop: sim trace FROM TO[:PORT] [--udp] [-o json|text|pcap|FILE.pcap]",
+        State::Works,
     ),
     (
         "sim events",

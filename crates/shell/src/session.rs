@@ -24,6 +24,8 @@ pub use kubarium_posix::Stream;
 pub struct Output {
     /// What it wrote, in order.
     pub written: Vec<(Stream, String)>,
+    /// Standard output to the byte, where it is no text: a capture file.
+    pub binary: Option<Vec<u8>>,
     /// The exit status, 0 to 255.
     pub status: i32,
 }
@@ -55,21 +57,21 @@ impl Output {
 
 /// What a command has written, in order, and its exit status.
 pub(crate) struct Finished {
-    pub output: Vec<(Stream, String)>,
+    pub output: Vec<(Stream, Vec<u8>)>,
     pub status: i32,
 }
 
 impl Finished {
     pub fn done(text: String) -> Finished {
         Finished {
-            output: vec![(Stream::Out, text)],
+            output: vec![(Stream::Out, text.into_bytes())],
             status: 0,
         }
     }
 
     pub fn failed(status: i32, text: String) -> Finished {
         Finished {
-            output: vec![(Stream::Err, text)],
+            output: vec![(Stream::Err, text.into_bytes())],
             status,
         }
     }
@@ -226,8 +228,8 @@ impl Session {
             None if self.foreground.is_some() => Machine::new(shell()),
             None => {
                 return Output {
-                    written: Vec::new(),
                     status: 1,
+                    ..Output::default()
                 };
             }
         };
@@ -244,11 +246,17 @@ impl Session {
             self.machine = Some(machine);
         }
         self.end();
-        let written = texts(std::mem::take(&mut self.written));
+        let pieces = std::mem::take(&mut self.written);
+        let binary = binary(&pieces);
+        let written = texts(pieces);
         if let Some(other) = self.replaced_by.take() {
             *self = *other;
         }
-        Output { written, status }
+        Output {
+            written,
+            binary,
+            status,
+        }
     }
 
     /// Keeps what was given to the terminal, with its place in time.
@@ -528,11 +536,12 @@ fn texts(pieces: Vec<(Stream, Vec<u8>)>) -> Vec<(Stream, String)> {
     written
 }
 
-fn bytes(output: Vec<(Stream, String)>) -> Vec<(Stream, Vec<u8>)> {
-    output
-        .into_iter()
-        .map(|(stream, text)| (stream, text.into_bytes()))
-        .collect()
+/// Standard output, where it is no text.
+fn binary(pieces: &[(Stream, Vec<u8>)]) -> Option<Vec<u8>> {
+    let out = pieces.iter().filter(|(stream, _)| *stream == Stream::Out);
+    let bytes: Vec<&[u8]> = out.map(|(_, bytes)| bytes.as_slice()).collect();
+    let is_text = bytes.iter().all(|bytes| std::str::from_utf8(bytes).is_ok());
+    (!is_text).then(|| bytes.concat())
 }
 
 fn posix_time(at: Time) -> kubarium_posix::Time {
@@ -595,7 +604,7 @@ impl Host for Session {
             }
         };
         Reply {
-            output: bytes(finished.output),
+            output: finished.output,
             state,
         }
     }
@@ -623,7 +632,7 @@ impl Host for Session {
             }
         };
         Reply {
-            output: bytes(finished.output),
+            output: finished.output,
             state,
         }
     }

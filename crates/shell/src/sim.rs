@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::fault;
 use crate::registry::{self, TOOLS};
-use crate::session::{Finished, Session};
+use crate::session::{Finished, Session, Stream};
 use crate::state::State;
 
 type Result = std::result::Result<String, String>;
@@ -28,7 +28,10 @@ pub(crate) fn run(session: &mut Session, argv: &[String], cwd: &str) -> Finished
         [] | ["help" | "--help" | "-h", ..] => Ok(help()),
         ["settle", ref options @ ..] => settle(session, options),
         ["advance", time] => advance(session, time),
-        ["trace", ref rest @ ..] => trace(session, rest),
+        ["trace", ref rest @ ..] => {
+            return trace(session, rest, cwd)
+                .unwrap_or_else(|why| Finished::failed(1, format!("sim: {why}\n")));
+        }
         ["events", ref options @ ..] => events(session, options),
         ["why", event] => why(session, event),
         ["effects", event] => effects(session, event),
@@ -216,7 +219,11 @@ fn advance(session: &mut Session, time: &str) -> Result {
     Ok(String::new())
 }
 
-fn trace(session: &mut Session, words: &[&str]) -> Result {
+fn trace(
+    session: &mut Session,
+    words: &[&str],
+    cwd: &str,
+) -> std::result::Result<Finished, String> {
     let (found, rest) = options(words, &["--udp"])?;
     let [from, to] = rest[..] else {
         return Err("trace needs two places: sim trace pod/curl http://web".to_owned());
@@ -229,10 +236,10 @@ fn trace(session: &mut Session, words: &[&str]) -> Result {
             _ => return Err(format!("trace has no option {name}")),
         }
     }
-    if !matches!(format, "json" | "text") {
-        return Err(registry::not_yet(
-            &format!("sim trace -o {format}"),
-            "use json or text",
+    let file = format.ends_with(".pcap") || format.ends_with(".pcapng");
+    if !matches!(format, "json" | "text" | "pcap") && !file {
+        return Err(format!(
+            "trace -o {format}: the output is text, json, pcap (to standard output), or a file whose name ends in .pcap"
         ));
     }
     session.changing();
@@ -241,13 +248,30 @@ fn trace(session: &mut Session, words: &[&str]) -> Result {
         to: to.to_owned(),
         udp,
     };
-    let trace = session.change(|cluster| cluster.trace(&request))?;
-    let text = match format {
-        "json" => serde_json::to_string(&trace).unwrap_or_default() + "\n",
-        _ => in_words(&trace),
+    let captured = file || format == "pcap";
+    let (trace, capture) = session.change(|cluster| {
+        if captured {
+            cluster.trace_captured(&request)
+        } else {
+            cluster.trace(&request).map(|trace| (trace, Vec::new()))
+        }
+    })?;
+    let done = match format {
+        "json" => Finished::done(serde_json::to_string(&trace).unwrap_or_default() + "\n"),
+        "text" => Finished::done(in_words(&trace)),
+        "pcap" => Finished {
+            output: vec![(Stream::Out, capture)],
+            status: 0,
+        },
+        name => {
+            let path = session.absolute(cwd, name);
+            (session.put_file(&path, &capture))
+                .map_err(|error| format!("trace -o {name}: {error}"))?;
+            Finished::done(format!("{}\n", trace.reason))
+        }
     };
     session.last_trace = Some(trace);
-    Ok(text)
+    Ok(done)
 }
 
 /// `sim reach`: clients are rows, servers columns, both with numbers.

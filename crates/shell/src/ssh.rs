@@ -2,7 +2,7 @@
 
 use crate::etcdctl;
 use crate::registry;
-use crate::session::{Finished, Session, Stream};
+use crate::session::{Finished, Session};
 
 /// Options of ssh that take a value, which is of no account here.
 const WITH_VALUE: &[&str] = &["-i", "-l", "-o", "-p", "-F", "-J"];
@@ -50,16 +50,10 @@ pub(crate) fn run(session: &mut Session, argv: &[String], stdin: Vec<u8>) -> Fin
         return etcdctl::run(session, &node, &words);
     }
     match session.change(|cluster| cluster.run_on_node(&node, &words, &stdin)) {
-        Ok(output) => {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            Finished {
-                output: vec![
-                    (Stream::Out, text(&output.stdout)),
-                    (Stream::Err, text(&output.stderr)),
-                ],
-                status: output.status,
-            }
-        }
+        Ok(output) => Finished {
+            output: output.pieces,
+            status: output.status,
+        },
         Err(why) => Finished::failed(255, format!("ssh: {why}\n")),
     }
 }

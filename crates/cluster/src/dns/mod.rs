@@ -3,6 +3,7 @@
 
 mod corefile;
 mod records;
+pub(crate) mod wire;
 
 pub(crate) use corefile::Corefile;
 

@@ -540,20 +540,20 @@ impl Curl {
             body: &options.body,
             hops: 0,
         };
-        if connection.verdict == kubarium_linux::Verdict::Stalled {
-            let ms = self
-                .options
-                .max_time
-                .unwrap_or(Duration::from_secs(300))
-                .as_millis();
-            return Err((
-                28,
-                format!("Operation timed out after {ms} milliseconds with 0 bytes received"),
-            ));
-        }
         match http::ask(io.cluster, connection, &request) {
             Reply::Response(response) => self.show(io, url, connection, &response),
             Reply::Nothing => Err((52, "Empty reply from server".to_owned())),
+            Reply::Stalled => {
+                let ms = self
+                    .options
+                    .max_time
+                    .unwrap_or(Duration::from_secs(300))
+                    .as_millis();
+                Err((
+                    28,
+                    format!("Operation timed out after {ms} milliseconds with 0 bytes received"),
+                ))
+            }
             Reply::Garbage if url.tls => Err((
                 35,
                 "TLS connect error: error:0A00010B:SSL routines::wrong version number".to_owned(),
@@ -587,11 +587,7 @@ impl Curl {
         connection: &kubarium_linux::Connection,
         response: &Response,
     ) -> Result<(), (i32, String)> {
-        let mut head = format!("HTTP/1.1 {} {}\r\n", response.status, response.reason());
-        for (name, value) in &response.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head.push_str("\r\n");
+        let head = response.head();
         if self.options.verbose {
             let text: String = head.lines().map(|l| format!("< {l}\n")).collect();
             io.err(format!(

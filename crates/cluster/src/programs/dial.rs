@@ -3,7 +3,7 @@
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use kubarium_linux::{Connect, Connection, Dice, Protocol, Verdict};
+use kubarium_linux::{Connect, Connection, Dice, Payload, Protocol, Verdict};
 
 use super::Io;
 use crate::cluster::Cluster;
@@ -39,6 +39,23 @@ impl Cluster {
         kube_proxy::connect(self, connect, now, None)
     }
 
+    /// Goes on with a conversation that waits (`Connect::waits`): what its sides say goes through the network. How
+    /// that ended.
+    pub(crate) fn converse(
+        &mut self,
+        connection: &Connection,
+        request: Payload,
+        answer: Payload,
+    ) -> Verdict {
+        let Some(conversation) = connection.conversation.as_deref().cloned() else {
+            return connection.verdict;
+        };
+        let ended = self
+            .net
+            .go_on(conversation, Some(request), answer, &mut self.rng, None);
+        ended.verdict
+    }
+
     /// The same from a node to one of its own pods: only its own rules matter.
     pub(crate) fn send_within(&mut self, node: &str, connect: &Connect) -> Connection {
         kube_proxy::bring_up_to_date(self, node);
@@ -51,18 +68,20 @@ fn span(d: Duration) -> kubarium_linux::Time {
     kubarium_linux::Time(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// One TCP connection, without letting time pass.
+/// One TCP connection, without letting time pass; one that `waits` goes on with [`Cluster::converse`].
 pub(crate) fn once(
     cluster: &mut Cluster,
     node: &str,
     target: SocketAddrV4,
     timeout: Duration,
+    waits: bool,
 ) -> Result<Connection, Failure> {
     let Some(machine) = cluster.machines.get(node) else {
         return Err(Failure::Unreachable);
     };
     let connect = Connect {
         timeout: span(timeout),
+        waits,
         ..Connect::tcp(machine.netns, target)
     };
     let is_own = machine.pod_net.is_some_and(|net| net.contains(target.ip()))
@@ -92,7 +111,6 @@ pub(crate) struct Dial {
     sport: Option<u16>,
     tries: u32,
     protocol: Protocol,
-    request: u32,
 }
 
 /// How far a connection has come.
@@ -114,7 +132,6 @@ impl Dial {
             sport,
             tries: 0,
             protocol: Protocol::TCP,
-            request: 80,
         }
     }
 
@@ -127,7 +144,7 @@ impl Dial {
             protocol: self.protocol,
             sport: self.sport,
             timeout: span(wait.min(left)),
-            request: self.request,
+            waits: true,
             ..base
         };
         let connection = io.cluster.send(&connect, io.now);

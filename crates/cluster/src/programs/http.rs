@@ -2,7 +2,7 @@
 
 use std::net::SocketAddrV4;
 
-use kubarium_linux::{Connection, NamespaceId};
+use kubarium_linux::{Connection, NamespaceId, Payload, Verdict};
 
 use crate::api::rest;
 use crate::cluster::Cluster;
@@ -46,6 +46,43 @@ pub(crate) enum Reply {
     Garbage,
     /// TLS was wanted, and the server speaks plain HTTP.
     NotTls,
+    /// The request or the answer never arrived whole.
+    Stalled,
+}
+
+/// What TLS adds to a request and to its answer: the handshake's messages (TLS 1.3, one certificate), and each record's
+/// own head and tag.
+const TLS_CLIENT: usize = 517 + 80 + 22;
+const TLS_SERVER: usize = 127 + 1200 + 22;
+
+impl Request<'_> {
+    /// As it goes over the connection.
+    fn bytes(&self) -> Vec<u8> {
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nHost: {}\r\n",
+            self.method, self.path, self.host
+        );
+        if !self.agent.is_empty() {
+            head += &format!("User-Agent: {}\r\nAccept: */*\r\n", self.agent);
+        }
+        for (name, value) in self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        if !self.body.is_empty() {
+            head += &format!("Content-Length: {}\r\n", self.body.len());
+        }
+        head += "\r\n";
+        [head.as_bytes(), self.body].concat()
+    }
+}
+
+/// What is said, in the clear or not.
+fn payload(bytes: Vec<u8>, tls: bool, handshake: usize) -> Payload {
+    if tls {
+        Payload::opaque(u32::try_from(bytes.len() + handshake).unwrap_or(u32::MAX))
+    } else {
+        bytes.into()
+    }
 }
 
 impl Response {
@@ -64,6 +101,15 @@ impl Response {
 
     fn text(body: impl Into<Vec<u8>>) -> Reply {
         Reply::Response(Response::new(200, "text/plain; charset=utf-8", body))
+    }
+
+    /// Its first line and its headers, with the empty line behind them.
+    pub fn head(&self) -> String {
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, self.reason());
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head + "\r\n"
     }
 
     /// `OK`
@@ -93,8 +139,24 @@ pub(crate) fn plain(status: u16, text: &str) -> Reply {
     Reply::Response(Response::new(status, "text/plain; charset=utf-8", text))
 }
 
-/// Sends a request over a connection that was made.
+/// Sends a request over a connection that was made, and brings back the answer.
 pub(crate) fn ask(cluster: &mut Cluster, connection: &Connection, request: &Request<'_>) -> Reply {
+    let reply = answered(cluster, connection, request);
+    let said = match &reply {
+        Reply::Response(response) if request.method == "HEAD" => response.head().into_bytes(),
+        Reply::Response(response) => [response.head().as_bytes(), &response.body].concat(),
+        _ => Vec::new(),
+    };
+    let asked = payload(request.bytes(), request.tls, TLS_CLIENT);
+    let said = payload(said, request.tls, TLS_SERVER);
+    match cluster.converse(connection, asked, said) {
+        Verdict::Stalled => Reply::Stalled,
+        _ => reply,
+    }
+}
+
+/// What whoever listens answers.
+fn answered(cluster: &mut Cluster, connection: &Connection, request: &Request<'_>) -> Reply {
     let Some((netns, token)) = connection.server else {
         return Reply::Nothing;
     };

@@ -241,7 +241,11 @@ pub(crate) fn answer(
         return controller.says(503, "Service Temporarily Unavailable");
     };
     let now = cluster.now;
-    let connection = cluster.send(&Connect::tcp(netns, *target), now);
+    let connect = Connect {
+        waits: true,
+        ..Connect::tcp(netns, *target)
+    };
+    let connection = cluster.send(&connect, now);
     match connection.verdict {
         Verdict::Connected | Verdict::Stalled => {}
         Verdict::Timeout => return controller.says(504, "Gateway Time-out"),
@@ -258,6 +262,7 @@ pub(crate) fn answer(
     };
     match http::ask(cluster, &connection, &onward) {
         Reply::Response(response) => Reply::Response(response),
+        Reply::Stalled => controller.says(504, "Gateway Time-out"),
         _ => controller.says(502, "Bad Gateway"),
     }
 }

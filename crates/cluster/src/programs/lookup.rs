@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::resolve::{Ask, Queried, Resolve, Resolved, Settings, query};
 use super::{Io, Place, Program, Step};
-use crate::dns::{Answer, Code, Record, Type, full};
+use crate::dns::{self, Answer, Code, Record, Type, full};
 use crate::images::Tools;
 use crate::time::Time;
 
@@ -337,6 +337,7 @@ impl Lookup {
             server,
             sport: self.options.sport,
             tcp: self.options.tcp,
+            edns: self.tool == Tool::Dig,
             timeout: self.options.time,
         };
         query(io, ask, name, kind)
@@ -446,7 +447,7 @@ impl Lookup {
             if name.ends_with(".local.") {
                 text.push_str(";; WARNING: .local is reserved for Multicast DNS\n;; You are currently testing what happens when an mDNS query is leaked to DNS\n");
             }
-            let id = io.cluster.rng.below(65_536);
+            let id = dns::wire::id(&name, self.kind, io.now);
             let flags = if answer.is_authoritative {
                 "qr aa rd"
             } else {

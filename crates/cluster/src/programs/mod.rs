@@ -10,6 +10,7 @@ mod nc;
 mod ping;
 pub(crate) mod resolve;
 mod serve;
+mod tcpdump;
 mod wget;
 
 pub use serve::Serve;
@@ -81,6 +82,7 @@ pub(crate) enum Program {
     Traceroute(Box<ping::Traceroute>),
     Nc(Box<nc::Nc>),
     Serve(Serve),
+    Tcpdump(Box<tcpdump::Capture>),
     /// A tool of iproute2 and its like, run at once on the machine's network.
     Net(Vec<String>),
     /// Says something and ends.
@@ -101,6 +103,7 @@ impl Program {
             Program::Traceroute(trace) => trace.step(io),
             Program::Nc(nc) => nc.step(io),
             Program::Serve(serve) => serve.step(io),
+            Program::Tcpdump(capture) => capture.step(io),
             Program::Net(argv) => net(io, argv),
             Program::Say { out, err, status } => {
                 io.out(&*out);
@@ -152,6 +155,9 @@ const NET_TOOLS: &[&str] = &[
     "arping",
     "ethtool",
     "tc",
+    "tcpdump",
+    "mtr",
+    "tracepath",
 ];
 
 fn net(io: &mut Io<'_>, argv: &[String]) -> Step {
@@ -245,6 +251,7 @@ pub(crate) fn start(
         "traceroute" => ping::start_traceroute(argv),
         "hostname" => hostname(place, view, argv.get(1).map_or("", String::as_str)),
         "nc" | "telnet" => nc::start(argv, &command.stdin, place),
+        "tcpdump" => tcpdump::start(cluster, place, argv, &command.cwd),
         name if NET_TOOLS.contains(&name) => Program::Net(
             std::iter::once(name.to_owned())
                 .chain(argv.iter().skip(1).cloned())
@@ -322,6 +329,10 @@ pub(crate) fn server(
     serve::of(place, pod, at, argv, env)
 }
 
+/// What Go's HTTP client says when its time is over.
+const NO_HEADERS: &str =
+    "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
+
 /// An HTTP probe from a node (kubelet v1.37, `pkg/probe/http`).
 pub(crate) fn probe_http(
     cluster: &mut Cluster,
@@ -350,7 +361,7 @@ pub(crate) fn probe_http(
         .parse()
         .map_err(|_| failed(format!("dial tcp: lookup {host}: no such host")))?;
     let target = SocketAddrV4::new(address, port);
-    match dial::once(cluster, node, target, timeout) {
+    match dial::once(cluster, node, target, timeout, true) {
         Ok(connection) => {
             let request = http::Request {
                 method: "GET",
@@ -369,6 +380,7 @@ pub(crate) fn probe_http(
                     response.status
                 )),
                 http::Reply::Nothing => Err(failed("EOF".to_owned())),
+                http::Reply::Stalled => Err(failed(NO_HEADERS.to_owned())),
                 http::Reply::NotTls => Err(failed(
                     "http: server gave HTTP response to HTTPS client".to_owned(),
                 )),
@@ -383,9 +395,7 @@ pub(crate) fn probe_http(
         Err(dial::Failure::Unreachable) => Err(failed(format!(
             "dial tcp {target}: connect: no route to host"
         ))),
-        Err(dial::Failure::Timeout) => Err(failed(
-            "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned(),
-        )),
+        Err(dial::Failure::Timeout) => Err(failed(NO_HEADERS.to_owned())),
     }
 }
 
@@ -401,7 +411,7 @@ pub(crate) fn probe_tcp(
         .parse()
         .map_err(|_| format!("dial tcp: lookup {host}: no such host"))?;
     let target = SocketAddrV4::new(address, port);
-    match dial::once(cluster, node, target, timeout) {
+    match dial::once(cluster, node, target, timeout, false) {
         Ok(_) => Ok(()),
         Err(dial::Failure::Refused) => {
             Err(format!("dial tcp {target}: connect: connection refused"))

@@ -174,7 +174,13 @@ impl Nc {
         if self.verbose {
             io.err(format!("{} ({target}) open\n", self.host));
         }
+        let hang_up = |io: &mut Io<'_>, said: &[u8]| {
+            let said = kubarium_linux::Payload::from(said.to_vec());
+            io.cluster
+                .converse(connection, said, kubarium_linux::Payload::default());
+        };
         if self.scan {
+            hang_up(io, &[]);
             return Step::Exit(0);
         }
         let text = String::from_utf8_lossy(&self.stdin).into_owned();
@@ -192,17 +198,11 @@ impl Nc {
                 hops: 0,
             };
             if let Reply::Response(response) = http::ask(io.cluster, connection, &request) {
-                io.out(format!(
-                    "HTTP/1.1 {} {}\r\n",
-                    response.status,
-                    response.reason()
-                ));
-                for (name, value) in &response.headers {
-                    io.out(format!("{name}: {value}\r\n"));
-                }
-                io.out("\r\n");
+                io.out(response.head());
                 io.out(&response.body);
             }
+        } else {
+            hang_up(io, &self.stdin);
         }
         Step::Exit(0)
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use kubarium_linux::{Connect, Verdict};
+use kubarium_linux::{Connect, Payload, Verdict};
 
 use super::Io;
 use crate::dns::{self, Answer, Code, Data, Type};
@@ -92,6 +92,8 @@ pub(crate) struct Ask {
     pub server: SocketAddrV4,
     pub sport: Option<u16>,
     pub tcp: bool,
+    /// With EDNS, as dig asks.
+    pub edns: bool,
     pub timeout: Duration,
 }
 
@@ -103,12 +105,21 @@ pub(crate) fn query(io: &mut Io<'_>, ask: Ask, name: &str, kind: Type) -> Querie
         Connect::udp(io.place.netns, ask.server)
     };
     let timeout = kubarium_linux::Time(u64::try_from(ask.timeout.as_nanos()).unwrap_or(u64::MAX));
-    let length = u32::try_from(name.len() + 18).unwrap_or(512);
+    let id = dns::wire::id(name, kind, io.now);
+    let framed = |message| {
+        if ask.tcp {
+            dns::wire::on_tcp(message)
+        } else {
+            message
+        }
+    };
+    let message = Payload::from(framed(dns::wire::query(id, name, kind, ask.edns)));
     let connect = Connect {
         sport: ask.sport,
         timeout,
-        request: length,
-        answer: length + 60,
+        request: message.length,
+        data: message.data.clone(),
+        waits: true,
         ..base
     };
     let connection = io.cluster.send(&connect, io.now);
@@ -119,9 +130,15 @@ pub(crate) fn query(io: &mut Io<'_>, ask: Ask, name: &str, kind: Type) -> Querie
         Verdict::Timeout => return Queried::Timeout(ask.timeout),
     }
     let token = connection.server.map_or(0, |(_, token)| token);
-    match dns::ask(io.cluster, token, name, kind, io.now) {
+    let answer = dns::ask(io.cluster, token, name, kind, io.now);
+    let said = answer.as_ref().map_or_else(
+        || Payload::opaque(message.length),
+        |answer| Payload::from(framed(answer.message(id, name, kind, ask.edns))),
+    );
+    let arrived = io.cluster.converse(&connection, message, said);
+    match answer.filter(|_| arrived == Verdict::Connected) {
         Some(answer) => Queried::Answer(Box::new(answer)),
-        // Something else than a DNS server: its answer is no message.
+        // Something else than a DNS server, whose answer is no message, or an answer that was lost.
         None => Queried::Timeout(ask.timeout),
     }
 }
@@ -187,6 +204,7 @@ impl Resolve {
                 server: SocketAddrV4::new(server, 53),
                 sport: None,
                 tcp: false,
+                edns: false,
                 timeout: settings.timeout,
             };
             match query(io, ask, &name, Type::A) {

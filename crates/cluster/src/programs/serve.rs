@@ -53,8 +53,8 @@ pub(super) fn of(
     argv: &[String],
     env: Lookup<'_>,
 ) -> Option<Serve> {
-    let name = base_name(argv.first()?);
-    let args = &argv[1..];
+    let name = argv.first().map_or("", |word| base_name(word));
+    let args = argv.get(1..).unwrap_or_default();
     let spec = containers(pod).nth(at);
     let version = spec
         .map_or("", |s| s["image"].str())

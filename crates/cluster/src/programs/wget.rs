@@ -216,6 +216,10 @@ impl Wget {
                 io.err("wget: error getting response: Connection reset by peer\n");
                 return Step::Exit(1);
             }
+            Reply::Stalled => {
+                io.err("wget: download timed out\n");
+                return Step::Exit(1);
+            }
             Reply::Garbage | Reply::NotTls => {
                 io.err("wget: error getting response\n");
                 return Step::Exit(1);

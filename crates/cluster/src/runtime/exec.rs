@@ -35,6 +35,8 @@ pub struct Output {
     pub status: i32,
     /// Both outputs in the order in which they were written.
     pub merged: Vec<u8>,
+    /// The same, with where each piece went.
+    pub pieces: Vec<(Stream, Vec<u8>)>,
 }
 
 /// Runs a command in a container without letting the cluster's time go on: how long it takes, its
@@ -266,6 +268,7 @@ impl Cluster {
             let stderr = format!("bash: line 1: {name}: command not found\n").into_bytes();
             return Ok(Output {
                 merged: stderr.clone(),
+                pieces: vec![(Stream::Err, stderr.clone())],
                 stderr,
                 status: 127,
                 ..Output::default()
@@ -291,6 +294,7 @@ impl Cluster {
                 };
                 target.extend_from_slice(&bytes);
                 result.merged.extend_from_slice(&bytes);
+                result.pieces.push((stream, bytes));
             }
             let next = match progress {
                 Progress::Finished(status) => {
@@ -312,6 +316,7 @@ impl Cluster {
                 let text = b"kubarium: stopped: the command went on for an hour of simulated time, or printed too much\n";
                 result.stderr.extend_from_slice(text);
                 result.merged.extend_from_slice(text);
+                result.pieces.push((Stream::Err, text.to_vec()));
                 result.status = 124;
                 break;
             }

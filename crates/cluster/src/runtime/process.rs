@@ -126,8 +126,12 @@ impl Host for Session<'_> {
     }
 
     fn kill(&mut self, job: Job, _: i32) {
-        if let Some(Program::Serve(serve)) = self.jobs.running.remove(&job) {
-            serve.close(self.cluster, self.place);
+        match self.jobs.running.remove(&job) {
+            Some(Program::Serve(serve)) => serve.close(self.cluster, self.place),
+            Some(Program::Tcpdump(capture)) => {
+                capture.stop(self.cluster, &mut self.view, &mut self.output);
+            }
+            _ => {}
         }
     }
 

@@ -4,13 +4,13 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use kubarium_linux::{Connect, Connection, NamespaceId};
+use kubarium_linux::{Connect, Connection, NamespaceId, Payload};
 use kubarium_objects::ObjectKey;
 
 use super::names::Names;
 use super::{Phase, PhaseKind, Server, Trace, Tracked, Verdict};
 use crate::cluster::Cluster;
-use crate::dns::{self, Code, Data, Type};
+use crate::dns::{self, Answer, Code, Data, Type};
 use crate::event::{Action, Component};
 use crate::kube_proxy;
 use crate::machine::daemon;
@@ -272,15 +272,8 @@ impl Cluster {
         let target = SocketAddrV4::new(server.unwrap_or(Ipv4Addr::LOCALHOST), 53);
         let mut found = Lookup::default();
         for candidate in settings.candidates(name) {
-            let connect = Connect {
-                timeout: patience(),
-                ..Connect::udp(start.netns, target)
-            };
-            let (connection, way) = self.connect_traced(&connect);
-            let now = self.now;
-            let answer = connection
-                .server
-                .and_then(|(_, token)| dns::ask(self, token, &candidate, kind, now));
+            let (connection, way, answer) =
+                self.query_traced(start.netns, target, &candidate, kind);
             let Some(answer) = answer else {
                 let names = Names::of(self, &way, *target.ip());
                 let end = ended(self, &way);
@@ -300,6 +293,20 @@ impl Cluster {
             }
         }
         Ok(found)
+    }
+
+    /// The same, with a capture file (pcapng) of all packets that it makes, at every device on their way.
+    ///
+    /// # Errors
+    /// As [`Cluster::trace`].
+    pub fn trace_captured(&mut self, request: &TraceRequest) -> Result<(Trace, Vec<u8>), String> {
+        let socket = self.net.capture(kubarium_linux::capture::Place::Everywhere);
+        let traced = self.trace(request);
+        let (packets, _) = self.net.captured(socket);
+        self.net.end_capture(socket);
+        let epoch = crate::runtime::process::unix(crate::time::Time::default());
+        let file = kubarium_linux::capture::pcapng(&self.net, &packets, epoch);
+        Ok((traced?, file))
     }
 
     fn start_of(&self, from: &str) -> Result<Start, String> {
@@ -373,6 +380,40 @@ impl Cluster {
         (connection, way)
     }
 
+    /// One query to a DNS server.
+    fn query_traced(
+        &mut self,
+        netns: NamespaceId,
+        server: SocketAddrV4,
+        name: &str,
+        kind: Type,
+    ) -> (Connection, kubarium_linux::Trace, Option<Answer>) {
+        let now = self.now;
+        let id = dns::wire::id(name, kind, now);
+        let message = Payload::from(dns::wire::query(id, name, kind, false));
+        let connect = Connect {
+            timeout: patience(),
+            request: message.length,
+            data: message.data.clone(),
+            waits: true,
+            ..Connect::udp(netns, server)
+        };
+        let (mut connection, mut way) = self.connect_traced(&connect);
+        let token = connection.server.map(|(_, token)| token);
+        let mut answer = token.and_then(|token| dns::ask(self, token, name, kind, now));
+        if let Some(conversation) = connection.conversation.take() {
+            let said = answer.as_ref().map_or(message, |answer| {
+                Payload::from(answer.message(id, name, kind, false))
+            });
+            let (rng, trace) = (&mut self.rng, Some(&mut way));
+            connection = self.net.go_on(*conversation, None, said, rng, trace);
+        }
+        if connection.verdict != kubarium_linux::Verdict::Connected {
+            answer = None;
+        }
+        (connection, way, answer)
+    }
+
     /// Looks a name up as the resolver does; the last query that mattered is kept.
     fn resolve_traced(
         &mut self,
@@ -388,14 +429,8 @@ impl Cluster {
         let server = settings.servers.first().copied();
         let server = SocketAddrV4::new(server.unwrap_or(Ipv4Addr::LOCALHOST), 53);
         for name in settings.candidates(host) {
-            let connect = Connect {
-                timeout: patience(),
-                ..Connect::udp(start.netns, server)
-            };
-            let (connection, way) = self.connect_traced(&connect);
-            let token = connection.server.map(|(_, token)| token);
-            let now = self.now;
-            let answer = token.and_then(|token| dns::ask(self, token, &name, Type::A, now));
+            let (connection, way, answer) =
+                self.query_traced(start.netns, server, &name, Type::A);
             let found = answer.map(|answer| {
                 let address = answer.answers.iter().find_map(|r| match r.data {
                     Data::A(address) => Some(address),

@@ -14,6 +14,7 @@ mod ipset;
 mod json;
 mod ss;
 mod sysctl;
+pub mod tcpdump;
 mod words;
 
 /// What a command printed, and its exit status.

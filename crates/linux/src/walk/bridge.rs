@@ -32,8 +32,12 @@ impl Walk<'_> {
         self.learn(bridge, port, source);
         match frame {
             Frame::Arp(arp) => match self.bridge_lookup(bridge, port, arp.eth_dst) {
-                To::Local => self.arp_receive(namespace, bridge, arp),
+                To::Local => {
+                    self.received(bridge, &Frame::Arp(arp));
+                    self.arp_receive(namespace, bridge, arp);
+                }
                 To::Port(to) if to != port || self.hairpin(to) => {
+                    self.overheard(bridge, &Frame::Arp(arp));
                     self.transmit(to, Frame::Arp(arp))
                 }
                 To::Port(_) => {}
@@ -42,6 +46,7 @@ impl Walk<'_> {
                         self.transmit(to, Frame::Arp(arp));
                     }
                     if arp.eth_dst.is_group() {
+                        self.received(bridge, &Frame::Arp(arp));
                         self.arp_receive(namespace, bridge, arp);
                     }
                 }
@@ -133,6 +138,9 @@ impl Walk<'_> {
                         Event::BridgeForward { port: to },
                     );
                 }
+                let frame = Frame::Ip(skb);
+                self.overheard(bridge, &frame);
+                let Frame::Ip(skb) = frame else { return };
                 self.bridge_port(namespace, bridge, port, to, skb);
             }
             To::Flood => {
@@ -163,7 +171,11 @@ impl Walk<'_> {
         }
         // The port stays known: `-m physdev --physdev-in` sees it in INPUT and in a routed packet's FORWARD as well.
         skb.in_link = Some(bridge);
-        self.ip_receive(namespace, bridge, skb);
+        let frame = Frame::Ip(skb);
+        self.received(bridge, &frame);
+        if let Frame::Ip(skb) = frame {
+            self.ip_receive(namespace, bridge, skb);
+        }
     }
 
     /// Out by one port, through FORWARD and POSTROUTING if netfilter looks at bridged packets.

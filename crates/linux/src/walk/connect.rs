@@ -1,9 +1,10 @@
 //! The two ends of a conversation: a client that connects, asks and hangs up, and servers that answer.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
 
 use super::arp::SECOND;
-use super::engine::{Skb, Timer, Walk};
+use super::engine::{Paused, Skb, Timer, Walk};
 use super::ip::Way;
 use super::{Connect, Connection, IcmpError, Upkeep, Verdict};
 use crate::errno::Errno;
@@ -42,10 +43,48 @@ pub(crate) struct Client {
     got: u32,
     answer_ttl: Option<u8>,
     error: Option<IcmpError>,
-    seq: u32,
+    /// TCP: the sequence number of its SYN.
+    isn: u32,
+    /// TCP: that of the server's SYN, once it has come.
+    server_isn: Option<u32>,
+    /// TCP: the server has sent its FIN.
+    server_closed: bool,
+    /// The answer's content, where somebody gave it.
+    answer: Option<Arc<[u8]>>,
     /// The server, once it has answered.
     session: Option<Session>,
 }
+
+/// What is said in one direction.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Payload {
+    /// Bytes.
+    pub length: u32,
+    /// What they are, where that is known.
+    pub data: Option<Arc<[u8]>>,
+}
+
+impl Payload {
+    /// So many bytes of which nothing is known.
+    #[must_use]
+    pub fn opaque(length: u32) -> Payload {
+        Payload { length, data: None }
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Payload {
+        Payload {
+            length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            data: Some(bytes.into()),
+        }
+    }
+}
+
+/// A conversation that waits for what its two sides have to say (`Connect::waits`): it goes on with
+/// `Network::go_on`. One that is dropped stays as it is: open, and silent.
+#[derive(Clone, Debug)]
+pub struct Conversation(Paused);
 
 /// A server's side of one conversation.
 #[derive(Clone, Debug)]
@@ -58,6 +97,31 @@ pub(crate) struct Session {
     received: u32,
     answered: bool,
     closed: bool,
+    /// TCP: the sequence numbers of its own SYN and of the client's.
+    isn: u32,
+    client_isn: u32,
+}
+
+/// A server's initial sequence number: of the addresses and the client's, as RFC 6528 has it.
+fn server_isn(remote: SocketAddrV4, local: SocketAddrV4, client_isn: u32) -> u32 {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for part in [
+        remote.ip().to_bits(),
+        local.ip().to_bits(),
+        u32::from(remote.port()) << 16 | u32::from(local.port()),
+        client_isn,
+    ] {
+        hash = (hash ^ u64::from(part)).wrapping_mul(0x0100_0000_01b3);
+    }
+    (hash ^ (hash >> 32)) as u32
+}
+
+/// A piece of what somebody says.
+fn piece(data: &Option<Arc<[u8]>>, offset: u32, length: u32) -> Option<Arc<[u8]>> {
+    let all = data.as_deref()?;
+    let from = (offset as usize).min(all.len());
+    let to = (from + length as usize).min(all.len());
+    all.get(from..to).map(Arc::from)
 }
 
 /// Address and "port" (an echo's identifier) of the side that sent.
@@ -74,6 +138,10 @@ fn from_to(headers: &Headers) -> (SocketAddrV4, SocketAddrV4) {
 impl Session {
     pub fn new(namespace: NamespaceId, headers: &Headers, token: u64) -> Session {
         let (remote, local) = from_to(headers);
+        let client_isn = match headers.l4 {
+            Transport::Tcp { seq, .. } => seq,
+            _ => 0,
+        };
         Session {
             namespace,
             protocol: headers.ip.protocol,
@@ -83,6 +151,8 @@ impl Session {
             received: 0,
             answered: false,
             closed: false,
+            isn: server_isn(remote, local, client_isn),
+            client_isn,
         }
     }
 
@@ -123,7 +193,8 @@ impl Client {
         self.request.from == namespace
             && self.request.protocol == headers.ip.protocol
             && echo
-            && from == self.remote()
+            // ping takes an answer from whoever it comes.
+            && (from == self.remote() || headers.ip.protocol == Protocol::ICMP)
             && to == self.local
     }
 
@@ -137,8 +208,23 @@ impl Client {
 }
 
 impl Walk<'_> {
-    /// Sends one packet of the client's. `first`: a SYN, datagram or echo.
-    fn client_send(&mut self, flags: TcpFlags, length: u32, first: bool) -> Result<(), Errno> {
+    /// The two ends of the conversation: namespace and initial sequence number of client and server.
+    pub fn ends(&self) -> Option<((NamespaceId, u32), (NamespaceId, u32))> {
+        let client = self.client.as_ref()?;
+        let session = self.sessions.last();
+        let server = session.map_or((client.request.from, 0), |s| (s.namespace, s.isn));
+        Some(((client.request.from, client.isn), server))
+    }
+
+    /// Sends one packet of the client's, from the `offset`th byte that it has to say on. `first`: a SYN, datagram
+    /// or echo.
+    fn client_send(
+        &mut self,
+        flags: TcpFlags,
+        offset: u32,
+        length: u32,
+        first: bool,
+    ) -> Result<(), Errno> {
         let Some(client) = &self.client else {
             return Ok(());
         };
@@ -150,22 +236,32 @@ impl Walk<'_> {
                 sport,
                 dport,
                 flags,
-                seq: client.seq,
-                ack: 0,
+                seq: if first {
+                    client.isn
+                } else {
+                    client.isn.wrapping_add(1).wrapping_add(offset)
+                },
+                ack: client.server_isn.map_or(0, |isn| {
+                    let closed = u32::from(client.server_closed);
+                    isn.wrapping_add(1 + closed).wrapping_add(client.got)
+                }),
             },
             Protocol::UDP => Transport::Udp { sport, dport },
             Protocol::ICMP => Transport::Icmp {
                 kind: 8,
                 code: 0,
                 id: sport,
-                seq: 1,
+                seq: request.echo,
             },
             Protocol::SCTP => Transport::Sctp { sport, dport },
             _ => Transport::Other,
         };
         let ttl = if request.ttl == 0 { 64 } else { request.ttl };
-        let df = request.protocol == Protocol::TCP
-            || request.protocol == Protocol::UDP && length <= 1400;
+        let df = match request.protocol {
+            Protocol::TCP => true,
+            Protocol::UDP => length <= 1400,
+            _ => request.whole,
+        };
         let ip = Ipv4 {
             src: *client.local.ip(),
             dst: *request.dst.ip(),
@@ -180,7 +276,9 @@ impl Walk<'_> {
             l4,
         });
         packet.length = length;
-        packet.data = if first { None } else { request.data.clone() };
+        if !self.net.captures.is_empty() {
+            packet.data = piece(&request.data, offset, length);
+        }
         let traced = self.trace.as_deref().is_some_and(|t| first || t.everything);
         let namespace = request.from;
         let skb = Box::new(Skb::new(packet, Phase::Request, traced));
@@ -217,9 +315,9 @@ impl Walk<'_> {
             self.set_timer(after, Timer::Resend(count + 1));
         }
         let sent = if tcp {
-            self.client_send(TcpFlags::SYN, 0, true)
+            self.client_send(TcpFlags::SYN, 0, 0, true)
         } else {
-            self.client_send(TcpFlags(0), length, true)
+            self.client_send(TcpFlags(0), 0, length, true)
         };
         match sent {
             Ok(()) => {}
@@ -252,11 +350,11 @@ impl Walk<'_> {
     /// Sends what the server has not got yet.
     fn client_again(&mut self) {
         let Some(client) = &self.client else { return };
+        let request = client.request.request.min(LARGEST);
         if client.state == State::Closing {
-            let _ = self.client_send(TcpFlags::FIN_ACK, 0, false);
+            let _ = self.client_send(TcpFlags::FIN_ACK, request, 0, false);
             return;
         }
-        let request = client.request.request.min(LARGEST);
         let received = self
             .served()
             .and_then(|at| self.sessions.get(at))
@@ -265,9 +363,14 @@ impl Walk<'_> {
         let mss = self.segment(from, to);
         let mut rest = request.saturating_sub(received);
         while rest > 0 {
-            let length = rest.min(mss);
+            let (offset, length) = (request - rest, rest.min(mss));
             rest -= length;
-            if self.client_send(TcpFlags::PSH_ACK, length, false).is_err() {
+            let flags = if rest == 0 {
+                TcpFlags::PSH_ACK
+            } else {
+                TcpFlags::ACK
+            };
+            if self.client_send(flags, offset, length, false).is_err() {
                 break;
             }
         }
@@ -321,7 +424,7 @@ impl Walk<'_> {
             return;
         };
         client.answer_ttl = Some(headers.ip.ttl);
-        let Transport::Tcp { flags, .. } = headers.l4 else {
+        let Transport::Tcp { flags, seq, .. } = headers.l4 else {
             client.session = serving;
             client.got += skb.packet.length;
             self.finish(Verdict::Connected);
@@ -336,31 +439,41 @@ impl Walk<'_> {
             });
             return;
         }
+        let said = client.request.request.min(LARGEST);
         match client.state {
             State::Asked if flags.has(TcpFlags::SYN_ACK) => {
                 client.state = State::Established;
                 client.session = serving;
-                client.seq = client.seq.wrapping_add(1);
+                client.server_isn = Some(seq);
+                let only = client.request.handshake || client.request.waits;
                 self.cancel_timers(|t| matches!(t, Timer::Resend(_)));
-                self.set_timer(Time::from_millis(200), Timer::Resend(1));
-                let _ = self.client_send(TcpFlags::ACK, 0, false);
-                if self.client.as_ref().is_some_and(|c| c.request.handshake) {
+                let _ = self.client_send(TcpFlags::ACK, 0, 0, false);
+                if only {
                     self.finish(Verdict::Connected);
                     return;
                 }
-                self.client_again();
-                self.close_if_answered();
+                self.client_says();
             }
             State::Established => {
-                client.got += skb.packet.length;
+                let first = client.server_isn.unwrap_or(0).wrapping_add(1);
+                let known = client.got.wrapping_sub(seq.wrapping_sub(first));
+                client.got += skb.packet.length.saturating_sub(known);
                 self.close_if_answered();
             }
             State::Closing if flags.has(TcpFlags::FIN) => {
-                let _ = self.client_send(TcpFlags::ACK, 0, false);
+                client.server_closed = true;
+                let _ = self.client_send(TcpFlags::ACK, said.wrapping_add(1), 0, false);
                 self.finish(Verdict::Connected);
             }
             _ => {}
         }
+    }
+
+    /// Connected: the client sends what it has to say.
+    fn client_says(&mut self) {
+        self.set_timer(Time::from_millis(200), Timer::Resend(1));
+        self.client_again();
+        self.close_if_answered();
     }
 
     fn close_if_answered(&mut self) {
@@ -369,7 +482,8 @@ impl Walk<'_> {
         };
         if client.state == State::Established && client.got >= client.request.answer.min(LARGEST) {
             client.state = State::Closing;
-            let _ = self.client_send(TcpFlags::FIN_ACK, 0, false);
+            let said = client.request.request.min(LARGEST);
+            let _ = self.client_send(TcpFlags::FIN_ACK, said, 0, false);
         }
     }
 
@@ -400,10 +514,11 @@ impl Walk<'_> {
 
     /// A packet for a server's socket.
     pub fn server_receive(&mut self, at: usize, skb: &Skb) {
-        let Some((request, answer)) = self.client.as_ref().map(|c| {
+        let Some((request, answer, waits)) = self.client.as_ref().map(|c| {
             (
                 c.request.request.min(LARGEST),
                 c.request.answer.min(LARGEST),
+                c.request.waits,
             )
         }) else {
             return;
@@ -420,28 +535,10 @@ impl Walk<'_> {
             ..
         } = skb.headers().l4
         else {
-            if let Transport::Udp { sport, dport } = skb.headers().l4 {
-                self.send_answer(
-                    namespace,
-                    skb,
-                    Transport::Udp {
-                        sport: dport,
-                        dport: sport,
-                    },
-                    answer,
-                    false,
-                );
-            } else if let Transport::Sctp { sport, dport } = skb.headers().l4 {
-                self.send_answer(
-                    namespace,
-                    skb,
-                    Transport::Sctp {
-                        sport: dport,
-                        dport: sport,
-                    },
-                    answer,
-                    false,
-                );
+            if waits {
+                self.held = Some(Box::new(skb.clone()));
+            } else {
+                self.server_datagram(namespace, skb, answer);
             }
             return;
         };
@@ -449,55 +546,101 @@ impl Walk<'_> {
             sport: dport,
             dport: sport,
             flags,
-            seq: 1,
-            ack: seq.wrapping_add(1),
+            seq: if flags.has(TcpFlags::SYN) {
+                session.isn
+            } else {
+                let said = if session.answered { answer } else { 0 };
+                session.isn.wrapping_add(1).wrapping_add(said)
+            },
+            ack: seq.wrapping_add(skb.packet.length).wrapping_add(1),
         };
         if flags.has(TcpFlags::RST) {
             session.closed = true;
         } else if flags.has(TcpFlags::SYN) {
-            self.send_answer(namespace, skb, segment(TcpFlags::SYN_ACK), 0, true);
+            let syn = segment(TcpFlags::SYN_ACK);
+            self.send_answer(namespace, skb, syn, 0, true);
         } else if flags.has(TcpFlags::FIN) {
             session.closed = true;
-            self.send_answer(namespace, skb, segment(TcpFlags::FIN_ACK), 0, true);
+            let fin = segment(TcpFlags::FIN_ACK);
+            self.send_answer(namespace, skb, fin, 0, true);
         } else if skb.packet.length > 0 {
-            session.received = session.received.saturating_add(skb.packet.length);
+            // What it has already, or what comes too early, counts for nothing.
+            let first = session.client_isn.wrapping_add(1);
+            let known = session.received.wrapping_sub(seq.wrapping_sub(first));
+            if known > skb.packet.length {
+                return;
+            }
+            session.received = session.received.saturating_add(skb.packet.length - known);
             if session.received >= request && !session.answered {
                 session.answered = true;
-                self.server_segments(at, skb, answer);
+                self.server_segments(at, skb, 0, answer);
             }
         }
     }
 
-    fn server_segments(&mut self, at: usize, about: &Skb, answer: u32) {
+    /// A server's answer to a datagram.
+    fn server_datagram(&mut self, namespace: NamespaceId, about: &Skb, answer: u32) {
+        let (sport, dport) = about.headers().l4.ports();
+        let (sport, dport) = (dport, sport);
+        let l4 = match about.headers().l4 {
+            Transport::Udp { .. } => Transport::Udp { sport, dport },
+            Transport::Sctp { .. } => Transport::Sctp { sport, dport },
+            _ => return,
+        };
+        let data = self.said_by_server(0, answer);
+        self.send_answer_with(namespace, about, l4, answer, false, data);
+    }
+
+    /// A piece of the answer, where somebody captures it.
+    fn said_by_server(&self, offset: u32, length: u32) -> Option<Arc<[u8]>> {
+        let client = self.client.as_ref()?;
+        if self.net.captures.is_empty() {
+            return None;
+        }
+        piece(&client.answer, offset, length)
+    }
+
+    /// The answer from its `offset`th byte on.
+    fn server_segments(&mut self, at: usize, about: &Skb, offset: u32, answer: u32) {
         let Some(session) = self.sessions.get(at) else {
             return;
         };
         let (namespace, remote) = (session.namespace, *session.remote.ip());
         let (sport, dport) = (session.local.port(), session.remote.port());
         let mss = self.segment(namespace, remote);
-        let mut rest = answer;
-        while rest > 0 {
-            let length = rest.min(mss);
-            rest -= length;
+        let (first, ack) = (
+            session.isn.wrapping_add(1),
+            session
+                .client_isn
+                .wrapping_add(1)
+                .wrapping_add(session.received),
+        );
+        let end = offset.saturating_add(answer);
+        let mut from = offset;
+        while from < end {
+            let length = (end - from).min(mss);
             let l4 = Transport::Tcp {
                 sport,
                 dport,
-                flags: TcpFlags::PSH_ACK,
-                seq: 1,
-                ack: 1,
+                flags: if from + length == end {
+                    TcpFlags::PSH_ACK
+                } else {
+                    TcpFlags::ACK
+                },
+                seq: first.wrapping_add(from),
+                ack,
             };
-            self.send_answer(namespace, about, l4, length, true);
+            let data = self.said_by_server(from, length);
+            self.send_answer_with(namespace, about, l4, length, true, data);
+            from += length;
         }
     }
 
     /// A server sends again what the client has not got.
     pub fn server_again(&mut self, at: usize) {
         let Some(client) = &self.client else { return };
-        let missing = client
-            .request
-            .answer
-            .min(LARGEST)
-            .saturating_sub(client.got);
+        let got = client.got;
+        let missing = client.request.answer.min(LARGEST).saturating_sub(got);
         let Some(session) = self.sessions.get(at).filter(|s| s.answered && !s.closed) else {
             return;
         };
@@ -525,7 +668,7 @@ impl Walk<'_> {
             Phase::Request,
             false,
         );
-        self.server_segments(at, &about, missing);
+        self.server_segments(at, &about, got, missing);
     }
 
     /// Opens the client's socket and sends its first packet. Errors: no way there, nothing is sent.
@@ -547,7 +690,10 @@ impl Walk<'_> {
             got: 0,
             answer_ttl: None,
             error: None,
-            seq: self.dice.number(u32::MAX),
+            isn: self.dice.number(u32::MAX),
+            server_isn: None,
+            server_closed: false,
+            answer: None,
             session: None,
         });
         self.set_timer(request.timeout, Timer::Deadline);
@@ -555,10 +701,42 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Goes on with a conversation: both sides say what they have to say.
+    fn converse(&mut self, request: Option<Payload>, answer: Payload) {
+        let held = self.held.take();
+        let Some(client) = &mut self.client else {
+            return;
+        };
+        if let Some(request) = request {
+            (client.request.request, client.request.data) = (request.length, request.data);
+        }
+        (client.request.answer, client.answer) = (answer.length, answer.data);
+        (client.request.waits, client.request.handshake) = (false, false);
+        client.verdict = None;
+        match held {
+            Some(skb) => {
+                let at = self.sessions.len().saturating_sub(1);
+                self.server_receive(at, &skb);
+            }
+            None => {
+                client.state = State::Established;
+                self.client_says();
+            }
+        }
+        self.run();
+    }
+
     /// What became of the client's connection.
     pub fn outcome(&mut self) -> Connection {
         let mut connection = Connection::unreachable();
-        let Some(client) = self.client.take() else {
+        if self.held.is_some() {
+            let session = self.sessions.last().cloned();
+            if let Some(client) = &mut self.client {
+                client.session = session;
+                client.verdict = Some(Verdict::Connected);
+            }
+        }
+        let Some(client) = self.client.clone() else {
             return connection;
         };
         connection.verdict = client.verdict.unwrap_or(Verdict::Timeout);
@@ -585,6 +763,15 @@ impl Walk<'_> {
     }
 }
 
+/// What waits, if it does.
+fn kept(walk: Walk<'_>, mut connection: Connection) -> Connection {
+    let waits = walk.client.as_ref().is_some_and(|c| c.request.waits);
+    if waits && connection.verdict == Verdict::Connected {
+        connection.conversation = Some(Box::new(Conversation(walk.pause())));
+    }
+    connection
+}
+
 impl Network {
     /// Runs one connection from its first packet to its last, through everything that is on the way, and says what
     /// became of it. What packets leave behind (connections tracked, counters, neighbours, forwarding entries) stays.
@@ -597,7 +784,25 @@ impl Network {
         dice: &mut dyn Dice,
         trace: Option<&mut Trace>,
     ) -> Connection {
-        Walk::new(self, now, dice, trace).run_client(request)
+        let mut walk = Walk::new(self, now, dice, trace);
+        let connection = walk.run_client(request);
+        kept(walk, connection)
+    }
+
+    /// Goes on with a conversation that waited (`Connect::waits`). A `request` takes the place of the one that it was
+    /// begun with, where that has not been sent yet (TCP).
+    pub fn go_on(
+        &mut self,
+        conversation: Conversation,
+        request: Option<Payload>,
+        answer: Payload,
+        dice: &mut dyn Dice,
+        trace: Option<&mut Trace>,
+    ) -> Connection {
+        let mut walk = Walk::resume(self, dice, conversation.0);
+        walk.trace = trace;
+        walk.converse(request, answer);
+        walk.outcome()
     }
 
     /// The same, with somebody who sees to a namespace before its rules are asked.

@@ -1,5 +1,7 @@
 //! What a namespace does with a packet that is for it.
 
+use std::sync::Arc;
+
 use super::connect::Session;
 use super::engine::{Skb, Walk};
 use super::ip::{Way, reset_for};
@@ -17,6 +19,19 @@ impl Walk<'_> {
         length: u32,
         df: bool,
     ) {
+        self.send_answer_with(namespace, about, l4, length, df, None);
+    }
+
+    /// The same with a content that is known.
+    pub fn send_answer_with(
+        &mut self,
+        namespace: NamespaceId,
+        about: &Skb,
+        l4: Transport,
+        length: u32,
+        df: bool,
+        data: Option<Arc<[u8]>>,
+    ) {
         let headers = about.headers();
         let ip = Ipv4 {
             src: headers.ip.dst,
@@ -31,7 +46,7 @@ impl Walk<'_> {
             ip,
             l4,
         });
-        packet.length = length;
+        (packet.length, packet.data) = (length, data);
         let mut skb = self.answer_to(about, packet);
         // What follows on a conversation is told only to those who asked for everything.
         let first = matches!(l4, Transport::Tcp { flags, .. } if flags.has(TcpFlags::SYN) || flags.has(TcpFlags::RST))

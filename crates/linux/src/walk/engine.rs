@@ -145,6 +145,8 @@ pub(crate) struct Walk<'a> {
     pub waiting: BTreeMap<(LinkId, Ipv4Addr), Vec<Waiting>>,
     pub client: Option<Client>,
     pub sessions: Vec<Session>,
+    /// A datagram whose server has not said yet what it answers.
+    pub held: Option<Box<Skb>>,
     pub moved: u32,
 }
 
@@ -156,6 +158,7 @@ pub(crate) struct Paused {
     pub waiting: BTreeMap<(LinkId, Ipv4Addr), Vec<Waiting>>,
     pub client: Option<Client>,
     pub sessions: Vec<Session>,
+    pub held: Option<Box<Skb>>,
     pub moved: u32,
 }
 
@@ -167,6 +170,7 @@ impl<'a> Walk<'a> {
             waiting: paused.waiting,
             client: paused.client,
             sessions: paused.sessions,
+            held: paused.held,
             moved: paused.moved,
             ..Walk::new(net, paused.now, dice, None)
         }
@@ -180,6 +184,7 @@ impl<'a> Walk<'a> {
             waiting: self.waiting,
             client: self.client,
             sessions: self.sessions,
+            held: self.held,
             moved: self.moved,
         }
     }
@@ -202,6 +207,7 @@ impl<'a> Walk<'a> {
             waiting: BTreeMap::new(),
             client: None,
             sessions: Vec::new(),
+            held: None,
             moved: 0,
         }
     }
@@ -271,12 +277,15 @@ impl<'a> Walk<'a> {
         while let Some((link, frame)) = self.queue.pop_front() {
             self.moved += 1;
             if self.moved > LIMIT {
-                self.queue.clear();
+                self.lost(link);
+                while let Some((link, _)) = self.queue.pop_front() {
+                    self.lost(link);
+                }
                 return false;
             }
             self.receive(link, frame);
         }
-        !self.client.as_ref().is_some_and(|c| c.finished())
+        self.held.is_none() && !self.client.as_ref().is_some_and(|c| c.finished())
     }
 
     /// Goes on to the next tick at which something is due, and does it. False: nothing is.
@@ -316,12 +325,35 @@ impl<'a> Walk<'a> {
             }
             return;
         }
-        if link.loss > 0 && self.dice.choose(link.loss) {
+        let loss = link.loss;
+        let gone = match &link.kind {
+            LinkKind::Veth { peer } => !self.link(*peer).is_some_and(|p| p.up),
+            LinkKind::Physical { segment } => segment.is_none(),
+            // The tunnel itself says what it sends.
+            LinkKind::Vxlan(_) => {
+                self.vxlan_transmit(id, frame);
+                return;
+            }
+            _ => false,
+        };
+        if gone {
+            self.unsent(id, &frame);
+            if let Frame::Ip(skb) = &frame {
+                self.note(namespace, Some(id), skb, Event::DeviceDown);
+            }
+            return;
+        }
+        self.sent(id, &frame);
+        if loss > 0 && self.dice.choose(loss) {
+            self.lost(id);
             if let Frame::Ip(skb) = &frame {
                 self.note(namespace, Some(id), skb, Event::Lost);
             }
             return;
         }
+        let Some(link) = self.net.links.get(id.0) else {
+            return;
+        };
         match &link.kind {
             LinkKind::Loopback => {
                 self.now = self.now + Time(1_000);
@@ -329,27 +361,20 @@ impl<'a> Walk<'a> {
             }
             LinkKind::Veth { peer } => {
                 let peer = *peer;
-                let up = self
-                    .link(peer)
-                    .filter(|p| p.up)
-                    .map(|p| p.namespace != namespace);
-                match (up, frame) {
-                    (Some(other), Frame::Ip(mut skb)) => {
+                let other = self.link(peer).is_some_and(|p| p.namespace != namespace);
+                match frame {
+                    Frame::Ip(mut skb) => {
                         self.note(namespace, Some(id), &skb, Event::Veth { peer });
                         skb.scrub(other);
                         self.now = self.now + Time(4_000);
                         self.queue.push_back((peer, Frame::Ip(skb)));
                     }
-                    (Some(_), frame) => self.queue.push_back((peer, frame)),
-                    (None, Frame::Ip(skb)) => {
-                        self.note(namespace, Some(id), &skb, Event::DeviceDown)
-                    }
-                    (None, Frame::Arp(_)) => {}
+                    frame => self.queue.push_back((peer, frame)),
                 }
             }
             LinkKind::Bridge(_) => self.bridge_transmit(id, frame),
-            LinkKind::Vxlan(_) => self.vxlan_transmit(id, frame),
-            LinkKind::Dummy => {}
+            LinkKind::Vxlan(_) => {}
+            LinkKind::Dummy => self.lost(id),
             LinkKind::Physical { segment } => {
                 let segment = *segment;
                 self.segment_transmit(id, segment, frame);
@@ -401,8 +426,10 @@ impl<'a> Walk<'a> {
                         Event::DeviceDown
                     };
                     self.note(namespace, Some(from), &skb, event);
+                    self.lost(from);
                     return;
                 };
+                self.copied(from, others.len());
                 self.note(namespace, Some(from), &skb, Event::Segment { to: *last });
                 skb.scrub(true);
                 self.now = self.now + Time(60_000);
@@ -412,7 +439,9 @@ impl<'a> Walk<'a> {
                 self.queue.push_back((*last, Frame::Ip(skb)));
             }
             Frame::Arp(arp) => {
-                // Only the one who has the address will answer, and only it needs to hear the question.
+                // Only the one who has the address will answer, and only it (and who captures) needs to hear the
+                // question.
+                let mut heard = 0;
                 for to in to {
                     let asked = |w: &Self| {
                         let namespace = w.link(to).map(|l| l.namespace);
@@ -421,11 +450,18 @@ impl<'a> Walk<'a> {
                             .is_some_and(|n| n.is_local(arp.target))
                     };
                     if !arp.request
+                        || !self.net.captures.is_empty()
                         || self.link(to).is_some_and(|l| l.master.is_some())
                         || asked(self)
                     {
+                        heard += 1;
                         self.queue.push_back((to, Frame::Arp(arp)));
                     }
+                }
+                if heard == 0 {
+                    self.lost(from);
+                } else {
+                    self.copied(from, heard - 1);
                 }
             }
         }
@@ -434,12 +470,18 @@ impl<'a> Walk<'a> {
     /// A frame arrives at a device.
     fn receive(&mut self, id: LinkId, frame: Frame) {
         let Some(link) = self.net.links.get(id.0).filter(|l| l.up) else {
+            self.lost(id);
             return;
         };
-        if let Some(bridge) = link.master {
+        let master = link.master;
+        self.received(id, &frame);
+        if let Some(bridge) = master {
             self.bridge_input(bridge, id, frame);
             return;
         }
+        let Some(link) = self.net.links.get(id.0) else {
+            return;
+        };
         let (namespace, mac, loopback) = (
             link.namespace,
             link.mac,

@@ -15,7 +15,7 @@ use crate::network::Network;
 use crate::time::{ScriptedDice, SeededDice, Time, next_script};
 
 /// One possible outcome.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Fate {
     /// How likely it is, from 0 to 1.
     pub probability: f64,

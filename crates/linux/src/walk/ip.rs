@@ -2,12 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use super::engine::{Skb, Walk};
+use super::engine::{Frame, Skb, Walk};
 use super::hooks::Passed;
 use crate::errno::Errno;
 use crate::link::{LinkId, LinkKind, NamespaceId};
 use crate::netfilter::Hook;
-use crate::packet::{Headers, Ipv4, Packet, Protocol, TcpFlags, Transport};
+use crate::packet::{Ethernet, Headers, Ipv4, Packet, Protocol, TcpFlags, Transport};
 use crate::route::{Flow, Route, RouteKind};
 use crate::trace::{Event, Phase};
 
@@ -364,6 +364,10 @@ impl Walk<'_> {
         let mtu = self.mtu_towards(namespace, link, dst);
         if skb.packet.total_length() > mtu && skb.headers().ip.df {
             self.note(namespace, Some(link), &skb, Event::TooBig { mtu });
+            // A segment that address translation sent another way: `ip_fragment` tells its own socket.
+            if skb.headers().ip.protocol == Protocol::TCP {
+                self.icmp_error(namespace, &skb, 3, 4, mtu.min(0xffff) as u16);
+            }
             return Err(Errno::EMSGSIZE);
         }
         if !self.output(namespace, link, route.via.unwrap_or(dst), skb) {
@@ -500,10 +504,17 @@ impl Walk<'_> {
                 l4: reset,
             }),
         );
-        answer.ct = related(skb).map(|mut ct| {
-            ct.state = crate::netfilter::evaluate::CtState::Established;
-            ct
-        });
+        // `nf_send_reset`: what came in by a bridge's port is answered there at once, past all rules and as it is.
+        if let Some(port) = skb.physical_in {
+            answer.packet.headers.eth = Ethernet {
+                src: headers.eth.dst,
+                dst: headers.eth.src,
+            };
+            self.note(namespace, Some(port), &answer, Event::Sent);
+            self.transmit(port, Frame::Ip(answer));
+            return;
+        }
+        answer.ct = related(skb);
         let _ = self.send_local(namespace, answer, Way::Source);
     }
 }

@@ -11,6 +11,7 @@ mod hooks;
 mod ip;
 mod nat;
 mod nft;
+mod tap;
 mod tunnel;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -18,6 +19,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub(crate) use engine::Arp;
+
+pub use connect::{Conversation, Payload};
 pub use fates::Fate;
 
 use crate::link::NamespaceId;
@@ -56,6 +60,13 @@ pub struct Connect {
     pub resend: Option<Time>,
     /// TCP: only connect; neither ask nor hang up.
     pub handshake: bool,
+    /// Wait for what the two sides have to say: TCP once it is connected, UDP once the server has the datagram. The
+    /// conversation then goes on with `Network::go_on`.
+    pub waits: bool,
+    /// ICMP: the echo's sequence number.
+    pub echo: u16,
+    /// ICMP: not to be fragmented (`ping -M do`).
+    pub whole: bool,
     /// TTL of what is sent; 0: the namespace's default.
     pub ttl: u8,
 }
@@ -76,6 +87,9 @@ impl Connect {
             timeout: Time::from_secs(10),
             resend: None,
             handshake: false,
+            waits: false,
+            echo: 1,
+            whole: false,
             ttl: 0,
         }
     }
@@ -135,7 +149,7 @@ pub struct IcmpError {
 }
 
 /// A connection that was run.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Connection {
     /// How it ended.
     pub verdict: Verdict,
@@ -153,6 +167,9 @@ pub struct Connection {
     pub answer_ttl: Option<u8>,
     /// The ICMP error that ended it, or the last one seen.
     pub error: Option<IcmpError>,
+    /// What goes on where the two sides have yet to say something.
+    #[serde(skip)]
+    pub conversation: Option<Box<Conversation>>,
 }
 
 impl Connection {
@@ -167,6 +184,7 @@ impl Connection {
             elapsed: Time::ZERO,
             answer_ttl: None,
             error: None,
+            conversation: None,
         }
     }
 }

@@ -267,11 +267,12 @@ impl Walk<'_> {
                 (ct.state, ct.direction)
             });
         match state {
-            CtState::Related => {
+            // Only errors: a reset that `-j REJECT` has sent is related too, and goes on as a first packet does.
+            CtState::Related if skb.headers().ip.protocol == Protocol::ICMP => {
                 self.translate_error(namespace, skb, &entry, direction, source, output.or(input));
                 return true;
             }
-            CtState::New => {
+            CtState::New | CtState::Related => {
                 let done = if source {
                     entry.snat_done
                 } else {

@@ -47,18 +47,26 @@ impl Walk<'_> {
             return;
         };
         // ARP over the overlay is flooded like every group address, and a flannel device floods to nobody.
-        let Frame::Ip(mut skb) = frame else { return };
+        let Frame::Ip(skb) = frame else {
+            self.unsent(id, &frame);
+            return;
+        };
         // A tunnel that leads into itself ("dead loop on virtual device").
         if nesting(&skb.packet) >= DEEPEST {
+            self.unsent(id, &Frame::Ip(skb));
             return;
         }
         let dst = skb.headers().eth.dst;
         let hosts = self.net.tunnel_hosts(link, dst);
         if hosts.is_empty() {
+            self.unsent(id, &Frame::Ip(skb.clone()));
             self.note(namespace, Some(id), &skb, Event::NoFdb { mac: dst });
             return;
         }
         let (vni, port, local) = (vxlan.vni, vxlan.port, vxlan.local);
+        let frame = Frame::Ip(skb);
+        self.sent(id, &frame);
+        let Frame::Ip(mut skb) = frame else { return };
         skb.scrub(false);
         for host in hosts {
             let mut outer = skb.clone();

@@ -498,8 +498,9 @@ impl Kubectl<'_> {
                 }
             }
         };
+        let output = self.output.into_iter();
         Finished {
-            output: self.output,
+            output: output.map(|(s, text)| (s, text.into_bytes())).collect(),
             status,
         }
     }

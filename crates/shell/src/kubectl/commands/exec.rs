@@ -12,6 +12,7 @@ use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, switch, text};
 use crate::kubectl::request::DeleteOptions;
 use crate::kubectl::resource::Info;
+use crate::session::Stream;
 
 const FLAGS: &[Flag] = &[
     text("container", "Container name. If omitted, use the kubectl.kubernetes.io/default-container annotation for selecting the container to be attached or the first container in the pod will be chosen").short('c'),
@@ -112,8 +113,13 @@ fn run_in(k: &mut Kubectl, pod: &Info, container: &str, words: &[String], stdin:
             ));
         }
     };
-    k.out(String::from_utf8_lossy(&output.stdout).into_owned());
-    k.err(String::from_utf8_lossy(&output.stderr).into_owned());
+    for (stream, bytes) in &output.pieces {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        match stream {
+            Stream::Out => k.out(text),
+            Stream::Err => k.err(text),
+        }
+    }
     match output.status {
         0 => Ok(()),
         status => Err(Error::Exit(
