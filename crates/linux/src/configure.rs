@@ -101,6 +101,25 @@ impl Network {
         Ok(())
     }
 
+    /// The largest packet that goes to an address whole, as far as a namespace knows: its device's MTU, or what it was
+    /// told by "fragmentation needed".
+    #[must_use]
+    pub fn path_mtu(&self, namespace: NamespaceId, dst: Ipv4Addr) -> u32 {
+        let Some(ns) = self.namespace(namespace) else {
+            return 1500;
+        };
+        let route = self.route(ns, &crate::route::Flow::to(dst));
+        let device = route.and_then(|(route, _)| self.link(route.dev?));
+        let mtu = device.map_or(1500, |d| d.mtu);
+        ns.path_mtu.get(&dst).map_or(mtu, |known| mtu.min(*known))
+    }
+
+    /// How long each frame that the device sends is under way. Errors: ENODEV.
+    pub fn set_delay(&mut self, id: LinkId, delay: crate::Time) -> Result<(), Errno> {
+        self.link_mut(id).ok_or(Errno::ENODEV)?.delay = delay;
+        Ok(())
+    }
+
     /// Makes a device a bridge's port, or takes it off its bridge. Errors: ENODEV, EINVAL (not a bridge, or a bridge
     /// as a port), EBUSY (a port of another bridge).
     pub fn set_master(&mut self, id: LinkId, master: Option<LinkId>) -> Result<(), Errno> {

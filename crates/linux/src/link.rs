@@ -202,6 +202,8 @@ pub struct Link {
     pub kind: LinkKind,
     /// Of 2^31 frames that it sends, how many are lost on the way (a fault; 0: none).
     pub loss: u32,
+    /// How long each frame that it sends is under way (netem's delay).
+    pub delay: Time,
     pub(crate) conf: DeviceConf,
 }
 

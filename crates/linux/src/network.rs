@@ -17,6 +17,7 @@ use crate::mesh::Mesh;
 use crate::namespace::{Listener, Namespace};
 use crate::packet::{Mac, Protocol};
 use crate::slab::Slab;
+use crate::time::Time;
 
 /// An Ethernet switch that network cards are plugged into. It knows who is where and learns nothing.
 #[derive(Clone, Debug, Default)]
@@ -211,6 +212,7 @@ impl Network {
             addresses: Vec::new(),
             kind,
             loss: 0,
+            delay: Time::ZERO,
             conf,
         });
         self.traffic.push(Traffic::default());

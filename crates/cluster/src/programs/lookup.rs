@@ -44,6 +44,8 @@ struct Options {
     short: bool,
     search: bool,
     tcp: bool,
+    /// A zone's transfer, which CoreDNS refuses.
+    transfer: bool,
     tries: u32,
     time: Duration,
     port: u16,
@@ -86,6 +88,7 @@ pub(super) fn start(name: &str, argv: &[String], place: &Place) -> Program {
         short: false,
         search: false,
         tcp: false,
+        transfer: false,
         tries: 3,
         time: Duration::from_secs(5),
         port: 53,
@@ -173,6 +176,8 @@ impl Lookup {
                 }
             } else if let Some(kind) = Type::parse(word) {
                 self.kind = kind;
+            } else if word.eq_ignore_ascii_case("AXFR") {
+                (self.options.transfer, self.options.tcp) = (true, true);
             } else if !word.eq_ignore_ascii_case("IN") {
                 self.name = (*word).to_owned();
             }
@@ -368,6 +373,19 @@ impl Lookup {
                     let found = answer.code == Code::NoError && !answer.answers.is_empty();
                     if self.options.search && !found && !self.names.is_empty() {
                         continue;
+                    }
+                    if self.options.transfer {
+                        // CoreDNS' Corefile has no `transfer`: whoever asks for a whole zone is refused.
+                        let words = self.argv.get(1..).unwrap_or_default().join(" ");
+                        let found = if self.server.is_some() {
+                            "; (1 server found)\n"
+                        } else {
+                            ""
+                        };
+                        io.out(format!(
+                            "\n; <<>> DiG 9.20.15 <<>> {words}\n{found};; global options: +cmd\n; Transfer failed.\n"
+                        ));
+                        return Step::Exit(0);
                     }
                     let text = self.dig_text(io, &name, server, &answer);
                     io.out(text);

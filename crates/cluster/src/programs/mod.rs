@@ -1,6 +1,7 @@
 //! The programs that containers and nodes run beside the shell's own: clients, servers, tools of the
 //! network. Each is a small state machine that goes on when its time has come.
 
+mod crictl;
 pub(crate) mod curl;
 pub(crate) mod dial;
 pub(crate) mod http;
@@ -209,6 +210,7 @@ pub(crate) fn find(place: &Place, view: &View, argv: &[String]) -> Found {
         "sysctl" | "arp" | "route" | "ifconfig" | "netstat" if has(Tools::BUSYBOX) => {
             Some(host(false))
         }
+        "crictl" if on_node && place.node.as_ref() != "outside" => Some(host(false)),
         name if NET_TOOLS.contains(&name) && (has(Tools::NET) || on_node) => {
             Some(host(name == "iptables-restore"))
         }
@@ -247,10 +249,11 @@ pub(crate) fn start(
         "curl" => curl::start(argv, &command.stdin),
         "wget" => wget::start(argv, place),
         "nslookup" | "dig" | "host" | "getent" => lookup::start(&name, argv, place),
-        "ping" => ping::start(argv),
+        "ping" => ping::start(argv, iputils(cluster, place)),
         "traceroute" => ping::start_traceroute(argv),
         "hostname" => hostname(place, view, argv.get(1).map_or("", String::as_str)),
         "nc" | "telnet" => nc::start(argv, &command.stdin, place),
+        "crictl" => crictl::start(cluster, place, argv),
         "tcpdump" => tcpdump::start(cluster, place, argv, &command.cwd),
         name if NET_TOOLS.contains(&name) => Program::Net(
             std::iter::once(name.to_owned())
@@ -281,6 +284,14 @@ pub(crate) fn start(
             }
         }
     }
+}
+
+/// Whether a place has iputils' ping rather than BusyBox': nodes, and images that are made for looking at networks.
+fn iputils(cluster: &Cluster, place: &Place) -> bool {
+    let real = cluster.config.images.servers() == crate::config::Servers::Real;
+    place.image.map_or(place.pod.is_none(), |image| {
+        real && image.repository.ends_with("/netshoot")
+    })
 }
 
 /// `hostname -f` and its like: what /etc/hosts says of the own name.

@@ -1,4 +1,5 @@
-//! ping and traceroute as BusyBox has them (1.37, `networking/ping.c`, `networking/traceroute.c`).
+//! ping and traceroute as BusyBox has them (1.37, `networking/ping.c`, `networking/traceroute.c`), and ping as
+//! iputils has it (20221126).
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -18,6 +19,12 @@ pub(crate) struct Ping {
     size: u32,
     deadline: Option<Duration>,
     quiet: bool,
+    /// iputils' words rather than BusyBox'.
+    iputils: bool,
+    /// Not to be fragmented (`-M do`).
+    whole: bool,
+    ttl: u8,
+    errors: u32,
     resolve: Resolve,
     address: Option<Ipv4Addr>,
     started: Time,
@@ -65,9 +72,12 @@ fn options(argv: &[String], with_value: &str) -> (Vec<(char, String)>, Vec<Strin
     (options, others)
 }
 
-pub(super) fn start(argv: &[String]) -> Program {
-    let (options, others) = options(argv, "cswWiItm");
+pub(super) fn start(argv: &[String], iputils: bool) -> Program {
+    let (options, others) = options(argv, if iputils { "cswWiItmMQlp" } else { "cswWiItmp" });
     let Some(host) = others.first() else {
+        if iputils {
+            return usage("ping: usage error: Destination address required\n");
+        }
         return usage("BusyBox v1.37.0 multi-call binary.\n\nUsage: ping [OPTIONS] HOST\n");
     };
     let mut ping = Ping {
@@ -78,6 +88,10 @@ pub(super) fn start(argv: &[String]) -> Program {
         size: 56,
         deadline: None,
         quiet: false,
+        iputils,
+        whole: false,
+        ttl: 0,
+        errors: 0,
         resolve: Resolve::new(host),
         address: None,
         started: Time::default(),
@@ -95,6 +109,15 @@ pub(super) fn start(argv: &[String]) -> Program {
             ('i', Some(n)) => ping.interval = Duration::from_secs_f64(n.max(0.01)),
             ('s', Some(n)) => ping.size = (n as u32).min(65_000),
             ('q', _) => ping.quiet = true,
+            ('t', Some(n)) => ping.ttl = (n as u32).clamp(1, 255) as u8,
+            ('M', None) => match value.as_str() {
+                "do" => ping.whole = true,
+                "want" | "dont" => {}
+                _ => return usage("ping: wrong value for -M: do, dont, want are valid ones.\n"),
+            },
+            ('M', Some(_)) => {
+                return usage("ping: wrong value for -M: do, dont, want are valid ones.\n");
+            }
             ('c' | 'W' | 'w' | 'i' | 's', None) => {
                 return usage(&format!("ping: invalid number '{value}'\n"));
             }
@@ -113,11 +136,20 @@ impl Ping {
                         self.address = found.first().copied();
                         self.started = io.now;
                         let address = found.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
-                        io.out(format!(
-                            "PING {} ({address}): {} data bytes\n",
-                            self.host, self.size
-                        ));
+                        io.out(if self.iputils {
+                            let whole = self.size + 28;
+                            format!(
+                                "PING {} ({address}) {}({whole}) bytes of data.\n",
+                                self.host, self.size
+                            )
+                        } else {
+                            format!("PING {} ({address}): {} data bytes\n", self.host, self.size)
+                        });
                         continue;
+                    }
+                    Resolved::Failed if self.iputils => {
+                        io.err(format!("ping: {}: Name or service not known\n", self.host));
+                        return Step::Exit(2);
                     }
                     Resolved::Failed => {
                         io.err(format!("ping: bad address '{}'\n", self.host));
@@ -141,8 +173,8 @@ impl Ping {
             }
             let last = self.count.is_some_and(|c| self.sent + 1 >= c);
             let wait = if last { self.wait } else { self.interval };
-            let connection = echo(io, address, self.size, wait, 0);
-            let seq = self.sent;
+            let connection = echo(io, address, self, wait);
+            let seq = self.sent + u32::from(self.iputils);
             self.sent += 1;
             let answered = connection.verdict == Verdict::Connected;
             if answered {
@@ -152,12 +184,20 @@ impl Ping {
                 self.times.push(micros);
                 if !self.quiet {
                     let ttl = connection.answer_ttl.unwrap_or(64);
+                    let word = if self.iputils { "icmp_seq" } else { "seq" };
+                    let time = if self.iputils {
+                        rounded(micros)
+                    } else {
+                        format!("{}.{:03}", micros / 1000, micros % 1000)
+                    };
                     io.out(format!(
-                        "{} bytes from {address}: seq={seq} ttl={ttl} time={}.{:03} ms\n",
-                        self.size + 8,
-                        micros / 1000,
-                        micros % 1000
+                        "{} bytes from {address}: {word}={seq} ttl={ttl} time={time} ms\n",
+                        self.size + 8
                     ));
+                }
+            } else if self.iputils {
+                if let Some(status) = self.complain(io, &connection, address, seq) {
+                    return Step::Exit(status);
                 }
             } else if connection.verdict == Verdict::Denied {
                 io.err("ping: sendto: Operation not permitted\n");
@@ -166,7 +206,9 @@ impl Ping {
                 io.err("ping: sendto: Network is unreachable\n");
                 return Step::Exit(1);
             }
+            let told = self.iputils && self.received + self.errors >= self.sent;
             let pause = match (last, answered) {
+                (true, _) if told => continue,
                 (true, true) => continue,
                 (true, false) => self.wait,
                 (false, _) => self.interval,
@@ -175,7 +217,57 @@ impl Ping {
         }
     }
 
+    /// What iputils says of an echo without an answer; its status where it gives up.
+    fn complain(
+        &mut self,
+        io: &mut Io<'_>,
+        connection: &Connection,
+        address: Ipv4Addr,
+        seq: u32,
+    ) -> Option<i32> {
+        match (connection.verdict, connection.error) {
+            (_, Some(error)) => {
+                self.errors += 1;
+                let what = match (error.kind, error.code) {
+                    (3, 0) => "Destination Net Unreachable".to_owned(),
+                    (3, 1) => "Destination Host Unreachable".to_owned(),
+                    (3, 2) => "Destination Protocol Unreachable".to_owned(),
+                    (3, 3) => "Destination Port Unreachable".to_owned(),
+                    (3, 4) => {
+                        let mtu = io.cluster.net.path_mtu(io.place.netns, address);
+                        format!("Frag needed and DF set (mtu = {mtu})")
+                    }
+                    (3, 9) => "Destination Net Prohibited".to_owned(),
+                    (3, 10) => "Destination Host Prohibited".to_owned(),
+                    (3, 13) => "Packet filtered".to_owned(),
+                    (11, _) => "Time to live exceeded".to_owned(),
+                    (kind, code) => format!("Bad ICMP type: {kind} code {code}"),
+                };
+                io.out(format!("From {} icmp_seq={seq} {what}\n", error.from));
+            }
+            (Verdict::Denied, None) => {
+                self.errors += 1;
+                io.err("ping: sendmsg: Operation not permitted\n");
+            }
+            (Verdict::Unreachable, None) => {
+                let mtu = io.cluster.net.path_mtu(io.place.netns, address);
+                if self.whole && self.size + 28 > mtu {
+                    self.errors += 1;
+                    io.err(format!("ping: local error: message too long, mtu={mtu}\n"));
+                } else {
+                    io.err("ping: connect: Network is unreachable\n");
+                    return Some(2);
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
     fn summary(&self, io: &mut Io<'_>) -> Step {
+        if self.iputils {
+            return self.long_summary(io);
+        }
         let loss = (self.sent - self.received) * 100 / self.sent.max(1);
         io.out(format!("\n--- {} ping statistics ---\n{} packets transmitted, {} packets received, {loss}% packet loss\n", self.host, self.sent, self.received));
         if let (Some(min), Some(max)) = (self.times.iter().min(), self.times.iter().max()) {
@@ -190,15 +282,61 @@ impl Ping {
         }
         Step::Exit(i32::from(self.received == 0))
     }
+
+    /// iputils' last lines.
+    fn long_summary(&self, io: &mut Io<'_>) -> Step {
+        let loss = (self.sent - self.received) * 100 / self.sent.max(1);
+        let errors = match self.errors {
+            0 => String::new(),
+            n => format!("+{n} errors, "),
+        };
+        let took = io.now.since(self.started).as_millis();
+        io.out(format!(
+            "\n--- {} ping statistics ---\n{} packets transmitted, {} received, {errors}{loss}% packet loss, time {took}ms\n",
+            self.host, self.sent, self.received
+        ));
+        let count = self.times.len() as u64;
+        let (min, max) = (self.times.iter().min(), self.times.iter().max());
+        if let (Some(min), Some(max)) = (min, max) {
+            let mean = self.times.iter().sum::<u64>() / count;
+            let squares = self.times.iter().map(|t| t * t).sum::<u64>() / count;
+            let deviation = squares.saturating_sub(mean * mean).isqrt();
+            let ms = |t: u64| format!("{}.{:03}", t / 1000, t % 1000);
+            io.out(format!(
+                "rtt min/avg/max/mdev = {}/{}/{}/{} ms\n",
+                ms(*min),
+                ms(mean),
+                ms(*max),
+                ms(deviation)
+            ));
+        } else {
+            io.out("\n");
+        }
+        Step::Exit(i32::from(self.received == 0))
+    }
 }
 
-fn echo(io: &mut Io<'_>, address: Ipv4Addr, size: u32, wait: Duration, ttl: u8) -> Connection {
+/// Three digits that count, as iputils prints a time in milliseconds.
+fn rounded(micros: u64) -> String {
+    let ms = micros as f64 / 1000.0;
+    let digits = match micros {
+        100_000.. => 0,
+        10_000.. => 1,
+        1000.. => 2,
+        _ => 3,
+    };
+    format!("{ms:.digits$}")
+}
+
+fn echo(io: &mut Io<'_>, address: Ipv4Addr, ping: &Ping, wait: Duration) -> Connection {
     let timeout = kubarium_linux::Time(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
     let connect = Connect {
-        request: size,
-        answer: size,
+        request: ping.size,
+        answer: ping.size,
         timeout,
-        ttl,
+        ttl: ping.ttl,
+        whole: ping.whole,
+        echo: u16::try_from(ping.sent + u32::from(ping.iputils)).unwrap_or(u16::MAX),
         ..Connect::ping(io.place.netns, address)
     };
     io.cluster.send(&connect, io.now)
@@ -307,7 +445,16 @@ impl Traceroute {
     /// Sends one packet; how long to wait where nobody answered.
     fn probe(&mut self, io: &mut Io<'_>, address: Ipv4Addr) -> Option<Duration> {
         let connection = if self.icmp {
-            echo(io, address, 18, self.wait, self.ttl)
+            let timeout =
+                kubarium_linux::Time(u64::try_from(self.wait.as_nanos()).unwrap_or(u64::MAX));
+            let connect = Connect {
+                request: 18,
+                answer: 18,
+                timeout,
+                ttl: self.ttl,
+                ..Connect::ping(io.place.netns, address)
+            };
+            io.cluster.send(&connect, io.now)
         } else {
             let target = SocketAddrV4::new(address, self.port);
             self.port = self.port.wrapping_add(1);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kubarium_linux::NamespaceId;
 use kubarium_objects::{Text, Value};
 use kubarium_posix::{FileError, FileKind, Files, MemoryFiles, Metadata};
 
@@ -32,6 +33,12 @@ pub(crate) struct View {
     pub root: MemoryFiles,
     mounts: Vec<Mount>,
     pub volumes: Volumes,
+    /// What the kernel shows under /proc, for a command line that speaks of it.
+    proc: Option<MemoryFiles>,
+    /// Kernel parameters that may be written by their files: on a machine, not in a container.
+    privileged: bool,
+    /// Those that were, with their values.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// Directories and files that every image has.
@@ -426,6 +433,16 @@ impl Content<'_> {
 }
 
 impl View {
+    /// Shows what the kernel has under /proc of a network namespace.
+    pub fn mount_proc(&mut self, cluster: &Cluster, netns: NamespaceId, privileged: bool) {
+        let mut files = MemoryFiles::default();
+        files.time = self.root.time;
+        for (path, content) in kubarium_linux::tools::proc::files(&cluster.net, netns) {
+            let _ = files.put(&path, &content);
+        }
+        (self.proc, self.privileged) = (Some(files), privileged);
+    }
+
     /// Where a path leads: the mount and the path in it.
     fn find(&self, path: &str) -> Option<(&Mount, String)> {
         let mount = self.mounts.iter().find(|m| {
@@ -447,6 +464,9 @@ impl View {
     fn at(&self, path: &str) -> (&dyn Files, String) {
         static EMPTY: std::sync::LazyLock<MemoryFiles> =
             std::sync::LazyLock::new(MemoryFiles::default);
+        if let Some(proc) = self.proc.as_ref().filter(|_| is_proc(path)) {
+            return (proc, path.to_owned());
+        }
         match self.find(path) {
             Some((mount, within)) => (self.volumes.get(&mount.volume).unwrap_or(&EMPTY), within),
             None => (&self.root, path.to_owned()),
@@ -454,6 +474,9 @@ impl View {
     }
 
     fn at_mut(&mut self, path: &str) -> Result<(&mut MemoryFiles, String), FileError> {
+        if self.proc.is_some() && is_proc(path) {
+            return Err(FileError::ReadOnly);
+        }
         match self.find(path).map(|(m, within)| (m.clone(), within)) {
             Some((mount, _)) if mount.is_read_only => Err(FileError::ReadOnly),
             Some((mount, within)) => Ok((self.volumes.entry(mount.volume).or_default(), within)),
@@ -469,6 +492,14 @@ impl View {
     }
 }
 
+/// Whether a path is one of the files that [`View::mount_proc`] shows.
+fn is_proc(path: &str) -> bool {
+    ["/proc/sys", "/proc/net"].iter().any(|top| {
+        path.strip_prefix(top)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
 impl Files for View {
     fn read(&self, path: &str) -> Result<Arc<[u8]>, FileError> {
         let (files, path) = self.at(path);
@@ -476,6 +507,17 @@ impl Files for View {
     }
 
     fn write(&mut self, path: &str, bytes: &[u8], append: bool) -> Result<(), FileError> {
+        if let Some(proc) = self.proc.as_mut().filter(|_| is_proc(path)) {
+            proc.metadata(path, true)?;
+            let key = kubarium_linux::tools::proc::key_of(path).filter(|_| self.privileged);
+            let key = key.ok_or(FileError::ReadOnly)?;
+            let value = String::from_utf8_lossy(bytes).trim().to_owned();
+            if !value.is_empty() {
+                proc.write(path, format!("{value}\n").as_bytes(), false)?;
+                self.parameters.push((key, value));
+            }
+            return Ok(());
+        }
         let (files, path) = self.at_mut(path)?;
         files.write(&path, bytes, append)
     }

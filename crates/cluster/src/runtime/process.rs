@@ -44,6 +44,8 @@ pub enum Process {
 pub struct Shell {
     pub(super) machine: Machine,
     pub(crate) jobs: Jobs,
+    /// Its words speak of /proc.
+    reads_proc: bool,
 }
 
 /// Programs that a shell has started and that are not the shell's own.
@@ -74,7 +76,15 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
+    /// Kernel parameters that were written by their files take effect.
+    fn set_parameters(&mut self) {
+        for (key, value) in std::mem::take(&mut self.view.parameters) {
+            let _ = self.cluster.net.set_sysctl(self.place.netns, &key, &value);
+        }
+    }
+
     fn step_job(&mut self, job: Job) -> Reply {
+        self.set_parameters();
         let Some(mut program) = self.jobs.running.remove(&job) else {
             return Reply::exited(127, "", "");
         };
@@ -184,6 +194,7 @@ pub(super) fn shell(
     Shell {
         machine,
         jobs: Jobs::default(),
+        reads_proc: argv.iter().any(|word| word.contains("/proc/")),
     }
 }
 
@@ -423,13 +434,16 @@ pub(super) fn turn(
     shell: &mut Shell,
     now: Time,
 ) -> (Progress, Vec<(Stream, Vec<u8>)>) {
-    let view = match &place.pod {
+    let mut view = match &place.pod {
         Some((uid, at)) => match cluster.sandbox(&place.node, uid).cloned() {
             Some(sandbox) => files::view(cluster, &place.node, &sandbox, pod, *at),
             None => View::default(),
         },
         None => files::node_view(cluster, &place.node),
     };
+    if shell.reads_proc {
+        view.mount_proc(cluster, place.netns, place.pod.is_none());
+    }
     let before = view.root.clone();
     let mut session = Session {
         cluster,
@@ -440,6 +454,7 @@ pub(super) fn turn(
         output: Vec::new(),
     };
     let progress = shell.machine.step(&mut session, STEPS);
+    session.set_parameters();
     let Session {
         mut view, output, ..
     } = session;

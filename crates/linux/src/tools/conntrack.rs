@@ -51,6 +51,11 @@ fn parse(args: &[String]) -> Result<(char, Vec<Condition>), Output> {
             "-C" | "--count" => verb = 'C',
             "-F" | "--flush" => verb = 'F',
             "conntrack" => {}
+            "-E" | "--event" | "-S" | "--stats" => {
+                return Err(Output::unknown(&format!(
+                    "conntrack {word} (conntrack -L lists what is tracked)"
+                )));
+            }
             "-n" | "--src-nat" => conditions.push(Box::new(|e| e.snat)),
             "-g" | "--dst-nat" => conditions.push(Box::new(|e| e.dnat)),
             "-j" | "--any-nat" => conditions.push(Box::new(|e| e.snat || e.dnat)),

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Output;
+use super::counters;
 use super::json::Json;
 use super::words::{Words, short};
 use crate::errno::Errno;
@@ -18,8 +19,9 @@ pub(super) struct Format {
     pub one_line: bool,
     pub details: bool,
     pub json: bool,
+    pub stats: bool,
     only4: bool,
-    only6: bool,
+    pub only6: bool,
 }
 
 pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], now: Time) -> Output {
@@ -35,11 +37,9 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
             "-p" | "-pretty" => return Output::unknown("ip -pretty"),
             "-4" => format.only4 = true,
             "-6" => format.only6 = true,
-            "-c" | "-color" | "-s" | "-stats" | "-n" => {
-                if word == "-n" {
-                    return Output::unknown("ip -n");
-                }
-            }
+            "-s" | "-stats" | "-statistics" => format.stats = true,
+            "-c" | "-color" | "-color=never" => {}
+            "-n" | "-netns" => return Output::unknown("ip -n"),
             "-V" | "-Version" => return Output::ok("ip utility, iproute2-6.1.0, libbpf 1.1.0\n"),
             option if option.starts_with('-') => {
                 return Output::failed(
@@ -67,6 +67,10 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
     {
         let verb = verb.unwrap_or("show");
         super::ip_neigh::neigh(net, namespace, verb, &mut words, now, format.json)
+    } else if format.only6
+        && (short(object, "route") || object == "rule" || short(object, "neighbour"))
+    {
+        Ok(ipv6_tables(net, namespace, object))
     } else if short(object, "route") {
         let verb = verb.unwrap_or("show");
         super::ip_route::route(net, namespace, verb, &mut words, format.json)
@@ -74,7 +78,11 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
         let verb = verb.unwrap_or("show");
         super::ip_route::rule(net, namespace, verb, &mut words, format.json)
     } else {
-        Err(Output::unknown(&format!("ip {object}")))
+        let hint = match object {
+            "monitor" => " (look again with ip neigh, ip route, ip addr)",
+            _ => "",
+        };
+        Err(Output::unknown(&format!("ip {object}{hint}")))
     };
     done.unwrap_or_else(|output| output)
 }
@@ -362,7 +370,27 @@ fn link_local(mac: Mac) -> String {
     std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, words[0], words[1], words[2], words[3]).to_string()
 }
 
-fn ipv6(net: &Network, link: &Link) -> Option<(String, &'static str)> {
+/// What `ip -6 route`, `rule` and `neigh` show: IPv6 has link-local addresses here, and goes nowhere.
+fn ipv6_tables(net: &Network, namespace: NamespaceId, object: &str) -> Output {
+    let mut out = String::new();
+    if object == "rule" {
+        out += "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n";
+    } else if short(object, "route") {
+        for link in net.links_of(namespace) {
+            let loopback = matches!(link.kind, LinkKind::Loopback);
+            if !loopback && ipv6(net, link).is_some() {
+                let _ = writeln!(
+                    out,
+                    "fe80::/64 dev {} proto kernel metric 256 pref medium",
+                    link.name
+                );
+            }
+        }
+    }
+    Output::ok(out)
+}
+
+pub(super) fn ipv6(net: &Network, link: &Link) -> Option<(String, &'static str)> {
     let ns = net.namespace(link.namespace)?;
     let off = |d: &str| {
         ns.sysctls()
@@ -448,6 +476,9 @@ fn address(
         let links = links.iter().map(|link| {
             let mut fields = device_fields(net, link, format, false);
             fields.push(("addr_info", Json::List(address_list(net, link, format))));
+            if format.stats && !format.brief {
+                fields.push(("stats64", counters::json(&net.traffic(link.id))));
+            }
             Json::Object(fields)
         });
         return Ok(Output::ok(Json::print(links.collect())));
@@ -503,6 +534,9 @@ fn address(
                 out,
                 "{start}inet6 {six} {scope}{separator}       valid_lft forever preferred_lft forever"
             );
+        }
+        if format.stats && !format.one_line {
+            out += &counters::lines(&net.traffic(link.id));
         }
     }
     Ok(Output::ok(out))

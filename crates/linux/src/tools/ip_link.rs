@@ -45,9 +45,13 @@ pub(super) fn link(
     let mut out = String::new();
     if format.json {
         let links = chosen(net, namespace, words)?;
-        let links = links
-            .iter()
-            .map(|link| Json::Object(device_fields(net, link, format, true)));
+        let links = links.iter().map(|link| {
+            let mut fields = device_fields(net, link, format, true);
+            if format.stats && !format.brief {
+                fields.push(("stats64", super::counters::json(&net.traffic(link.id))));
+            }
+            Json::Object(fields)
+        });
         return Ok(Output::ok(Json::print(links.collect())));
     }
     for link in chosen(net, namespace, words)? {
@@ -68,6 +72,9 @@ pub(super) fn link(
             "{first}{}{second}",
             if format.one_line { "\\" } else { "\n" }
         );
+        if format.stats && !format.one_line {
+            out += &super::counters::lines(&net.traffic(link.id));
+        }
     }
     Ok(Output::ok(out))
 }

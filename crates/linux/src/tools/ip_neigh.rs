@@ -170,6 +170,29 @@ pub(super) fn neigh(
 }
 
 /// `arp` (net-tools 2.10): `-n` and `-a`, for all devices or with `-i` for one.
+/// /proc/net/arp
+pub(super) fn proc_net_arp(net: &Network, namespace: NamespaceId) -> String {
+    let mut out =
+        "IP address       HW type     Flags       HW address            Mask     Device\n"
+            .to_owned();
+    let neighbours = net.namespace(namespace).into_iter();
+    for (dev, address, n) in neighbours.flat_map(|ns| ns.neighbours()) {
+        let Some(link) = net.link(dev) else { continue };
+        let flags = match (n.state, n.mac) {
+            (NeighbourState::Noarp, _) => continue,
+            (NeighbourState::Permanent, _) => 6,
+            (_, Some(_)) => 2,
+            (_, None) => 0,
+        };
+        let mac = n.mac.unwrap_or_default();
+        out += &format!(
+            "{address:<16} 0x1         0x{flags:x}         {mac}     *        {}\n",
+            link.name
+        );
+    }
+    out
+}
+
 pub(super) fn arp(net: &Network, namespace: NamespaceId, args: &[String], now: Time) -> Output {
     let (mut bsd, mut only, mut address) = (false, None, None);
     let mut words = Words::new(args);

@@ -6,12 +6,16 @@ use crate::time::Time;
 
 mod bridge;
 mod conntrack;
+mod counters;
+mod device_tools;
 mod ip;
 mod ip_link;
 mod ip_neigh;
 mod ip_route;
 mod ipset;
 mod json;
+mod net_tools;
+pub mod proc;
 mod ss;
 mod sysctl;
 pub mod tcpdump;
@@ -72,6 +76,12 @@ pub const COMMANDS: &[&str] = &[
     "conntrack",
     "ss",
     "sysctl",
+    "route",
+    "ifconfig",
+    "netstat",
+    "ethtool",
+    "tc",
+    "arping",
 ];
 
 /// Runs a command in a namespace: `argv` is its words, its own name first.
@@ -95,7 +105,10 @@ pub fn run_with_input(
     }
     let name = name.rsplit('/').next().unwrap_or(name);
     // Whoever looks sees the host's own tables.
-    if matches!(name, "ip" | "bridge" | "arp") {
+    if matches!(
+        name,
+        "ip" | "bridge" | "arp" | "route" | "netstat" | "arping"
+    ) {
         net.leave_mesh(namespace);
     }
     match name {
@@ -103,6 +116,12 @@ pub fn run_with_input(
         "bridge" => bridge::run(net, namespace, args, now),
         "conntrack" => conntrack::run(net, namespace, args, now),
         "ss" => ss::run(net, namespace, args),
+        "route" => net_tools::route(net, namespace, args),
+        "ifconfig" => net_tools::ifconfig(net, namespace, args),
+        "netstat" => net_tools::netstat(net, namespace, args),
+        "ethtool" => device_tools::ethtool(net, namespace, args),
+        "tc" => device_tools::tc(net, namespace, args),
+        "arping" => device_tools::arping(net, namespace, args, now),
         "arp" => ip_neigh::arp(net, namespace, args, now),
         "ipset" => ipset::run(net, namespace, args, input),
         "sysctl" => sysctl::run(net, namespace, args),

@@ -4,6 +4,16 @@ use super::Output;
 use crate::link::NamespaceId;
 use crate::network::Network;
 
+/// Every parameter of a namespace with its value.
+pub(super) fn all(net: &Network, namespace: NamespaceId) -> Vec<(String, String)> {
+    let names: Vec<String> = (net.links_of(namespace))
+        .map(|l| l.name.to_string())
+        .collect();
+    let devices: Vec<&str> = names.iter().map(String::as_str).collect();
+    net.namespace(namespace)
+        .map_or_else(Vec::new, |ns| ns.sysctls().all(&devices))
+}
+
 pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String]) -> Output {
     let mut output = Output::default();
     let (mut bare, mut quiet, mut all) = (false, false, false);
@@ -26,11 +36,8 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String]) ->
         .map(|l| l.name.to_string())
         .collect();
     if all {
-        let devices: Vec<&str> = names.iter().map(String::as_str).collect();
-        if let Some(ns) = net.namespace(namespace) {
-            for (key, value) in ns.sysctls().all(&devices) {
-                output.stdout += &format!("{key} = {value}\n");
-            }
+        for (key, value) in self::all(net, namespace) {
+            output.stdout += &format!("{key} = {value}\n");
         }
         return output;
     }

@@ -306,6 +306,47 @@ impl Walk<'_> {
         bridge.ports.iter().copied().filter(open).collect()
     }
 
+    /// Asks by ARP who has an address, whatever the neighbour table says; who answered, and after what time.
+    pub fn ask_neighbour(
+        &mut self,
+        link: LinkId,
+        sender: Ipv4Addr,
+        target: Ipv4Addr,
+    ) -> Option<(Mac, Time)> {
+        let device = self.link(link)?;
+        let (namespace, sender_mac, started) = (device.namespace, device.mac, self.now);
+        let known = self
+            .namespace(namespace)?
+            .neighbours
+            .get(&(link, target))
+            .copied();
+        let asking = crate::neighbour::Neighbour {
+            mac: None,
+            state: crate::neighbour::NeighbourState::Incomplete,
+            since: started,
+        };
+        self.namespace_mut(namespace)?
+            .set_neighbour(link, target, asking);
+        let arp = super::engine::Arp {
+            eth_dst: Mac::BROADCAST,
+            request: true,
+            sender_mac,
+            sender,
+            target,
+        };
+        self.transmit(link, Frame::Arp(arp));
+        self.run();
+        let took = self.now - started;
+        let ns = self.namespace_mut(namespace)?;
+        let answer = ns.neighbours.get(&(link, target)).and_then(|n| n.mac);
+        match known {
+            // arping looks; what the kernel knew stays as it was.
+            Some(known) => ns.set_neighbour(link, target, known),
+            None => drop(ns.remove_neighbour(link, target)),
+        }
+        Some((answer?, took))
+    }
+
     /// Makes a bridge know an address as if it had announced itself (a gratuitous ARP of a CNI plugin).
     pub fn announce(&mut self, link: LinkId, sender: Ipv4Addr) {
         let Some(device) = self.link(link) else {

@@ -816,7 +816,20 @@ impl Network {
     ) -> Connection {
         let mut walk = Walk::new(self, now, dice, trace);
         walk.upkeep = Some(upkeep);
-        walk.run_client(request)
+        let connection = walk.run_client(request);
+        kept(walk, connection)
+    }
+
+    /// Asks by ARP who has an address (arping): who answered, and after what time.
+    pub fn ask_neighbour(
+        &mut self,
+        link: crate::LinkId,
+        sender: Ipv4Addr,
+        target: Ipv4Addr,
+        now: Time,
+    ) -> Option<(crate::Mac, Time)> {
+        let mut dice = crate::SeededDice(0);
+        Walk::new(self, now, &mut dice, None).ask_neighbour(link, sender, target)
     }
 
     /// A device's gratuitous ARP, as a CNI plugin sends it when a pod's device is ready: bridges on the way learn where

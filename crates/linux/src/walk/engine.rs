@@ -147,6 +147,8 @@ pub(crate) struct Walk<'a> {
     pub sessions: Vec<Session>,
     /// A datagram whose server has not said yet what it answers.
     pub held: Option<Box<Skb>>,
+    /// Frames that a device sends later (netem), by when and their order.
+    pub delayed: BTreeMap<(Time, u32), (LinkId, Frame)>,
     pub moved: u32,
 }
 
@@ -159,6 +161,7 @@ pub(crate) struct Paused {
     pub client: Option<Client>,
     pub sessions: Vec<Session>,
     pub held: Option<Box<Skb>>,
+    pub delayed: BTreeMap<(Time, u32), (LinkId, Frame)>,
     pub moved: u32,
 }
 
@@ -171,6 +174,7 @@ impl<'a> Walk<'a> {
             client: paused.client,
             sessions: paused.sessions,
             held: paused.held,
+            delayed: paused.delayed,
             moved: paused.moved,
             ..Walk::new(net, paused.now, dice, None)
         }
@@ -185,6 +189,7 @@ impl<'a> Walk<'a> {
             client: self.client,
             sessions: self.sessions,
             held: self.held,
+            delayed: self.delayed,
             moved: self.moved,
         }
     }
@@ -208,6 +213,7 @@ impl<'a> Walk<'a> {
             client: None,
             sessions: Vec::new(),
             held: None,
+            delayed: BTreeMap::new(),
             moved: 0,
         }
     }
@@ -290,7 +296,17 @@ impl<'a> Walk<'a> {
 
     /// Goes on to the next tick at which something is due, and does it. False: nothing is.
     pub fn fire_timers(&mut self) -> bool {
-        let Some((&(at, _), ())) = self.timers.first_key_value() else {
+        let timer = self.timers.first_key_value().map(|((at, _), ())| *at);
+        if let Some((&(due, _), _)) = self.delayed.first_key_value()
+            && timer.is_none_or(|at| due <= at)
+        {
+            self.now = self.now.max(due);
+            if let Some((_, (link, frame))) = self.delayed.pop_first() {
+                self.depart(link, frame);
+            }
+            return true;
+        }
+        let Some(at) = timer else {
             return false;
         };
         self.now = self.now.max(at);
@@ -325,7 +341,7 @@ impl<'a> Walk<'a> {
             }
             return;
         }
-        let loss = link.loss;
+        let (loss, delay) = (link.loss, link.delay);
         let gone = match &link.kind {
             LinkKind::Veth { peer } => !self.link(*peer).is_some_and(|p| p.up),
             LinkKind::Physical { segment } => segment.is_none(),
@@ -351,9 +367,20 @@ impl<'a> Walk<'a> {
             }
             return;
         }
+        if delay > Time::ZERO {
+            let order = self.moved.wrapping_add(self.delayed.len() as u32);
+            self.delayed.insert((self.now + delay, order), (id, frame));
+            return;
+        }
+        self.depart(id, frame);
+    }
+
+    /// A frame is on its way from a device.
+    fn depart(&mut self, id: LinkId, frame: Frame) {
         let Some(link) = self.net.links.get(id.0) else {
             return;
         };
+        let namespace = link.namespace;
         match &link.kind {
             LinkKind::Loopback => {
                 self.now = self.now + Time(1_000);

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::engine::{Paused, Walk};
+use super::engine::{Frame, Paused, Walk};
 use super::{Connect, Connection};
 use crate::link::{Link, LinkKind};
 use crate::namespace::Namespace;
@@ -153,6 +153,12 @@ fn state_key(paused: &Paused, net: &Network, base: &Network) -> String {
             let headers = one.skb.headers();
             let (src, dst) = (headers.ip.src, headers.ip.dst);
             let _ = write!(key, " {src} {dst} {:?} {}", headers.l4, one.bridged);
+        }
+    }
+    for ((at, _), (link, frame)) in &paused.delayed {
+        let _ = write!(key, "{at:?} {link:?} ");
+        if let Frame::Ip(skb) = frame {
+            let _ = write!(key, "{:?} ", skb.headers());
         }
     }
     let _ = write!(key, "{:?} {:?}", paused.client, paused.sessions);

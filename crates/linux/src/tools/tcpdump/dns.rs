@@ -67,7 +67,7 @@ fn record(out: &mut String, bytes: Bytes<'_>, at: usize, verbose: u8) -> usize {
     if verbose > 0 {
         let _ = write!(out, " {owner}");
     }
-    if verbose > 1 {
+    if verbose > 2 {
         let _ = write!(out, " [{}]", lived(ttl));
     }
     let _ = write!(out, " {}", kind(number));

@@ -340,7 +340,7 @@ impl Printer {
             };
         }
         let length = payload.len() as u32;
-        if length > 0 || flags & 7 != 0 {
+        if length > 0 || flags & 7 != 0 || self.style.verbose > 1 {
             let _ = write!(out, ", seq {seq}");
             if length > 0 {
                 let _ = write!(out, ":{}", seq.wrapping_add(length));
