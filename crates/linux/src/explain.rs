@@ -503,6 +503,10 @@ fn rule(table: TableKind, chain: &Arc<Chain>, index: u32, passed: u32) -> Words 
         ),
         Some(Target::Mark(_)) => ("mark".into(), "it changes the packet's mark".into()),
         Some(Target::Notrack) => ("notrack".into(), "the packet is not tracked".into()),
+        Some(Target::Log(log)) => (
+            log.name().to_ascii_lowercase().into(),
+            "the packet is logged, and goes on".into(),
+        ),
     };
     let comment = chain
         .rules

@@ -157,6 +157,7 @@ const NET_TOOLS: &[&str] = &[
     "ethtool",
     "tc",
     "tcpdump",
+    "dmesg",
     "mtr",
     "tracepath",
 ];

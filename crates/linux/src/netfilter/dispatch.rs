@@ -37,7 +37,9 @@ fn port_of(rule: &Rule) -> Option<u16> {
                     .filter(|p| !p.invert && p.range.0 == p.range.1)
                     .map(|p| p.range.0);
             }
-            Match::Statistic(_) | Match::Recent(_) | Match::Nfacct(_) => return None,
+            Match::Statistic(_) | Match::Recent(_) | Match::Nfacct(_) | Match::Limit(_) => {
+                return None;
+            }
             _ => {}
         }
     }

@@ -95,6 +95,7 @@ impl Match {
             Match::AddrType(m) => m.matches(cx),
             Match::Physdev(m) => m.matches(cx),
             Match::Nfacct(m) => m.matches(cx),
+            Match::Limit(m) => m.matches(cx),
         }
     }
 }

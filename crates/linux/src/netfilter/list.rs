@@ -153,6 +153,7 @@ impl Match {
             Match::Comment(m) => m.list(out),
             Match::Physdev(m) => m.list(out),
             Match::Nfacct(m) => m.list(out),
+            Match::Limit(m) => m.list(out),
         }
     }
 }
@@ -166,6 +167,7 @@ impl Target {
             Target::Redirect(m) => m.list(true, out),
             Target::Mark(m) => m.list(out),
             Target::Notrack => out.push_str(" NOTRACK"),
+            Target::Log(log) => log.list(out),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@
 //! Two kinds of tables stand side by side: iptables' four (by nf_tables, as Debian's iptables 1.8.9 makes them), and
 //! those of nftables (`nft`). `Hook::pipeline` has the order in which a packet meets them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, OnceLock};
@@ -24,7 +24,9 @@ mod edit;
 pub(crate) mod evaluate;
 pub mod ipset;
 pub mod iptables;
+mod limit;
 pub(crate) mod list;
+pub(crate) mod log;
 pub(crate) mod misc;
 mod names;
 pub(crate) mod nat;
@@ -40,6 +42,8 @@ pub(crate) mod statistic;
 pub use addrtype::AddrType;
 pub use conntrack::CtMatch;
 pub use ipset::{IpSet, SetKind};
+pub use limit::Limit;
+pub use log::LogTarget;
 pub use misc::{Comment, MarkMatch, MarkTarget, Nfacct};
 pub use nat::{Masquerade, NatTarget};
 pub use ports::{PortMatch, Ports};
@@ -470,6 +474,10 @@ pub(crate) struct State {
     pub recent: BTreeMap<Arc<str>, RecentList>,
     /// Packets seen by `statistic --mode nth`, by table, chain and rule.
     pub nth: BTreeMap<(TableKind, ChainName, u32), u32>,
+    /// The buckets of `-m limit`, by the same.
+    pub buckets: BTreeMap<(TableKind, ChainName, u32), limit::Bucket>,
+    /// What `-j LOG` has written, the newest last.
+    pub log: Arc<VecDeque<(Time, Arc<str>)>>,
     pub accounts: BTreeMap<Arc<str>, Counter>,
     /// Elements of nftables' sets with time-outs, by table (the number of its making) and set.
     pub leases: BTreeMap<(u64, ChainName), nft::Leases>,
@@ -501,6 +509,11 @@ struct Extra {
 }
 
 impl Netfilter {
+    /// What `-j LOG` has written to the kernel's log, and when, the oldest first.
+    pub fn log(&self) -> impl Iterator<Item = &(Time, Arc<str>)> {
+        self.state.iter().flat_map(|state| state.log.iter())
+    }
+
     /// A table, None if nothing was ever done to it.
     #[must_use]
     pub fn table(&self, kind: TableKind) -> Option<&Table> {

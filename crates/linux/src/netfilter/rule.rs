@@ -9,6 +9,8 @@ use super::ChainName;
 use super::addrtype::AddrType;
 use super::arguments::{Arguments, network};
 use super::conntrack::CtMatch;
+use super::limit::Limit;
+use super::log::LogTarget;
 use super::misc::{Comment, MarkMatch, MarkTarget, Nfacct, Physdev};
 use super::nat::{Masquerade, NatTarget};
 use super::ports::{IcmpMatch, Multiport, PortMatch};
@@ -92,6 +94,7 @@ pub enum Match {
     Comment(Comment),
     Physdev(Physdev),
     Nfacct(Nfacct),
+    Limit(Limit),
 }
 
 /// What is done with a packet that a rule matches.
@@ -123,6 +126,8 @@ pub enum Target {
     Mark(MarkTarget),
     /// Not tracked (`NOTRACK`, `CT --notrack`).
     Notrack,
+    /// Written to a log (`LOG`, `NFLOG`); the packet goes on.
+    Log(LogTarget),
 }
 
 impl Target {
@@ -142,6 +147,7 @@ impl Target {
             Target::Redirect(_) => "REDIRECT",
             Target::Mark(_) => "MARK",
             Target::Notrack => "CT",
+            Target::Log(log) => log.name(),
         }
     }
 }
@@ -299,9 +305,10 @@ impl Rule {
             "comment" => Match::Comment(Comment::default()),
             "physdev" => Match::Physdev(Physdev::default()),
             "nfacct" => Match::Nfacct(Nfacct::default()),
-            "limit" | "hashlimit" | "iprange" | "mac" | "owner" | "socket" | "string" | "tos"
-            | "ttl" | "length" | "connmark" | "ipvs" | "u32" | "bpf" | "dscp" | "helper"
-            | "time" | "pkttype" | "rpfilter" | "cgroup" => {
+            "limit" => Match::Limit(Limit::default()),
+            "hashlimit" | "iprange" | "mac" | "owner" | "socket" | "string" | "tos" | "ttl"
+            | "length" | "connmark" | "ipvs" | "u32" | "bpf" | "dscp" | "helper" | "time"
+            | "pkttype" | "rpfilter" | "cgroup" => {
                 return Err(format!("match `{name}' is not simulated yet"));
             }
             _ => {
@@ -403,6 +410,8 @@ fn load_target(name: &str) -> Target {
         "REDIRECT" => Target::Redirect(Masquerade::default()),
         "MARK" => Target::Mark(MarkTarget::default()),
         "CT" | "NOTRACK" => Target::Notrack,
+        "LOG" => Target::Log(LogTarget::new(None)),
+        "NFLOG" => Target::Log(LogTarget::new(Some(0))),
         chain => Target::Jump(chain.into()),
     }
 }
@@ -416,6 +425,7 @@ impl Target {
             Target::Masquerade(m) | Target::Redirect(m) => m.option(word, args),
             Target::Mark(mark) => mark.option(word, invert, args),
             Target::Notrack => Ok(word == "--notrack"),
+            Target::Log(log) => log.option(word, args),
             _ => Ok(false),
         }
     }
@@ -428,6 +438,7 @@ impl Target {
             Target::Masquerade(m) | Target::Redirect(m) => m.save(out),
             Target::Mark(mark) => mark.save(out),
             Target::Notrack => out.push_str(" --notrack"),
+            Target::Log(log) => log.save(out),
             _ => {}
         }
     }
@@ -448,6 +459,7 @@ impl Match {
             Match::Comment(m) => m.option(word, args),
             Match::Physdev(m) => m.option(word, invert, args),
             Match::Nfacct(m) => m.option(word, args),
+            Match::Limit(m) => m.option(word, args),
         }
     }
 
@@ -465,6 +477,7 @@ impl Match {
             Match::Comment(m) => m.save(out),
             Match::Physdev(m) => m.save(out),
             Match::Nfacct(m) => m.save(out),
+            Match::Limit(m) => m.save(out),
         }
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
             }
             verb => Err(Output::unknown(&format!("bridge link {verb}"))),
         },
+        (Some("vlan"), None | Some("show")) => Ok(Output::ok(vlans(net, namespace))),
         (Some(other), _) => Err(Output::unknown(&format!("bridge {other}"))),
         (None, _) => Err(Output::failed(
             255,
@@ -34,6 +35,17 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
         )),
     };
     done.unwrap_or_else(|output| output)
+}
+
+/// Bridges do not filter by VLAN here: all of their ports are in the first, as the kernel puts them.
+fn vlans(net: &Network, namespace: NamespaceId) -> String {
+    let mut out = "port              vlan-id  \n".to_owned();
+    for link in net.links_of(namespace) {
+        if link.bridge().is_some() || link.master.is_some() {
+            out += &format!("{:<17} 1 PVID Egress Untagged\n", link.name);
+        }
+    }
+    out
 }
 
 fn fdb(

@@ -1,4 +1,4 @@
-//! `ethtool` (what a driver is), `tc` (a link's delay and loss by netem) and `arping`.
+//! `ethtool` (what a driver is), `tc` (a link's delay and loss by netem), `dmesg` (what rules logged) and `arping`.
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;
@@ -126,7 +126,7 @@ pub(super) fn tc(net: &mut Network, namespace: NamespaceId, args: &[String]) -> 
             name,
             "root",
             ref rest @ ..,
-        ] if rest.iter().any(|w| *w == "netem") => {
+        ] if rest.contains(&"netem") => {
             let Some(id) = net.find_link(namespace, name) else {
                 return missing(name);
             };
@@ -190,6 +190,31 @@ pub(super) fn tc(net: &mut Network, namespace: NamespaceId, args: &[String]) -> 
         ["-V"] => Output::ok("tc utility, iproute2-6.1.0, libbpf 1.1.0\n"),
         _ => Output::unknown(&format!("tc {}", words.join(" "))),
     }
+}
+
+/// The kernel's log: what `-j LOG` wrote there.
+pub(super) fn dmesg(net: &Network, namespace: NamespaceId, args: &[String]) -> Output {
+    if let Some(other) = args
+        .iter()
+        .find(|a| !matches!(a.as_str(), "-t" | "--notime"))
+    {
+        return Output::unknown(&format!("dmesg {other}"));
+    }
+    let mut out = String::new();
+    let log = net.namespace(namespace).map(|ns| ns.netfilter.log());
+    for (at, line) in log.into_iter().flatten() {
+        if args.is_empty() {
+            let micros = at.0 / 1000;
+            let _ = write!(
+                out,
+                "[{:>5}.{:06}] ",
+                micros / 1_000_000,
+                micros % 1_000_000
+            );
+        }
+        let _ = writeln!(out, "{line}");
+    }
+    Output::ok(out)
 }
 
 /// iputils' arping.

@@ -27,14 +27,14 @@ pub(super) struct Format {
 pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], now: Time) -> Output {
     let mut format = Format::default();
     let mut words = Words::new(args);
-    let mut object = None;
+    let (mut object, mut pretty) = (None, false);
     while let Some(word) = words.next() {
         match word {
             "-br" | "-brief" => format.brief = true,
             "-o" | "-oneline" => format.one_line = true,
             "-d" | "-details" => format.details = true,
             "-j" | "-json" => format.json = true,
-            "-p" | "-pretty" => return Output::unknown("ip -pretty"),
+            "-p" | "-pretty" => pretty = true,
             "-4" => format.only4 = true,
             "-6" => format.only6 = true,
             "-s" | "-stats" | "-statistics" => format.stats = true,
@@ -84,7 +84,11 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
         };
         Err(Output::unknown(&format!("ip {object}{hint}")))
     };
-    done.unwrap_or_else(|output| output)
+    let mut output = done.unwrap_or_else(|output| output);
+    if pretty && format.json {
+        output.stdout = super::json::indented(&output.stdout);
+    }
+    output
 }
 
 pub(super) fn answers(errno: Errno) -> Output {

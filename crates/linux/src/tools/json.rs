@@ -73,3 +73,59 @@ impl Json {
         out
     }
 }
+
+/// JSON as iproute2's `-p` lays it out: fields on lines of their own.
+pub(super) fn indented(text: &str) -> String {
+    let mut out = String::new();
+    let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
+    let mut open = Vec::new();
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.push_str(&" ".repeat(4 * depth));
+    };
+    for c in text.trim_end().chars() {
+        if quoted {
+            out.push(c);
+            (quoted, escaped) = (c != '"' || escaped, c == '\\' && !escaped);
+            continue;
+        }
+        match c {
+            '"' => {
+                quoted = true;
+                out.push(c);
+            }
+            '{' => {
+                depth += 2;
+                open.push(c);
+                out.push(c);
+                line(&mut out, depth);
+            }
+            '}' => {
+                depth = depth.saturating_sub(2);
+                open.pop();
+                line(&mut out, depth + 1);
+                out.push(c);
+            }
+            '[' => {
+                open.push(c);
+                out += "[ ";
+            }
+            ']' => {
+                open.pop();
+                if !out.ends_with("[ ") {
+                    out.push(' ');
+                }
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                if open.last() == Some(&'{') {
+                    line(&mut out, depth);
+                }
+            }
+            ':' => out += ": ",
+            c => out.push(c),
+        }
+    }
+    out + "\n"
+}

@@ -82,6 +82,7 @@ pub const COMMANDS: &[&str] = &[
     "ethtool",
     "tc",
     "arping",
+    "dmesg",
 ];
 
 /// Runs a command in a namespace: `argv` is its words, its own name first.
@@ -116,6 +117,7 @@ pub fn run_with_input(
         "bridge" => bridge::run(net, namespace, args, now),
         "conntrack" => conntrack::run(net, namespace, args, now),
         "ss" => ss::run(net, namespace, args),
+        "dmesg" => device_tools::dmesg(net, namespace, args),
         "route" => net_tools::route(net, namespace, args),
         "ifconfig" => net_tools::ifconfig(net, namespace, args),
         "netstat" => net_tools::netstat(net, namespace, args),
@@ -232,6 +234,62 @@ mod tests {
                 ),
                 "{command}"
             );
+        }
+    }
+
+    /// As iptables 1.8.9, iproute2 6.1 and the kernel did.
+    #[test]
+    fn rules_log_and_links_delay() {
+        let (mut net, id) = network();
+        for command in [
+            "iptables -A OUTPUT -p icmp -m limit --limit 5/min --limit-burst 2 -j LOG --log-prefix ping:",
+            "iptables -A OUTPUT -j NFLOG --nflog-group 5 --nflog-prefix abc",
+            "iptables -A INPUT -m limit --limit 2/second -j ACCEPT",
+            "tc qdisc add dev eth9 root netem delay 20ms loss 10%",
+        ] {
+            let output = said(&mut net, id, command);
+            assert_eq!(output.status, 0, "{command}: {}", output.stderr);
+        }
+        let saved = said(&mut net, id, "iptables-save -t filter").stdout;
+        for line in [
+            "-A INPUT -m limit --limit 2/sec -j ACCEPT",
+            "-A OUTPUT -p icmp -m limit --limit 5/min --limit-burst 2 -j LOG --log-prefix \"ping:\"",
+            "-A OUTPUT -j NFLOG --nflog-prefix abc --nflog-group 5",
+        ] {
+            assert!(saved.lines().any(|l| l == line), "{line}\n{saved}");
+        }
+        let listed = said(&mut net, id, "iptables -nL OUTPUT").stdout;
+        let want = "limit: avg 5/min burst 2 LOG flags 0 level 4 prefix \"ping:\"";
+        assert!(listed.contains(want), "{listed}");
+        // Three echoes at a time: the bucket lets two of them be logged.
+        let mut dice = crate::SeededDice(1);
+        let echo = crate::Connect::ping(id, std::net::Ipv4Addr::LOCALHOST);
+        for _ in 0..3 {
+            net.connect(&echo, Time::from_secs(10), &mut dice, None);
+        }
+        let log = said(&mut net, id, "dmesg -t").stdout;
+        let questions = log.lines().filter(|l| l.contains("TYPE=8")).count();
+        assert_eq!((questions, log.lines().count()), (1, 2), "{log}");
+        assert!(
+            log.starts_with("ping:IN= OUT=lo SRC=127.0.0.1 DST=127.0.0.1 LEN=84 TOS=0x00 PREC=0x00 TTL=64 ID=1 PROTO=ICMP TYPE=8 CODE=0 "),
+            "{log}"
+        );
+        for (command, want) in [
+            (
+                "tc qdisc show dev eth9",
+                "qdisc netem 8001: root refcnt 2 limit 1000 delay 20ms loss 10%\n",
+            ),
+            ("ethtool -i nosuch", ""),
+            (
+                "ip -6 rule",
+                "0:\tfrom all lookup local\n32766:\tfrom all lookup main\n",
+            ),
+            (
+                "ip -p -j route show 10.1.0.0/24",
+                "[ {\n        \"dst\": \"10.1.0.0/24\",\n        \"dev\": \"br0\",\n        \"protocol\": \"kernel\",\n        \"scope\": \"link\",\n        \"prefsrc\": \"10.1.0.1\",\n        \"flags\": [ ]\n    } ]\n",
+            ),
+        ] {
+            assert_eq!(said(&mut net, id, command).stdout, want, "{command}");
         }
     }
 

@@ -8,8 +8,9 @@ use super::nft::Spot;
 use crate::link::{Link, LinkId, NamespaceId};
 use crate::namespace::Namespace;
 use crate::netfilter::evaluate::{Context, CtState};
+use crate::netfilter::log::LINES_MAX;
 use crate::netfilter::nft::Nftables;
-use crate::netfilter::{Chain, Hook, Policy, RejectWith, Step, TableKind, Target};
+use crate::netfilter::{Chain, Hook, LogTarget, Policy, RejectWith, Step, TableKind, Target};
 use crate::slab::Slab;
 use crate::time::{Dice, Time};
 use crate::trace::{Event, Trace};
@@ -107,6 +108,7 @@ impl Traversal<'_> {
             passed = index + 1;
             match &rule.target {
                 Target::None | Target::Mark(_) => {}
+                Target::Log(log) => self.log(log),
                 Target::Accept => return Some(Decided::Accept),
                 Target::Drop => return Some(Decided::Drop),
                 Target::Return => {
@@ -182,6 +184,27 @@ impl Traversal<'_> {
             note(trace, self.now, self.namespace.id, device, self.skb, event);
         }
         None
+    }
+
+    /// `-j LOG`: a line in the kernel's log. Nobody listens to NFLOG's groups.
+    #[cold]
+    fn log(&mut self, target: &LogTarget) {
+        if target.group.is_some() {
+            return;
+        }
+        let links = self.links;
+        let name = |id: Option<LinkId>| id.and_then(|id| links.get(id.0)).map(|l| &*l.name);
+        let line = target.line(
+            &self.skb.packet,
+            self.skb.mark,
+            (name(self.input), name(self.output)),
+            (name(self.skb.physical_in), name(self.physical_out)),
+        );
+        let log = Arc::make_mut(&mut self.namespace.netfilter.state_mut().log);
+        log.push_back((self.now, line.into()));
+        if log.len() > LINES_MAX {
+            log.pop_front();
+        }
     }
 
     fn count(&mut self, chain: &Chain, index: Option<usize>, bytes: u32) {

@@ -199,6 +199,7 @@ fn translated_match(m: &Match) -> String {
         Match::Set(_) => "xt match \"set\"".to_owned(),
         Match::Physdev(_) => "xt match \"physdev\"".to_owned(),
         Match::Nfacct(_) => "xt match \"nfacct\"".to_owned(),
+        Match::Limit(_) => "xt match \"limit\"".to_owned(),
     }
 }
 
@@ -225,6 +226,7 @@ fn translated_target(target: &Target) -> String {
         }
         Target::Mark(mark) => format!("meta mark set {:#x}", mark.value),
         Target::Notrack => "notrack".to_owned(),
+        Target::Log(log) => format!("xt target \"{}\"", log.name()),
         Target::Dnat(nat) => format!("dnat to {}", nat.destination_text()),
         Target::Snat(nat) => format!("snat to {}", nat.destination_text()),
         Target::Redirect(_) => "redirect".to_owned(),

@@ -497,10 +497,14 @@ impl Printer {
         };
         if style.ascii {
             out.push('\n');
-            out.extend(bytes.iter().map(|b| match b {
-                b'\n' | b'\t' | 0x20..=0x7e => char::from(*b),
-                _ => '.',
-            }));
+            for (at, byte) in bytes.iter().enumerate() {
+                match byte {
+                    // The end of a line of HTTP is one sign.
+                    b'\r' if bytes.get(at + 1) == Some(&b'\n') => {}
+                    b'\n' | b'\t' | 0x20..=0x7e => out.push(char::from(*byte)),
+                    _ => out.push('.'),
+                }
+            }
         } else if style.hex > 0 {
             for (row, line) in bytes.chunks(16).enumerate() {
                 let _ = write!(out, "\n\t0x{:04x}:  ", row * 16);
