@@ -46,6 +46,4 @@ pub use route::{DEFAULT, Flow, IpRule, LOCAL, MAIN, Route, RouteKind, RouteProto
 pub use sysctl::Sysctls;
 pub use time::{Dice, SeededDice, Time};
 pub use trace::{Hop, Layer, Phase, Trace};
-pub use walk::{
-    Connect, Connection, Conversation, Fate, IcmpError, Payload, Upkeep, Verdict,
-};
+pub use walk::{Connect, Connection, Conversation, Fate, IcmpError, Payload, Upkeep, Verdict};

@@ -443,7 +443,7 @@ pub(crate) fn grpc_health(
     target: SocketAddrV4,
     timeout: Duration,
 ) -> Option<&'static [&'static str]> {
-    let connection = dial::once(cluster, node, target, timeout).ok()?;
+    let connection = dial::once(cluster, node, target, timeout, false).ok()?;
     let (_, token) = connection.server?;
     let port = connection.server_address.map_or(0, |a| a.port());
     let (serve, _) = http::listening(cluster, token, port)?;

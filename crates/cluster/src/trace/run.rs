@@ -429,8 +429,7 @@ impl Cluster {
         let server = settings.servers.first().copied();
         let server = SocketAddrV4::new(server.unwrap_or(Ipv4Addr::LOCALHOST), 53);
         for name in settings.candidates(host) {
-            let (connection, way, answer) =
-                self.query_traced(start.netns, server, &name, Type::A);
+            let (connection, way, answer) = self.query_traced(start.netns, server, &name, Type::A);
             let found = answer.map(|answer| {
                 let address = answer.answers.iter().find_map(|r| match r.data {
                     Data::A(address) => Some(address),
