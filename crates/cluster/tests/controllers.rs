@@ -542,3 +542,166 @@ fn a_budget_counts_what_may_go() {
         [Some(3), Some(2), Some(1), Some(3)]
     );
 }
+
+#[test]
+fn a_sets_claims_stay_or_go_as_told() {
+    let set = |policy: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: db}}\nspec: {{serviceName: db, replicas: 2, {policy}selector: {{matchLabels: {{app: db}}}}, template: {{metadata: {{labels: {{app: db}}}}, spec: {{containers: [{{name: c, image: nginx}}]}}}}, volumeClaimTemplates: [{{metadata: {{name: data}}, spec: {{accessModes: [ReadWriteOnce], storageClassName: '', resources: {{requests: {{storage: 1Gi}}}}}}}}]}}"
+        )
+    };
+    let volumes = ["a", "b"]
+        .map(|name| format!("apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: {name}}}\nspec: {{capacity: {{storage: 1Gi}}, accessModes: [ReadWriteOnce], hostPath: {{path: /tmp/{name}}}}}\n"))
+        .join("---\n");
+    let claims = |world: &World| -> Vec<(String, String)> {
+        let owner = |c: &kubarium_objects::Value| {
+            c["metadata"]["ownerReferences"][0]["kind"].str().to_owned()
+        };
+        let all = world.list("persistentvolumeclaims");
+        all.iter()
+            .map(|c| (c.name().to_owned(), owner(c)))
+            .collect()
+    };
+    let named = |list: &[(&str, &str)]| -> Vec<(String, String)> {
+        list.iter()
+            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+            .collect()
+    };
+    let policy = |scaled: &str, deleted: &str| {
+        format!(
+            "persistentVolumeClaimRetentionPolicy: {{whenScaled: {scaled}, whenDeleted: {deleted}}}, "
+        )
+    };
+    for (policy, up, down, gone) in [
+        (
+            String::new(),
+            &[("data-db-0", ""), ("data-db-1", "")][..],
+            2,
+            2,
+        ),
+        (
+            policy("Retain", "Delete"),
+            &[("data-db-0", "StatefulSet"), ("data-db-1", "StatefulSet")],
+            2,
+            0,
+        ),
+        (
+            policy("Delete", "Retain"),
+            &[("data-db-0", ""), ("data-db-1", "")],
+            1,
+            1,
+        ),
+        (
+            policy("Delete", "Delete"),
+            &[("data-db-0", "StatefulSet"), ("data-db-1", "StatefulSet")],
+            1,
+            0,
+        ),
+    ] {
+        let mut world = World::new(1);
+        world.apply(&volumes).apply(&set(&policy)).run(20.0);
+        assert_eq!(claims(&world), named(up), "{policy}");
+        world
+            .change("statefulsets.apps", "db", &["spec", "replicas"], 1)
+            .run(20.0);
+        assert_eq!(claims(&world).len(), down, "{policy} scaled down");
+        let options = DeleteOptions {
+            propagation: Propagation::Background,
+            ..DeleteOptions::default()
+        };
+        world
+            .cluster
+            .delete(
+                &Component::Person,
+                &key("statefulsets.apps", "db"),
+                &options,
+            )
+            .expect("accepted");
+        world.run(20.0);
+        assert_eq!(claims(&world).len(), gone, "{policy} deleted");
+    }
+}
+
+#[test]
+fn two_sets_of_one_name_and_template_come_up() {
+    let mut world = World::new(1);
+    let set = |kind: &str, more: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: twin}}\nspec: {{{more}selector: {{matchLabels: {{app: twin}}}}, template: {{metadata: {{labels: {{app: twin}}}}, spec: {{containers: [{{name: c, image: nginx}}]}}}}}}\n"
+        )
+    };
+    world.apply(&set("DaemonSet", "")).run(5.0);
+    world
+        .apply(&set("StatefulSet", "serviceName: twin, replicas: 2, "))
+        .run(10.0);
+    assert_eq!(
+        world.get("statefulsets.apps", "twin")["status"]["readyReplicas"].as_i64(),
+        Some(2)
+    );
+    assert_eq!(world.list("pods").len(), 3);
+}
+
+#[test]
+fn a_job_waits_for_pods_that_end() {
+    let job = |policy: &str| {
+        format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: j}}\nspec: {{podReplacementPolicy: {policy}, template: {{spec: {{restartPolicy: Never, terminationGracePeriodSeconds: 30, containers: [{{name: c, image: nginx}}]}}}}}}\n"
+        )
+    };
+    for (policy, pods) in [("TerminatingOrFailed", 2), ("Failed", 1)] {
+        let mut world = World::new(1);
+        world.apply(&job(policy)).run(2.0);
+        let pod = world.list("pods")[0].name().to_owned();
+        // Nobody ends it.
+        world.kubelets = false;
+        world
+            .cluster
+            .delete(
+                &Component::Person,
+                &key("pods", &pod),
+                &DeleteOptions::default(),
+            )
+            .expect("accepted");
+        world.run(15.0);
+        assert_eq!(world.list("pods").len(), pods, "{policy}");
+    }
+}
+
+#[test]
+fn a_job_of_another_controller_is_left_alone() {
+    let mut world = World::new(1);
+    world.apply("apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\nspec: {managedBy: example.com/mine, template: {spec: {restartPolicy: Never, containers: [{name: c, image: nginx}]}}}\n");
+    world.run(5.0);
+    assert_eq!(world.list("pods").len(), 0);
+}
+
+#[test]
+fn a_secret_of_the_type_gets_its_accounts_token() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: t, annotations: {kubernetes.io/service-account.name: robot}}\ntype: kubernetes.io/service-account-token\n";
+    let mut world = World::new(0);
+    world
+        .apply("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: robot}\n")
+        .apply(secret)
+        .run(1.0);
+    let stored = world.get("secrets", "t").clone();
+    let uid = world.get("serviceaccounts", "robot").uid().to_owned();
+    assert_eq!(
+        stored.annotation("kubernetes.io/service-account.uid"),
+        Some(&*uid)
+    );
+    let token = kubarium_objects::base64::decode(stored["data"]["token"].str()).expect("base64");
+    let token = String::from_utf8(token).expect("text");
+    let user = world.cluster.authenticate(&token).expect("a user");
+    assert_eq!(user.name, "system:serviceaccount:default:robot");
+    world
+        .cluster
+        .delete(
+            &Component::Person,
+            &key("serviceaccounts", "robot"),
+            &DeleteOptions::default(),
+        )
+        .expect("accepted");
+    world.run(1.0);
+    assert!(world.get("secrets", "t").is_null());
+    assert!(world.cluster.authenticate(&token).is_none());
+}

@@ -456,6 +456,28 @@ fn what_cannot_be_meant_is_said() {
 }
 
 #[test]
+fn a_delayed_card_makes_answers_late() {
+    let mut cluster = world();
+    let ping = |cluster: &mut Cluster| {
+        let address = pods(cluster)[0].1["status"]["podIP"].str().to_owned();
+        let argv = ["ping", "-c", "1", &address].map(str::to_owned);
+        let output = cluster
+            .run_on_node("control-plane", &argv, b"")
+            .expect("a machine");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let time = text
+            .split_once("time=")
+            .and_then(|(_, rest)| rest.split(' ').next()?.parse::<f64>().ok());
+        time.expect("an answer")
+    };
+    assert!(ping(&mut cluster) < 5.0);
+    let number = fault(&mut cluster, "link delay control-plane 80ms").expect("lasts");
+    assert!((80.0..100.0).contains(&ping(&mut cluster)));
+    cluster.mend(number).expect("mended");
+    assert!(ping(&mut cluster) < 5.0);
+}
+
+#[test]
 fn completion_knows_every_form() {
     let cluster = Cluster::new(Config::default());
     let first = complete(&cluster, &[], "default");

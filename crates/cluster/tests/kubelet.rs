@@ -428,3 +428,31 @@ fn grpc_probes_ask_for_health() {
         );
     }
 }
+
+#[test]
+fn a_node_pulls_one_image_after_the_other() {
+    let pod = |name: &str, image: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}, spec: {{nodeName: worker-1, containers: [{{name: c, image: '{image}'}}]}}}}\n---\n"
+        )
+    };
+    let world = World::with(
+        &[
+            pod("a", "nginx:1.27"),
+            pod("b", "httpd:2.4"),
+            pod("c", "nginx:1.27"),
+        ]
+        .concat(),
+    );
+    for (name, times) in [
+        ("a", "in 900ms (900ms including waiting)"),
+        ("b", "in 900ms (1.8s including waiting)"),
+        ("c", "in 60ms (1.86s including waiting)"),
+    ] {
+        let events = world.events(name, "Pulled");
+        assert!(
+            events.iter().any(|e| e.contains(times)),
+            "{name}: {events:?}"
+        );
+    }
+}

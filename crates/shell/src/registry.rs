@@ -105,7 +105,7 @@ pub(crate) const TOOLS: &[(&str, &str, State)] = &[
     (
         "sim fault",
         "Break and mend things: sim fault --help lists what",
-        State::Partly("links have loss, but no delay"),
+        State::Works,
     ),
     (
         "sim dial",

@@ -28,6 +28,7 @@ mod provisioner;
 mod replicaset;
 mod resource_quota;
 mod rollout;
+mod rollout_status;
 mod root_ca;
 mod service_account;
 mod service_account_token;

@@ -1,23 +1,20 @@
-//! One sync of a Deployment: which ReplicaSet grows, which shrinks, and what the status says
-//! (kubernetes v1.37, `pkg/controller/deployment/{sync,rolling,recreate,progress}.go`).
+//! One sync of a Deployment: which ReplicaSet grows and which shrinks
+//! (kubernetes v1.37, `pkg/controller/deployment/{sync,rolling,recreate}.go`).
 
 use std::cmp::Ordering;
-use std::time::Duration;
 
 use kubarium_objects::status::Status;
-use kubarium_objects::{ObjectKey, ObjectMeta, Value, object};
+use kubarium_objects::{ObjectKey, ObjectMeta, Value};
 
 use super::deployment::{
-    CONTROLLER, REVISION, annotate, desired_annotation, max_annotation, revision,
-    set_replicas_annotations,
+    annotate, desired_annotation, max_annotation, revision, set_replicas_annotations,
 };
+use super::rollout_status::{is_complete, set_condition, set_revision};
 use super::template;
 use super::{Outcome, pods};
 use crate::api::DeleteOptions;
 use crate::cluster::Cluster;
 use crate::event::Component;
-use crate::task::Task;
-use crate::time::Time;
 
 /// `spec.replicas` of a deployment or set.
 pub(super) fn replicas(object: &Value) -> i64 {
@@ -33,7 +30,7 @@ pub(super) fn max_surge(deployment: &Value) -> i64 {
 }
 
 /// How many pods fewer than wanted may be available.
-fn max_unavailable(deployment: &Value) -> i64 {
+pub(super) fn max_unavailable(deployment: &Value) -> i64 {
     if !is_rolling(deployment) || replicas(deployment) == 0 {
         return 0;
     }
@@ -55,7 +52,7 @@ fn fenceposts(deployment: &Value) -> (i64, i64) {
     )
 }
 
-fn is_rolling(deployment: &Value) -> bool {
+pub(super) fn is_rolling(deployment: &Value) -> bool {
     deployment["spec"]["strategy"]["type"].str() != "Recreate"
 }
 
@@ -64,11 +61,14 @@ pub(super) fn older(a: &Value, b: &Value) -> Ordering {
     (a.creation_timestamp(), a.name()).cmp(&(b.creation_timestamp(), b.name()))
 }
 
-fn count(object: &Value, field: &str) -> i64 {
+pub(super) fn count(object: &Value, field: &str) -> i64 {
     object["status"][field].as_i64().unwrap_or(0)
 }
 
-fn sum<'a>(sets: impl IntoIterator<Item = &'a Value>, what: impl Fn(&Value) -> i64) -> i64 {
+pub(super) fn sum<'a>(
+    sets: impl IntoIterator<Item = &'a Value>,
+    what: impl Fn(&Value) -> i64,
+) -> i64 {
     sets.into_iter().map(what).sum()
 }
 
@@ -94,7 +94,7 @@ impl Rollout<'_> {
             .position(|set| template::equal_ignoring_hash(&set["spec"]["template"], wanted))
     }
 
-    fn new_set(&self) -> Option<&Value> {
+    pub(super) fn new_set(&self) -> Option<&Value> {
         self.sets.get(self.new_at()?)
     }
 
@@ -124,7 +124,7 @@ impl Rollout<'_> {
     }
 
     /// Brings the new set's revision and annotations up to date, and makes it where `create`.
-    fn sync_revision(&mut self, create: bool) -> Outcome {
+    pub(super) fn sync_revision(&mut self, create: bool) -> Outcome {
         let new_name = self.new_set().map(|set| set.name().to_owned());
         let others = self
             .sets
@@ -262,7 +262,7 @@ impl Rollout<'_> {
     }
 
     /// Writes the deployment's status (and revision, which the status' update carries along).
-    fn write(&mut self, deployment: Value) -> Outcome {
+    pub(super) fn write(&mut self, deployment: Value) -> Outcome {
         self.deployment = self.cluster.update_status(self.by, deployment)?;
         Ok(())
     }
@@ -556,299 +556,5 @@ impl Rollout<'_> {
             self.sets.retain(|set| *set.name() != *key.name);
         }
         Ok(())
-    }
-
-    // --- Status -----------------------------------------------------------------------------------
-
-    /// Whether the deployment is paused.
-    pub fn is_paused(&self) -> bool {
-        self.deployment["spec"]["paused"].as_bool() == Some(true)
-    }
-
-    fn deadline(&self) -> Option<i64> {
-        self.deployment["spec"]["progressDeadlineSeconds"]
-            .as_i64()
-            .filter(|s| *s != i64::from(i32::MAX))
-    }
-
-    fn progressing(&self, status: &str, reason: &str, message: &str) -> Value {
-        new_condition("Progressing", status, reason, message, self.cluster.now)
-    }
-
-    /// Notes that a deployment was paused or resumed, so that the deadline does not count then.
-    pub fn check_paused(&mut self) -> Outcome {
-        if self.deadline().is_none() {
-            return Ok(());
-        }
-        let progressing = pods::condition(&self.deployment, "Progressing");
-        let reason = progressing.map_or("", |c| c["reason"].str());
-        if reason == "ProgressDeadlineExceeded" {
-            return Ok(());
-        }
-        let paused = reason == "DeploymentPaused";
-        let condition = match (self.is_paused(), paused) {
-            (true, false) => {
-                self.progressing("Unknown", "DeploymentPaused", "Deployment is paused")
-            }
-            (false, true) => {
-                self.progressing("Unknown", "DeploymentResumed", "Deployment is resumed")
-            }
-            _ => return Ok(()),
-        };
-        let mut deployment = self.deployment.clone();
-        set_condition(&mut deployment["status"], condition);
-        self.write(deployment)
-    }
-
-    /// For a deployment that is being deleted.
-    pub fn sync_status_only(&mut self) -> Outcome {
-        self.sync_revision(false)?;
-        self.sync_status()
-    }
-
-    fn sync_status(&mut self) -> Outcome {
-        let mut deployment = self.deployment.clone();
-        deployment["status"] = self.status();
-        if deployment.same(&self.deployment) {
-            Ok(())
-        } else {
-            self.write(deployment)
-        }
-    }
-
-    fn status(&self) -> Value {
-        let all = |field: &str| sum(&self.sets, |set| count(set, field));
-        let available = all("availableReplicas");
-        let old = &self.deployment["status"];
-        let mut status = object([("observedGeneration", self.deployment.generation().into())]);
-        for (field, number) in [
-            ("replicas", all("replicas")),
-            (
-                "updatedReplicas",
-                self.new_set().map_or(0, |set| count(set, "replicas")),
-            ),
-            ("readyReplicas", all("readyReplicas")),
-            ("availableReplicas", available),
-            (
-                "unavailableReplicas",
-                (sum(&self.sets, replicas) - available).max(0),
-            ),
-        ] {
-            if number != 0 {
-                status[field] = number.into();
-            }
-        }
-        if self
-            .sets
-            .iter()
-            .all(|set| !set["status"]["terminatingReplicas"].is_null())
-        {
-            status["terminatingReplicas"] = all("terminatingReplicas").into();
-        }
-        for field in ["collisionCount", "conditions"] {
-            if !old[field].is_null() {
-                status[field] = old[field].clone();
-            }
-        }
-        let enough = available >= replicas(&self.deployment) - max_unavailable(&self.deployment);
-        let (value, reason, message) = if enough {
-            (
-                "True",
-                "MinimumReplicasAvailable",
-                "Deployment has minimum availability.",
-            )
-        } else {
-            (
-                "False",
-                "MinimumReplicasUnavailable",
-                "Deployment does not have minimum availability.",
-            )
-        };
-        set_condition(
-            &mut status,
-            new_condition("Available", value, reason, message, self.cluster.now),
-        );
-        status
-    }
-
-    fn sync_rollout_status(&mut self) -> Outcome {
-        let mut status = self.status();
-        let old = self.deployment["status"].clone();
-        let subject = match self.new_set() {
-            Some(set) => format!("ReplicaSet \"{}\"", set.name()),
-            None => format!("Deployment \"{}\"", self.deployment.name()),
-        };
-        let current = pods::condition(&self.deployment, "Progressing").cloned();
-        let number = |status: &Value, field: &str| status[field].as_i64().unwrap_or(0);
-        let settled = number(&status, "replicas") == number(&status, "updatedReplicas")
-            && current
-                .as_ref()
-                .is_some_and(|c| c["reason"].str() == "NewReplicaSetAvailable");
-        match self.deadline() {
-            None => remove_condition(&mut status, "Progressing"),
-            Some(_) if settled => {}
-            Some(_) if is_complete(&self.deployment, &status) => {
-                let message = format!("{subject} has successfully progressed.");
-                set_condition(
-                    &mut status,
-                    self.progressing("True", "NewReplicaSetAvailable", &message),
-                );
-            }
-            Some(_) if progresses(&old, &status) => {
-                let mut condition = self.progressing(
-                    "True",
-                    "ReplicaSetUpdated",
-                    &format!("{subject} is progressing."),
-                );
-                if let Some(current) = current {
-                    if current["status"].str() == "True" {
-                        condition["lastTransitionTime"] = current["lastTransitionTime"].clone();
-                    }
-                    remove_condition(&mut status, "Progressing");
-                }
-                set_condition(&mut status, condition);
-            }
-            Some(deadline) if self.timed_out(deadline) => {
-                let message = format!("{subject} has timed out progressing.");
-                set_condition(
-                    &mut status,
-                    self.progressing("False", "ProgressDeadlineExceeded", &message),
-                );
-            }
-            Some(_) => {}
-        }
-        match self.failure() {
-            Some(condition) => set_condition(&mut status, condition),
-            None => remove_condition(&mut status, "ReplicaFailure"),
-        }
-        if status.same(&old) {
-            self.requeue_stuck();
-            return Ok(());
-        }
-        let mut deployment = self.deployment.clone();
-        deployment["status"] = status;
-        self.write(deployment)
-    }
-
-    /// The failure that a set reports, the new one's before the old ones'.
-    fn failure(&self) -> Option<Value> {
-        let sets = self.new_set().into_iter().chain(&self.sets);
-        let condition = sets
-            .filter_map(|set| pods::condition(set, "ReplicaFailure"))
-            .next()?;
-        let mut condition = condition.clone();
-        condition["lastUpdateTime"] = condition["lastTransitionTime"].clone();
-        Some(condition)
-    }
-
-    fn timed_out(&self, deadline: i64) -> bool {
-        let Some(condition) = pods::condition(&self.deployment, "Progressing") else {
-            return false;
-        };
-        match condition["reason"].str() {
-            "NewReplicaSetAvailable" => false,
-            "ProgressDeadlineExceeded" => true,
-            _ => deadline_at(condition, deadline).is_some_and(|at| at < self.cluster.now),
-        }
-    }
-
-    /// Looks again when the deadline is over.
-    fn requeue_stuck(&mut self) {
-        let (Some(deadline), Some(condition)) = (
-            self.deadline(),
-            pods::condition(&self.deployment, "Progressing"),
-        ) else {
-            return;
-        };
-        if is_complete(&self.deployment, &self.deployment["status"])
-            || condition["reason"].str() == "ProgressDeadlineExceeded"
-        {
-            return;
-        }
-        if let Some(at) = deadline_at(condition, deadline) {
-            let delay = at.since(self.cluster.now) + Duration::from_secs(1);
-            self.cluster
-                .enqueue(Task::Controller(CONTROLLER.name, self.key.clone()), delay);
-        }
-    }
-}
-
-fn deadline_at(condition: &Value, deadline: i64) -> Option<Time> {
-    Some(
-        Time::parse(condition["lastUpdateTime"].str())?
-            + Duration::from_secs(deadline.unsigned_abs()),
-    )
-}
-
-/// Writes the revision into the deployment; whether it differed.
-fn set_revision(deployment: &mut Value, revision: i64) -> bool {
-    let text = revision.to_string();
-    if deployment.annotation(REVISION) == Some(&text) {
-        return false;
-    }
-    deployment["metadata"]["annotations"][REVISION] = text.into();
-    true
-}
-
-fn is_complete(deployment: &Value, status: &Value) -> bool {
-    let wanted = replicas(deployment);
-    let is = |field: &str| status[field].as_i64().unwrap_or(0) == wanted;
-    is("updatedReplicas")
-        && is("replicas")
-        && is("availableReplicas")
-        && status["observedGeneration"].as_i64().unwrap_or(0) >= deployment.generation()
-}
-
-fn progresses(old: &Value, new: &Value) -> bool {
-    let number = |status: &Value, field: &str| status[field].as_i64().unwrap_or(0);
-    let outdated = |status: &Value| number(status, "replicas") - number(status, "updatedReplicas");
-    ["updatedReplicas", "readyReplicas", "availableReplicas"]
-        .iter()
-        .any(|field| number(new, field) > number(old, field))
-        || outdated(new) < outdated(old)
-}
-
-fn new_condition(kind: &str, status: &str, reason: &str, message: &str, now: Time) -> Value {
-    let now: Value = now.rfc3339().into();
-    object([
-        ("lastTransitionTime", now.clone()),
-        ("lastUpdateTime", now),
-        ("message", message.into()),
-        ("reason", reason.into()),
-        ("status", status.into()),
-        ("type", kind.into()),
-    ])
-}
-
-/// Puts a condition in, unless one with the same status and reason is there.
-fn set_condition(status: &mut Value, mut condition: Value) {
-    let kind = condition["type"].text();
-    if let Some(old) = status["conditions"]
-        .items()
-        .iter()
-        .find(|c| *c["type"].str() == *kind)
-        && old["status"] == condition["status"]
-    {
-        if old["reason"] == condition["reason"] {
-            return;
-        }
-        condition["lastTransitionTime"] = old["lastTransitionTime"].clone();
-    }
-    remove_condition(status, &kind);
-    status["conditions"].push(condition);
-}
-
-fn remove_condition(status: &mut Value, kind: &str) {
-    if status["conditions"]
-        .items()
-        .iter()
-        .any(|c| c["type"].str() == kind)
-    {
-        status["conditions"]
-            .array_mut()
-            .retain(|c| c["type"].str() != kind);
-    }
-    if status["conditions"].is_empty() {
-        status.remove(&["conditions"]);
     }
 }

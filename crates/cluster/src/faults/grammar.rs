@@ -50,6 +50,10 @@ pub static FORMS: &[Form] = &[
         help: "A network card loses that share of what it sends",
     },
     Form {
+        words: "link delay PLACE TIME",
+        help: "What a network card sends arrives later by that time",
+    },
+    Form {
         words: "partition NODE...",
         help: "These machines reach each other, but none of the others",
     },
@@ -170,6 +174,7 @@ impl Fault {
                     number.ok_or_else(|| format!("{percent:?} is no share from 1% to 100%"))?;
                 Ok(Fault::Loss(place(at, namespace), number))
             }
+            ["link", "delay", at, delay] => Ok(Fault::Delay(place(at, namespace), time(delay)?)),
             ["partition", first, rest @ ..] => {
                 let nodes = std::iter::once(first).chain(rest);
                 Ok(Fault::Partition(nodes.map(|n| Text::from(*n)).collect()))
@@ -362,6 +367,9 @@ impl fmt::Display for Fault {
                     f,
                     "the network card of {place} loses {percent}% of its packets"
                 )
+            }
+            Fault::Delay(place, delay) => {
+                write!(f, "the network card of {place} is late by {delay:?}")
             }
             Fault::Partition(nodes) => {
                 write!(f, "{} cannot reach the other machines", nodes.join(", "))

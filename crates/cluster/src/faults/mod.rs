@@ -40,6 +40,8 @@ pub enum Fault {
     LinkDown(Place),
     /// A network card loses that share of what it sends, in hundredths.
     Loss(Place, u32),
+    /// What a network card sends arrives later by this much.
+    Delay(Place, Duration),
     /// These machines reach each other, but none of the others.
     Partition(Vec<Text>),
     /// A container's process is killed. Over at once.
@@ -266,15 +268,17 @@ impl Cluster {
             | Fault::Cut(node)
             | Fault::Pressure(node, _)
             | Fault::Rule(node, ..) => machine(node),
-            Fault::LinkDown(place) | Fault::Loss(place, _) => match place {
-                Place::Node(node) => machine(node),
-                Place::Pod(pod) => self.card(place).map(drop).ok_or_else(|| {
-                    format!(
-                        "pod {}/{} has no network card of its own now",
-                        pod.namespace, pod.name
-                    )
-                }),
-            },
+            Fault::LinkDown(place) | Fault::Loss(place, _) | Fault::Delay(place, _) => {
+                match place {
+                    Place::Node(node) => machine(node),
+                    Place::Pod(pod) => self.card(place).map(drop).ok_or_else(|| {
+                        format!(
+                            "pod {}/{} has no network card of its own now",
+                            pod.namespace, pod.name
+                        )
+                    }),
+                }
+            }
             Fault::Partition(nodes) => nodes.iter().try_for_each(machine),
             Fault::Kill(pod, container) | Fault::OutOfMemory(pod, container) => {
                 self.running_container(pod, container.as_deref()).map(drop)
@@ -307,6 +311,7 @@ impl Cluster {
                 let loss = (u64::from((*percent).min(100)) << 31) / 100;
                 self.set_loss(place, u32::try_from(loss).unwrap_or(u32::MAX));
             }
+            Fault::Delay(place, delay) => self.set_delay(place, *delay),
             Fault::Partition(nodes) => self.partition(nodes, true),
             Fault::Kill(pod, container) | Fault::OutOfMemory(pod, container) => {
                 let (node, uid, at) = self.running_container(pod, container.as_deref())?;
@@ -345,6 +350,7 @@ impl Cluster {
                 }
             }
             Fault::Loss(place, _) => self.set_loss(place, 0),
+            Fault::Delay(place, _) => self.set_delay(place, Duration::ZERO),
             Fault::Partition(nodes) => self.partition(nodes, false),
             Fault::Image(image) => {
                 if let Some(reference) = crate::images::Reference::parse(image) {
@@ -626,6 +632,13 @@ impl Cluster {
     fn set_loss(&mut self, place: &Place, loss: u32) {
         if let Some((_, link)) = self.card(place) {
             let _ = self.net.set_loss(link, loss);
+        }
+    }
+
+    fn set_delay(&mut self, place: &Place, delay: Duration) {
+        if let Some((_, link)) = self.card(place) {
+            let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+            let _ = self.net.set_delay(link, kubarium_linux::Time(nanos));
         }
     }
 

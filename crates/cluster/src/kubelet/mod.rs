@@ -40,6 +40,9 @@ pub struct Kubelet {
     pub pods: BTreeMap<Text, Arc<Worker>>,
     /// What the machine runs out of; with the moment, once it has enough again.
     pub(crate) pressures: BTreeMap<Pressure, Option<Time>>,
+    /// Pulls that are under way or wait for those before them (`serializeImagePulls`): when each
+    /// ends, and its image.
+    pub(crate) pulls: Vec<(Time, Text)>,
     /// The pods that it has from files, by their uid.
     pub(crate) statics: BTreeMap<Text, Value>,
     /// The pods whose containers wait for more of the machine.

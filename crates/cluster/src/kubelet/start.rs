@@ -60,7 +60,8 @@ pub(super) fn complete(
             place,
             result,
             takes,
-        } => pulled(cluster, node, worker, place, result, takes),
+            waited,
+        } => pulled(cluster, node, worker, place, result, (takes, waited)),
         Operation::Start { place } => started(cluster, node, worker, place),
         Operation::Hook { place, worked } => hook_ended(cluster, node, worker, place, worked),
     }
@@ -387,8 +388,12 @@ fn pull(
         Action::Cri,
         format!("PullImage {image}"),
     );
-    let pull = runtime::pull(cluster, node, full);
-    let at = now + pull.takes;
+    let (waited, soon_here) = queue_behind(cluster, node, full);
+    let pull = runtime::pull(cluster, node, full, soon_here);
+    let at = now + waited + pull.takes;
+    if let Some(machine) = cluster.machine_mut(node) {
+        machine.kubelet.pulls.push((at, full.into()));
+    }
     let result = pull.result.map(Box::new).map_err(Text::from);
     worker.busy = Some((
         at,
@@ -396,9 +401,23 @@ fn pull(
             place: slot,
             result,
             takes: pull.takes,
+            waited,
         },
     ));
     None
+}
+
+/// How long a pull has to wait for those before it, and whether one of them brings the image.
+fn queue_behind(cluster: &mut Cluster, node: &Text, full: &str) -> (Duration, bool) {
+    let now = cluster.now;
+    let Some(machine) = cluster.machine_mut(node) else {
+        return (Duration::ZERO, false);
+    };
+    let pulls = &mut machine.kubelet.pulls;
+    pulls.retain(|(end, _)| *end > now);
+    let last = pulls.iter().map(|(end, _)| *end).max();
+    let waits = last.map_or(Duration::ZERO, |end| end.since(now));
+    (waits, pulls.iter().any(|(_, image)| **image == *full))
 }
 
 fn pulled(
@@ -407,16 +426,16 @@ fn pulled(
     worker: &mut Worker,
     slot: u8,
     result: Result<Box<runtime::Pulled>, Text>,
-    takes: Duration,
+    (takes, waited): (Duration, Duration),
 ) {
     let place = usize::from(slot);
     let now = cluster.now;
     let image = worker.spec(place)["image"].str().to_owned();
     match result {
         Ok(pulled) => {
-            let took = go_milliseconds(takes);
+            let (took, whole) = (go_milliseconds(takes), go_milliseconds(takes + waited));
             let message = format!(
-                "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: {} bytes.",
+                "Successfully pulled image \"{image}\" in {took} ({whole} including waiting). Image size: {} bytes.",
                 pulled.size
             );
             container_event(cluster, node, worker, place, "Normal", "Pulled", &message);

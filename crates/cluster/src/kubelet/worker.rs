@@ -79,6 +79,8 @@ pub(super) enum Operation {
         place: u8,
         result: Result<Box<Pulled>, Text>,
         takes: Duration,
+        /// For the pulls before it.
+        waited: Duration,
     },
     Start {
         place: u8,
@@ -132,7 +134,8 @@ impl Backoff {
 
 /// The containers of a pod in the order of their places: init containers first, ephemeral ones last.
 pub(crate) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
-    pod["spec"]["initContainers"]
+    let spec = &pod["spec"];
+    let lasting = spec["initContainers"]
         .items()
         .iter()
         .chain(pod["spec"]["containers"].items())
@@ -150,7 +153,8 @@ pub(crate) enum Role {
 }
 
 pub(crate) fn role(pod: &Value, place: usize) -> Role {
-    match pod["spec"]["initContainers"].items().get(place) {
+    let init = pod["spec"]["initContainers"].items();
+    match init.get(place) {
         Some(container) if container["restartPolicy"].str() == "Always" => Role::Sidecar,
         Some(_) => Role::Init,
         None => {
@@ -583,6 +587,10 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
     runtime::add_containers(cluster, node, &worker.uid, &names);
     let count = names.len();
     let init = worker.pod["spec"]["initContainers"].items().len();
+    let count = init + worker.pod["spec"]["containers"].items().len();
+    if let Some(decision) = ephemeral(cluster, node, worker, count, &mut wake) {
+        return decision;
+    }
     for place in 0..count {
         let role = role(&worker.pod, place);
         // A container of the sandbox before counts as one that was never made.
@@ -632,6 +640,35 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
         }
     }
     Decision::Rest(wake)
+}
+
+/// Starts ephemeral containers that were never made, before anything else; `None` when there is
+/// nothing to be done for them now.
+fn ephemeral(
+    cluster: &mut Cluster,
+    node: &Text,
+    worker: &mut Worker,
+    first: usize,
+    wake: &mut Option<Time>,
+) -> Option<Decision> {
+    let all = worker.pod["spec"]["ephemeralContainers"].items().len();
+    for at in 0..all {
+        let place = first + at;
+        let name = worker.spec(place)["name"].text();
+        if let Some(sandbox) = cluster.sandbox_mut(node, &worker.uid)
+            && sandbox.containers.len() <= place
+        {
+            sandbox.containers.push(Container::none(name));
+        }
+        if container(cluster, node, &worker.uid, place).is_some() {
+            continue;
+        }
+        match start::begin(cluster, node, worker, place) {
+            Some(at) => *wake = sooner(*wake, Some(at)),
+            None => return Some(Decision::Continue),
+        }
+    }
+    None
 }
 
 /// Whether a main container was ever made: the pod has been initialised.

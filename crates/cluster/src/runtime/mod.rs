@@ -200,13 +200,14 @@ pub(crate) struct Pull {
     pub takes: Duration,
 }
 
-/// CRI PullImage: how it will end, and how long it takes.
-pub(crate) fn pull(cluster: &mut Cluster, node: &Text, image: &str) -> Pull {
+/// CRI PullImage: how it will end, and how long it takes; `soon_here` where a pull before it brings
+/// the image.
+pub(crate) fn pull(cluster: &mut Cluster, node: &Text, image: &str, soon_here: bool) -> Pull {
     let milliseconds = |ms| Duration::from_millis(ms);
     let here = cluster
         .machines
         .get(node)
-        .is_some_and(|m| m.runtime.images.contains_key(image));
+        .is_some_and(|m| soon_here || m.runtime.images.contains_key(image));
     let timing = &cluster.config.timing;
     let Some(reference) = Reference::parse(image) else {
         let result = Err(format!(
@@ -389,7 +390,7 @@ pub(crate) fn run_sandbox(
 
 impl Container {
     /// A place for a container that was not made yet.
-    fn none(name: Text) -> Container {
+    pub(crate) fn none(name: Text) -> Container {
         Container {
             name,
             id: Text::from(""),

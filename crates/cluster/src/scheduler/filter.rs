@@ -24,6 +24,7 @@ pub(super) enum Reason {
     Insufficient(Text),
     Disk,
     ReadWriteOncePod,
+    VolumeCount,
     VolumeAffinity,
     NoVolume,
     VolumeZone,
@@ -51,6 +52,7 @@ impl fmt::Display for Reason {
             Reason::ReadWriteOncePod => {
                 "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
             }
+            Reason::VolumeCount => "node(s) exceed max volume count",
             Reason::VolumeAffinity => "node(s) didn't match PersistentVolume's node affinity",
             Reason::NoVolume => "node(s) didn't find available persistent volumes to bind",
             Reason::VolumeZone => "node(s) had no available volume zone",
@@ -147,6 +149,7 @@ impl Failure {
                 | Reason::ExistingAntiAffinity => hints.pods = true,
                 Reason::Disk
                 | Reason::ReadWriteOncePod
+                | Reason::VolumeCount
                 | Reason::VolumeAffinity
                 | Reason::NoVolume
                 | Reason::VolumeZone => hints.volumes = true,

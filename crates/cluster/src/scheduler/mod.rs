@@ -5,6 +5,7 @@
 //! extenders, other profiles.
 
 mod affinity;
+mod bind;
 mod cache;
 mod decision;
 mod filter;
@@ -20,19 +21,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
+use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
 
 pub use decision::Decision;
 pub use filter::FILTERS;
 pub(crate) use node::{NodeFit, node_fit, toleration_of};
 
-use crate::api::{DeleteOptions, Subresource};
 use crate::cluster::{Change, Cluster};
 use crate::controllers::pods;
-use crate::event::{Action, Component};
 use crate::rng::Rng;
 use crate::task::Task;
-use crate::time::Time;
+use bind::{Binding, bind, finish_bindings, refuse};
 use cache::{Cache, Store, occupies};
 use decision::Decisions;
 use filter::{Cycle, Failure, Hints, Reason, message};
@@ -62,19 +61,6 @@ pub struct Scheduler {
     binding: Arc<BTreeMap<ObjectKey, Binding>>,
 }
 
-/// A pod between its node's choice and its binding.
-#[derive(Clone, Debug)]
-struct Binding {
-    node: Text,
-    claims: Vec<ObjectKey>,
-    until: Time,
-    /// What the log says when it is bound.
-    text: Text,
-}
-
-/// How long a pod waits for its volumes (VolumeBinding's `bindTimeoutSeconds`).
-const BIND_TIMEOUT: Duration = Duration::from_secs(600);
-
 impl Scheduler {
     /// The last decision about a pod, if it is not too long ago.
     pub fn decision(&self, pod: &ObjectKey) -> Option<&Decision> {
@@ -96,7 +82,10 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
     match &*change.key.resource {
         "pods" => scheduler.observe_pod(change, now),
         "nodes" => scheduler.observe_node(change, now),
-        "persistentvolumeclaims" | "persistentvolumes" | "storageclasses.storage.k8s.io" => {
+        "persistentvolumeclaims"
+        | "persistentvolumes"
+        | "storageclasses.storage.k8s.io"
+        | "csinodes.storage.k8s.io" => {
             scheduler.queue.move_where(now, |_, hints| hints.volumes);
             if !scheduler.binding.is_empty() {
                 let delay = Duration::from_millis(cluster.config.timing.watch_ms);
@@ -593,200 +582,4 @@ fn enough_nodes(count: usize) -> usize {
     }
     let percentage = 50_usize.saturating_sub(count / 125).max(5);
     (count * percentage / 100).max(MIN)
-}
-
-/// Sees to a pod's volumes, and binds it to its node once they are there; at once where it is told.
-fn bind(
-    cluster: &mut Cluster,
-    key: &ObjectKey,
-    pod: &Value,
-    node: &Text,
-    search: &Search,
-    explicit: bool,
-) {
-    let by = Component::Scheduler;
-    for (claim, volume) in &search.volumes {
-        let Some(object) = cluster.etcd.get(claim).cloned() else {
-            continue;
-        };
-        // What went meanwhile is seen by the next try.
-        let _ = match volume {
-            Some(volume) => cluster.modify(&by, volume, Subresource::None, |volume| {
-                volumes::reserve(volume, &object);
-            }),
-            None => cluster.modify(&by, claim, Subresource::None, |claim| {
-                volumes::select_node(claim, node);
-            }),
-        };
-    }
-    let text = match search.feasible.len() {
-        0 => format!("bound to {node} (as told)"),
-        1 => format!("bound to {node} (the only feasible node)"),
-        count => format!("bound to {node} (best of {count}: {})", search.best),
-    };
-    if search.volumes.is_empty() || explicit {
-        return bind_now(cluster, key, pod, node, text.into());
-    }
-    let mut assumed = pod.clone();
-    assumed["spec"]["nodeName"] = node.into();
-    let until = cluster.now + BIND_TIMEOUT;
-    let scheduler = &mut cluster.scheduler;
-    scheduler.queue.remove(key);
-    Arc::make_mut(&mut scheduler.cache).set_pod(node, key, &assumed);
-    let binding = Binding {
-        node: node.clone(),
-        claims: search
-            .volumes
-            .iter()
-            .map(|(claim, _)| claim.clone())
-            .collect(),
-        until,
-        text: text.into(),
-    };
-    Arc::make_mut(&mut scheduler.binding).insert(key.clone(), binding);
-    cluster.enqueue(Task::Scheduler, BIND_TIMEOUT);
-}
-
-/// Binds those pods whose volumes are there now, and gives those up that have waited too long.
-fn finish_bindings(cluster: &mut Cluster) {
-    if cluster.scheduler.binding.is_empty() {
-        return;
-    }
-    let now = cluster.now;
-    let waiting = cluster.scheduler.binding.clone();
-    for (key, binding) in &*waiting {
-        let bound = |claim: &ObjectKey| cluster.etcd.get(claim).is_some_and(volumes::is_bound);
-        let done = binding.claims.iter().all(bound);
-        if !done && now < binding.until {
-            continue;
-        }
-        cluster.scheduler.give_up(key);
-        let Some(pod) = cluster.etcd.get(key).cloned() else {
-            continue;
-        };
-        if done {
-            bind_now(cluster, key, &pod, &binding.node, binding.text.clone());
-        } else {
-            cluster.scheduler.queue.add(key, &pod);
-            let message = "running PreBind plugin \"VolumeBinding\": binding volumes: context deadline exceeded";
-            let search = Search {
-                message: message.to_owned(),
-                ..Search::default()
-            };
-            refuse(cluster, key, &pod, search);
-        }
-    }
-}
-
-/// Binds a pod to a node through its binding subresource.
-fn bind_now(cluster: &mut Cluster, key: &ObjectKey, pod: &Value, node: &Text, text: Text) {
-    let by = Component::Scheduler;
-    let mut bound = pod.clone();
-    bound["spec"]["nodeName"] = node.into();
-    // The API server takes the promise of a node away with the binding (KEP-5278).
-    bound.remove(&["status", "nominatedNodeName"]);
-    set_scheduled(&mut bound, true, "", "", cluster);
-    let bound = cluster.commit(&by, Action::Update, key, Some(bound), text);
-    let message = format!(
-        "Successfully assigned {}/{} to {node}",
-        key.namespace, key.name
-    );
-    cluster.record(&by, bound.as_ref().unwrap_or(pod), "Scheduled", &message);
-}
-
-/// Tells a pod why it has no node, and makes room for it where that was found to help.
-fn refuse(cluster: &mut Cluster, key: &ObjectKey, pod: &Value, search: Search) {
-    let by = Component::Scheduler;
-    let now = cluster.now;
-    cluster.scheduler.queue.fail(key, now, search.hints);
-    cluster.warn(&by, pod, "FailedScheduling", &search.message);
-    let mut updated = pod.clone();
-    set_scheduled(
-        &mut updated,
-        false,
-        "Unschedulable",
-        &search.message,
-        cluster,
-    );
-    match &search.nominated {
-        Some((node, _)) => updated["status"]["nominatedNodeName"] = node.into(),
-        None if search.message.contains("preemption: not eligible") => {}
-        None => drop(updated.remove(&["status", "nominatedNodeName"])),
-    }
-    if !updated.same(pod) {
-        updated.remove(&["metadata", "resourceVersion"]);
-        let _ = cluster.update_status(&by, updated);
-    }
-    let Some((node, victims)) = search.nominated else {
-        return;
-    };
-    for victim in victims {
-        evict(cluster, &by, &victim, pod, &node);
-    }
-}
-
-fn evict(cluster: &mut Cluster, by: &Component, victim: &PodInfo, preemptor: &Value, node: &str) {
-    let message = "default-scheduler: preempting to accommodate a higher priority pod";
-    let now = cluster.now.rfc3339();
-    // A victim that went by itself meanwhile has made room, too.
-    let told = cluster.modify(by, &victim.key, Subresource::Status, |pod| {
-        let condition = object([
-            ("lastProbeTime", Value::Null),
-            ("lastTransitionTime", now.into()),
-            ("message", message.into()),
-            ("observedGeneration", pod.generation().into()),
-            ("reason", "PreemptionByScheduler".into()),
-            ("status", "True".into()),
-            ("type", "DisruptionTarget".into()),
-        ]);
-        put_condition(pod, condition);
-    });
-    if let Ok(pod) = told {
-        let _ = cluster.delete(by, &victim.key, &DeleteOptions::default());
-        cluster.record(
-            by,
-            &pod,
-            "Preempted",
-            &format!("Preempted by pod {} on node {node}", preemptor.uid()),
-        );
-    }
-}
-
-/// Writes the PodScheduled condition.
-fn set_scheduled(
-    pod: &mut Value,
-    scheduled: bool,
-    reason: &str,
-    message: &str,
-    cluster: &mut Cluster,
-) {
-    let now = cluster.now;
-    let mut condition = object([
-        ("lastProbeTime", Value::Null),
-        ("lastTransitionTime", cluster.alike.stamp(now)),
-        ("observedGeneration", pod.generation().into()),
-        ("status", if scheduled { "True" } else { "False" }.into()),
-        ("type", "PodScheduled".into()),
-    ]);
-    if !reason.is_empty() {
-        condition["message"] = message.into();
-        condition["reason"] = reason.into();
-    }
-    put_condition(pod, cluster.alike.share(now, "PodScheduled", condition));
-}
-
-/// Puts a condition in the place of the one of its type. The time of its last transition stays
-/// where the status does.
-fn put_condition(pod: &mut Value, mut condition: Value) {
-    let kind = condition["type"].text();
-    let conditions = pod["status"]["conditions"].array_mut();
-    match conditions.iter_mut().find(|c| *c["type"].str() == *kind) {
-        Some(old) => {
-            if old["status"] == condition["status"] {
-                condition["lastTransitionTime"] = old["lastTransitionTime"].clone();
-            }
-            *old = condition;
-        }
-        None => conditions.push(condition),
-    }
 }

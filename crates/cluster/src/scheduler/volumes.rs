@@ -1,6 +1,7 @@
 //! Volumes: VolumeRestrictions, VolumeBinding, VolumeZone
 //! (kubernetes v1.37, `pkg/scheduler/framework/plugins/volume*`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kubarium_objects::quantity::Quantity;
@@ -39,6 +40,32 @@ pub(super) struct Volumes {
     zones: Vec<(Text, Vec<Text>)>,
     /// Claims that are bound once the pod has a node.
     delayed: Vec<Delayed>,
+    /// Volumes of CSI drivers: a node may have so many of each driver's (`CSINode`).
+    attached: BTreeSet<Attached>,
+}
+
+/// A volume of a CSI driver: the driver, and what tells its volumes apart.
+type Attached = (Text, Text);
+
+/// The volumes of CSI drivers that a pod uses (`nodevolumelimits/csi.go`).
+fn attached(store: Store<'_>, pod: &Value) -> BTreeSet<Attached> {
+    let namespace = pod["metadata"]["namespace"].str();
+    let of = |name: Text| -> Option<Attached> {
+        let key = ObjectKey::new(CLAIMS, namespace, name.clone());
+        let claim = store.etcd.get(&key)?;
+        let volume = claim["spec"]["volumeName"].text();
+        if volume.is_empty() {
+            // One that is still to be made counts for the driver that will make it.
+            let class = claim["spec"]["storageClassName"].text();
+            let class = ObjectKey::new("storageclasses.storage.k8s.io", "", class);
+            let driver = store.etcd.get(&class)?["provisioner"].text();
+            return Some((driver, format!("{namespace}/{name}").into()));
+        }
+        let volume = store.etcd.get(&ObjectKey::new(VOLUMES, "", volume))?;
+        let source = volume["spec"].get("csi")?;
+        Some((source["driver"].text(), source["volumeHandle"].text()))
+    };
+    claims(pod).filter_map(of).collect()
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +177,7 @@ impl Volumes {
         if unbound {
             return Err("pod has unbound immediate PersistentVolumeClaims".to_owned());
         }
+        volumes.attached = attached(store, &pod.object);
         volumes.delayed.sort_by_key(|d| d.size);
         if !volumes.exclusive.is_empty() {
             let others = store.etcd.list("pods", Some(&pod.key.namespace));
@@ -204,6 +232,9 @@ impl Volumes {
         if self.users > 0 {
             return Err(Failure::resolvable(Reason::ReadWriteOncePod));
         }
+        if !self.attached.is_empty() && self.are_too_many(store, node) {
+            return Err(Failure::resolvable(Reason::VolumeCount));
+        }
         let away = |terms: &Option<Vec<NodeTerm>>| {
             terms
                 .as_ref()
@@ -223,6 +254,42 @@ impl Volumes {
             return Err(Failure::unresolvable(Reason::VolumeZone));
         }
         Ok(())
+    }
+
+    /// Whether a node would have more volumes of a CSI driver than it may.
+    fn are_too_many(&self, store: Store<'_>, node: &NodeInfo) -> bool {
+        let key = ObjectKey::new("csinodes.storage.k8s.io", "", node.name.clone());
+        let drivers = match store.etcd.get(&key) {
+            Some(object) => object["spec"]["drivers"].items(),
+            None => return false,
+        };
+        let limits = drivers.iter().filter_map(|driver| {
+            let most = driver["allocatable"]["count"].as_i64()?;
+            Some((driver["name"].str(), usize::try_from(most).unwrap_or(0)))
+        });
+        let mut there: Option<BTreeSet<Attached>> = None;
+        for (driver, most) in limits {
+            let of_driver = |all: &BTreeSet<Attached>| -> BTreeSet<Attached> {
+                all.iter()
+                    .filter(|(d, _)| **d == *driver)
+                    .cloned()
+                    .collect()
+            };
+            let ours = of_driver(&self.attached);
+            if ours.is_empty() {
+                continue;
+            }
+            let there = there.get_or_insert_with(|| {
+                let pods = node.pods.values();
+                pods.flat_map(|pod| attached(store, &pod.object)).collect()
+            });
+            let there = of_driver(there);
+            let new = ours.difference(&there).count();
+            if new > 0 && there.len() + new > most {
+                return true;
+            }
+        }
+        false
     }
 
     /// For each claim that waits, the volume that it would get on a node (or `None`, to be
