@@ -75,6 +75,8 @@ pub struct Cluster {
     /// The loads that a person has dialled.
     pub(crate) loads: load::Loads,
     pub(crate) alike: Alike,
+    /// The nodes that the node controller has seen, by uid.
+    pub(crate) known_nodes: Arc<BTreeSet<Text>>,
     /// The event that set off what is being done now.
     cause: Option<EventId>,
     last_change: Time,
@@ -146,6 +148,7 @@ impl Cluster {
             autoscalers: BTreeMap::new(),
             loads: load::Loads::new(),
             alike: Alike::default(),
+            known_nodes: Arc::default(),
             cause: None,
             last_change: Time::default(),
             steps: 0,

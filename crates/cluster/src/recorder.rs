@@ -39,6 +39,23 @@ pub struct Recorder {
     words: SharedMap<Text, ()>,
 }
 
+/// Under which name a component's events come, where that is not its own.
+fn source_name(by: &Component) -> &str {
+    match by {
+        Component::Scheduler => "default-scheduler",
+        Component::Controller("node-lifecycle-controller") => "node-controller",
+        Component::Controller("node-ipam-controller") => "cidrAllocator",
+        Component::Controller("disruption-controller") => "controllermanager",
+        Component::Controller("endpoints-controller") => "endpoint-controller",
+        Component::Controller("endpointslice-controller") => "endpoint-slice-controller",
+        Component::Controller("endpointslicemirroring-controller") => {
+            "endpoint-slice-mirroring-controller"
+        }
+        Component::Controller("ephemeral-volume-controller") => "ephemeral_volume",
+        by => by.name(),
+    }
+}
+
 /// A component and the object that it tells of.
 #[derive(Clone, Debug)]
 struct Subject {
@@ -386,10 +403,7 @@ impl Note {
         if !self.field_path.is_empty() {
             involved["fieldPath"] = (&self.field_path).into();
         }
-        let component = match &subject.by {
-            Component::Scheduler => "default-scheduler",
-            by => by.name(),
-        };
+        let component = source_name(&subject.by);
         let mut source = object([("component", component.into())]);
         if let Some(node) = subject.by.node() {
             source["host"] = node.into();

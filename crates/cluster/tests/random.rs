@@ -111,7 +111,10 @@ impl Run {
 
     /// Something happens.
     fn step(&mut self) {
-        match self.number(20) {
+        match self.number(24) {
+            20 => self.resize(),
+            21 => self.change_content(),
+            22 | 23 => self.manifest(),
             0..=4 => self.create(),
             5..=7 => self.scale(),
             8 | 9 => self.change_template(),
@@ -143,7 +146,11 @@ impl Run {
             .unwrap_or("default");
         let head = format!("metadata: {{name: {name}, namespace: {namespace}}}");
         let ready = self
-            .pick(&["", ", readinessProbe: {tcpSocket: {port: 80}}"])
+            .pick(&[
+                "",
+                ", readinessProbe: {tcpSocket: {port: 80}}",
+                ", resources: {requests: {cpu: 20m}}",
+            ])
             .unwrap_or("");
         let template = format!(
             "template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{terminationGracePeriodSeconds: 2, containers: [{{name: c, image: nginx{ready}}}]}}}}"
@@ -201,6 +208,59 @@ impl Run {
                 o["spec"]["template"]["spec"]["containers"][0]["image"] = image.into();
             });
         }
+    }
+
+    /// A pod's containers get other resources.
+    fn resize(&mut self) {
+        let milli = 10 * self.number(300);
+        let Some(key) = self.workload(&["pods"]) else {
+            return;
+        };
+        let mut pod = self.cluster.etcd.get(&key).cloned().unwrap_or_default();
+        pod["spec"]["containers"][0]["resources"]["requests"]["cpu"] = format!("{milli}m").into();
+        pod["metadata"]["resourceVersion"] = Value::Null;
+        let options = WriteOptions::default();
+        let outcome = self
+            .cluster
+            .update_with(&PERSON, pod, Subresource::Resize, &options);
+        let outcome = outcome.err().map(|s| s.message).unwrap_or_default();
+        self.note(format!("resize {key} to {milli}m {outcome}"));
+    }
+
+    /// The ConfigMap that is mounted everywhere changes, or a pod comes that mounts it.
+    fn change_content(&mut self) {
+        let number = self.number(100);
+        let key = ObjectKey::new("configmaps", "default", "shown");
+        if self.cluster.etcd.get(&key).is_none() {
+            let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: shown, namespace: default}, data: {a: '0'}}";
+            let outcome = create(&mut self.cluster, map).err();
+            return self.note(format!("create {key} {outcome:?}"));
+        }
+        self.modify(&key, &format!("data {number}"), |map| {
+            map["data"]["a"] = number.to_string().into();
+        });
+        let pod = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: reader{}, namespace: default}}, spec: {{containers: [{{name: c, image: busybox, command: [sh, -c, 'while sleep 5; do cat /v/a; done'], volumeMounts: [{{name: v, mountPath: /v}}]}}], volumes: [{{name: v, configMap: {{name: shown}}}}]}}}}",
+            number % 3
+        );
+        let outcome = create(&mut self.cluster, &pod).err();
+        self.note(format!("create a reader {outcome:?}"));
+    }
+
+    /// A node's own manifest comes, changes or goes.
+    fn manifest(&mut self) {
+        let node = self.pick(&["worker-1", "worker-2"]).unwrap_or("worker-1");
+        let image = self.pick(&["nginx", "httpd", ""]).unwrap_or("nginx");
+        let path = "/etc/kubernetes/manifests/own.yaml";
+        let script = match image {
+            "" => format!("rm -f {path}"),
+            image => format!(
+                "echo '{{apiVersion: v1, kind: Pod, metadata: {{name: own}}, spec: {{terminationGracePeriodSeconds: 2, containers: [{{name: c, image: {image}}}]}}}}' > {path}"
+            ),
+        };
+        let argv = ["sh", "-c", &script].map(str::to_owned);
+        let status = self.cluster.run_on_node(node, &argv, b"").map(|o| o.status);
+        self.note(format!("manifest {image:?} on {node} {status:?}"));
     }
 
     fn delete(&mut self) {
@@ -309,6 +369,7 @@ impl Run {
             7 => format!("stop kube-proxy {node}"),
             8 => format!("cut {node}"),
             9 | 10 => format!("node {node}"),
+            11 if self.number(2) == 0 => format!("link delay {node} 300ms"),
             11 => format!("link down {node}"),
             12 => format!("partition {node}"),
             13 => format!("kill {pod}"),
@@ -468,11 +529,24 @@ impl Run {
             if pod.is_deleting() {
                 return Some(format!("{key} is still going"));
             }
+            if let Some(pending) = condition(pod, "PodResizePending")
+                && pending["reason"].str() == "Deferred"
+                && pod["status"]["phase"].str() != "Running"
+            {
+                return Some(format!("{key} waits for room and does not run"));
+            }
+            if condition(pod, "PodResizeInProgress").is_some() {
+                return Some(format!("{key} is still being resized"));
+            }
             if let Some(owner) = pod.controller_ref() {
                 let resource = cluster
                     .resource_by_kind(owner.api_version(), owner.kind())
                     .expect("a kind");
-                let above = cluster.find(&resource.id(), &key.namespace, owner.name());
+                let space = match resource.namespaced {
+                    true => &*key.namespace,
+                    false => "",
+                };
+                let above = cluster.find(&resource.id(), space, owner.name());
                 if above.is_none_or(|o| o.uid() != owner.uid()) {
                     return Some(format!("{key} has lost its owner {}", owner.name()));
                 }
@@ -504,6 +578,25 @@ impl Run {
                 if told > wanted && !excused {
                     return Some(format!("{key} tells of {told}, wants {wanted}"));
                 }
+            }
+        }
+        for machine in cluster.machines.values() {
+            let mirror = cluster.find("pods", "default", &format!("own-{}", machine.name));
+            let argv = ["cat", "/etc/kubernetes/manifests/own.yaml"].map(str::to_owned);
+            let mut looker = cluster.clone();
+            let output = looker.run_on_node(&machine.name, &argv, b"").ok()?;
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let told = mirror
+                .map(|pod| format!("image: {}}}", pod["spec"]["containers"][0]["image"].str()));
+            let same = match &told {
+                Some(image) => text.contains(image) && mirror.is_some_and(is_ready),
+                None => text.is_empty(),
+            };
+            if !same {
+                return Some(format!(
+                    "{} has {text:?}, its mirror {told:?}",
+                    machine.name
+                ));
             }
         }
         for (key, service) in cluster.etcd.list("services", None) {
@@ -540,9 +633,13 @@ fn selects(selector: &Value, pod: &Value) -> bool {
     Selector::from_label_selector(selector).is_ok_and(|s| s.matches(pod.labels()))
 }
 
-fn is_ready(object: &Value) -> bool {
+fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     let mut all = object["status"]["conditions"].items().iter();
-    all.any(|c| c["type"].str() == "Ready" && c["status"].str() == "True")
+    all.find(|c| c["type"].str() == kind)
+}
+
+fn is_ready(object: &Value) -> bool {
+    condition(object, "Ready").is_some_and(|c| c["status"].str() == "True")
 }
 
 fn runs(part: u64) {

@@ -184,7 +184,10 @@ impl Cluster {
             user: None,
         };
         out.extend(super::policies::warnings(self, asked));
-        // No warning of the real server: it is honest about what the simulator does not do.
+        // No warnings of the real server: they are honest about what the simulator does not do.
+        if template.is_some_and(|(_, spec)| !spec["resourceClaims"].items().is_empty()) {
+            out.push("kubarium does not allocate devices: resourceClaims are kept, and nothing waits for them".to_owned());
+        }
         if &*id == super::custom::DEFINITIONS {
             for version in object["spec"]["versions"].items() {
                 let schema = &version["schema"]["openAPIV3Schema"];

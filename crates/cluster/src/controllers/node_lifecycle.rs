@@ -40,6 +40,7 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     let Some(node) = cluster.etcd.get(key).cloned() else {
         return Ok(());
     };
+    greet(cluster, by, &node);
     let seen = last_seen(cluster, &node);
     let due = seen + GRACE;
     if due < cluster.now {
@@ -57,6 +58,17 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         mark_pods(cluster, by, &node)?;
     }
     Ok(())
+}
+
+/// The controller tells of a node that it sees for the first time.
+fn greet(cluster: &mut Cluster, by: &Component, node: &Value) {
+    let (name, uid) = (node.name(), node["metadata"]["uid"].text());
+    if cluster.known_nodes.contains(&uid) {
+        return;
+    }
+    std::sync::Arc::make_mut(&mut cluster.known_nodes).insert(uid);
+    let message = format!("Node {name} event: Registered Node {name} in Controller");
+    cluster.record(by, node, "RegisteredNode", &message);
 }
 
 /// When the node last gave a sign of life: its lease, or its status; at first it has time to start.

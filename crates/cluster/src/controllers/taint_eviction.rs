@@ -38,10 +38,19 @@ fn observe(cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
                 .old
                 .as_ref()
                 .is_some_and(|old| executes(old).next().is_some());
-            if had || executes(new).next().is_some() {
-                cluster.index.pods_on(&change.key.name).cloned().collect()
-            } else {
-                Vec::new()
+            let pods = cluster.index.pods_on(&change.key.name).cloned();
+            match (had, executes(new).next().is_some()) {
+                (_, true) => pods.collect(),
+                // Those that would have had to go are told that they may stay.
+                (true, false) => {
+                    let old = change.old.as_ref().unwrap_or(new);
+                    let waits = |key: &ObjectKey| {
+                        let pod = cluster.etcd.get(key);
+                        pod.is_some_and(|pod| due(pod, old, cluster.now).is_some())
+                    };
+                    pods.filter(waits).collect()
+                }
+                (false, false) => Vec::new(),
             }
         }
         "pods"
@@ -59,6 +68,21 @@ fn observe(cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
     }
 }
 
+/// When a pod has to go from a node, if it has.
+fn due(pod: &Value, node: &Value, now: Time) -> Option<Time> {
+    let at = |taint: &Value| {
+        let added = Time::parse(taint["timeAdded"].str()).unwrap_or(now);
+        match toleration_of(pod, taint) {
+            None => Some(now),
+            Some(toleration) => {
+                let seconds = toleration["tolerationSeconds"].as_i64()?;
+                Some(added + Duration::from_secs(seconds.max(0).unsigned_abs()))
+            }
+        }
+    };
+    executes(node).filter_map(at).min()
+}
+
 fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     let Some(pod) = cluster
         .etcd
@@ -71,19 +95,12 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     let Some(node) = cluster.find("nodes", "", pod["spec"]["nodeName"].str()) else {
         return Ok(());
     };
-    let mut due: Option<Time> = None;
-    for taint in executes(node) {
-        let added = Time::parse(taint["timeAdded"].str()).unwrap_or(cluster.now);
-        let at = match toleration_of(&pod, taint) {
-            None => cluster.now,
-            Some(toleration) => match toleration["tolerationSeconds"].as_i64() {
-                Some(seconds) => added + Duration::from_secs(seconds.max(0).unsigned_abs()),
-                None => continue,
-            },
-        };
-        due = Some(due.map_or(at, |d| d.min(at)));
+    if executes(node).next().is_none() {
+        let message = format!("Cancelling deletion of Pod {}/{}", key.namespace, key.name);
+        cluster.record(by, &pod, "TaintManagerEviction", &message);
+        return Ok(());
     }
-    let Some(due) = due else {
+    let Some(due) = due(&pod, node, cluster.now) else {
         return Ok(());
     };
     if due > cluster.now {

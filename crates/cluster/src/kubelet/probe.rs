@@ -335,7 +335,7 @@ fn grpc(
 }
 
 /// A port by its number or its name in the container.
-fn port(container: &Value, value: &Value) -> Result<u16, String> {
+pub(crate) fn port(container: &Value, value: &Value) -> Result<u16, String> {
     let number = match value.as_str() {
         Some(name) => {
             let named = container["ports"]

@@ -123,15 +123,20 @@ pub(crate) fn hook(
         let host = action["host"]
             .as_str()
             .map_or_else(|| sandbox.ip.to_string(), str::to_owned);
-        let port = action["port"]
-            .as_i64()
-            .and_then(|p| u16::try_from(p).ok())
-            .unwrap_or(80);
-        let path = action["path"].as_str().unwrap_or("/").to_owned();
+        let pod = cluster.etcd.get(&sandbox.pod).cloned().unwrap_or_default();
+        let spec = containers(&pod).nth(at).cloned().unwrap_or_default();
+        let Ok(port) = crate::kubelet::port(&spec, &action["port"]) else {
+            return (Duration::ZERO, false);
+        };
+        let scheme = action["scheme"].as_str().unwrap_or("HTTP").to_lowercase();
+        let path = match action["path"].str() {
+            path if path.starts_with('/') => path.to_owned(),
+            path => format!("/{path}"),
+        };
         let done = programs::probe_http(
             cluster,
             node,
-            "http",
+            &scheme,
             &host,
             port,
             &path,

@@ -425,7 +425,7 @@ impl Content<'_> {
         if let Some(token) = part.get("serviceAccountToken") {
             let issued = kubarium_objects::time::parse_seconds(pod["status"]["startTime"].str());
             let issued = issued.unwrap_or_else(|| cluster.now.unix_seconds());
-            let text = cluster.pod_token(pod, node, issued);
+            let text = cluster.pod_token(pod, node, token, issued);
             found.push((token["path"].str().to_owned(), text.into_bytes()));
         }
         found

@@ -10,8 +10,10 @@ use crate::cluster::Cluster;
 
 /// Who issues tokens, and for whom.
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
-/// A pod's token, in seconds, as the ServiceAccount plugin asks for it (and a year for old clients).
-const LIFETIME: i64 = 3607 + 31_536_000 - 3607;
+/// How long a pod's token is asked for by the ServiceAccount plugin, in seconds, …
+const USUAL: i64 = 3607;
+/// … and how long it is good for then, for the sake of old clients.
+const EXTENDED: i64 = 31_536_000;
 
 fn url_safe(bytes: &[u8]) -> String {
     base64::encode(bytes)
@@ -42,8 +44,27 @@ impl Cluster {
         url_safe(&bytes)
     }
 
-    /// The token of a pod's service account. `issued` is in seconds since the Unix epoch.
-    pub(crate) fn pod_token(&self, pod: &Value, node: &str, issued: i64) -> String {
+    /// The token of a pod's service account as a projected volume's source asks for it. `started` is
+    /// when the pod was, in seconds since the Unix epoch; the kubelet asks for a new one when four
+    /// fifths of a token's time are over.
+    pub(crate) fn pod_token(
+        &self,
+        pod: &Value,
+        node: &str,
+        source: &Value,
+        started: i64,
+    ) -> String {
+        let seconds = source["expirationSeconds"]
+            .as_i64()
+            .unwrap_or(3600)
+            .max(600);
+        let period = seconds * 4 / 5;
+        let issued = started + (self.now.unix_seconds() - started).max(0) / period * period;
+        let (lifetime, warn) = match seconds {
+            USUAL => (EXTENDED, true),
+            _ => (seconds, false),
+        };
+        let audience = source["audience"].as_str().unwrap_or(ISSUER);
         let namespace = pod["metadata"]["namespace"].str();
         let account = pod["spec"]["serviceAccountName"].str();
         let named = |name: &str, uid: &Value| object([("name", name.into()), ("uid", uid.clone())]);
@@ -51,7 +72,7 @@ impl Cluster {
             let found = self.find(resource, namespace, name);
             found.map_or(Value::Null, |o| o["metadata"]["uid"].clone())
         };
-        let of = object([
+        let mut of = object([
             ("namespace", namespace.into()),
             ("node", named(node, &uid("nodes", "", node))),
             (
@@ -62,11 +83,13 @@ impl Cluster {
                 "serviceaccount",
                 named(account, &uid("serviceaccounts", namespace, account)),
             ),
-            ("warnafter", (issued + 3607).into()),
         ]);
+        if warn {
+            of["warnafter"] = (issued + USUAL).into();
+        }
         let claims = object([
-            ("aud", array([ISSUER])),
-            ("exp", (issued + LIFETIME).into()),
+            ("aud", array([audience])),
+            ("exp", (issued + lifetime).into()),
             ("iat", issued.into()),
             ("iss", ISSUER.into()),
             ("kubernetes.io", of),
@@ -121,6 +144,10 @@ impl Cluster {
             return self.authenticate_secret(&claims, token.trim());
         }
         if claims["exp"].as_i64()? < self.now.unix_seconds() {
+            return None;
+        }
+        if claims["aud"].items().iter().all(|a| a.str() != ISSUER) {
+            // Meant for somebody else.
             return None;
         }
         let of = &claims["kubernetes.io"];
