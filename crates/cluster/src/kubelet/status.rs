@@ -115,8 +115,6 @@ fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) ->
         .enumerate()
         .map(|(place, c)| container_status(cluster, alike, node, worker, place, c))
         .collect();
-    let lasting = init_count + spec["containers"].items().len();
-    let ephemeral = statuses.split_off(lasting.min(statuses.len()));
     // A pod is told to be over once nothing of it runs any more.
     let running = statuses.iter().any(|s| !s["state"]["running"].is_null());
     // What was put into the pod to look at it says nothing of the pod.
@@ -247,8 +245,10 @@ fn container_status(
     }
     let is_ready = worker.is_ready(place, container);
     status["ready"] = is_ready.into();
-    status["started"] =
-        (container.is_running() && role != Role::Ephemeral && worker.has_started(place)).into();
+    status["started"] = (container.is_running()
+        && list != "ephemeralContainerStatuses"
+        && worker.has_started(place))
+    .into();
     status["state"] = match &container.state {
         State::Created => object([(
             "waiting",
@@ -462,7 +462,6 @@ fn conditions(
                     unready.push(name);
                 }
             }
-            Role::Ephemeral => {}
             Role::Main => {
                 any_main_started |= !status["containerID"].is_empty();
                 if !is_ready {

@@ -135,11 +135,9 @@ impl Backoff {
 /// The containers of a pod in the order of their places: init containers first, ephemeral ones last.
 pub(crate) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
     let spec = &pod["spec"];
-    let lasting = spec["initContainers"]
-        .items()
-        .iter()
-        .chain(pod["spec"]["containers"].items())
-        .chain(pod["spec"]["ephemeralContainers"].items())
+    let init = spec["initContainers"].items().iter();
+    init.chain(spec["containers"].items())
+        .chain(spec["ephemeralContainers"].items())
 }
 
 /// What a container is in its pod.
@@ -585,7 +583,6 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
     }
     let names: Vec<Text> = containers(&worker.pod).map(|c| c["name"].text()).collect();
     runtime::add_containers(cluster, node, &worker.uid, &names);
-    let count = names.len();
     let init = worker.pod["spec"]["initContainers"].items().len();
     let count = init + worker.pod["spec"]["containers"].items().len();
     if let Some(decision) = ephemeral(cluster, node, worker, count, &mut wake) {
@@ -606,7 +603,6 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
                 }
                 return Decision::Rest(wake);
             }
-            (Role::Ephemeral, Some(State::Running(_))) => continue,
             (Role::Main, Some(State::Running(_))) => {
                 if start::definition_changed(cluster, node, worker, place) {
                     let name = worker.spec(place)["name"].str().to_owned();
@@ -634,7 +630,7 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
                 None => return Decision::Continue,
             },
         }
-        if !matches!(role, Role::Main | Role::Ephemeral) {
+        if role != Role::Main {
             // An init container that waits keeps all others waiting.
             return Decision::Rest(wake);
         }
@@ -654,12 +650,6 @@ fn ephemeral(
     let all = worker.pod["spec"]["ephemeralContainers"].items().len();
     for at in 0..all {
         let place = first + at;
-        let name = worker.spec(place)["name"].text();
-        if let Some(sandbox) = cluster.sandbox_mut(node, &worker.uid)
-            && sandbox.containers.len() <= place
-        {
-            sandbox.containers.push(Container::none(name));
-        }
         if container(cluster, node, &worker.uid, place).is_some() {
             continue;
         }

@@ -390,7 +390,7 @@ pub(crate) fn run_sandbox(
 
 impl Container {
     /// A place for a container that was not made yet.
-    pub(crate) fn none(name: Text) -> Container {
+    fn none(name: Text) -> Container {
         Container {
             name,
             id: Text::from(""),
