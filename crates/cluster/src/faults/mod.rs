@@ -568,6 +568,8 @@ impl Cluster {
             let work = crate::kubelet::Work::Pod(key, uid);
             self.enqueue(Task::Kubelet(node.clone(), work), delay);
         }
+        let manifests = Task::Kubelet(node.clone(), crate::kubelet::Work::Manifests);
+        self.enqueue(manifests, delay);
         let lease = Task::Kubelet(node.clone(), crate::kubelet::Work::Lease);
         self.enqueue(lease, delay);
         let status = Task::Kubelet(node.clone(), crate::kubelet::Work::Status);

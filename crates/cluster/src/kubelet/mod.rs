@@ -177,10 +177,13 @@ pub(crate) fn booted(cluster: &mut Cluster, node: &Text) {
     };
     machine.kubelet.boots += 1;
     machine.kubelet.pressures.clear();
+    machine.kubelet.pulls.clear();
     let uids: Vec<Text> = machine.kubelet.pods.keys().cloned().collect();
     for uid in uids {
         worker::boot(cluster, node, &uid);
     }
+    let manifests = Task::Kubelet(node.clone(), Work::Manifests);
+    cluster.enqueue(manifests, Duration::ZERO);
     let by = Component::Kubelet(node.clone());
     let Some(object) = cluster.find("nodes", "", node).cloned() else {
         node_status::register(cluster, node);

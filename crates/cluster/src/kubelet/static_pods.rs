@@ -196,6 +196,18 @@ pub(super) fn gone(cluster: &mut Cluster, node: &Text, worker: &Worker) {
     }
 }
 
+/// A mirror of a static pod that the kubelet does not have (any more) goes.
+pub(super) fn clean_up(cluster: &mut Cluster, node: &Text, key: &ObjectKey, uid: &Text) {
+    let Some(pod) = cluster.etcd.get(key) else {
+        return;
+    };
+    let ours = pod["spec"]["nodeName"].str() == &**node;
+    if ours && *pod["metadata"]["annotations"][MIRROR].str() == **uid {
+        // Tried again when the kubelet hears of it next.
+        let _ = remove(cluster, &Component::Kubelet(node.clone()), key);
+    }
+}
+
 fn remove(
     cluster: &mut Cluster,
     by: &Component,

@@ -331,7 +331,7 @@ pub(super) fn sync(cluster: &mut Cluster, node: &Text, key: &ObjectKey, uid: &Te
         (None, Some(pod)) if pod["spec"]["nodeName"].str() == &**node => {
             Worker::new(key.clone(), uid.clone(), pod.clone(), now)
         }
-        _ => return,
+        _ => return static_pods::clean_up(cluster, node, key, uid),
     };
     worker.last = None;
     let gone = stored.is_none();
