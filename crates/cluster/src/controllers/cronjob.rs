@@ -1,5 +1,4 @@
 //! cronjob-controller: makes Jobs by the calendar (kubernetes v1.37, `pkg/controller/cronjob`).
-//! Time zones other than UTC are not simulated yet.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,6 +6,7 @@ use std::time::Duration;
 use kubarium_objects::time::Civil;
 use kubarium_objects::{ObjectKey, ObjectMeta, Value, object};
 
+use super::time_zone::Zone;
 use super::{Controller, Outcome, pods, small, template};
 use crate::api::{DeleteOptions, Propagation};
 use crate::cluster::{Change, Cluster};
@@ -127,6 +127,20 @@ impl Schedule {
     }
 }
 
+/// The first time after `after` that a zone's clock shows a time of the schedule.
+fn next(schedule: &Schedule, zone: Zone, after: i64) -> Option<i64> {
+    let mut shown = after + zone.offset(after);
+    // An hour that comes twice holds at most so many minutes that are over already.
+    for _ in 0..=60 {
+        shown = schedule.next(shown)?;
+        let at = zone.moment(shown);
+        if at > after {
+            return Some(at);
+        }
+    }
+    None
+}
+
 /// The values of a field: `*/5`, `1-5`, `MON,WED`.
 fn field(text: &str, least: i64, most: i64, names: &[&str], base: i64) -> Option<BTreeSet<i64>> {
     let mut values = BTreeSet::new();
@@ -221,7 +235,14 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         cluster.warn(by, &cron, "UnparseableSchedule", &message);
         return Ok(());
     };
-    due(cluster, by, key, &cron, &schedule, status)
+    let name = cron["spec"]["timeZone"].as_str().unwrap_or("UTC");
+    let Some(zone) = Zone::named(name) else {
+        // Not the real one's words: it knows all zones of the database.
+        let message = format!("kubarium does not know the time zone {name}: no Job is made");
+        cluster.warn(by, &cron, "UnknownTimeZone", &message);
+        return Ok(());
+    };
+    due(cluster, by, key, &cron, (&schedule, zone), status)
 }
 
 /// Makes the Job that is due, if one is, and notes when the next one will be.
@@ -230,7 +251,7 @@ fn due(
     by: &Component,
     key: &ObjectKey,
     cron: &Value,
-    schedule: &Schedule,
+    (schedule, zone): (&Schedule, Zone),
     mut status: Value,
 ) -> Outcome {
     let now = cluster.now.unix_seconds();
@@ -241,13 +262,10 @@ fn due(
     let deadline = cron["spec"]["startingDeadlineSeconds"].as_i64();
     let mut from = deadline.map_or(since, |d| since.max(now - d));
     let (mut last, mut missed) = (None, 0);
-    while let Some(at) = schedule
-        .next(from)
-        .filter(|at| *at <= now && missed < 100_000)
-    {
+    while let Some(at) = next(schedule, zone, from).filter(|at| *at <= now && missed < 100_000) {
         (last, from, missed) = (Some(at), at, missed + 1);
     }
-    if let Some(next) = schedule.next(now) {
+    if let Some(next) = next(schedule, zone, now) {
         let at = Time::from_secs(u64::try_from(next - EPOCH_SECONDS).unwrap_or(0));
         // The controller looks a moment after the minute has begun.
         cluster.enqueue(
@@ -292,7 +310,7 @@ fn due(
         }
         _ => {}
     }
-    let job = match cluster.create(by, job(cron, at)) {
+    let job = match cluster.create(by, job(cron, zone, at)) {
         Ok(job) => job,
         Err(status) if status.is("AlreadyExists") || template::is_terminating(&status) => {
             return Ok(());
@@ -341,7 +359,7 @@ fn write(cluster: &mut Cluster, by: &Component, key: &ObjectKey, status: &Value)
 }
 
 /// The Job for a moment: named after the minute, so that there is one only.
-fn job(cron: &Value, at: i64) -> Value {
+fn job(cron: &Value, zone: Zone, at: i64) -> Value {
     let template = &cron["spec"]["jobTemplate"];
     let mut metadata = object([
         ("name", format!("{}-{}", cron.name(), at / 60).into()),
@@ -354,13 +372,25 @@ fn job(cron: &Value, at: i64) -> Value {
         }
     }
     metadata["annotations"]["batch.kubernetes.io/cronjob-scheduled-timestamp"] =
-        kubarium_objects::time::format_seconds(at).into();
+        shown(zone, at).into();
     object([
         ("apiVersion", "batch/v1".into()),
         ("kind", "Job".into()),
         ("metadata", metadata),
         ("spec", template["spec"].clone()),
     ])
+}
+
+/// A moment as its zone's clock shows it: `2026-01-05T09:00:00+01:00`.
+fn shown(zone: Zone, at: i64) -> String {
+    let offset = zone.offset(at);
+    let text = kubarium_objects::time::format_seconds(at + offset);
+    if offset == 0 {
+        return text;
+    }
+    let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.abs() / 60);
+    let clock = text.trim_end_matches('Z');
+    format!("{clock}{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 /// Deletes finished Jobs beyond the history's limits, the oldest first.
@@ -423,6 +453,26 @@ mod tests {
                 "{schedule}"
             );
         }
+        // Nine in the morning in Berlin, before and after the clock is put forward.
+        let (nine, berlin) = (
+            Schedule::parse("0 9 * * *").unwrap(),
+            Zone::named("Europe/Berlin").unwrap(),
+        );
+        let seconds = |text| kubarium_objects::time::parse_seconds(text).unwrap();
+        for (after, want) in [
+            ("2026-03-28T12:00:00Z", "2026-03-29T07:00:00Z"),
+            ("2026-03-27T12:00:00Z", "2026-03-28T08:00:00Z"),
+        ] {
+            assert_eq!(
+                next(&nine, berlin, seconds(after)),
+                Some(seconds(want)),
+                "{after}"
+            );
+        }
+        assert_eq!(
+            shown(berlin, seconds("2026-01-05T08:00:00Z")),
+            "2026-01-05T09:00:00+01:00"
+        );
         for wrong in ["", "* * * *", "60 * * * *", "*/0 * * * *", "x * * * *"] {
             assert!(Schedule::parse(wrong).is_none(), "{wrong}");
         }

@@ -38,6 +38,7 @@ mod statefulset;
 mod statefulset_claims;
 mod taint_eviction;
 mod template;
+mod time_zone;
 
 pub(crate) use horizontal::Memory as Autoscaled;
 
