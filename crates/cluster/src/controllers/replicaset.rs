@@ -1,7 +1,7 @@
 //! replicaset-controller: keeps as many pods as a ReplicaSet asks for
 //! (kubernetes v1.37, `pkg/controller/replicaset`).
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -254,13 +254,15 @@ fn to_delete(
         return active.iter().map(|(key, _)| key.clone()).collect();
     }
     let crowd = crowd(cluster, set, active);
-    let mut ranked: Vec<(&ObjectKey, &Value)> = active.iter().map(|(k, p)| (k, p)).collect();
-    ranked.sort_by(|(_, a), (_, b)| compare(a, b, &crowd, cluster.now));
-    ranked
-        .into_iter()
-        .take(count)
-        .map(|(key, _)| key.clone())
-        .collect()
+    let (ready, born) = (Lots::of(active, pods::ready_since), Lots::of(active, born));
+    let rank = |pod: &Value| {
+        let now = cluster.now;
+        rank(pod, &crowd, (ready.of_pod(pod, now), born.of_pod(pod, now)))
+    };
+    let mut ranked: Vec<(Rank, &ObjectKey)> = active.iter().map(|(k, p)| (rank(p), k)).collect();
+    ranked.sort();
+    let first = ranked.into_iter().take(count);
+    first.map(|(_, key)| key.clone()).collect()
 }
 
 /// How many active pods of the set's whole family (all sets of its owner) each node has.
@@ -283,60 +285,78 @@ fn crowd(cluster: &Cluster, set: &Value, active: &[(ObjectKey, Value)]) -> BTree
     crowd
 }
 
-/// `Less`: `a` goes before `b` (kubernetes v1.37, `pkg/controller`, ActivePodsWithRanks).
-fn compare(a: &Value, b: &Value, crowd: &BTreeMap<Text, usize>, now: Time) -> Ordering {
-    let assigned = |p: &Value| !p["spec"]["nodeName"].is_empty();
-    let phase = |p: &Value| match p["status"]["phase"].str() {
+fn born(pod: &Value) -> Option<Time> {
+    pod.creation_timestamp().and_then(Time::parse)
+}
+
+/// The order in which pods that became something (ready, made) go: the younger first. Ages of the
+/// same order of magnitude count as equal, and chance decides, so that not all the newest pods go
+/// (KEP-2185); those of the very same moment stay equal.
+struct Lots {
+    when: fn(&Value) -> Option<Time>,
+    /// For each moment the least uid of its pods: the chance.
+    drawn: BTreeMap<Time, Text>,
+}
+
+/// Whether it ever came to it, the age's order of magnitude, the chance.
+type Lot = (bool, i64, Text);
+
+impl Lots {
+    fn of(pods: &[(ObjectKey, Value)], when: fn(&Value) -> Option<Time>) -> Lots {
+        let mut drawn: BTreeMap<Time, Text> = BTreeMap::new();
+        for (_, pod) in pods {
+            if let Some(at) = when(pod) {
+                let least = drawn.entry(at).or_insert_with(|| pod.uid().into());
+                if pod.uid() < &**least {
+                    *least = pod.uid().into();
+                }
+            }
+        }
+        Lots { when, drawn }
+    }
+
+    fn of_pod(&self, pod: &Value, now: Time) -> Lot {
+        let Some(at) = (self.when)(pod) else {
+            return (false, 0, Text::default());
+        };
+        let age = now.since(at).as_secs().checked_ilog2();
+        let drawn = self.drawn.get(&at).cloned().unwrap_or_default();
+        (true, age.map_or(-1, i64::from), drawn)
+    }
+}
+
+/// What decides, one after the other: whether it has a node, its phase, whether it is ready, its
+/// cost, how crowded its node is, since when it is ready, its restarts, its age
+/// (kubernetes v1.37, `pkg/controller`, ActivePodsWithRanks).
+type Rank = (bool, u8, bool, i32, Reverse<usize>, Lot, Reverse<i64>, Lot);
+
+fn rank(pod: &Value, crowd: &BTreeMap<Text, usize>, (ready, born): (Lot, Lot)) -> Rank {
+    let node = pod["spec"]["nodeName"].text();
+    let phase = match pod["status"]["phase"].str() {
         "Pending" => 0,
         "Unknown" => 1,
         _ => 2,
     };
-    let cost = |p: &Value| {
-        p.annotation("controller.kubernetes.io/pod-deletion-cost")
-            .and_then(|c| c.parse::<i32>().ok())
-            .unwrap_or(0)
+    let cost = pod
+        .annotation("controller.kubernetes.io/pod-deletion-cost")
+        .and_then(|c| c.parse::<i32>().ok());
+    let most = |list: &str| {
+        let restarts = pod["status"][list].items().iter();
+        restarts
+            .map(|c| c["restartCount"].as_i64().unwrap_or(0))
+            .max()
     };
-    let crowded = |p: &Value| {
-        crowd
-            .get(&p["spec"]["nodeName"].text())
-            .copied()
-            .unwrap_or(0)
-    };
-    let restarts = |p: &Value| {
-        let most = |list: &str| {
-            p["status"][list]
-                .items()
-                .iter()
-                .map(|c| c["restartCount"].as_i64().unwrap_or(0))
-                .max()
-        };
-        most("containerStatuses").max(most("initContainerStatuses"))
-    };
-    let born = |p: &Value| p.creation_timestamp().and_then(Time::parse);
-    assigned(a)
-        .cmp(&assigned(b))
-        .then_with(|| phase(a).cmp(&phase(b)))
-        .then_with(|| pods::is_ready(a).cmp(&pods::is_ready(b)))
-        .then_with(|| cost(a).cmp(&cost(b)))
-        .then_with(|| crowded(b).cmp(&crowded(a)))
-        .then_with(|| younger(pods::ready_since(a), pods::ready_since(b), a, b, now))
-        .then_with(|| restarts(b).cmp(&restarts(a)))
-        .then_with(|| younger(born(a), born(b), a, b, now))
-}
-
-/// The younger one first; ages of the same order of magnitude count as equal, and chance (the uid)
-/// decides, so that not all the newest pods go (KEP-2185).
-fn younger(a: Option<Time>, b: Option<Time>, pod_a: &Value, pod_b: &Value, now: Time) -> Ordering {
-    if a == b {
-        return Ordering::Equal;
-    }
-    let (Some(a), Some(b)) = (a, b) else {
-        return a.is_some().cmp(&b.is_some());
-    };
-    let magnitude = |t: Time| now.since(t).as_secs().checked_ilog2().map_or(-1, i64::from);
-    magnitude(a)
-        .cmp(&magnitude(b))
-        .then_with(|| pod_a.uid().cmp(pod_b.uid()))
+    let restarts = most("containerStatuses").max(most("initContainerStatuses"));
+    (
+        !node.is_empty(),
+        phase,
+        pods::is_ready(pod),
+        cost.unwrap_or(0),
+        Reverse(crowd.get(&node).copied().unwrap_or(0)),
+        ready,
+        Reverse(restarts.unwrap_or(0)),
+        born,
+    )
 }
 
 fn update_status(

@@ -9,6 +9,7 @@ use std::time::Duration;
 use kubarium_objects::quantity::{Format, Quantity};
 use kubarium_objects::{ObjectKey, Text, Value};
 
+use super::static_pods::is_static;
 use super::worker::{Worker, containers};
 use super::{Work, worker};
 use crate::cluster::Cluster;
@@ -269,7 +270,8 @@ fn message(cluster: &Cluster, key: &ObjectKey, pod: &Value, what: Pressure) -> S
 /// Why a kubelet under pressure turns a new pod away, if it does.
 pub(super) fn refuses(cluster: &Cluster, node: &str, pod: &Value) -> Option<String> {
     let pressures = &cluster.machines.get(node)?.kubelet.pressures;
-    if pressures.is_empty() || pod["spec"]["priority"].as_i64().unwrap_or(0) >= CRITICAL {
+    let is_critical = is_static(pod) || pod["spec"]["priority"].as_i64().unwrap_or(0) >= CRITICAL;
+    if pressures.is_empty() || is_critical {
         return None;
     }
     let only_memory = pressures.keys().all(|p| *p == Pressure::Memory);
