@@ -70,7 +70,7 @@ impl fmt::Display for Reason {
 
 /// The filters of the default profile, in the order in which a node is asked
 /// (kubernetes v1.37, `pkg/scheduler/apis/config/v1/default_plugins.go`).
-pub const FILTERS: [&str; 11] = [
+pub const FILTERS: [&str; 12] = [
     "NodeUnschedulable",
     "NodeName",
     "TaintToleration",
@@ -78,6 +78,7 @@ pub const FILTERS: [&str; 11] = [
     "NodePorts",
     "NodeResourcesFit",
     "VolumeRestrictions",
+    "NodeVolumeLimits",
     "VolumeBinding",
     "VolumeZone",
     "PodTopologySpread",
@@ -94,6 +95,7 @@ impl Reason {
             Reason::Ports => "NodePorts",
             Reason::TooManyPods | Reason::Insufficient(_) => "NodeResourcesFit",
             Reason::Disk | Reason::ReadWriteOncePod => "VolumeRestrictions",
+            Reason::VolumeCount => "NodeVolumeLimits",
             Reason::VolumeAffinity | Reason::NoVolume => "VolumeBinding",
             Reason::VolumeZone => "VolumeZone",
             Reason::SpreadLabel | Reason::Spread => "PodTopologySpread",
