@@ -225,6 +225,7 @@ impl Fault {
             Fault::Cut(node) => format!("cut {node}"),
             Fault::LinkDown(at) => format!("link down {}", place(at)),
             Fault::Loss(at, percent) => format!("link loss {} {percent}%", place(at)),
+            Fault::Delay(at, delay) => format!("link delay {} {}ms", place(at), delay.as_millis()),
             Fault::Partition(nodes) => format!("partition {}", nodes.join(" ")),
             Fault::Kill(name, c) => format!("kill {}", pod(name, c)),
             Fault::OutOfMemory(name, c) => format!("oom {}", pod(name, c)),
