@@ -8,6 +8,16 @@
   const theme = saved("theme");
   if (theme === "light" || theme === "dark") root.dataset.theme = theme;
 
+  // Inside a page that embeds it (docs/EMBEDDING.md) there is no start page, and less around the map.
+  const asked = new URLSearchParams(location.search);
+  if (parent !== window && asked.has("embed")) root.dataset.embed = asked.has("readonly") ? "readonly" : "";
+
+  // From the second visit on the page needs no connection (sw.js). Other pages' frames leave nothing behind.
+  if (parent === window) addEventListener("load", () => setTimeout(() => {
+    // Where there are no service workers, the page works as long as there is a connection.
+    try { navigator.serviceWorker?.register("sw.js").catch(() => {}); } catch { /* a sandbox */ }
+  }, 4000));
+
   const byId = (id) => document.getElementById(id);
 
   function crash(detail) {

@@ -28,14 +28,27 @@ export const test = base.extend({
 
 export { expect };
 
-/** Opens the page and waits until its shell is there; `editor` waits for the editor too, `cluster` for the cluster. */
-export async function open(page, { size = WIDE, scheme = "light", editor = true, cluster = false } = {}) {
+/** Opens the page and waits until its shell is there; `editor` waits for the editor too, `cluster` for the cluster. It is
+ *  as for somebody who has been here before; `first` is as for somebody who has not, who is shown the gallery. */
+export async function open(page, { size = WIDE, scheme = "light", editor = true, cluster = false, first = false } = {}) {
+  if (!first) await visited(page);
   await page.setViewportSize(size);
   await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
   await page.goto("./");
   await expect(page.getByRole("heading", { name: "Kubarium", level: 1 })).toBeVisible();
   if (editor) await expect(page.locator(".cm-content")).toBeVisible();
   if (cluster) await expect(page.locator(".room")).toHaveCount(3);
+}
+
+/** From now on the page takes the person for one who has been here before. */
+export function visited(page) {
+  return page.addInitScript(() => {
+    try {
+      localStorage.setItem("kubarium/1/visited", "1");
+    } catch {
+      // A frame without storage.
+    }
+  });
 }
 
 /** Runs a command line in the terminal, and waits until it has ended; gives what it printed. */

@@ -1,4 +1,4 @@
-// Loads the editor's own file, which lies beside the page and is no part of the first view.
+// Loads the editor's own file, which lies in the folder of the page's module and is no part of the first view.
 export async function loadEditor() {
-  return await import(new URL("editor.js", document.baseURI));
+  return await import(new URL("../../../editor.js", import.meta.url));
 }

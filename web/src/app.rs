@@ -6,6 +6,8 @@ use crate::{
     files::{Files, Manifests},
     inside, inspector, lane,
     layout::{Layout, usual},
+    learn::{Learn, LearnTools},
+    lessons,
     map::Map,
     moment::TimeLine,
     notices::{NoticeList, Notices},
@@ -47,6 +49,8 @@ pub(crate) fn App() -> impl IntoView {
     let simulator = Simulator::start();
     provide_context(simulator);
     provide_context(Files::load(notices));
+    let learn = Learn::new(simulator, layout);
+    provide_context(learn);
     Effect::new(move |_| {
         if simulator.lane.read().is_some() {
             layout.open_lane();
@@ -90,6 +94,7 @@ fn Shell(simulator: Simulator, layout: Layout, line: TimeLine) -> impl IntoView 
             style=("--sheet", move || layout.sheet_length())
         >
             <Bar>
+                <LearnTools />
                 <PaletteButton />
                 <Clock
                     now=simulator.now_ms
@@ -104,6 +109,9 @@ fn Shell(simulator: Simulator, layout: Layout, line: TimeLine) -> impl IntoView 
                 />
             </Bar>
             <main>
+            <SidePanel panel=Panel::Learn>
+                <Late load=|| Box::pin(lessons::panel()) wanted=Signal::derive(move || layout.lesson_shown.get()) />
+            </SidePanel>
             <SidePanel panel=Panel::Files>
                 <Manifests />
             </SidePanel>
@@ -140,6 +148,7 @@ fn Shell(simulator: Simulator, layout: Layout, line: TimeLine) -> impl IntoView 
             </main>
         </div>
         <NoticeList />
+        <Late load=|| Box::pin(lessons::part()) wanted=Signal::derive(move || learn.wanted.get() || simulator.started.get()) />
     }
 }
 

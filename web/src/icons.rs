@@ -43,6 +43,10 @@ pub(crate) const OBJECTS: Icon =
     Icon("M8 1.75 13.5 4.9v6.2L8 14.25 2.5 11.1V4.9zM2.5 4.9 8 8l5.5-3.1M8 8v6.25");
 pub(crate) const SCHEDULING: Icon =
     Icon("M2 3h12v10H2zM2 6.5h12M6 3v10M8.25 9.75l1.25 1.25 2.25-2.5");
+pub(crate) const LEARN: Icon = Icon(
+    "M8 4.5C6.5 3.2 4.5 2.75 2 2.75v9.5c2.5 0 4.5.45 6 1.75 1.5-1.3 3.5-1.75 6-1.75v-9.5c-2.5 0-4.5.45-6 1.75v9.5",
+);
+pub(crate) const SHARE: Icon = Icon("M8 10V2M5 4.5 8 2l3 2.5M5 7H3v7h10V7h-2");
 pub(crate) const INSPECTOR: Icon =
     Icon("M11.25 7a4.25 4.25 0 1 1-8.5 0 4.25 4.25 0 0 1 8.5 0M10.2 10.2 13.5 13.5");
 pub(crate) const FOLD_LEFT: Icon = Icon("M2 3h12v10H2zM6 3v10M11 6.25 9.25 8 11 9.75");

@@ -47,6 +47,10 @@ pub(crate) struct Layout {
     pub(crate) dock_folded: RwSignal<bool>,
     /// Whether there is a packet to show in the lane. Not remembered: it follows from what is simulated.
     pub(crate) lane_shown: RwSignal<bool>,
+    /// Whether a lesson is open; it shares the place of the manifests. Not remembered here.
+    pub(crate) lesson_shown: RwSignal<bool>,
+    /// Which of the two is seen there.
+    side: RwSignal<Panel>,
     /// Whether the panels below have made room for it. Not remembered either.
     made_room: RwSignal<bool>,
     /// The tab chosen among the panels below, and on the phone among all.
@@ -73,6 +77,8 @@ impl Layout {
             inspector_folded: RwSignal::new(stored.flag("inspector-folded", true)),
             dock_folded: RwSignal::new(stored.flag("dock-folded", false)),
             lane_shown: RwSignal::new(false),
+            lesson_shown: RwSignal::new(false),
+            side: RwSignal::new(Panel::Files),
             made_room: RwSignal::new(false),
             dock_tab: RwSignal::new(stored.panel("dock-tab", &Panel::DOCK, Panel::Terminal)),
             sheet_tab: RwSignal::new(stored.panel("sheet-tab", &Panel::SHEET, Panel::Files)),
@@ -142,10 +148,9 @@ impl Layout {
         if !self.narrow.get() {
             return Panel::DOCK.to_vec();
         }
-        let lane = self.lane_shown.get();
         Panel::SHEET
             .into_iter()
-            .filter(|panel| lane || *panel != Panel::Lane)
+            .filter(|panel| self.is_there(*panel))
             .collect()
     }
 
@@ -155,10 +160,19 @@ impl Layout {
             return self.dock_tab.get();
         }
         let tab = self.sheet_tab.get();
-        if tab == Panel::Lane && !self.lane_shown.get() {
-            Panel::Files
-        } else {
+        if self.is_there(tab) {
             tab
+        } else {
+            Panel::Files
+        }
+    }
+
+    /// Whether there is anything in the panel.
+    fn is_there(self, panel: Panel) -> bool {
+        match panel {
+            Panel::Lane => self.lane_shown.get(),
+            Panel::Learn => self.lesson_shown.get(),
+            _ => true,
         }
     }
 
@@ -194,7 +208,9 @@ impl Layout {
             return self.active() == panel;
         }
         match panel {
-            Panel::Files | Panel::Inspector => true,
+            Panel::Files => !self.lesson_shown.get() || self.side.get() == panel,
+            Panel::Learn => self.lesson_shown.get() && self.side.get() == panel,
+            Panel::Inspector => true,
             Panel::Lane => self.lane_shown.get(),
             _ => self.active() == panel && !self.is_dock_folded(),
         }
@@ -208,7 +224,11 @@ impl Layout {
             panel => panel,
         });
         match panel {
-            Panel::Files | Panel::Inspector => self.fold(panel, false),
+            Panel::Files | Panel::Learn => {
+                self.side.set(panel);
+                self.fold(panel, false);
+            }
+            Panel::Inspector => self.fold(panel, false),
             Panel::Lane => self.open_lane(),
             _ => {
                 self.dock_tab.set(panel);
@@ -220,7 +240,7 @@ impl Layout {
     /// Folds a side panel away, or opens it again.
     pub(crate) fn fold(self, panel: Panel, folded: bool) {
         match panel {
-            Panel::Files => self.files_folded.set(folded),
+            Panel::Files | Panel::Learn => self.files_folded.set(folded),
             Panel::Inspector => self.inspector_folded.set(folded),
             _ => {}
         }
@@ -230,7 +250,7 @@ impl Layout {
     pub(crate) fn is_rail(self, panel: Panel) -> bool {
         !self.narrow.get()
             && match panel {
-                Panel::Files => self.files_folded.get(),
+                Panel::Files | Panel::Learn => self.files_folded.get(),
                 Panel::Inspector => self.inspector_folded.get(),
                 _ => false,
             }
@@ -239,8 +259,8 @@ impl Layout {
     /// The width that a side panel takes, and the height of the others, as a CSS length.
     pub(crate) fn length(self, panel: Panel) -> String {
         let size = match panel {
-            Panel::Files | Panel::Inspector if self.is_rail(panel) => RAIL,
-            Panel::Files => clamp(self.files.get(), self.files_range()),
+            Panel::Files | Panel::Learn | Panel::Inspector if self.is_rail(panel) => RAIL,
+            Panel::Files | Panel::Learn => clamp(self.files.get(), self.files_range()),
             Panel::Inspector => clamp(self.inspector.get(), self.inspector_range()),
             Panel::Lane if !self.lane_shown.get() => 0,
             Panel::Lane => clamp(self.lane.get(), self.lane_range()),

@@ -18,6 +18,8 @@ mod inside;
 mod inspector;
 mod lane;
 mod layout;
+mod learn;
+mod lessons;
 mod link;
 mod map;
 mod menu;

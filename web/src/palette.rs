@@ -4,6 +4,7 @@ use leptos::{ev, html, prelude::*, wasm_split::wasm_split};
 
 use crate::{
     layout::Layout,
+    learn::Learn,
     panels::Panel,
     parts::{Late, Loaded},
     simulator::Simulator,
@@ -70,6 +71,7 @@ fn part() -> Loaded {
 fn Palette() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
+    let learn = expect_context::<Learn>();
     let Open(open) = expect_context();
     let find = RwSignal::new(String::new());
     let at = RwSignal::new(0_usize);
@@ -100,6 +102,9 @@ fn Palette() -> impl IntoView {
     let choose = move |choice: &Choice| {
         close();
         match choice.deed.clone() {
+            Deed::Show(Panel::Learn) if !layout.lesson_shown.get_untracked() => {
+                learn.gallery.set(true);
+            }
             Deed::Show(panel) => layout.show(panel),
             Deed::Select(id) => simulator.selected.set(Some(id)),
             Deed::Run(line) => {

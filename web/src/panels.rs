@@ -26,6 +26,8 @@ pub(crate) enum Panel {
     Scheduling,
     /// What is inside a network namespace. On the phone it is a part of the inspector.
     Tables,
+    /// The scene or the exercise that is being worked on, beside the map like the manifests.
+    Learn,
     /// What is selected.
     Inspector,
 }
@@ -40,8 +42,9 @@ impl Panel {
         Panel::Objects,
         Panel::Scheduling,
     ];
-    /// The panels of the phone's sheet, as tabs; the lane only while a packet is followed.
-    pub(crate) const SHEET: [Panel; 8] = [
+    /// The panels of the phone's sheet, as tabs; the lane only while a packet is followed, the lesson while one is open.
+    pub(crate) const SHEET: [Panel; 9] = [
+        Panel::Learn,
         Panel::Files,
         Panel::Lane,
         Panel::Terminal,
@@ -63,6 +66,7 @@ impl Panel {
             Panel::Objects => "objects",
             Panel::Scheduling => "scheduling",
             Panel::Tables => "tables",
+            Panel::Learn => "learn",
             Panel::Inspector => "inspector",
         }
     }
@@ -78,6 +82,7 @@ impl Panel {
             Panel::Objects => t("panel.objects"),
             Panel::Scheduling => t("panel.scheduling"),
             Panel::Tables => t("inside"),
+            Panel::Learn => t("panel.learn"),
             Panel::Inspector => t("panel.inspector"),
         }
     }
@@ -102,6 +107,7 @@ impl Panel {
             Panel::Objects => icons::OBJECTS,
             Panel::Scheduling => icons::SCHEDULING,
             Panel::Tables => icons::TABLES,
+            Panel::Learn => icons::LEARN,
             Panel::Inspector => icons::INSPECTOR,
         }
     }
@@ -117,16 +123,25 @@ pub(crate) fn PanelHead(
 ) -> impl IntoView {
     let layout = expect_context::<Layout>();
     let icon = match panel {
-        Panel::Files => icons::FOLD_LEFT,
+        Panel::Files | Panel::Learn => icons::FOLD_LEFT,
         Panel::Inspector => icons::FOLD_RIGHT,
         _ => icons::DOWN,
     };
     view! {
         <header class="head">
-            <h2>{panel.name()}</h2>
+            <Show
+                when=move || layout.lesson_shown.get() && matches!(panel, Panel::Files | Panel::Learn)
+                fallback=move || view! { <h2>{panel.name()}</h2> }
+            >
+                {[Panel::Learn, Panel::Files].map(|side| view! {
+                    <button type="button" class="button plain side" aria-pressed=(side == panel).to_string() on:click=move |_| layout.show(side)>
+                        {side.name()}
+                    </button>
+                })}
+            </Show>
             <span class="gap"></span>
             {children.map(|children| children())}
-            <Show when=move || !layout.narrow.get() && matches!(panel, Panel::Files | Panel::Inspector)>
+            <Show when=move || !layout.narrow.get() && panel != Panel::Lane>
                 <button
                     type="button"
                     class="button plain icon"
@@ -145,7 +160,7 @@ pub(crate) fn PanelHead(
 #[component]
 pub(crate) fn Rail(panel: Panel) -> impl IntoView {
     let layout = expect_context::<Layout>();
-    let icon = if panel == Panel::Files {
+    let icon = if panel != Panel::Inspector {
         icons::UNFOLD_LEFT
     } else {
         icons::UNFOLD_RIGHT

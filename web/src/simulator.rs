@@ -11,7 +11,7 @@ use kubarium_snapshot::geometry::Point;
 use kubarium_snapshot::lane::Step;
 use kubarium_snapshot::message::{self, Output};
 use kubarium_snapshot::time::{Broken, Past, Work};
-use kubarium_snapshot::{FromSimulator, Lane, Map, Reply, Request, ToSimulator};
+use kubarium_snapshot::{FromSimulator, Lane, Map, MapChange, Reply, Request, ToSimulator};
 use leptos::prelude::*;
 
 use crate::crash;
@@ -121,6 +121,8 @@ pub(crate) struct Simulator {
     pub(crate) pointed: RwSignal<Option<String>>,
     /// The thing whose menu is open, and where on the page.
     pub(crate) menu: RwSignal<Option<(String, f64, f64)>>,
+    /// Messages for a page that embeds this one, oldest first.
+    pub(crate) told: RwSignal<Vec<String>>,
 }
 
 impl Simulator {
@@ -162,6 +164,7 @@ impl Simulator {
             selected: RwSignal::new(None),
             pointed: RwSignal::new(None),
             menu: RwSignal::new(None),
+            told: RwSignal::new(Vec::new()),
         };
         // A frame is asked for before it is painted; what is asked for in it is the frame after.
         request_animation_frame(move || request_animation_frame(move || simulator.load()));
@@ -211,6 +214,13 @@ impl Simulator {
         }
         if let Some(going) = update.terminal {
             self.hear_terminal(going);
+        }
+        if !update.told.is_empty() {
+            self.told.update(|told| {
+                told.extend(update.told);
+                let surplus = told.len().saturating_sub(CONSOLE_MAX);
+                told.drain(..surplus);
+            });
         }
         set_if_new(self.now_ms, update.now_ms);
         set_if_new(self.running, update.running);
@@ -302,6 +312,30 @@ impl Simulator {
             busy.try_update_value(|busy| *busy = false);
             self.ask_watched(wanted, busy, answer);
         });
+    }
+
+    /// The same line to the simulator with a picture that stands still: another cluster's.
+    pub(crate) fn still(self, map: &Map) -> Simulator {
+        let still = Simulator {
+            picture: Picture::new(),
+            lane: RwSignal::new(None),
+            beside: RwSignal::new(None),
+            ways: RwSignal::new(Vec::new()),
+            selected: RwSignal::new(None),
+            ..self
+        };
+        still
+            .picture
+            .apply(&MapChange::between(&Map::default(), map));
+        still
+    }
+
+    /// What was shown of the cluster before is no more.
+    pub(crate) fn forget(self) {
+        self.lane.set(None);
+        self.beside.set(None);
+        self.playing.set(false);
+        self.selected.set(None);
     }
 
     // --- Time ---------------------------------------------------------------------------------
@@ -409,6 +443,24 @@ impl Simulator {
     }
 
     fn run_as(self, line: &str, request: Request) -> Entry {
+        let entry = self.enter(line);
+        let entered = entry.clone();
+        self.ask(request, move |reply| {
+            if let Reply::Output(output) = reply {
+                self.finish(&entry, *output);
+            }
+        });
+        entered
+    }
+
+    /// Shows a command that somebody else had run.
+    pub(crate) fn show_output(self, output: Output) {
+        let entry = self.enter(&output.command);
+        self.finish(&entry, output);
+    }
+
+    /// A command line comes into the terminal.
+    fn enter(self, line: &str) -> Entry {
         let entry = Entry {
             id: self.line.with_value(|line| line.next),
             place: self.place.get_untracked(),
@@ -416,30 +468,26 @@ impl Simulator {
             printed: ArcRwSignal::default(),
             status: ArcRwSignal::default(),
         };
-        let (printed, ended) = (entry.printed.clone(), entry.status.clone());
-        let shown = entry.clone();
+        self.line.update_value(|line| line.next += 1);
+        let entered = entry.clone();
         self.console.update(|console| {
-            console.push(shown);
+            console.push(entered);
             let surplus = console.len().saturating_sub(CONSOLE_MAX);
             console.drain(..surplus);
         });
-        self.ask(request, move |reply| {
-            if let Reply::Output(output) = reply {
-                let Output {
-                    text, status, lane, ..
-                } = *output;
-                printed.set(text);
-                ended.set(status);
-                self.console.notify();
-                if let Some(lane) = lane {
-                    let first = lane.stops.first().map_or(0, |stop| stop.main);
-                    self.lane.set(Some(Arc::new(*lane)));
-                    self.step.set(first);
-                    self.playing.set(true);
-                }
-            }
-        });
         entry
+    }
+
+    fn finish(self, entry: &Entry, output: Output) {
+        entry.printed.set(output.text);
+        entry.status.set(output.status);
+        self.console.notify();
+        if let Some(lane) = output.lane {
+            let first = lane.stops.first().map_or(0, |stop| stop.main);
+            self.lane.set(Some(Arc::new(*lane)));
+            self.step.set(first);
+            self.playing.set(true);
+        }
     }
 
     /// Shows what the command that goes on has done since.

@@ -14,13 +14,25 @@ pub(crate) enum StorageError {
     Full,
 }
 
+/// Whether the page is inside another one that embeds it: `boot.js` marks the root element.
+pub(crate) fn is_embedded() -> bool {
+    let root = web_sys::window().and_then(|window| window.document()?.document_element());
+    root.is_some_and(|root| root.has_attribute("data-embed"))
+}
+
+/// A key as the browser has it. What is remembered of the page inside others is not what is remembered of it alone.
+fn whole(key: &str) -> String {
+    let place = if is_embedded() { "embed/" } else { "" };
+    format!("{PREFIX}{place}{key}")
+}
+
 fn local_storage() -> Option<web_sys::Storage> {
     web_sys::window()?.local_storage().ok()?
 }
 
 /// What was remembered under `key`.
 pub(crate) fn get(key: &str) -> Option<String> {
-    local_storage()?.get_item(&format!("{PREFIX}{key}")).ok()?
+    local_storage()?.get_item(&whole(key)).ok()?
 }
 
 /// Remembers `value` under `key`.
@@ -30,7 +42,7 @@ pub(crate) fn get(key: &str) -> Option<String> {
 pub(crate) fn set(key: &str, value: &str) -> Result<(), StorageError> {
     let storage = local_storage().ok_or(StorageError::Unavailable)?;
     storage
-        .set_item(&format!("{PREFIX}{key}"), value)
+        .set_item(&whole(key), value)
         .map_err(|_| StorageError::Full)
 }
 

@@ -4,8 +4,8 @@
 //! description; a link leads to http, https or a place relative to the page, and anything else is
 //! the text that it has. Whoever draws the tree makes elements of its nodes and text of its texts.
 
+use kubarium_snapshot::text::{Block, Inline};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag};
-use serde::Serialize;
 
 use crate::clean::{clean, has_hidden};
 
@@ -15,87 +15,6 @@ const BYTES_MAX: usize = 64 << 10;
 const DEPTH_MAX: usize = 12;
 /// The most bytes of a link.
 const LINK_MAX: usize = 2_000;
-
-/// A part of a text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "block")]
-pub enum Block {
-    /// A heading.
-    Heading {
-        /// 1 to 6.
-        level: u8,
-        /// Its words.
-        content: Vec<Inline>,
-    },
-    /// A paragraph.
-    Paragraph {
-        /// Its words.
-        content: Vec<Inline>,
-    },
-    /// A list.
-    List {
-        /// The first number, where it is numbered.
-        start: Option<u64>,
-        /// Its items.
-        items: Vec<Vec<Block>>,
-    },
-    /// Code, as it stands.
-    Code {
-        /// `yaml`, `sh`; may be empty.
-        language: String,
-        /// The code.
-        text: String,
-    },
-    /// A quotation or a note.
-    Quote {
-        /// What is in it.
-        content: Vec<Block>,
-    },
-    /// A table.
-    Table {
-        /// The heads of its columns.
-        head: Vec<Vec<Inline>>,
-        /// Its rows.
-        rows: Vec<Vec<Vec<Inline>>>,
-    },
-    /// A line between two parts.
-    Rule,
-}
-
-/// A part of a paragraph.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "inline")]
-pub enum Inline {
-    /// Words.
-    Text {
-        /// The words.
-        text: String,
-    },
-    /// A name, a command, a field.
-    Code {
-        /// As it stands.
-        text: String,
-    },
-    /// Stressed words.
-    Emphasis {
-        /// The words.
-        content: Vec<Inline>,
-    },
-    /// Strongly stressed words.
-    Strong {
-        /// The words.
-        content: Vec<Inline>,
-    },
-    /// A link.
-    Link {
-        /// Where it leads: http, https, or relative.
-        to: String,
-        /// Its words.
-        content: Vec<Inline>,
-    },
-    /// A new line.
-    Break,
-}
 
 /// Where a link may lead: the address, if it is http, https, or relative to the page.
 pub fn safe_link(to: &str) -> Option<String> {

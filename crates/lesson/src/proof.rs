@@ -56,6 +56,22 @@ impl Exercise {
         }
     }
 
+    /// A terminal where the exercise begins, or where the tasks that are done already have led.
+    ///
+    /// # Errors
+    /// What does not work.
+    pub fn resume(&self, progress: &Progress) -> Result<Session, String> {
+        let mut session = self.setting.begin()?;
+        let done = |task: &&Task| progress.done.contains(&task.name);
+        for task in self.tasks.iter().take_while(done) {
+            for line in &task.solution {
+                setting::run(&mut session, line)?;
+            }
+            session.run("sim settle");
+        }
+        Ok(session)
+    }
+
     fn walk(&self, proof: &mut Proof) -> Result<Session, String> {
         let mut session = self
             .setting

@@ -2,10 +2,11 @@
 //! them in what is drawn.
 
 use kubarium_cluster::{Config, Time};
-use kubarium_lesson::markdown::{self, Block, Inline};
+use kubarium_lesson::markdown;
 use kubarium_lesson::protocol;
 use kubarium_lesson::{Lesson, link};
 use kubarium_shell::state::{Given, Input, State};
+use kubarium_snapshot::text::{Block, Inline};
 
 const STRINGS: &str = include_str!("attacks.txt");
 

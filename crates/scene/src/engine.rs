@@ -5,16 +5,21 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use kubarium_cluster::{Cluster, Config, Event, EventId, Simulation, Time, kube_proxy};
+use kubarium_lesson::protocol::{Gate, Tell};
 use kubarium_shell::{Complete, Going, Session};
 use kubarium_snapshot::geometry::Point;
 use kubarium_snapshot::message::{self, Output};
 use kubarium_snapshot::time::{Broken, Past, Work};
 use kubarium_snapshot::{Lane, Map, MapChange, Reply, Request, Update};
 
+use crate::lessons::Classroom;
 use crate::times::{self, Marks};
 use crate::{
     Layout, Wiring, commands, faults, find, inside, inspect, lane, map, rare, rules, versions,
 };
+
+mod host;
+mod learn;
 
 /// Tasks between two looks at the clock.
 const BATCH: usize = 32;
@@ -27,6 +32,9 @@ const FOLLOWED_MAX: usize = 2;
 /// A cluster at rest has nothing but heartbeats: so many of them are tried for a next event.
 const STEP_LIMIT: Duration = Duration::from_secs(3600);
 
+/// How many messages are kept for a page that embeds this one, where nobody fetches them.
+const TOLD_MAX: usize = 400;
+
 /// A simulation with a terminal, and what was last said of it.
 pub struct Engine {
     session: Session,
@@ -34,6 +42,11 @@ pub struct Engine {
     unbegun: VecDeque<Complete>,
     /// What the command that goes on in the terminal has done since the last update.
     going: message::Going,
+    /// The lesson that is open.
+    classroom: Option<Classroom>,
+    /// What is to be told to a page that embeds this one, and how many of its messages are let through.
+    told: Vec<String>,
+    gate: Gate,
     layout: Layout,
     marks: Marks,
     running: bool,
@@ -70,6 +83,9 @@ impl Engine {
             session: Session::new(Simulation::new(config)),
             unbegun: VecDeque::new(),
             going: message::Going::default(),
+            classroom: None,
+            told: vec![Tell::Ready.write()],
+            gate: Gate::default(),
             layout: Layout::default(),
             marks: Marks::default(),
             running: true,
@@ -368,6 +384,7 @@ impl Engine {
             Request::Rare(question) => {
                 return Reply::Rare(rare::answer(&mut self.session, &mut self.memory, &question));
             }
+            Request::Lesson(bytes) => return Reply::Lesson(self.learn(&bytes)),
         }
         Reply::Done
     }
@@ -418,6 +435,9 @@ impl Engine {
 
     fn command(&mut self, line: &str) -> Reply {
         self.memory.clear();
+        if let Some(refused) = self.refused(line) {
+            return Reply::Output(Box::new(refused));
+        }
         self.interrupt();
         // The one before ends before this one is answered: what it wrote last is told with the next update.
         let (commands, wrong) = Session::read(line);
@@ -435,9 +455,35 @@ impl Engine {
             text += &wrong;
             status = status.map(|_| 2);
         }
+        Reply::Output(Box::new(self.output(line, text, status)))
+    }
+
+    /// Runs a command line to its end; simulated time goes on for as long as it waits.
+    fn run_whole(&mut self, line: &str) -> Output {
+        if let Some(refused) = self.refused(line) {
+            return refused;
+        }
+        let output = self.session.run(line);
+        self.output(line, output.text(), Some(output.status))
+    }
+
+    /// What a command line has printed, with the packet that it sent; whoever embeds the page is told.
+    fn output(&mut self, line: &str, text: String, status: Option<i32>) -> Output {
         let traced = self.session.last_trace.take();
         self.said.stale = true;
-        Reply::Output(Box::new(Output {
+        if let Some(status) = status.filter(|_| line.trim_start().starts_with("kubectl apply")) {
+            let output = text.clone();
+            self.tell(&Tell::Applied { output, status });
+        }
+        if let Some(trace) = &traced {
+            self.tell(&Tell::Verdict {
+                from: trace.from.clone(),
+                to: trace.to.clone(),
+                verdict: format!("{:?}", trace.verdict).to_lowercase(),
+                reason: trace.reason.clone(),
+            });
+        }
+        Output {
             command: line.to_owned(),
             text,
             status,
@@ -449,7 +495,15 @@ impl Engine {
                 self.follow(lane.clone());
                 Box::new(lane)
             }),
-        }))
+        }
+    }
+
+    /// Keeps a message for a page that embeds this one; of too many the latest.
+    fn tell(&mut self, what: &Tell) {
+        if self.told.len() >= TOLD_MAX {
+            self.told.remove(0);
+        }
+        self.told.push(what.write());
     }
 
     fn follow(&mut self, lane: Lane) {
@@ -493,6 +547,7 @@ impl Engine {
             && past == self.said.past
             && broken.is_none()
             && self.going == message::Going::default()
+            && self.told.is_empty()
             && !self.said.stale;
         if quiet {
             return None;
@@ -523,6 +578,7 @@ impl Engine {
             broken,
             work,
             past,
+            told: std::mem::take(&mut self.told),
         })
     }
 

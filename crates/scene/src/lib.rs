@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod kinship;
 pub mod lane;
 pub mod layout;
+mod lessons;
 pub mod map;
 mod nft_rules;
 mod rare;

@@ -9,10 +9,12 @@ pub mod geometry;
 pub mod inside;
 pub mod inspect;
 pub mod lane;
+pub mod lesson;
 pub mod map;
 pub mod message;
 pub mod rare;
 pub mod rules;
+pub mod text;
 pub mod time;
 
 pub use change::MapChange;

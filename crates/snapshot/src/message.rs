@@ -129,6 +129,9 @@ pub enum Request {
     },
     /// A [`Question`](crate::rare::Question) in its binary form. [`Reply::Rare`].
     Rare(Vec<u8>),
+    /// Something about lessons, sharing, or a page that embeds this one: a [`crate::lesson::Ask`] in its binary form, which
+    /// only the part of the page that shows lessons knows. [`Reply::Lesson`].
+    Lesson(Vec<u8>),
 }
 
 /// From the simulator.
@@ -172,6 +175,8 @@ pub enum Reply {
     Found(Box<Found>),
     /// What is inside a network namespace; none where there is no such thing.
     Inside(Option<Box<Inside>>),
+    /// A [`crate::lesson::Said`] in its binary form.
+    Lesson(Vec<u8>),
 }
 
 /// What a command line printed.
@@ -239,6 +244,8 @@ pub struct Update {
     pub work: Option<Work>,
     /// Whether the past is looked at.
     pub past: Option<Past>,
+    /// Messages for a page that embeds this one.
+    pub told: Vec<String>,
 }
 
 /// The binary form of a message.

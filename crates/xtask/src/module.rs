@@ -2,8 +2,8 @@
 //!
 //! Trunk builds the simulator's module and knows nothing of cutting, so this is a hook of it (see Trunk.toml): cargo links
 //! the module with its relocations, wasm-split cuts it at the functions marked `#[wasm_split]`, wasm-bindgen makes what
-//! starts the first part. All of it lies in one folder that is named by a digest of what is in it: parts that were not built
-//! together never meet, and any server or cache may keep them for ever.
+//! starts the first part. All of it, and the scripts beside it, lies in one folder that is named by a digest of what is in it:
+//! parts that were not built together never meet, and any server or cache may keep them for ever.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,10 @@ use crate::run::run;
 
 /// What the page calls the folder until it has its name.
 pub(crate) const FOLDER: &str = "page";
+/// Scripts of ours that lie in it too.
+const SCRIPTS: [&str; 4] = ["boot.js", "editor.js", "picture.js", "worker.js"];
+/// What FNV-1a begins with.
+const FNV: u64 = 0xcbf2_9ce4_8422_2325;
 /// Where the parts are put together.
 const MADE: &str = "target/xtask/parts";
 
@@ -34,10 +38,16 @@ pub(crate) fn module() -> Result {
     }
     cut(&fs::read(linked)?, made)?;
     bind(made)?;
+    fs::write(made.join("lessons.txt"), lessons()?)?;
+    for script in SCRIPTS {
+        fs::rename(staging.join(script), made.join(script))
+            .or_else(|_| fs::copy(staging.join(script), made.join(script)).map(drop))
+            .map_err(|e| format!("{script}: {e}"))?;
+    }
     let mut files = Vec::new();
     list(made, &mut files)?;
     files.sort();
-    let mut digest = 0xcbf2_9ce4_8422_2325;
+    let mut digest = FNV;
     for file in &files {
         digest = add_to_digest(digest, &fs::read(file)?);
     }
@@ -54,6 +64,32 @@ pub(crate) fn module() -> Result {
         return Err(format!("the page names no file of the folder {FOLDER}").into());
     }
     fs::write(page, text.replace(&plain, &named))?;
+    keep_offline(&staging)
+}
+
+/// Tells the service worker which files there are.
+fn keep_offline(staging: &Path) -> Result {
+    let script = staging.join("sw.js");
+    let mut files = Vec::new();
+    list(staging, &mut files)?;
+    files.retain(|file| *file != script);
+    files.sort();
+    let mut digest = FNV;
+    let mut names = String::new();
+    for file in &files {
+        digest = add_to_digest(digest, &fs::read(file)?);
+        let name = file
+            .strip_prefix(staging)?
+            .to_string_lossy()
+            .replace('\\', "/");
+        names += &format!("\n  {name:?},");
+    }
+    let text = fs::read_to_string(&script)?;
+    let text = text.replace("VERSION = \"\"", &format!("VERSION = \"{digest:016x}\""));
+    fs::write(
+        script,
+        text.replace("FILES = []", &format!("FILES = [{names}\n]")),
+    )?;
     Ok(())
 }
 
@@ -75,6 +111,48 @@ fn add_to_digest(digest: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(digest, |digest, byte| {
         (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+/// The lists of lessons as the page's gallery reads them: a line each, its fields between tabs. So it shows them before the
+/// simulator, which reads YAML, is there.
+fn lessons() -> Result<String> {
+    let mut lines = String::new();
+    for folder in ["scenes", "exercises"] {
+        let file = format!("{folder}/index.yaml");
+        let list: serde_yaml::Value = serde_yaml::from_str(&fs::read_to_string(&file)?)?;
+        let field = |value: &serde_yaml::Value, key: &str| {
+            let text = value.get(key).and_then(serde_yaml::Value::as_str);
+            text.unwrap_or_default()
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let text = field(&list, "text");
+        lines += &["list", &field(&list, "title"), &text].join("\t");
+        lines.push('\n');
+        let kind = folder.trim_end_matches('s');
+        let entries = list.get("lessons").and_then(serde_yaml::Value::as_sequence);
+        for entry in entries.ok_or_else(|| format!("{file} has no lessons"))? {
+            let before = entry
+                .get("requires")
+                .and_then(serde_yaml::Value::as_sequence);
+            let before = before
+                .into_iter()
+                .flatten()
+                .filter_map(serde_yaml::Value::as_str);
+            let fields = [
+                kind.to_owned(),
+                field(entry, kind),
+                field(entry, "part"),
+                field(entry, "title"),
+                field(entry, "summary"),
+                before.collect::<Vec<_>>().join(" "),
+            ];
+            lines += &fields.join("\t");
+            lines.push('\n');
+        }
+    }
+    Ok(lines)
 }
 
 /// Compiles the module, and says where it is.

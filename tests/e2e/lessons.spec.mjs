@@ -1,0 +1,202 @@
+// Scenes and exercises, sharing, and the page inside other pages.
+import { readFile } from "node:fs/promises";
+import { expect, expectAccessible, open, run, test } from "./page.mjs";
+
+const lessons = (page) => page.getByRole("button", { name: "Lessons" });
+const gallery = (page) => page.getByRole("dialog", { name: "What do you want to see?" });
+
+test("who comes for the first time is shown what there is, and one click begins it", async ({ page }) => {
+  await open(page, { first: true, editor: false });
+  await expect(gallery(page)).toBeVisible();
+  await expect(gallery(page).getByRole("heading", { name: "Kubernetes, brought to life" })).toBeVisible();
+  await expectAccessible(page);
+  await page.getByRole("link", { name: /Problem 4: pod to Service/ }).click();
+  await expect(page.locator(".lesson h3")).toHaveText("Problem 4: pod to Service");
+  await expect(page.locator(".pod").filter({ hasText: "pod-1" })).toBeVisible();
+  await expectAccessible(page);
+  await page.getByRole("button", { name: "Run this" }).first().click();
+  await expect(page.locator(".entry").last()).toContainText("kubectl get endpointslices");
+  // The address is the scene's; without it the work is there again.
+  await page.goto("./");
+  await expect(page.locator(".lesson h3")).toHaveText("Problem 4: pod to Service");
+});
+
+test("the plain cluster is a click away, and the gallery is not shown again", async ({ page }) => {
+  await open(page, { first: true, editor: false });
+  await page.getByRole("button", { name: "Go to the cluster" }).click();
+  await expect(gallery(page)).toBeHidden();
+  await page.reload();
+  await expect(page.locator(".room")).toHaveCount(3);
+  await expect(gallery(page)).toBeHidden();
+  await lessons(page).click();
+  await expect(gallery(page)).toBeVisible();
+});
+
+test("an exercise checks by itself, gives hints, and keeps its progress", async ({ page }) => {
+  await open(page, { cluster: true });
+  await page.goto("./#exercise=first-deployment");
+  await expect(page.locator(".lesson h3")).toHaveText("Your first Deployment");
+  await expect(page.locator(".missing")).toContainText("There is no Deployment web.");
+  await page.getByRole("button", { name: "Show a hint (2 left)" }).click();
+  await expect(page.locator(".hint")).toHaveCount(1);
+  await page.getByText("The goal, drawn").click();
+  await expect(page.locator(".goal .pod").first()).toBeVisible();
+  await expect(page.locator(".canvas .pod").filter({ hasText: "web" })).toHaveCount(0);
+  await run(page, "kubectl create deployment web --image=nginx");
+  await expect(page.locator(".step[data-done]")).toHaveCount(1);
+  await page.reload();
+  await expect(page.locator(".step[data-done]")).toHaveCount(1);
+  await expect(page.locator(".hint")).toHaveCount(1);
+  await page.getByRole("button", { name: "Start over" }).click();
+  await expect(page.locator(".step[data-done]")).toHaveCount(0);
+  await expect(page.locator(".missing")).toContainText("There is no Deployment web.");
+});
+
+test("what was done is there again at the next visit", async ({ page }) => {
+  await open(page, { cluster: true });
+  await run(page, "kubectl create configmap mine");
+  await page.waitForFunction(() => localStorage.getItem("kubarium/1/work")?.includes("configmap mine"));
+  await page.reload();
+  await expect(page.locator(".room")).toHaveCount(3);
+  expect(await run(page, "kubectl get configmap mine -o name")).toContain("configmap/mine");
+  await lessons(page).click();
+  await page.getByRole("button", { name: "A new cluster" }).click();
+  expect(await run(page, "kubectl get configmap mine -o name")).toContain("not found");
+});
+
+test("a shared link brings the cluster back, and a damaged one says so", async ({ page, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await open(page, { cluster: true });
+  await run(page, "kubectl create configmap shared");
+  await page.getByRole("button", { name: "Share", exact: true }).click();
+  await expect(page.locator(".shared")).not.toBeEmpty();
+  const address = page.url();
+  expect(address).toMatch(/#state=1\.[A-Za-z0-9_-]+\.[0-9a-f]{8}$/);
+  const other = await context.newPage();
+  await other.goto(address);
+  await expect(other.locator(".room")).toHaveCount(3);
+  expect(await run(other, "kubectl get configmap shared -o name")).toContain("configmap/shared");
+  await other.goto("./#" + new URL(address).hash.slice(1, -20));
+  await expect(other.locator(".remark").first()).toContainText("damaged or was cut short");
+  await other.goto("./#state=9.AAAA.00000000");
+  await expect(other.locator(".remark").first()).toContainText("newer");
+});
+
+test("once visited, the page works without a connection", async ({ page, context }) => {
+  page.allowErrors();
+  await open(page, { cluster: true });
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.waitForFunction(async () => (await caches.keys()).length > 0 && navigator.serviceWorker.controller);
+  await context.setOffline(true);
+  await page.reload();
+  await expect(page.locator(".room")).toHaveCount(3);
+  await expect(page.locator(".cm-content")).toBeVisible();
+  await page.getByRole("tab", { name: "Objects" }).click();
+  await expect(page.getByRole("cell", { name: "kube-dns" }).first()).toBeVisible();
+  await page.goto("./#exercise=first-deployment");
+  await expect(page.locator(".lesson h3")).toHaveText("Your first Deployment");
+  await context.setOffline(false);
+});
+
+/** A host page on the same server: `body` is its content, `csp` its policy. */
+async function host(page, body, csp) {
+  await page.route("**/host.html", (route) =>
+    route.fulfill({
+      contentType: "text/html",
+      headers: csp ? { "Content-Security-Policy": csp } : {},
+      body: `<!doctype html><html lang="en"><title>Host</title><body>${body}</body></html>`,
+    }),
+  );
+  await page.goto("./host.html");
+}
+
+const TAG = '<script type="module" src="./embed/kube-lab.js"></script>';
+
+test("a tag on a plain page brings a cluster, which applies the tag's own text", async ({ page }) => {
+  const hear = '<script>addEventListener("kube-applied", (event) => (window.applied = event.detail));</script>';
+  await host(page, `${hear}${TAG}<kube-lab><pre>
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: from-host}
+  </pre></kube-lab>`);
+  await page.waitForFunction(() => window.applied);
+  const told = await page.evaluate(async () => {
+    const lab = document.querySelector("kube-lab");
+    const missing = await lab.ask("nonsense", {}).catch((error) => error.code);
+    return { missing, applied: window.applied, ...(await lab.run("kubectl get configmap from-host -o name")) };
+  });
+  const applied = { output: "configmap/from-host created\n", status: 0 };
+  expect(told).toEqual({ missing: "unknown", applied, output: "configmap/from-host\n", status: 0 });
+});
+
+test("nothing is loaded before the click, and the script is small", async ({ page }) => {
+  const asked = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname.split("/").pop()));
+  await host(page, `${TAG}<kube-lab load="click" label="Start"></kube-lab>`);
+  await expect(page.getByRole("button", { name: "Start" })).toBeVisible();
+  expect(asked.filter((file) => file !== "host.html")).toEqual(["kube-lab.js"]);
+  await page.getByRole("button", { name: "Start" }).click();
+  await expect(page.frameLocator("kube-lab iframe").locator(".room")).toHaveCount(3);
+});
+
+test("several tags, a strict policy, and a host that floods", async ({ page }) => {
+  const csp = "default-src 'none'; script-src 'self'; frame-src 'self'";
+  await host(page, `${TAG}<kube-lab id="a"></kube-lab><kube-lab id="b" readonly></kube-lab>`, csp);
+  for (const id of ["a", "b"]) await expect(page.frameLocator(`#${id} iframe`).locator(".room")).toHaveCount(3);
+  const codes = await page.evaluate(async () => {
+    const [a, b] = ["a", "b"].map((id) => document.getElementById(id));
+    const frame = a.shadowRoot.querySelector("iframe");
+    for (let n = 0; n < 500; n++) frame.contentWindow.postMessage({ kubarium: 1, connect: true }, "*");
+    const flood = await Promise.all(Array.from({ length: 200 }, () => a.run("true").then(() => "done", (error) => error.code)));
+    return { busy: flood.includes("busy"), done: flood.includes("done"), readonly: await b.run("true").catch((error) => error.code) };
+  });
+  expect(codes).toEqual({ busy: true, done: true, readonly: "readonly" });
+});
+
+test("the theme follows the host", async ({ page }) => {
+  await host(page, `${TAG}<kube-lab></kube-lab>`);
+  const root = page.frameLocator("kube-lab iframe").locator("html");
+  await expect(root).toHaveAttribute("data-theme", "light");
+  await page.evaluate(() => { document.body.style.color = "#eee"; });
+  await expect(root).toHaveAttribute("data-theme", "dark");
+});
+
+test("a frame without an origin works too, and keeps nothing", async ({ page }) => {
+  await page.route("**/*", async (route) => {
+    // Any server can say so; the one of this test may not.
+    const response = await route.fetch();
+    await route.fulfill({ response, headers: { ...response.headers(), "access-control-allow-origin": "*" } });
+  });
+  await host(page, `${TAG}<kube-lab isolated scene="pod-to-service"></kube-lab>`);
+  const frame = page.frameLocator("kube-lab iframe");
+  await expect(frame.locator(".pod").filter({ hasText: "pod-1" })).toBeVisible();
+  await expect(frame.locator(".lesson h3")).toHaveText("Problem 4: pod to Service");
+});
+
+test("attributes are live, and an element can go and come again", async ({ page }) => {
+  await host(page, `${TAG}<kube-lab scene="pod-to-service"></kube-lab>`);
+  const title = page.frameLocator("kube-lab iframe").locator(".lesson h3");
+  await expect(title).toHaveText("Problem 4: pod to Service");
+  await page.evaluate(() => document.querySelector("kube-lab").setAttribute("scene", "client-and-server"));
+  await expect(title).toHaveText("Client and server");
+  // As pages with instant navigation do.
+  await page.evaluate(() => {
+    const lab = document.querySelector("kube-lab");
+    lab.remove();
+    document.body.append(lab);
+  });
+  await expect(title).toHaveText("Client and server");
+});
+
+test("nothing in a link or a lesson becomes an element", async ({ page }) => {
+  await open(page, { cluster: true });
+  page.allowErrors();
+  const scene = (await readFile("scenes/client-and-server.yaml", "utf8"))
+    .replace("title: Client and server", 'title: "<img src=x onerror=window.hurt=1>"')
+    .replace("text: |\n", "text: |\n  <script>window.hurt=1</script> [x](javascript:window.hurt=1)\n\n");
+  await page.route("**/scenes/client-and-server.yaml", (route) => route.fulfill({ body: scene }));
+  await page.goto("./#scene=client-and-server");
+  await expect(page.locator(".lesson h3")).toHaveText("<img src=x onerror=window.hurt=1>");
+  expect(await page.locator(".lesson a[href^='javascript']").count()).toBe(0);
+  expect(await page.evaluate(() => window.hurt)).toBeUndefined();
+});
