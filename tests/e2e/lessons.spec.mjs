@@ -17,6 +17,7 @@ test("who comes for the first time is shown what there is, and one click begins 
   await page.getByRole("button", { name: "Run this" }).first().click();
   await expect(page.locator(".entry").last()).toContainText("kubectl get endpointslices");
   // The address is the scene's; without it the work is there again.
+  await page.waitForFunction(() => localStorage.getItem("kubarium/1/work-lesson")?.includes("pod-to-service"));
   await page.goto("./");
   await expect(page.locator(".lesson h3")).toHaveText("Problem 4: pod to Service");
 });
@@ -82,20 +83,24 @@ test("a shared link brings the cluster back, and a damaged one says so", async (
   await expect(other.locator(".remark").first()).toContainText("newer");
 });
 
-test("once visited, the page works without a connection", async ({ page, context }) => {
-  page.allowErrors();
-  await open(page, { cluster: true });
-  await page.evaluate(() => navigator.serviceWorker.ready);
-  await page.waitForFunction(async () => (await caches.keys()).length > 0 && navigator.serviceWorker.controller);
-  await context.setOffline(true);
-  await page.reload();
-  await expect(page.locator(".room")).toHaveCount(3);
-  await expect(page.locator(".cm-content")).toBeVisible();
-  await page.getByRole("tab", { name: "Objects" }).click();
-  await expect(page.getByRole("cell", { name: "kube-dns" }).first()).toBeVisible();
-  await page.goto("./#exercise=first-deployment");
-  await expect(page.locator(".lesson h3")).toHaveText("Your first Deployment");
-  await context.setOffline(false);
+test.describe("with its service worker", () => {
+  test.use({ serviceWorkers: "allow" });
+
+  test("once visited, the page works without a connection", async ({ page, context }) => {
+    page.allowErrors();
+    await open(page, { cluster: true });
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await page.waitForFunction(async () => (await caches.keys()).length > 0 && navigator.serviceWorker.controller);
+    await context.setOffline(true);
+    await page.reload();
+    await expect(page.locator(".room")).toHaveCount(3);
+    await expect(page.locator(".cm-content")).toBeVisible();
+    await page.getByRole("tab", { name: "Objects" }).click();
+    await expect(page.getByRole("cell", { name: "kube-dns" }).first()).toBeVisible();
+    await page.goto("./#exercise=first-deployment");
+    await expect(page.locator(".lesson h3")).toHaveText("Your first Deployment");
+    await context.setOffline(false);
+  });
 });
 
 /** A host page on the same server: `body` is its content, `csp` its policy. */
@@ -199,4 +204,46 @@ test("nothing in a link or a lesson becomes an element", async ({ page }) => {
   await expect(page.locator(".lesson h3")).toHaveText("<img src=x onerror=window.hurt=1>");
   expect(await page.locator(".lesson a[href^='javascript']").count()).toBe(0);
   expect(await page.evaluate(() => window.hurt)).toBeUndefined();
+});
+
+test("none of the attack strings becomes an element, in any field of a lesson", async ({ page }) => {
+  page.allowErrors();
+  const lines = (await readFile("crates/lesson/tests/attacks.txt", "utf8")).split("\n");
+  const attacks = lines.filter((line) => line && !line.startsWith("# "));
+  expect(attacks.length).toBeGreaterThanOrEqual(200);
+  const asked = [];
+  page.on("request", (request) => asked.push(request.url()));
+  await open(page, { cluster: true });
+  for (let at = 0; at < attacks.length; at += 60) {
+    const some = attacks.slice(at, at + 60);
+    const quoted = (text) => JSON.stringify(text);
+    const steps = some.map((text) => `  - {title: ${quoted(text)}, text: ${quoted(`${text}\n\n**${text}** [x](${text})`)}, run: []}`);
+    const scene = ["apiVersion: kubarium/v1", "kind: Scene", "name: attack", `title: ${quoted(some[0])}`, "summary: x", "text: x", "steps:", ...steps];
+    asked.length = 0;
+    await page.locator(".gallery input[type=file]").setInputFiles({ name: "attack.yaml", mimeType: "text/yaml", buffer: Buffer.from(scene.join("\n")) });
+    await expect(page.locator(".lesson .step").or(page.locator(".remark:not(:empty)")).first()).toBeAttached();
+    expect(await page.locator(".lesson").locator("script, img, iframe, object, embed, form, style, link, [onclick], [onerror], a[href^='javascript' i], a[href^='data' i]").count()).toBe(0);
+    expect(asked.filter((url) => !url.startsWith("blob:"))).toEqual([]);
+  }
+  await expect(page.locator(".lesson .step").first()).toBeAttached();
+});
+
+test("an exercise that loops for ever is stopped, and the page goes on", async ({ page }) => {
+  await open(page, { cluster: true });
+  const exercise = `apiVersion: kubarium/v1
+kind: Exercise
+name: loop
+title: Loop
+text: x
+start: ["while true; do sleep 1; done"]
+tasks:
+  - name: a
+    title: A
+    text: a
+    check: [{assert: {apiVersion: v1, kind: ConfigMap, metadata: {name: x}}, explain: none}]
+    solution: [kubectl create configmap x]
+`;
+  await page.locator(".gallery input[type=file]").setInputFiles({ name: "loop.yaml", mimeType: "text/yaml", buffer: Buffer.from(exercise) });
+  await expect(page.locator(".notices .remark")).toContainText("has run for too long");
+  expect(await run(page, "kubectl get nodes -o name")).toContain("node/worker-1");
 });

@@ -19,6 +19,8 @@ export default defineConfig({
   reporter: [["list"]],
   use: {
     baseURL: url,
+    // What a service worker fetches goes past the tests' own answers; the test of it allows it.
+    serviceWorkers: "block",
     launchOptions: {
       executablePath: process.env.CHROMIUM || undefined,
       args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],

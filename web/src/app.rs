@@ -148,7 +148,9 @@ fn Shell(simulator: Simulator, layout: Layout, line: TimeLine) -> impl IntoView 
             </main>
         </div>
         <NoticeList />
-        <Late load=|| Box::pin(lessons::part()) wanted=Signal::derive(move || learn.wanted.get() || simulator.started.get()) />
+        <div class="above">
+            <Late load=|| Box::pin(lessons::part()) wanted=Signal::derive(move || learn.wanted.get() || simulator.started.get()) />
+        </div>
     }
 }
 
