@@ -30,8 +30,9 @@ addEventListener("activate", (event) => {
 const fromNetwork = (request) => fetch(request, { signal: AbortSignal.timeout(PATIENCE_MS) });
 
 async function kept(request) {
-  const newest = await (await caches.open(CACHE)).match(request);
-  return newest ?? caches.match(request);
+  const found = (await (await caches.open(CACHE)).match(request)) ?? (await caches.match(request));
+  // Without the address that it was kept under, a script keeps the one it was asked by, with all that stands after `?`.
+  return found && new Response(found.body, found);
 }
 
 async function answer(request) {

@@ -20,7 +20,7 @@ const WORDS = { start: "Start the cluster", failed: "The simulator did not answe
 const PATIENCE_MS = 30000;
 
 export class KubeLab extends HTMLElement {
-  static observedAttributes = ["src", "scene", "exercise", "view", "focus", "state", "theme", "height", "readonly", "isolated", "label", "picture"];
+  static observedAttributes = ["src", "scene", "exercise", "view", "focus", "state", "theme", "height", "readonly", "label", "picture"];
 
   #root = this.attachShadow({ mode: "open" });
   #frame;
@@ -68,8 +68,7 @@ export class KubeLab extends HTMLElement {
     if (!address) return this.#fail("source", "src has to be an http or https address");
     const frame = document.createElement("iframe");
     frame.title = this.getAttribute("title") || "Kubernetes cluster";
-    const origin = this.hasAttribute("isolated") ? "" : "allow-same-origin ";
-    frame.setAttribute("sandbox", `${origin}allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox`);
+    frame.setAttribute("sandbox", "allow-scripts allow-same-origin allow-downloads allow-popups allow-popups-to-escape-sandbox");
     frame.setAttribute("allow", "clipboard-write");
     frame.referrerPolicy = "no-referrer";
     frame.src = address.href;

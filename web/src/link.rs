@@ -49,12 +49,7 @@ impl Link {
         };
         let options = web_sys::WorkerOptions::new();
         options.set_type(web_sys::WorkerType::Module);
-        let address = if is_without_origin() {
-            own_script().map_err(told)?
-        } else {
-            script()
-        };
-        let worker = web_sys::Worker::new_with_options(&address, &options).map_err(told)?;
+        let worker = web_sys::Worker::new_with_options(&script(), &options).map_err(told)?;
         let failed = heard.clone();
         let hear = Closure::new(move |event: web_sys::MessageEvent| {
             if let Some(what) = read(event.data()) {
@@ -94,23 +89,6 @@ impl Drop for Link {
     fn drop(&mut self) {
         self.worker.terminate();
     }
-}
-
-/// Whether the page is in a sandboxed frame that has no origin: there no server's script can start a thread.
-fn is_without_origin() -> bool {
-    window().origin() == "null"
-}
-
-/// A script of the page's own that loads the thread's.
-fn own_script() -> Result<String, JsValue> {
-    let base = document().base_uri()?.unwrap_or_default();
-    let address = web_sys::Url::new_with_base(&script(), &base)?.href();
-    let text = format!("import {address:?};");
-    let options = web_sys::BlobPropertyBag::new();
-    options.set_type("text/javascript");
-    let parts = js_sys::Array::of1(&JsValue::from_str(&text));
-    let blob = web_sys::Blob::new_with_str_sequence_and_options(&parts, &options)?;
-    web_sys::Url::create_object_url_with_blob(&blob)
 }
 
 /// The thread's script, as the page names it.

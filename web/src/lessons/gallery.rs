@@ -187,8 +187,8 @@ fn card(entry: Entry) -> impl IntoView {
         .collect();
     let before =
         (!before.is_empty()).then(|| fill("gallery.before", &[("names", &before.join(", "))]));
-    let address = format!("#{}={}", entry.kind, entry.name);
-    let fragment = address.trim_start_matches('#').to_owned();
+    let fragment = format!("{}={}", entry.kind, entry.name);
+    let address = format!("./#{fragment}");
     // The same lesson once more is no other address.
     let go = move |_| {
         learn.gallery.set(false);
