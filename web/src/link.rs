@@ -57,8 +57,9 @@ impl Link {
             }
         });
         let fail = Closure::new(move |event: web_sys::ErrorEvent| {
-            // A file that is not there is told without words.
-            let message = event.message();
+            // A file that is not there is told without words, or by an event that has none.
+            let message = js_sys::Reflect::get(&event, &"message".into());
+            let message = message.ok().and_then(|m| m.as_string()).unwrap_or_default();
             let message = if message.is_empty() {
                 script()
             } else {
