@@ -41,14 +41,16 @@ test("without the editor's file a text area takes its place, and says so", async
 
 test("the editor's file is loaded only when the editor is to be seen", async ({ page }) => {
   const asked = [];
-  page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname.split("/").pop()));
   await page.addInitScript(() => localStorage.setItem("kubarium/1/layout", "sheet-tab=terminal"));
   await open(page, { size: PHONE, editor: false });
   await expect(page.getByRole("tabpanel", { name: "Terminal" })).toBeVisible();
   expect(asked).not.toContain("/editor.js");
   await page.getByRole("tab", { name: "YAML", exact: true }).click();
+  expect(asked).not.toContain("editor.js");
+  await page.getByRole("tab", { name: "YAML" }).click();
   await expect(page.locator(".cm-content")).toBeVisible();
-  expect(asked).toContain("/editor.js");
+  expect(asked).toContain("editor.js");
 });
 
 test("a storage that is full is said, and the page goes on", async ({ page }) => {
@@ -57,6 +59,9 @@ test("a storage that is full is said, and the page goes on", async ({ page }) =>
   });
   await open(page);
   await page.getByLabel("Settings").first().click();
+  await open(page, { first: true });
+  // Nobody can remember that the gallery was seen.
+  await page.getByRole("button", { name: "Go to the cluster" }).click();
   await page.getByRole("radio", { name: "Dark" }).check();
   await expect(page.getByText("This browser has no room left for Kubarium.")).toBeVisible();
   await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
@@ -65,7 +70,7 @@ test("a storage that is full is said, and the page goes on", async ({ page }) =>
 test("diagnostics are underlined where they are, within the page's policy", async ({ page }) => {
   await open(page);
   await page.evaluate(async () => {
-    const { create } = await import(new URL("editor.js", document.baseURI));
+    const { create } = await import(new URL("editor.js", document.querySelector("script[data-page]").src));
     const host = document.createElement("div");
     host.id = "second";
     document.body.append(host);
@@ -84,7 +89,7 @@ test("diagnostics are underlined where they are, within the page's policy", asyn
 test("what another part of the page sets in the editor is not taken for typing", async ({ page }) => {
   await open(page);
   const changes = await page.evaluate(async () => {
-    const { create } = await import(new URL("editor.js", document.baseURI));
+    const { create } = await import(new URL("editor.js", document.querySelector("script[data-page]").src));
     const host = document.body.appendChild(document.createElement("div"));
     let changes = 0;
     const view = create(host, "a: 1", () => changes++, { label: "third" });
