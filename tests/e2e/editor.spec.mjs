@@ -45,10 +45,8 @@ test("the editor's file is loaded only when the editor is to be seen", async ({ 
   await page.addInitScript(() => localStorage.setItem("kubarium/1/layout", "sheet-tab=terminal"));
   await open(page, { size: PHONE, editor: false });
   await expect(page.getByRole("tabpanel", { name: "Terminal" })).toBeVisible();
-  expect(asked).not.toContain("/editor.js");
-  await page.getByRole("tab", { name: "YAML", exact: true }).click();
   expect(asked).not.toContain("editor.js");
-  await page.getByRole("tab", { name: "YAML" }).click();
+  await page.getByRole("tab", { name: "YAML", exact: true }).click();
   await expect(page.locator(".cm-content")).toBeVisible();
   expect(asked).toContain("editor.js");
 });
@@ -57,11 +55,10 @@ test("a storage that is full is said, and the page goes on", async ({ page }) =>
   await page.addInitScript(() => {
     Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); };
   });
-  await open(page);
-  await page.getByLabel("Settings").first().click();
   await open(page, { first: true });
   // Nobody can remember that the gallery was seen.
   await page.getByRole("button", { name: "Go to the cluster" }).click();
+  await page.getByLabel("Settings").first().click();
   await page.getByRole("radio", { name: "Dark" }).check();
   await expect(page.getByText("This browser has no room left for Kubarium.")).toBeVisible();
   await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");

@@ -81,6 +81,7 @@ pub(crate) fn App() -> impl IntoView {
 fn Shell(simulator: Simulator, layout: Layout, line: TimeLine) -> impl IntoView {
     let shown =
         move |panel| Signal::derive(move || layout.is_shown(panel) && !layout.is_rail(panel));
+    let learn = expect_context::<Learn>();
     view! {
         <a class="button primary skip" href="#panel-map">{t("app.skip")}</a>
         <div
