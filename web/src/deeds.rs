@@ -22,6 +22,7 @@ pub(crate) fn name(deed: &Deed) -> String {
         Verb::PowerOff => "verb.power",
         Verb::LinkDown => "verb.unplug",
         Verb::Lose => "verb.lose",
+        Verb::Delay => "verb.delay",
         Verb::Part => "verb.part",
         Verb::Kill => "verb.kill",
         Verb::OutOfMemory => "verb.oom",

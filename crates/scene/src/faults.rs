@@ -13,8 +13,9 @@ use kubarium_snapshot::inspect::{Deed, Verb};
 use kubarium_snapshot::map::pod_id;
 use kubarium_snapshot::time::Broken;
 
-/// By how much a component is slowed, and which share of packets is lost, where a click says so.
+/// By how much a component is slowed and a packet delayed, and which share of packets is lost, where a click says so.
 const SLOW: Duration = Duration::from_secs(2);
+const DELAY: Duration = Duration::from_millis(100);
 const LOSS: u32 = 30;
 /// How far two marks of one thing stand apart.
 const BESIDE: f64 = 18.0;
@@ -67,6 +68,11 @@ pub(crate) fn of_card(place: &Place) -> Vec<Deed> {
             Verb::Lose,
             format!("{LOSS} %"),
             &Fault::Loss(place.clone(), LOSS),
+        ),
+        deed(
+            Verb::Delay,
+            format!("{} ms", DELAY.as_millis()),
+            &Fault::Delay(place.clone(), DELAY),
         ),
     ]
 }
@@ -170,7 +176,7 @@ fn about(fault: &Fault) -> Vec<String> {
         },
         Fault::Node(node) | Fault::Pressure(node, _) => vec![format!("node:{node}")],
         Fault::Cut(node) => vec![format!("component:kubelet {node}")],
-        Fault::LinkDown(at) | Fault::Loss(at, _) => vec![place(at)],
+        Fault::LinkDown(at) | Fault::Loss(at, _) | Fault::Delay(at, _) => vec![place(at)],
         Fault::Partition(nodes) => nodes.iter().map(|n| format!("device:{n}/eth0")).collect(),
         Fault::Kill(pod, _) | Fault::OutOfMemory(pod, _) => {
             vec![pod_id(&pod.namespace, &pod.name)]

@@ -81,6 +81,8 @@ pub enum Verb {
     LinkDown,
     /// A network card loses packets.
     Lose,
+    /// What a network card sends arrives later.
+    Delay,
     /// A machine reaches no other.
     Part,
     /// A container's process is killed.

@@ -5,7 +5,8 @@ use kubarium_objects::{Value, object};
 use kubarium_snapshot::lesson::{Host, View};
 use kubarium_snapshot::message::Output;
 
-use super::{Engine, word};
+use super::Engine;
+use crate::commands::word;
 
 /// The file of the terminal that holds what such a page applies.
 const FILE: &str = "host.yaml";
