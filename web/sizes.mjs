@@ -12,7 +12,7 @@ const PARTS = [
   { name: "later views, loaded when the cluster is up or one is opened", most: 200_000, has: (file) => /^page-[^/]+\/((split|chunk)_|lessons.txt)/.test(file) },
   { name: "what works without a connection, loaded when all is quiet", most: 3_000, has: (file) => file === "sw.js" },
   { name: "lessons, each loaded when it is opened", most: 60_000, has: (file) => /^(scenes|exercises)\//.test(file) },
-  { name: "script for pages that embed it", most: 8_000, has: (file) => file.startsWith("embed/") },
+  { name: "script for pages that embed it", most: 6_000, has: (file) => file.startsWith("embed/") },
   { name: "editor, loaded when it is to be seen", most: 135_000, has: (file) => file.endsWith("/editor.js") },
   { name: "what saves pictures, loaded when one is saved", most: 3_000, has: (file) => file.endsWith("/picture.js") },
 ];

@@ -7,17 +7,14 @@ use kubarium_snapshot::map::{
 use leptos::{ev, prelude::*};
 
 use crate::{
-    depths::Depths,
-    faults::Marks,
     filter::Filter,
     map::Depth,
-    packet::Packet,
     picture::RoomSignals,
     simulator::Simulator,
     text::{fill, t},
 };
 
-/// Everything on the map, from the ground up.
+/// Every thing that stands on the map, from the ground up.
 #[component]
 pub(crate) fn Drawing() -> impl IntoView {
     let picture = expect_context::<Simulator>().picture;
@@ -41,9 +38,6 @@ pub(crate) fn Drawing() -> impl IntoView {
             let ghost = |r: &Rect| view! { <rect class="ghost" x=r.x y=r.y width=r.width height=r.height rx="6" /> };
             picture.gone.read().iter().map(ghost).collect_view()
         }}
-        <Depths />
-        <Marks />
-        <Packet />
     }
 }
 

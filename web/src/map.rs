@@ -9,13 +9,14 @@ use kubarium_snapshot::geometry::{Point, Rect};
 use leptos::{ev, html, prelude::*, svg};
 
 use crate::{
-    depths::Sight,
+    depths::{Depths, Sight},
     drawing::Drawing,
-    faults::FaultList,
+    faults::{FaultList, Marks},
     filter::{Filter, FilterTools},
     icons,
     layout::Layout,
     moment::{Moment, is_shown},
+    packet::Packet,
     panels::Panel,
     pictures::SavePicture,
     simulator::{Phase, Simulator},
@@ -449,6 +450,9 @@ fn Canvas() -> impl IntoView {
             <svg class="drawing" node_ref=drawing role="group" aria-label=t("map.label")>
                 <g transform=transform>
                     <Drawing />
+                    <Depths />
+                    <Marks />
+                    <Packet />
                 </g>
             </svg>
         </div>
