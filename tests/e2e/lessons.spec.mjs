@@ -11,7 +11,7 @@ test("who comes for the first time is shown what there is, and one click begins 
   await expect(gallery(page).getByRole("heading", { name: "Kubernetes, brought to life" })).toBeVisible();
   await expectAccessible(page);
   await page.getByRole("link", { name: /Problem 4: pod to Service/ }).click();
-  await expect(page.locator(".lesson h3")).toHaveText("Problem 4: pod to Service");
+  await expect(page.locator(".lesson h2")).toHaveText("Problem 4: pod to Service");
   await expect(page.locator(".pod").filter({ hasText: "pod-1" })).toBeVisible();
   await expectAccessible(page);
   await page.getByRole("button", { name: "Run this" }).first().click();
@@ -19,7 +19,7 @@ test("who comes for the first time is shown what there is, and one click begins 
   // The address is the scene's; without it the work is there again.
   await page.waitForFunction(() => localStorage.getItem("kubarium/1/work-lesson")?.includes("pod-to-service"));
   await page.goto("./");
-  await expect(page.locator(".lesson h3")).toHaveText("Problem 4: pod to Service");
+  await expect(page.locator(".lesson h2")).toHaveText("Problem 4: pod to Service");
 });
 
 test("the plain cluster is a click away, and the gallery is not shown again", async ({ page }) => {
@@ -36,7 +36,7 @@ test("the plain cluster is a click away, and the gallery is not shown again", as
 test("an exercise checks by itself, gives hints, and keeps its progress", async ({ page }) => {
   await open(page, { cluster: true });
   await page.goto("./#exercise=first-deployment");
-  await expect(page.locator(".lesson h3")).toHaveText("Your first Deployment");
+  await expect(page.locator(".lesson h2")).toHaveText("Your first Deployment");
   await expect(page.locator(".missing")).toContainText("There is no Deployment web.");
   await page.getByRole("button", { name: "Show a hint (2 left)" }).click();
   await expect(page.locator(".hint")).toHaveCount(1);
@@ -98,7 +98,7 @@ test.describe("with its service worker", () => {
     await page.getByRole("tab", { name: "Objects" }).click();
     await expect(page.getByRole("cell", { name: "kube-dns" }).first()).toBeVisible();
     await page.goto("./#exercise=first-deployment");
-    await expect(page.locator(".lesson h3")).toHaveText("Your first Deployment");
+    await expect(page.locator(".lesson h2")).toHaveText("Your first Deployment");
     await context.setOffline(false);
   });
 });
@@ -168,7 +168,7 @@ test("the theme follows the host", async ({ page }) => {
 
 test("attributes are live, and an element can go and come again", async ({ page }) => {
   await host(page, `${TAG}<kube-lab scene="pod-to-service"></kube-lab>`);
-  const title = page.frameLocator("kube-lab iframe").locator(".lesson h3");
+  const title = page.frameLocator("kube-lab iframe").locator(".lesson h2");
   await expect(title).toHaveText("Problem 4: pod to Service");
   await page.evaluate(() => document.querySelector("kube-lab").setAttribute("scene", "client-and-server"));
   await expect(title).toHaveText("Client and server");
@@ -189,7 +189,7 @@ test("nothing in a link or a lesson becomes an element", async ({ page }) => {
     .replace("text: |\n", "text: |\n  <script>window.hurt=1</script> [x](javascript:window.hurt=1)\n\n");
   await page.route("**/scenes/client-and-server.yaml", (route) => route.fulfill({ body: scene }));
   await page.goto("./#scene=client-and-server");
-  await expect(page.locator(".lesson h3")).toHaveText("<img src=x onerror=window.hurt=1>");
+  await expect(page.locator(".lesson h2")).toHaveText("<img src=x onerror=window.hurt=1>");
   expect(await page.locator(".lesson a[href^='javascript']").count()).toBe(0);
   expect(await page.evaluate(() => window.hurt)).toBeUndefined();
 });

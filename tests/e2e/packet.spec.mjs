@@ -8,11 +8,13 @@ for (const [name, size] of [["wide", WIDE], ["phone", PHONE]]) {
     await deploy(page);
     // Both a server on the client's node and one on another are drawn sooner or later.
     const seen = { same: false, other: false };
+    const own = (await page.locator(".pod[aria-label^='Pod curl']").getAttribute("aria-label")).match(/10\.42\.\d+/)[0];
     for (let tries = 0; tries < 16 && !(seen.same && seen.other); tries++) {
       const sentences = await ask(page, "http://web");
       expect(sentences.length).toBeGreaterThan(20);
-      const tunnelled = sentences.some((s) => /VXLAN|encapsulat/i.test(s));
-      seen[tunnelled ? "other" : "same"] = true;
+      const answers = (await page.locator(".verdict").first().textContent()).match(/10\.42\.\d+/)[0];
+      seen[answers === own ? "same" : "other"] = true;
+      if (answers !== own) expect(sentences.some((s) => /VXLAN|encapsulat/i.test(s)), "another node is reached by the tunnel").toBe(true);
       expect(sentences.some((s) => s.includes("10.43.")), "the Service's address is named").toBe(true);
     }
     expect(seen, "same node and across nodes").toEqual({ same: true, other: true });

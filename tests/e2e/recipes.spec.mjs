@@ -100,7 +100,7 @@ for (const { name, program, files, build } of RECIPES) {
     await serve(page, join(folder, "out"));
     await page.goto("./site/index.html");
     const frame = page.frameLocator("kube-lab iframe");
-    await expect(frame.locator(".lesson h3")).toHaveText("Problem 4: pod to Service");
+    await expect(frame.locator(".lesson h2")).toHaveText("Problem 4: pod to Service");
   });
 }
 

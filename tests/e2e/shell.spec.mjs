@@ -61,7 +61,7 @@ for (const size of [WIDE, PHONE]) {
     await open(page, { size });
     const unseen = [];
     const met = new Set();
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < 120; i++) {
       await page.keyboard.press("Tab");
       const look = () => page.evaluate(() => {
         let element = document.activeElement;

@@ -16,7 +16,7 @@ use crate::{
     panels::Panel,
     parts::Late,
     preview,
-    simulator::{Entry, Simulator},
+    simulator::{Entry, Simulator, word},
     storage,
     text::{fill, t},
 };
@@ -605,17 +605,16 @@ fn apply(simulator: Simulator, files: Files, all: bool) {
             files.current().into_iter().collect()
         }
     });
+    let mut line = "kubectl apply".to_owned();
+    for file in &wanted {
+        line += &format!(" -f {}", word(&file.name));
+    }
     let texts: Vec<(String, String)> = (wanted.into_iter())
         .map(|file| (file.name, file.text))
         .collect();
-    let write = Request::Rare(encode(&Question::Write(texts)));
-    simulator.ask(write, move |reply| {
-        if let Reply::Rare(bytes) = reply
-            && let Some(line) = decode::<String>(&bytes)
-        {
-            files.applied.set(Some(simulator.run_followed(&line)));
-        }
-    });
+    // The simulator takes both in turn, if need be when it is there: the files are written when the command reads them.
+    simulator.ask(Request::Rare(encode(&Question::Write(texts))), |_| {});
+    files.applied.set(Some(simulator.run_followed(&line)));
 }
 
 /// What the simulator says about the file that is shown, shortly after each change of it, and of the cluster.

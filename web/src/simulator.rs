@@ -644,7 +644,7 @@ pub(crate) fn now() -> f64 {
 }
 
 /// A text as one word of a command line.
-fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

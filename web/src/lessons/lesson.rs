@@ -54,7 +54,7 @@ pub(super) fn LessonPanel() -> impl IntoView {
         ))
     });
     view! {
-        <div class="learn" tabindex="0" role="region" aria-label=t("panel.learn")>
+        <div class="learn" tabindex="0">
             {move || {
                 // Read, not only tracked: what nobody reads is never worked out.
                 whole.get()?;
@@ -102,7 +102,7 @@ fn LessonView(first: Arc<Lesson>, lesson: Memo<Option<Arc<Lesson>>>) -> impl Int
     view! {
         <article class="lesson">
             <header>
-                <h3>{first.title.clone()}</h3>
+                <h2>{first.title.clone()}</h2>
                 <button type="button" class="button plain icon" aria-label=t("learn.close") title=t("learn.close") on:click=move |_| learn.close()>
                     {icons::CLOSE.view()}
                 </button>
@@ -162,14 +162,14 @@ fn StepView(
     let task = step.name.clone();
     view! {
         <li class="step" data-done=step.done.then_some("") data-current=current.then_some("")>
-            <h4>
+            <h3>
                 {format!("{number}. {}", step.title)}
                 {step.done.then(|| view! { <span class="done">{t("learn.done")}</span> })}
-            </h4>
+            </h3>
             {open.then(|| view! {
                 <Prose blocks=step.text />
                 {(!step.run.is_empty()).then(|| view! {
-                    <pre class="commands"><code>{step.run.join("\n")}</code></pre>
+                    <pre class="commands" tabindex="0"><code>{step.run.join("\n")}</code></pre>
                     <button type="button" class="button primary" on:click=go.clone()>{t("learn.run")}</button>
                 })}
                 {step.questions.into_iter().map(|question| view! { <QuestionView question task=task.clone() done=step.done /> }).collect_view()}
@@ -189,7 +189,7 @@ fn StepView(
                 {(current && exercise && !step.solution.is_empty()).then(|| view! {
                     <details class="solution">
                         <summary>{t("learn.solution")}</summary>
-                        <pre class="commands"><code>{step.solution.join("\n")}</code></pre>
+                        <pre class="commands" tabindex="0"><code>{step.solution.join("\n")}</code></pre>
                         <button type="button" class="button" on:click=solve.clone()>{t("learn.run")}</button>
                     </details>
                 })}
