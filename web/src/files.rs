@@ -304,7 +304,7 @@ fn remembered() -> (Vec<File>, u32) {
 
 /// A name for a file that no other of them has, and that kubectl takes for a manifest's.
 fn free_name(list: &[File], wanted: &str, own: Option<u32>) -> String {
-    let fine = |c: &char| !c.is_control() && !"/\\'\"".contains(*c);
+    let fine = |c: &char| !c.is_control() && !"/\\'\u{22}".contains(*c);
     let kept: String = wanted.chars().filter(fine).take(80).collect();
     let kept = kept.trim();
     let (stem, end) = match kept.rsplit_once('.') {

@@ -63,8 +63,31 @@ pub(crate) fn module() -> Result {
     if !text.contains(&plain) {
         return Err(format!("the page names no file of the folder {FOLDER}").into());
     }
-    fs::write(page, text.replace(&plain, &named))?;
+    let text = one_style(&staging, &text.replace(&plain, &named))?;
+    fs::write(page, text)?;
     keep_offline(&staging)
+}
+
+/// Puts the page's styles into one file, in their order: one to fetch, and smaller together. Gives the page that names it.
+fn one_style(staging: &Path, page: &str) -> Result<String> {
+    const BEFORE: &str = "<link rel=\"stylesheet\" href=\"";
+    let mut pieces = page.split(BEFORE);
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    let mut styles = String::new();
+    let mut rest = String::new();
+    for piece in pieces {
+        let (file, after) = piece
+            .split_once("\"/>")
+            .ok_or("the page names a style in an unusual way")?;
+        let file = staging.join(file);
+        styles += &fs::read_to_string(&file)?;
+        fs::remove_file(file)?;
+        rest += after;
+    }
+    let name = format!("styles-{:016x}.css", add_to_digest(FNV, styles.as_bytes()));
+    fs::write(staging.join(&name), styles)?;
+    text += &format!("{BEFORE}./{name}\"/>{rest}");
+    Ok(text)
 }
 
 /// Tells the service worker which files there are.
