@@ -139,8 +139,8 @@ test("tabs are chosen by arrow keys, and the panels below fold", async ({ page }
   await expect(page.getByRole("tab", { name: "Timeline" })).toBeFocused();
   await expect(page.getByRole("tabpanel", { name: "Timeline" })).toBeVisible();
   await page.keyboard.press("End");
-  await expect(page.getByRole("tabpanel", { name: "Objects" })).toBeVisible();
-  await page.getByRole("button", { name: "Fold Objects away" }).click();
+  await expect(page.getByRole("tabpanel", { name: "Scheduling" })).toBeVisible();
+  await page.getByRole("button", { name: "Fold Scheduling away" }).click();
   await expect(page.getByRole("tabpanel")).toHaveCount(0);
   await page.getByRole("tab", { name: "Rules" }).click();
   await expect(page.getByRole("tabpanel", { name: "Rules" })).toBeVisible();
