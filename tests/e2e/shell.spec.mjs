@@ -148,7 +148,9 @@ test("tabs are chosen by arrow keys, and the panels below fold", async ({ page }
 
 test("on the phone every panel is a tab of the sheet", async ({ page }) => {
   await open(page, { size: PHONE });
-  for (const tab of await page.getByRole("tab").all()) {
+  const file = await page.getByRole("tablist", { name: "Files" }).getByRole("tab").first().boundingBox();
+  expect(file.height, "room for a thumb").toBeGreaterThanOrEqual(44);
+  for (const tab of await page.getByRole("tablist", { name: "Panels" }).getByRole("tab").all()) {
     await tab.click();
     await expect(page.getByRole("tabpanel")).toHaveCount(1);
     await expectAccessible(page);
