@@ -38,7 +38,7 @@ pub enum Question {
     },
     /// What applying texts would change; a `Vec<Preview>`, one for each.
     Preview(Vec<(String, String)>),
-    /// Write files of the terminal's own: name and text. A `String`: the command line that applies them.
+    /// Write files of the terminal's own: name and text. Nothing.
     Write(Vec<(String, String)>),
     /// The scheduler's decisions, and the one about the pod of this id; a [`Scheduling`].
     Scheduling(String),

@@ -225,22 +225,10 @@ fn view_of(session: &Session) -> View {
 mod tests {
     use std::time::Duration;
 
-    use kubarium_snapshot::{Reply, Request};
-
+    use super::super::tests::{engine, run};
     use super::*;
 
     const FIRST: &str = include_str!("../../../../exercises/first-deployment.yaml");
-
-    fn engine() -> Engine {
-        Engine::new(Config::default())
-    }
-
-    fn run(engine: &mut Engine, line: &str) -> Output {
-        match engine.answer(Request::Command(line.to_owned())) {
-            Reply::Output(output) => *output,
-            other => panic!("{line}: {other:?}"),
-        }
-    }
 
     fn begin(engine: &mut Engine, progress: &str, state: &str) {
         let said = engine.carry_out(Ask::Begin {
