@@ -272,6 +272,37 @@ impl EventLog {
         self.versions.get(at).map(|(_, content)| content.object())
     }
 
+    /// The first write after a revision of which the object is kept.
+    ///
+    /// # Errors
+    /// Where writes in between are not kept any more: the newest revision that is forgotten, or none
+    /// where nothing is kept.
+    pub fn after_revision(&self, revision: u64) -> Result<EventId, Option<u64>> {
+        let of = |(id, _): &(EventId, Content)| self.get(*id)?.revision;
+        let oldest = self.versions.front().and_then(of).ok_or(None)?;
+        if revision.saturating_add(1) < oldest {
+            return Err(Some(oldest.saturating_sub(1)));
+        }
+        let at = self
+            .versions
+            .partition_point(|v| of(v).unwrap_or(0) <= revision);
+        match self.versions.get(at) {
+            Some((id, _)) => Ok(*id),
+            None => Ok(EventId(u32::try_from(self.len()).unwrap_or(u32::MAX))),
+        }
+    }
+
+    /// The object under a key as it was before an event, where that is still kept.
+    pub fn stored_before(&self, key: &ObjectKey, id: EventId) -> Option<&Value> {
+        let end = self.versions.partition_point(|(at, _)| *at < id);
+        let same = |(at, _): &&(EventId, Content)| {
+            self.get(*at)
+                .is_some_and(|e| e.object.as_ref() == Some(key))
+        };
+        let found = self.versions.range(..end).rev().find(same)?;
+        Some(found.1.object())
+    }
+
     /// All events, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Event> {
         self.chunks.iter().flat_map(|chunk| chunk.events().iter())

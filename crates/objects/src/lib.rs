@@ -2,6 +2,7 @@
 //! validation. Nothing here knows a cluster.
 
 pub mod base64;
+pub mod certificate;
 pub mod custom;
 pub mod decode;
 pub mod defaults;

@@ -212,6 +212,15 @@ pub fn label_value(s: &str) -> Complaints {
     out
 }
 
+/// A name's start as the API server looks at it: a dash at its end counts as a letter
+/// (`maskTrailingDash`).
+pub fn masked_dash(s: &str) -> String {
+    match s.strip_suffix('-').filter(|rest| !rest.is_empty()) {
+        Some(rest) => format!("{rest}a"),
+        None => s.to_owned(),
+    }
+}
+
 /// A name that is one segment of a path: names of RBAC objects.
 pub fn path_segment(s: &str) -> Complaints {
     if s == "." || s == ".." {

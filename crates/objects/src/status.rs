@@ -175,6 +175,17 @@ impl Status {
         Status::new(405, "MethodNotAllowed", message).about(kind, "")
     }
 
+    /// 405: the resource has no such request (`NewMethodNotAllowed` of a path that is served).
+    pub fn method_not_served() -> Status {
+        let message = "the server does not allow this method on the requested resource";
+        Status::new(405, "MethodNotAllowed", message.into())
+    }
+
+    /// 406: nothing of what the client accepts can be given.
+    pub fn not_acceptable(message: impl Into<String>) -> Status {
+        Status::new(406, "NotAcceptable", message.into())
+    }
+
     /// 404: no such path.
     pub fn no_such_resource() -> Status {
         Status::new(

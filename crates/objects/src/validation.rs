@@ -10,6 +10,7 @@ use crate::value::{Value, object};
 
 mod action;
 mod batch;
+mod certificates;
 mod common;
 mod config;
 mod container;
@@ -54,7 +55,10 @@ pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
             true
         }
         ("", "Namespace") => {
-            o["spec"] = object([("finalizers", crate::array(["kubernetes"]))]);
+            let finalizers = o["spec"]["finalizers"].array_mut();
+            if finalizers.iter().all(|f| f.str() != "kubernetes") {
+                finalizers.push("kubernetes".into());
+            }
             o["status"] = object([("phase", "Active".into())]);
             false
         }
@@ -136,8 +140,10 @@ pub fn create(resource: &Resource, o: &Value) -> Vec<FieldError> {
     let mut e = common::Errors::default();
     meta::object(&mut e, resource, o);
     kind(&mut e, resource, o);
-    if &*resource.id() == "pods" {
-        pod::created(&mut e, o);
+    match &*resource.id() {
+        "pods" => pod::created(&mut e, o),
+        "ingresses.networking.k8s.io" => networking::ingress_created(&mut e, o),
+        _ => {}
     }
     e.into_list()
 }
@@ -168,6 +174,7 @@ fn kind(e: &mut common::Errors, resource: &Resource, o: &Value) {
         ("", "ReplicationController") => workload::replication_controller(e, o),
         ("", "Service") => service::service(e, o),
         ("", "Endpoints") => service::endpoints(e, o),
+        ("", "Namespace") => config::namespace(e, o),
         ("", "ConfigMap") => config::config_map(e, o),
         ("", "Secret") => config::secret(e, o),
         ("", "Node") => config::node(e, o),
@@ -179,6 +186,7 @@ fn kind(e: &mut common::Errors, resource: &Resource, o: &Value) {
         ("apps", "ReplicaSet") => workload::replica_set(e, o),
         ("apps", "StatefulSet") => workload::stateful_set(e, o),
         ("apps", "DaemonSet") => workload::daemon_set(e, o),
+        ("certificates.k8s.io", "CertificateSigningRequest") => certificates::request(e, o),
         ("batch", "Job") => batch::job(e, o),
         ("batch", "CronJob") => batch::cron_job(e, o),
         ("discovery.k8s.io", "EndpointSlice") => service::endpoint_slice(e, o),
@@ -204,6 +212,9 @@ fn kind(e: &mut common::Errors, resource: &Resource, o: &Value) {
             "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
         ) => registration::webhooks(e, o),
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => registration::policy(e, o),
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicy") => {
+            registration::mutating_policy(e, o);
+        }
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
             registration::policy_binding(e, o);
         }

@@ -372,3 +372,137 @@ fn updates() {
         "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{\"a.b/d\"}",
     );
 }
+
+#[test]
+fn what_a_pod_says_twice() {
+    let both = |annotation: &str, spec: &str, want: &str| {
+        says(
+            &format!(
+                "{{apiVersion: v1, kind: Pod, metadata: {{name: p, namespace: d, annotations: {{{annotation}}}}}, spec: {{{spec}}}}}"
+            ),
+            want,
+        );
+    };
+    let one = "containers: [{name: c, image: i}]";
+    both(
+        "seccomp.security.alpha.kubernetes.io/pod: x",
+        one,
+        "metadata.annotations.seccomp.security.alpha.kubernetes.io/pod: Invalid value: \"x\": must be a valid seccomp profile",
+    );
+    both(
+        "seccomp.security.alpha.kubernetes.io/pod: unconfined",
+        &format!("{one}, securityContext: {{seccompProfile: {{type: RuntimeDefault}}}}"),
+        "spec.securityContext.seccompProfile.type: Forbidden: seccomp type in annotation and field must match",
+    );
+    both(
+        "container.apparmor.security.beta.kubernetes.io/c: localhost/a",
+        &format!(
+            "{one}, securityContext: {{appArmorProfile: {{type: Localhost, localhostProfile: b}}}}"
+        ),
+        "spec.containers[0].securityContext.appArmorProfile.localhostProfile: Forbidden: apparmor profile in annotation and field must match",
+    );
+    pod(
+        "hostnameOverride: a.b, setHostnameAsFQDN: true",
+        "spec.hostnameOverride: Forbidden: may not be specified when `setHostnameAsFQDN` is true",
+    );
+}
+
+#[test]
+fn init_containers_one_by_one() {
+    let init = |fields: &str, want: &str| {
+        pod(
+            &format!("initContainers: [{{name: a, image: i}}, {{name: b, image: i, {fields}}}]"),
+            want,
+        );
+    };
+    init(
+        "ports: [{containerPort: 1, hostPort: 1}, {containerPort: 2, hostPort: 1}]",
+        "spec.initContainers[0].ports[1].hostPort: Duplicate value: \"TCP//1\"",
+    );
+    init(
+        "resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}]",
+        "spec.initContainers[1].resizePolicy: Invalid value: [{\"ResourceName\":\"cpu\",\"RestartPolicy\":\"NotRequired\"}]: must not be set for init containers",
+    );
+}
+
+#[test]
+fn variables_from_elsewhere() {
+    container(
+        "env: [{name: A, valueFrom: {fileKeyRef: {volumeName: v, path: /a, key: K}}}]",
+        "spec.containers[0].env[0].valueFrom.fileKeyRef.path: Invalid value: \"/a\": must be a relative path",
+    );
+    container("envFrom: [{configMapRef: {name: a-}}]", "");
+}
+
+#[test]
+fn names_that_are_taken() {
+    let class = |name: &str, rest: &str, want: &str| {
+        says(
+            &format!(
+                "{{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {{name: {name}}}, {rest}}}"
+            ),
+            want,
+        );
+    };
+    let reserved = "metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error:";
+    class("a", "value: 1", "");
+    class(
+        "system-x",
+        "value: 1",
+        &format!("{reserved} system-x is not a known system priority class"),
+    );
+    class(
+        "system-node-critical",
+        "value: 1",
+        &format!("{reserved} value of system-node-critical PriorityClass must be 2000001000"),
+    );
+    says(
+        "{apiVersion: v1, kind: Namespace, metadata: {name: a}, spec: {finalizers: [kubernetes, x]}}",
+        "spec.finalizers: Invalid value: \"x\": name is neither a standard finalizer name nor is it fully qualified",
+    );
+}
+
+#[test]
+fn ingresses_of_two_classes() {
+    says(
+        "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: a, namespace: d, annotations: {kubernetes.io/ingress.class: b}}, spec: {ingressClassName: c, defaultBackend: {service: {name: s, port: {number: 80}}}}}",
+        "annotations.kubernetes.io/ingress.class: Invalid value: \"b\": must match `ingressClassName` when both are specified",
+    );
+}
+
+#[test]
+fn slices_and_their_hints() {
+    let slice = |endpoint: &str, want: &str| {
+        says(
+            &format!(
+                "{{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: a, namespace: d}}, addressType: IPv4, endpoints: [{{addresses: [10.0.0.1], {endpoint}}}]}}"
+            ),
+            want,
+        );
+    };
+    slice("hints: {forNodes: [{name: a}]}", "");
+    slice(
+        "hints: {forNodes: [{name: a}, {name: a}]}",
+        "endpoints[0].hints.forNodes[1].name: Duplicate value: \"a\"",
+    );
+}
+
+#[test]
+fn what_autoscalers_measure() {
+    let measures = |metric: &str, want: &str| {
+        says(
+            &format!(
+                "{{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {{name: a, namespace: d}}, spec: {{maxReplicas: 2, scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: a}}, metrics: [{metric}]}}}}"
+            ),
+            want,
+        );
+    };
+    measures(
+        "{type: Object, object: {describedObject: {kind: Service}, metric: {name: a}, target: {type: Value, value: 1}}}",
+        "spec.metrics[0].object.describedObject.name: Required value",
+    );
+    measures(
+        "{type: External, external: {metric: {name: a/b}, target: {type: Value, value: 1, averageValue: 1}}}",
+        "spec.metrics[0].external.metric.name: Invalid value: \"a/b\": may not contain '/'\nspec.metrics[0].external.target.value: Forbidden: may not set both a target value for metric and a per-pod target",
+    );
+}

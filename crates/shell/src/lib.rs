@@ -20,4 +20,6 @@ pub use kubectl::printers::table;
 pub use session::{Going, Output, Place, Session, Stream};
 
 #[cfg(test)]
+mod policy_tests;
+#[cfg(test)]
 mod tests;

@@ -146,7 +146,7 @@ impl Cluster {
     }
 
     /// The object with the types of its kind.
-    fn typed(&self, resource: &Resource, object: &Value) -> Result<Value, Status> {
+    pub(super) fn typed(&self, resource: &Resource, object: &Value) -> Result<Value, Status> {
         if self.is_custom(resource) {
             return Ok(object.clone());
         }

@@ -11,13 +11,16 @@ mod delete;
 mod evict;
 mod fields;
 mod limit_range;
+mod logs;
 pub(crate) mod managers;
+mod mutations;
 mod pod_security;
 mod policies;
 mod quota;
 pub mod rbac;
 pub mod rest;
 mod strategy;
+pub mod watch;
 mod write;
 
 pub use allocate::Allocators;

@@ -35,7 +35,7 @@ impl Asked<'_> {
     }
 
     /// Whether the request is about the admission itself, which nothing may lock out.
-    fn is_exempt(&self) -> bool {
+    pub(super) fn is_exempt(&self) -> bool {
         &*self.resource.group == "admissionregistration.k8s.io"
     }
 }
@@ -119,11 +119,7 @@ fn complaints(cluster: &Cluster, asked: Asked) -> Vec<Complaint> {
         let Some(policy) = cluster.find(POLICIES, "", name) else {
             continue;
         };
-        let constraints = &policy["spec"]["matchConstraints"];
-        let narrowed = &binding["spec"]["matchResources"];
-        if !matches(cluster, asked, constraints)
-            || !narrowed.is_null() && !matches(cluster, asked, narrowed)
-        {
+        if !is_about(cluster, asked, policy, binding) {
             continue;
         }
         let mut complain = |message: String, reason: &str| {
@@ -150,15 +146,24 @@ fn complaints(cluster: &Cluster, asked: Asked) -> Vec<Complaint> {
     out
 }
 
-/// One policy with one set of parameters.
-fn evaluate(
+/// Whether a policy, as a binding narrows it, is about a request.
+pub(super) fn is_about(cluster: &Cluster, asked: Asked, policy: &Value, binding: &Value) -> bool {
+    let narrowed = &binding["spec"]["matchResources"];
+    matches(cluster, asked, &policy["spec"]["matchConstraints"])
+        && (narrowed.is_null() || matches(cluster, asked, narrowed))
+}
+
+/// What a policy's expressions can name, `object` first; none where its conditions leave the request
+/// out.
+///
+/// # Errors
+/// What a condition fails with.
+pub(super) fn scope(
     cluster: &Cluster,
     asked: Asked,
-    policy: &Value,
+    spec: &Value,
     params: Value,
-    complain: &mut dyn FnMut(String, &str),
-) {
-    let spec = &policy["spec"];
+) -> Result<Option<Vec<(&'static str, Value)>>, String> {
     let mut names = vec![
         ("object", asked.object.clone()),
         ("oldObject", asked.old.cloned().unwrap_or_default()),
@@ -167,20 +172,12 @@ fn evaluate(
         ("namespaceObject", namespace(cluster, asked).clone()),
         ("variables", Value::new_object()),
     ];
-    let strict = spec["failurePolicy"].str() != "Ignore";
     for condition in spec["matchConditions"].items() {
         let Ok(expression) = Expression::parse(condition["expression"].str()) else {
             continue;
         };
-        match expression.evaluate(&names) {
-            Ok(Value::Bool(true)) => {}
-            Ok(_) => return,
-            Err(why) => {
-                if strict {
-                    complain(why, "");
-                }
-                return;
-            }
+        if expression.evaluate(&names)? != Value::Bool(true) {
+            return Ok(None);
         }
     }
     for variable in spec["variables"].items() {
@@ -191,6 +188,29 @@ fn evaluate(
             all[variable["name"].str()] = value;
         }
     }
+    Ok(Some(names))
+}
+
+/// One policy with one set of parameters.
+fn evaluate(
+    cluster: &Cluster,
+    asked: Asked,
+    policy: &Value,
+    params: Value,
+    complain: &mut dyn FnMut(String, &str),
+) {
+    let spec = &policy["spec"];
+    let strict = spec["failurePolicy"].str() != "Ignore";
+    let names = match scope(cluster, asked, spec, params) {
+        Ok(Some(names)) => names,
+        Ok(None) => return,
+        Err(why) => {
+            if strict {
+                complain(why, "");
+            }
+            return;
+        }
+    };
     for validation in spec["validations"].items() {
         let text = validation["expression"].str().trim();
         let Ok(expression) = Expression::parse(text) else {
@@ -258,7 +278,7 @@ fn namespace<'a>(cluster: &'a Cluster, asked: Asked<'a>) -> &'a Value {
 }
 
 /// The parameters that a binding names; one null where the policy takes none.
-fn params(
+pub(super) fn params(
     cluster: &Cluster,
     asked: Asked,
     policy: &Value,

@@ -5,6 +5,7 @@ use kubarium_objects::schema::Resource;
 use kubarium_objects::{Text, Value, names, validation};
 
 use super::Subresource;
+use super::rbac::User;
 use crate::cluster::Cluster;
 
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
@@ -51,6 +52,23 @@ pub(super) fn prepare_create(cluster: &mut Cluster, resource: &Resource, object:
         if resource.subresource("status").is_some() {
             object.remove(&["status"]);
         }
+    }
+}
+
+/// Who asks for a certificate is not for them to say (`pkg/registry/certificates/certificates`).
+pub(super) fn note_requester(request: &mut Value, user: Option<&User>) {
+    let spec = &mut request["spec"];
+    for field in ["username", "uid", "groups", "extra"] {
+        spec.remove(&[field]);
+    }
+    request.remove(&["status"]);
+    request["status"] = Value::new_object();
+    let Some(user) = user else { return };
+    let spec = &mut request["spec"];
+    spec["username"] = user.name.as_str().into();
+    spec["groups"] = kubarium_objects::array(user.groups.iter().map(String::as_str));
+    if !user.uid.is_empty() {
+        spec["uid"] = user.uid.as_str().into();
     }
 }
 
@@ -122,6 +140,10 @@ pub(super) fn prepare_update(
     if part == Subresource::Resize {
         *object = resized(old, object);
         return;
+    }
+    if &*resource.kind == "CertificateSigningRequest" {
+        // Whatever else was sent is left out without a word.
+        object["spec"] = old["spec"].clone();
     }
     if &*resource.id() == "pods" {
         // They go by a path of their own, and nothing else goes by it.

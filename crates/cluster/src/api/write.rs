@@ -10,7 +10,7 @@ use kubarium_objects::{ObjectKey, Schema, Text, Value, defaults, patch, validati
 
 use super::managers::Writer;
 use super::rbac::{self, User};
-use super::{admission, custom, key_in, managers, policies, quota, strategy};
+use super::{admission, custom, key_in, managers, mutations, policies, quota, strategy};
 use crate::cluster::Cluster;
 use crate::event::{Action, Component};
 use crate::recorder::Note;
@@ -184,12 +184,16 @@ impl Cluster {
         let sent = managers::sent(resource, &object);
         admission::create(self, resource, &mut object)?;
         let user = options.user.as_ref();
+        mutations::apply(self, resource, &mut object, None, user)?;
         let hooks = policies::Hooks::Mutating;
         policies::call_webhooks(self, asked(resource, &object, None, user), hooks)?;
         if let Some(user) = &options.user {
             rbac::check_escalation(self, user, resource, &object, None)?;
         }
         strategy::prepare_create(self, resource, &mut object);
+        if &*resource.kind == "CertificateSigningRequest" {
+            strategy::note_requester(&mut object, options.user.as_ref());
+        }
         self.allocate(resource, &mut object, None, options.dry_run)?;
         let errors = match self.definitions.version(resource) {
             Some(version) => custom::validate(resource, version, &object, None),
@@ -304,6 +308,8 @@ impl Cluster {
         }
         if part == Subresource::None {
             admission::update(self, &resource, &mut object, &old)?;
+            let user = options.user.as_ref();
+            mutations::apply(self, &resource, &mut object, Some(&old), user)?;
             if let Some(user) = &options.user {
                 rbac::check_escalation(self, user, &resource, &object, Some(&old))?;
             }

@@ -4,6 +4,7 @@
 //! for one object. It reads the store as its informers would, writes through the API server, and
 //! keeps no state of its own beside what it stores.
 
+mod certificate_signing;
 mod clusterrole_aggregation;
 mod cronjob;
 mod daemonset;
@@ -99,6 +100,7 @@ pub(crate) static CONTROLLERS: &[Controller] = &[
     garbage_collector::CONTROLLER,
     pod_gc::CONTROLLER,
     clusterrole_aggregation::CONTROLLER,
+    certificate_signing::CONTROLLER,
     service_lb::CONTROLLER,
 ];
 

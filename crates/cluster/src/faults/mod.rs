@@ -449,7 +449,7 @@ impl Cluster {
                 .all(|node| self.faults.off.contains(node))
     }
 
-    fn control_planes(&self) -> impl Iterator<Item = &Text> {
+    pub(crate) fn control_planes(&self) -> impl Iterator<Item = &Text> {
         self.machines
             .iter()
             .filter(|(_, m)| m.config.role == crate::config::Role::ControlPlane)

@@ -66,6 +66,8 @@ enum Stage {
         addresses: Vec<Ipv4Addr>,
         dial: Dial,
     },
+    /// The answer goes on.
+    Reading(Box<Response>),
 }
 
 fn say(status: i32, err: String) -> Program {
@@ -375,6 +377,12 @@ impl Curl {
         let late = |curl: &Curl, io: &Io<'_>| curl.connect_end().is_some_and(|end| io.now >= end);
         loop {
             match &mut self.stage {
+                Stage::Reading(response) => {
+                    let mut response = response.clone();
+                    let next = self.read_on(io, url, &mut response);
+                    self.stage = Stage::Reading(response);
+                    return next;
+                }
                 Stage::New => {
                     let given = self.options.resolve.iter().find(|(host, port, _)| {
                         (host == "*" || *host == url.host) && *port == url.port
@@ -438,7 +446,10 @@ impl Curl {
                                     url.port
                                 ),
                             );
-                            return self.exchange(io, url, &connection).map(|()| None);
+                            let Some(response) = self.exchange(io, url, &connection)? else {
+                                return Ok(None);
+                            };
+                            self.stage = Stage::Reading(response);
                         }
                         Dialled::Later(at) => {
                             self.stage = Stage::Connecting {
@@ -468,6 +479,39 @@ impl Curl {
         }
     }
 
+    /// Takes what has come of an answer that goes on: when to look again, `None` at its end.
+    fn read_on(
+        &self,
+        io: &mut Io<'_>,
+        url: &Url,
+        response: &mut Response,
+    ) -> Result<Option<Time>, (i32, String)> {
+        let Some(stream) = &mut response.stream else {
+            return Ok(None);
+        };
+        let text = stream.take(io.cluster);
+        response.body.extend_from_slice(text.as_bytes());
+        self.keep(io, url, text.as_bytes(), true)?;
+        if io.cluster.is_api_server_down() {
+            let why = "transfer closed with outstanding read data remaining";
+            return Err((18, why.to_owned()));
+        }
+        if stream.is_over(io.now) {
+            self.write_out(io, Some(response), None);
+            return Ok(None);
+        }
+        let end = self.end();
+        if end.is_some_and(|end| io.now >= end) {
+            let (ms, count) = (self.elapsed(io).as_millis(), response.body.len());
+            return Err((
+                28,
+                format!("Operation timed out after {ms} milliseconds with {count} bytes received"),
+            ));
+        }
+        let next = stream.next_look(io.cluster);
+        Ok(Some(end.map_or(next, |end| next.min(end))))
+    }
+
     fn note(&self, io: &mut Io<'_>, text: &str) {
         if self.options.verbose {
             io.err(format!("* {text}\n"));
@@ -479,7 +523,7 @@ impl Curl {
         io: &mut Io<'_>,
         url: &Url,
         connection: &kubarium_linux::Connection,
-    ) -> Result<(), (i32, String)> {
+    ) -> Result<Option<Box<Response>>, (i32, String)> {
         let options = &self.options;
         let default = if options.head {
             "HEAD"
@@ -541,7 +585,11 @@ impl Curl {
             hops: 0,
         };
         match http::ask(io.cluster, connection, &request) {
-            Reply::Response(response) => self.show(io, url, connection, &response),
+            Reply::Response(response) => {
+                self.show(io, url, connection, &response)?;
+                let goes_on = response.stream.is_some() && !self.options.head;
+                Ok(goes_on.then(|| Box::new(response)))
+            }
             Reply::Nothing => Err((52, "Empty reply from server".to_owned())),
             Reply::Stalled => {
                 let ms = self
@@ -609,6 +657,21 @@ impl Curl {
         if !self.options.head {
             bytes.extend_from_slice(&response.body);
         }
+        self.keep(io, url, &bytes, false)?;
+        if response.stream.is_none() {
+            self.write_out(io, Some(response), connection.server_address);
+        }
+        Ok(())
+    }
+
+    /// Writes what has come to where it is wanted, behind what is there already if it goes on.
+    fn keep(
+        &self,
+        io: &mut Io<'_>,
+        url: &Url,
+        bytes: &[u8],
+        goes_on: bool,
+    ) -> Result<(), (i32, String)> {
         let file = match (&self.options.output, self.options.remote_name) {
             (Some(file), _) => Some(file.clone()),
             (None, true) => url
@@ -628,7 +691,7 @@ impl Curl {
                 } else {
                     format!("/{file}")
                 };
-                if io.files.write(&path, &bytes, false).is_err() {
+                if io.files.write(&path, bytes, goes_on).is_err() {
                     return Err((
                         23,
                         format!(
@@ -639,7 +702,6 @@ impl Curl {
                 }
             }
         }
-        self.write_out(io, Some(response), connection.server_address);
         Ok(())
     }
 

@@ -9,7 +9,6 @@ use crate::cluster::Cluster;
 use crate::event::Component;
 use crate::images::{Page, Server};
 use crate::kube_proxy::health;
-use crate::kubelet::node_status::VERSION;
 use crate::machine::daemon;
 use crate::programs::{Program, Serve, ingress};
 use crate::runtime::{Process, environment};
@@ -29,15 +28,17 @@ pub(crate) struct Request<'a> {
 }
 
 /// An answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Response {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
+    /// What goes on behind the body: a watch.
+    pub stream: Option<Box<rest::Stream>>,
 }
 
 /// What came back on a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Reply {
     Response(Response),
     /// The other side closed without a word.
@@ -96,6 +97,7 @@ impl Response {
             status,
             headers,
             body,
+            stream: None,
         }
     }
 
@@ -437,6 +439,7 @@ fn machine_answers(
             status: answer.status,
             headers,
             body,
+            stream: None,
         }));
     }
     let https_only = || plain(400, "Client sent an HTTP request to an HTTPS server.\n");
@@ -470,10 +473,6 @@ fn api_server(cluster: &mut Cluster, request: &Request<'_>) -> Reply {
         all.find(|(n, _)| n.eq_ignore_ascii_case(name))
             .map_or("", |(_, value)| value.as_str())
     };
-    let path = request.path.split('?').next().unwrap_or("/");
-    if matches!(path, "/version" | "/version/") {
-        return Reply::Response(Response::new(200, "application/json", version()));
-    }
     let agent = request
         .agent
         .split('/')
@@ -487,15 +486,21 @@ fn api_server(cluster: &mut Cluster, request: &Request<'_>) -> Reply {
             path: request.path,
             authorization: header("Authorization"),
             content_type: header("Content-Type"),
+            accept: header("Accept"),
             agent: &agent,
             body: request.body,
         },
     );
-    Reply::Response(Response::new(answer.code, answer.content_type, answer.body))
-}
-
-fn version() -> String {
-    format!(
-        "{{\n  \"major\": \"1\",\n  \"minor\": \"37\",\n  \"emulationMajor\": \"1\",\n  \"emulationMinor\": \"37\",\n  \"minCompatibilityMajor\": \"1\",\n  \"minCompatibilityMinor\": \"36\",\n  \"gitVersion\": \"{VERSION}\",\n  \"gitCommit\": \"0000000000000000000000000000000000000000\",\n  \"gitTreeState\": \"clean\",\n  \"buildDate\": \"1970-01-01T00:00:00Z\",\n  \"goVersion\": \"go1.26.8\",\n  \"compiler\": \"gc\",\n  \"platform\": \"linux/amd64\"\n}}"
-    )
+    let mut response = Response::new(answer.code, answer.content_type, answer.body);
+    if answer.stream.is_some() {
+        // Nobody knows how long it will be.
+        response
+            .headers
+            .retain(|(name, _)| *name != "Content-Length");
+        response
+            .headers
+            .push(("Transfer-Encoding", "chunked".to_owned()));
+        response.stream = answer.stream;
+    }
+    Reply::Response(response)
 }

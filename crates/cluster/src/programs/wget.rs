@@ -9,6 +9,7 @@ use super::dial::{Dial, Dialled, Failure};
 use super::http::{self, Reply, Request};
 use super::resolve::{Resolve, Resolved};
 use super::{Io, Place, Program, Step};
+use crate::api::rest::Stream;
 use crate::time::Time;
 
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Wget {
 enum Stage {
     Resolving(Resolve),
     Connecting(Dial),
+    /// The answer goes on.
+    Reading(Box<Stream>),
 }
 
 pub(super) fn start(argv: &[String], _: &Place) -> Program {
@@ -170,6 +173,18 @@ impl Wget {
                     }
                     Resolved::Later(at) => return Step::Wait(Some(end.map_or(at, |e| e.min(at)))),
                 },
+                Stage::Reading(stream) => {
+                    let text = stream.take(io.cluster);
+                    if !text.is_empty() {
+                        self.started = Some(io.now);
+                    }
+                    let (over, next) = (stream.is_over(io.now), stream.next_look(io.cluster));
+                    return match self.keep(io, text.as_bytes(), true) {
+                        Err(step) => step,
+                        Ok(()) if over || io.cluster.is_api_server_down() => Step::Exit(0),
+                        Ok(()) => Step::Wait(Some(end.map_or(next, |e| e.min(next)))),
+                    };
+                }
                 Stage::Connecting(dial) => match dial.step(io, end) {
                     Dialled::Done(connection) => return self.exchange(io, &connection),
                     Dialled::Later(at) => return Step::Wait(Some(at)),
@@ -239,6 +254,21 @@ impl Wget {
             }
             return Step::Exit(0);
         }
+        if let Err(step) = self.keep(io, &response.body, false) {
+            return step;
+        }
+        match response.stream {
+            Some(stream) => {
+                let next = stream.next_look(io.cluster);
+                self.stage = Stage::Reading(stream);
+                Step::Wait(Some(next))
+            }
+            None => Step::Exit(0),
+        }
+    }
+
+    /// Writes what has come to where it is wanted.
+    fn keep(&self, io: &mut Io<'_>, bytes: &[u8], goes_on: bool) -> Result<(), Step> {
         let name = self
             .path
             .rsplit('/')
@@ -246,7 +276,7 @@ impl Wget {
             .filter(|n| !n.is_empty())
             .unwrap_or("index.html");
         match self.output.as_deref().unwrap_or(name) {
-            "-" => io.out(&response.body),
+            "-" => io.out(bytes),
             "/dev/null" => {}
             file => {
                 let path = if file.starts_with('/') {
@@ -254,16 +284,16 @@ impl Wget {
                 } else {
                     format!("/{file}")
                 };
-                if let Err(error) = io.files.write(&path, &response.body, false) {
+                if let Err(error) = io.files.write(&path, bytes, goes_on) {
                     io.err(format!("wget: can't open '{file}': {error}\n"));
-                    return Step::Exit(1);
+                    return Err(Step::Exit(1));
                 }
-                if !self.quiet {
+                if !self.quiet && !goes_on {
                     io.err(format!("saving to '{file}'\n'{file}' saved\n"));
                 }
             }
         }
-        Step::Exit(0)
+        Ok(())
     }
 }
 

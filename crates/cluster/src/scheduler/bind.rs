@@ -125,6 +125,18 @@ fn bind_now(cluster: &mut Cluster, key: &ObjectKey, pod: &Value, node: &Text, te
     cluster.record(&by, bound.as_ref().unwrap_or(pod), "Scheduled", &message);
 }
 
+/// A Binding that somebody else than the scheduler posts: the pod has the node, and nobody records it.
+pub(crate) fn bind_by_request(cluster: &mut Cluster, by: &Component, key: &ObjectKey, node: &Text) {
+    let Some(mut bound) = cluster.etcd.get(key).cloned() else {
+        return;
+    };
+    bound["spec"]["nodeName"] = node.into();
+    bound.remove(&["status", "nominatedNodeName"]);
+    set_scheduled(&mut bound, true, "", "", cluster);
+    let text = format!("bound to {node} (by a request)");
+    cluster.commit(by, Action::Update, key, Some(bound), text.into());
+}
+
 /// Tells a pod why it has no node, and makes room for it where that was found to help.
 pub(super) fn refuse(cluster: &mut Cluster, key: &ObjectKey, pod: &Value, search: Search) {
     let by = Component::Scheduler;

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
 
+pub(crate) use bind::bind_by_request;
 pub use decision::Decision;
 pub use filter::FILTERS;
 pub(crate) use node::{NodeFit, node_fit, toleration_of};

@@ -12,6 +12,20 @@ use crate::value::Value;
 /// The most bytes that a ConfigMap or Secret may hold.
 const MOST: usize = 1 << 20;
 
+pub(super) fn namespace(e: &mut Errors, o: &Value) {
+    for finalizer in o["spec"]["finalizers"].items() {
+        let (at, name) = ("spec.finalizers", finalizer.str());
+        e.names(at, name, names::qualified_name(name));
+        if !name.contains('/') && !matches!(name, "kubernetes" | "orphan" | "foregroundDeletion") {
+            e.invalid(
+                at,
+                name,
+                "name is neither a standard finalizer name nor is it fully qualified",
+            );
+        }
+    }
+}
+
 pub(super) fn config_map(e: &mut Errors, o: &Value) {
     let mut size = 0;
     for (p, key, v) in keys(&o["data"], "data") {

@@ -6,6 +6,7 @@ use super::common::{Errors, items};
 use super::mount::{self, Volumes};
 use super::{action, resources, security};
 use crate::field_error::FieldError;
+use crate::internal;
 use crate::names;
 use crate::quantity::Quantity;
 use crate::value::Value;
@@ -29,7 +30,9 @@ pub(super) fn containers(e: &mut Errors, path: &str, s: &Value, volumes: &Volume
     for (p, c) in items(&s["initContainers"], &format!("{path}.initContainers")) {
         one(e, &p, c, s, volumes, of_pod);
         unique(e, &p, c, &mut seen);
-        conflicts(e, &p, c, &mut BTreeSet::new());
+        // Each is looked at by itself, and the API server's path says so.
+        let alone = format!("{path}.initContainers[0]");
+        conflicts(e, &alone, c, &mut BTreeSet::new());
         if c["restartPolicy"].str() == "Always" {
             action::lifecycle(e, &p, c, s);
             action::probes(e, &p, c);
@@ -47,6 +50,14 @@ pub(super) fn containers(e: &mut Errors, path: &str, s: &Value, volumes: &Volume
                     "may not be set for init containers without restartPolicy=Always",
                 );
             }
+        }
+        if !c["resizePolicy"].items().is_empty() {
+            let shown = internal::json("[ContainerResizePolicy", &c["resizePolicy"]);
+            e.push(FieldError::invalid_shown(
+                format!("{p}.resizePolicy"),
+                shown,
+                "must not be set for init containers",
+            ));
         }
     }
     ephemeral(e, path, s, volumes, of_pod, &mut seen);
@@ -275,10 +286,11 @@ fn environment(e: &mut Errors, path: &str, c: &Value) {
             if name.is_empty() {
                 e.required(format!("{p}.{kind}.name"), "");
             } else {
+                // As the start of a name: it may end with a dash.
                 e.names(
                     format!("{p}.{kind}.name"),
                     name,
-                    names::dns1123_subdomain(name),
+                    names::dns1123_subdomain(&names::masked_dash(name)),
                 );
             }
         }
@@ -346,6 +358,7 @@ fn value_from(e: &mut Errors, path: &str, variable: &Value) {
                     e.names(format!("{at}.key"), key, names::config_map_key(key));
                 }
             }
+            "fileKeyRef" => file_key_ref(e, &at, source),
             _ => {}
         }
     }
@@ -359,6 +372,27 @@ fn value_from(e: &mut Errors, path: &str, variable: &Value) {
         );
     } else if given == 0 {
         e.invalid(path, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`");
+    }
+}
+
+/// A variable from a file in a volume.
+fn file_key_ref(e: &mut Errors, path: &str, r: &Value) {
+    let (volume, key, file) = (r["volumeName"].str(), r["key"].str(), r["path"].str());
+    if volume.is_empty() {
+        e.required(format!("{path}.volumeName"), "");
+    } else {
+        let at = format!("{path}.volumeName");
+        e.names(at, volume, names::dns1123_label(volume));
+    }
+    if key.is_empty() {
+        e.required(format!("{path}.key"), "");
+    } else {
+        e.names(format!("{path}.key"), key, names::env_var_name(key));
+    }
+    if file.is_empty() {
+        e.required(format!("{path}.path"), "");
+    } else {
+        mount::descending(e, &format!("{path}.path"), file);
     }
 }
 

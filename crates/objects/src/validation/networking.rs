@@ -53,6 +53,22 @@ pub(super) fn ingress(e: &mut Errors, o: &Value) {
     }
 }
 
+/// What a new Ingress may not be, though one that is there may: of two classes.
+pub(super) fn ingress_created(e: &mut Errors, o: &Value) {
+    const CLASS: &str = "kubernetes.io/ingress.class";
+    let (old, class) = (
+        o["metadata"]["annotations"].get(CLASS),
+        &o["spec"]["ingressClassName"],
+    );
+    if let Some(old) = old.filter(|old| !class.is_null() && *old != class) {
+        e.invalid(
+            format!("annotations.{CLASS}"),
+            old,
+            "must match `ingressClassName` when both are specified",
+        );
+    }
+}
+
 fn host(e: &mut Errors, path: String, name: &str, not_an_ip: bool) {
     if name.is_empty() {
         return;
@@ -285,12 +301,13 @@ fn policy_port(e: &mut Errors, path: &str, port: &Value) {
             last,
             "may not be specified when `port` is non-numeric",
         ),
-        Some(first) if last < first => e.invalid(
-            format!("{path}.endPort"),
-            last,
-            "must be greater than or equal to `port`",
-        ),
-        Some(_) => e.port(format!("{path}.endPort"), &port["endPort"]),
+        Some(first) => {
+            let at = format!("{path}.endPort");
+            if last < first {
+                e.invalid(&*at, last, "must be greater than or equal to `port`");
+            }
+            e.port(at, &port["endPort"]);
+        }
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn created(e: &mut Errors, o: &Value) {
             "cannot be set until all schedulingGates have been cleared",
         );
     }
+    security::old_annotations(e, o);
 }
 
 pub(super) fn template(e: &mut Errors, path: &str, t: &Value) {
@@ -66,6 +67,9 @@ fn annotations(e: &mut Errors, path: &str, o: &Value) {
         }
     }
     for (key, profile) in given.entries() {
+        if security::is_of_seccomp(key) {
+            security::seccomp_annotation(e, &format!("{path}.{key}"), profile.str());
+        }
         let Some(name) = key.strip_prefix(APP_ARMOR) else {
             continue;
         };
@@ -153,6 +157,7 @@ fn spec(e: &mut Errors, path: &str, s: &Value, name: Option<&str>) {
             e.names(at(field), name, names::dns1123_label(name));
         }
     }
+    hostname_override(e, path, s);
     for (p, alias) in items(&s["hostAliases"], &at("hostAliases")) {
         e.ip(format!("{p}.ip"), alias["ip"].str());
         for (q, name) in items(&alias["hostnames"], &format!("{p}.hostnames")) {
@@ -170,6 +175,25 @@ fn spec(e: &mut Errors, path: &str, s: &Value, name: Option<&str>) {
         resources::overhead(e, &at("overhead"), &s["overhead"]);
     }
     security::os(e, path, s);
+}
+
+/// A hostname that takes the place of the usual one.
+fn hostname_override(e: &mut Errors, path: &str, s: &Value) {
+    let name = s["hostnameOverride"].str();
+    if name.is_empty() {
+        return;
+    }
+    let at = format!("{path}.hostnameOverride");
+    if name.len() > 64 {
+        e.push(crate::FieldError::too_long(&*at, 64));
+    }
+    e.names(&*at, name, names::dns1123_subdomain(name));
+    for field in ["setHostnameAsFQDN", "hostNetwork"] {
+        if s[field].as_bool() == Some(true) {
+            let why = format!("may not be specified when `{field}` is true");
+            e.forbidden(&*at, why);
+        }
+    }
 }
 
 /// A user namespace of its own does not go with the host's other namespaces.

@@ -25,26 +25,9 @@ pub(super) fn autoscaler(e: &mut Errors, o: &Value, version: &str) {
         );
     }
     let target = &spec["scaleTargetRef"];
-    for field in ["kind", "name"] {
-        let text = target[field].str();
-        if text.is_empty() {
-            e.required(format!("spec.scaleTargetRef.{field}"), "");
-        } else {
-            e.names(
-                format!("spec.scaleTargetRef.{field}"),
-                text,
-                names::path_segment(text),
-            );
-        }
-    }
+    scaled_object(e, "spec.scaleTargetRef", target);
     let api_version = target["apiVersion"].str();
-    if api_version.matches('/').count() > 1 {
-        e.invalid(
-            "spec.scaleTargetRef.apiVersion",
-            api_version,
-            format!("unexpected GroupVersion string: {api_version}"),
-        );
-    } else if !api_version.contains('/') && target["kind"].str() != "ReplicationController" {
+    if !api_version.contains('/') && target["kind"].str() != "ReplicationController" {
         e.invalid(
             "spec.scaleTargetRef.apiVersion",
             api_version,
@@ -79,6 +62,26 @@ pub(super) fn autoscaler(e: &mut Errors, o: &Value, version: &str) {
             e,
             &format!("spec.behavior.{direction}"),
             &spec["behavior"][direction],
+        );
+    }
+}
+
+/// An object that is scaled, or measured.
+fn scaled_object(e: &mut Errors, path: &str, target: &Value) {
+    for field in ["kind", "name"] {
+        let (at, text) = (format!("{path}.{field}"), target[field].str());
+        if text.is_empty() {
+            e.required(at, "");
+        } else {
+            e.names(at, text, names::path_segment(text));
+        }
+    }
+    let api_version = target["apiVersion"].str();
+    if api_version.matches('/').count() > 1 {
+        e.invalid(
+            format!("{path}.apiVersion"),
+            api_version,
+            format!("unexpected GroupVersion string: {api_version}"),
         );
     }
 }
@@ -135,12 +138,28 @@ fn metric(e: &mut Errors, path: &str, m: &Value) {
         }
         return;
     }
-    if source["metric"]["name"].str().is_empty() {
+    if *field == "object" {
+        scaled_object(
+            e,
+            &format!("{at}.describedObject"),
+            &source["describedObject"],
+        );
+    }
+    let name = source["metric"]["name"].str();
+    if name.is_empty() {
         e.required(format!("{at}.metric.name"), "must specify a metric name");
+    } else {
+        e.names(format!("{at}.metric.name"), name, names::path_segment(name));
     }
     metric_target(e, &format!("{at}.target"), target);
     let (value, average) = (&target["value"], &target["averageValue"]);
-    if *field == "pods" && average.is_null() {
+    if *field == "external" && !value.is_null() && !average.is_null() {
+        e.forbidden(
+            format!("{at}.target.value"),
+            "may not set both a target value for metric and a per-pod target",
+        );
+    }
+    if *field == "pods" && (average.is_null() || quantity(average).sign() != 1) {
         e.required(
             format!("{at}.target.averageValue"),
             "must specify a positive target averageValue",
@@ -186,6 +205,14 @@ fn metric_target(e: &mut Errors, path: &str, t: &Value) {
 fn scaling_rules(e: &mut Errors, path: &str, rules: &Value) {
     if rules.is_null() {
         return;
+    }
+    let tolerance = &rules["tolerance"];
+    if !tolerance.is_null() && quantity(tolerance).sign() < 0 {
+        e.invalid(
+            format!("{path}.tolerance"),
+            quantity(tolerance).to_string(),
+            "must be greater or equal to zero",
+        );
     }
     let window = &rules["stabilizationWindowSeconds"];
     e.at_least(format!("{path}.stabilizationWindowSeconds"), window, 0);
@@ -395,14 +422,27 @@ const SYSTEM_CLASSES: &[(&str, i64)] = &[
 pub(super) fn priority_class(e: &mut Errors, o: &Value) {
     let name = o["metadata"]["name"].str();
     let value = o["value"].as_i64().unwrap_or(0);
-    let known =
-        SYSTEM_CLASSES.contains(&(name, value)) && o["globalDefault"].as_bool() != Some(true);
-    if name.starts_with("system-") && !known {
-        e.forbidden(
-            "metadata.name",
-            "priority class names with 'system-' prefix are reserved for system use only",
-        );
-    } else if value > 1_000_000_000 && !known {
+    if name.starts_with("system-") {
+        let known = SYSTEM_CLASSES.iter().find(|(known, _)| *known == name);
+        let why = match known {
+            None => format!("{name} is not a known system priority class"),
+            Some((_, must)) if *must != value => {
+                format!("value of {name} PriorityClass must be {must}")
+            }
+            Some(_) if o["globalDefault"].as_bool() == Some(true) => {
+                format!("globalDefault of {name} PriorityClass must be false")
+            }
+            Some(_) => String::new(),
+        };
+        if !why.is_empty() {
+            e.forbidden(
+                "metadata.name",
+                format!(
+                    "priority class names with 'system-' prefix are reserved for system use only. error: {why}"
+                ),
+            );
+        }
+    } else if value > 1_000_000_000 {
         e.forbidden(
             "value",
             "maximum allowed value of a user defined priority is 1000000000",

@@ -128,6 +128,40 @@ pub(super) fn policy(e: &mut Errors, o: &Value) {
     }
 }
 
+/// A policy that changes objects.
+pub(super) fn mutating_policy(e: &mut Errors, o: &Value) {
+    let spec = &o["spec"];
+    let at = "spec.mutations";
+    if spec["mutations"].items().is_empty() {
+        e.required(at, "mutations must contain at least one item");
+    }
+    for (p, mutation) in items(&spec["mutations"], at) {
+        let kinds = ["ApplyConfiguration", "JSONPatch"];
+        e.required_one_of(format!("{p}.patchType"), &mutation["patchType"], &kinds);
+        for (kind, field) in kinds.iter().zip(["applyConfiguration", "jsonPatch"]) {
+            let text = mutation[field]["expression"].str();
+            if mutation["patchType"].str() == *kind && text.trim().is_empty() {
+                e.required(format!("{p}.{field}.expression"), "");
+            }
+        }
+    }
+    let at = "spec.matchConstraints";
+    if spec["matchConstraints"].is_null() {
+        e.required(at, "");
+    }
+    let rules = &spec["matchConstraints"]["resourceRules"];
+    for (p, rule) in items(rules, &format!("{at}.resourceRules")) {
+        self::rule(e, &p, rule);
+    }
+    e.one_of(
+        "spec.failurePolicy",
+        &spec["failurePolicy"],
+        &["Fail", "Ignore"],
+    );
+    let again = &spec["reinvocationPolicy"];
+    e.required_one_of("spec.reinvocationPolicy", again, &["IfNeeded", "Never"]);
+}
+
 pub(super) fn policy_binding(e: &mut Errors, o: &Value) {
     let spec = &o["spec"];
     if spec["policyName"].is_empty() {

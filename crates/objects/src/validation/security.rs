@@ -94,6 +94,78 @@ fn seccomp(e: &mut Errors, path: &str, profile: &Value) {
     }
 }
 
+const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
+const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
+const APP_ARMOR_CONTAINER: &str = "container.apparmor.security.beta.kubernetes.io/";
+
+/// Whether an annotation is a seccomp profile as they were given before there was a field.
+pub(super) fn is_of_seccomp(annotation: &str) -> bool {
+    annotation == SECCOMP_POD || annotation.starts_with(SECCOMP_CONTAINER)
+}
+
+pub(super) fn seccomp_annotation(e: &mut Errors, path: &str, profile: &str) {
+    match profile.strip_prefix("localhost/") {
+        Some(file) => mount::descending(e, path, file),
+        None if matches!(profile, "runtime/default" | "docker/default" | "unconfined") => {}
+        None => e.invalid(path, profile, "must be a valid seccomp profile"),
+    }
+}
+
+/// Old annotations of a new pod that say something else than its fields.
+pub(super) fn old_annotations(e: &mut Errors, pod: &Value) {
+    let (s, given) = (&pod["spec"], &pod["metadata"]["annotations"]);
+    let whole = &s["securityContext"];
+    if let Some(old) = given.get(SECCOMP_POD) {
+        let at = "spec.securityContext.seccompProfile";
+        matches_annotation(e, at, "seccomp", &whole["seccompProfile"], old.str());
+    }
+    for (p, c) in containers(s, "spec") {
+        let name = c["name"].str();
+        let own = &c["securityContext"];
+        if let Some(old) = given.get(&format!("{SECCOMP_CONTAINER}{name}")) {
+            let at = format!("{p}.securityContext.seccompProfile");
+            matches_annotation(e, &at, "seccomp", &own["seccompProfile"], old.str());
+        }
+        let profile = match &own["appArmorProfile"] {
+            Value::Null => &whole["appArmorProfile"],
+            own => own,
+        };
+        if s["os"]["name"].str() != "windows"
+            && let Some(old) = given.get(&format!("{APP_ARMOR_CONTAINER}{name}"))
+        {
+            let at = format!("{p}.securityContext.appArmorProfile");
+            matches_annotation(e, &at, "apparmor", profile, old.str());
+        }
+    }
+}
+
+/// A profile given twice: as a field and as an annotation.
+fn matches_annotation(e: &mut Errors, path: &str, what: &str, profile: &Value, old: &str) {
+    let same = match profile["type"].str() {
+        "Unconfined" => old == "unconfined",
+        "RuntimeDefault" => {
+            old == "runtime/default" || what == "seccomp" && old == "docker/default"
+        }
+        "Localhost" => match old.strip_prefix("localhost/") {
+            None => false,
+            Some(file) if profile["localhostProfile"].as_str() == Some(file) => true,
+            Some(_) => {
+                return e.forbidden(
+                    format!("{path}.localhostProfile"),
+                    format!("{what} profile in annotation and field must match"),
+                );
+            }
+        },
+        _ => true,
+    };
+    if !same {
+        e.forbidden(
+            format!("{path}.type"),
+            format!("{what} type in annotation and field must match"),
+        );
+    }
+}
+
 fn app_armor(e: &mut Errors, path: &str, profile: &Value) {
     if profile.is_null() {
         return;

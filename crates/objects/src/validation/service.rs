@@ -453,13 +453,43 @@ pub(super) fn endpoints(e: &mut Errors, o: &Value) {
     }
 }
 
+fn at_most(e: &mut Errors, path: &str, list: &Value, most: usize) {
+    let many = list.items().len();
+    if many > most {
+        e.push(FieldError::too_many(path, many, most));
+    }
+}
+
+/// Where an endpoint is best asked from.
+fn hints(e: &mut Errors, path: &str, hints: &Value) {
+    for field in ["forZones", "forNodes"] {
+        let at = format!("{path}.{field}");
+        at_most(e, &at, &hints[field], 8);
+        let mut seen = BTreeSet::new();
+        for (p, hint) in items(&hints[field], &at) {
+            let name = hint["name"].str();
+            if !seen.insert(name) {
+                e.duplicate(format!("{p}.name"), name);
+            }
+            let complaints = match field {
+                "forZones" => names::dns1123_label(name),
+                _ => names::dns1123_subdomain(name),
+            };
+            e.names(format!("{p}.name"), name, complaints);
+        }
+    }
+}
+
 pub(super) fn endpoint_slice(e: &mut Errors, o: &Value) {
     let kind = &o["addressType"];
     e.required_one_of("addressType", kind, &["FQDN", "IPv4", "IPv6"]);
+    at_most(e, "endpoints", &o["endpoints"], 1000);
     for (p, endpoint) in items(&o["endpoints"], "endpoints") {
+        let at = format!("{p}.addresses");
         if endpoint["addresses"].items().is_empty() {
-            e.required(format!("{p}.addresses"), "");
+            e.required(&*at, "");
         }
+        at_most(e, &at, &endpoint["addresses"], 100);
         for (q, address) in items(&endpoint["addresses"], &format!("{p}.addresses")) {
             let text = address.str();
             match kind.str() {
@@ -480,19 +510,7 @@ pub(super) fn endpoint_slice(e: &mut Errors, o: &Value) {
                 _ => {}
             }
         }
-        let zones = &endpoint["hints"]["forZones"];
-        if zones.items().len() > 8 {
-            let at = format!("{p}.hints.forZones");
-            e.push(FieldError::too_many(at, zones.items().len(), 8));
-        }
-        let mut seen = BTreeSet::new();
-        for (q, zone) in items(zones, &format!("{p}.hints.forZones")) {
-            let name = zone["name"].str();
-            if !seen.insert(name) {
-                e.duplicate(format!("{q}.name"), name);
-            }
-            e.names(format!("{q}.name"), name, names::dns1123_label(name));
-        }
+        hints(e, &format!("{p}.hints"), &endpoint["hints"]);
         let host = &endpoint["hostname"];
         if !host.is_null() {
             e.names(
@@ -510,6 +528,7 @@ pub(super) fn endpoint_slice(e: &mut Errors, o: &Value) {
             );
         }
     }
+    at_most(e, "ports", &o["ports"], 20_000);
     let mut seen = BTreeSet::new();
     for (p, port) in items(&o["ports"], "ports") {
         let name = port["name"].str();

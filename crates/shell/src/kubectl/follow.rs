@@ -1,15 +1,15 @@
 //! What goes on when a command has said what there is: watches, followed logs, waiting. Each is a
 //! small machine that is asked again whenever simulated time has gone on.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kubarium_cluster::event::Action;
-use kubarium_cluster::{Cluster, EventId, Time};
-use kubarium_objects::{FieldSelector, ObjectKey, Resource, Selector, Text, Value};
+use kubarium_cluster::api::watch;
+pub(crate) use kubarium_cluster::api::watch::Kind;
+use kubarium_cluster::{Cluster, Time};
+use kubarium_objects::{ObjectKey, Resource, Text, Value};
 
 use super::Kubectl;
-use super::commands::{delete, events, forward, get, logs, rollout, wait};
+use super::commands::{delete, events, forward, get, logs, raw, rollout, wait};
 use super::error::Result;
 use super::resource::{Info, Query};
 
@@ -18,6 +18,8 @@ use super::resource::{Info, Query};
 pub(crate) enum Follow {
     /// `kubectl get --watch`
     Get(get::Watching),
+    /// `kubectl get --raw` of a watch
+    Raw(Box<raw::Reading>),
     /// `kubectl events --watch`
     Events(events::Watching),
     /// `kubectl logs --follow`
@@ -38,6 +40,7 @@ impl Follow {
     pub fn step(&mut self, k: &mut Kubectl) -> Result<Option<Time>> {
         match self {
             Follow::Get(watching) => watching.step(k),
+            Follow::Raw(reading) => reading.step(k),
             Follow::Events(watching) => watching.step(k),
             Follow::Logs(following) => following.step(k),
             Follow::Rollout(watching) => watching.step(k),
@@ -59,38 +62,9 @@ impl Kubectl<'_> {
     }
 }
 
-/// What a watch says of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Added,
-    Modified,
-    Deleted,
-}
-
-impl Kind {
-    /// As the API has it: `ADDED`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Kind::Added => "ADDED",
-            Kind::Modified => "MODIFIED",
-            Kind::Deleted => "DELETED",
-        }
-    }
-}
-
-/// A watch request: what happens to the objects of one kind that selectors let through, write by
-/// write.
+/// A watch request, whose objects come as a printer wants them.
 #[derive(Clone)]
-pub(crate) struct Watch {
-    resource: Arc<Resource>,
-    namespace: Option<Text>,
-    name: Option<Text>,
-    selector: Selector,
-    fields: FieldSelector,
-    next: EventId,
-    /// The keys that it has told of.
-    told: BTreeSet<ObjectKey>,
-}
+pub(crate) struct Watch(watch::Watch);
 
 impl Watch {
     /// A watch that begins now, where a list has just shown `infos`.
@@ -101,71 +75,32 @@ impl Watch {
         name: Option<Text>,
         infos: &[Info],
     ) -> Result<Watch> {
-        let (selector, fields) = k.filters(resource, query)?;
+        let (labels, fields) = k.filters(resource, query)?;
         let all = query.all_namespaces || !resource.namespaced;
-        Ok(Watch {
+        let filter = watch::Filter {
             resource: resource.clone(),
             namespace: (!all).then(|| k.namespace()),
             name,
-            selector,
+            labels,
             fields,
-            next: EventId(u32::try_from(k.cluster().log.len()).unwrap_or(u32::MAX)),
-            told: infos.iter().map(Info::key).collect(),
-        })
+        };
+        let told = infos.iter().map(Info::key).collect();
+        Ok(Watch(watch::Watch::now(k.cluster(), filter, told)))
     }
 
     /// What has happened since it was last asked.
     pub fn take(&mut self, cluster: &Cluster) -> Vec<(Kind, Info)> {
-        let mut found = Vec::new();
-        // The history may have gone back in the meantime.
-        let end = u32::try_from(cluster.log.len()).unwrap_or(u32::MAX);
-        self.next = self.next.min(EventId(end));
-        for event in cluster.log.since(self.next) {
-            let (Some(key), Some(object)) = (&event.object, cluster.log.stored(event.id)) else {
-                continue;
-            };
-            if event.revision.is_none() || key.resource != self.resource.id() {
-                continue;
-            }
-            if self
-                .namespace
-                .as_ref()
-                .is_some_and(|ns| key.namespace != *ns)
-                || self.name.as_ref().is_some_and(|name| key.name != *name)
-            {
-                continue;
-            }
-            let fits = event.action != Action::Delete && self.fits(object);
-            let kind = match (self.told.contains(key), fits) {
-                (false, true) => Kind::Added,
-                (true, true) => Kind::Modified,
-                (true, false) => Kind::Deleted,
-                (false, false) => continue,
-            };
-            match kind {
-                Kind::Added => drop(self.told.insert(key.clone())),
-                Kind::Deleted => drop(self.told.remove(key)),
-                Kind::Modified => {}
-            }
-            let mut object = object.clone();
-            if object["kind"].is_null() {
-                object["apiVersion"] = self.resource.api_version().into();
-                object["kind"] = (&self.resource.kind).into();
-            }
+        let resource = self.0.resource().clone();
+        let info = |(kind, key, object): (Kind, ObjectKey, Value)| {
             let info = Info {
-                resource: self.resource.clone(),
-                namespace: key.namespace.clone(),
-                name: key.name.clone(),
+                resource: resource.clone(),
+                namespace: key.namespace,
+                name: key.name,
                 object,
                 source: String::new(),
             };
-            found.push((kind, info));
-        }
-        self.next = EventId(end);
-        found
-    }
-
-    fn fits(&self, object: &Value) -> bool {
-        super::resource::fits(&self.selector, &self.fields, object)
+            (kind, info)
+        };
+        self.0.take(cluster).into_iter().map(info).collect()
     }
 }

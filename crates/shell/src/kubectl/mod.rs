@@ -19,7 +19,6 @@ pub(crate) mod printers;
 mod request;
 mod resource;
 mod table;
-mod token;
 pub(crate) mod tree;
 
 pub(crate) use commands::apply::apply_patch;

@@ -60,7 +60,9 @@ impl Kubectl<'_> {
             _ => entry["token"].str(),
         };
         if !token.is_empty() {
-            return super::token::user(self.cluster(), token)
+            return self
+                .cluster()
+                .authenticate(token)
                 .ok_or_else(|| Status::unauthorized().into());
         }
         if !entry["client-certificate-data"].is_empty() {

@@ -2,7 +2,8 @@
 //! What signs them here is a digest of the claims and of the cluster's seed, as long as an RSA
 //! signature of 2048 bits.
 
-use kubarium_objects::{Value, array, base64, go, object};
+use kubarium_objects::status::Status;
+use kubarium_objects::{FieldError, ObjectKey, Value, array, base64, go, object};
 use sha2::{Digest, Sha256};
 
 use super::User;
@@ -29,6 +30,21 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
         text.push('=');
     }
     base64::decode(&text).ok()
+}
+
+/// A token's own number (`jti`), in the form of a UUID.
+fn token_id(of: &Value, issued: i64, seconds: i64) -> String {
+    let digest = Sha256::digest(format!("{}/{issued}/{seconds}", go::json(of)));
+    let hex: String = digest.iter().take(16).map(|b| format!("{b:02x}")).collect();
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!(
+        "{}-{}-4{}-a{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(13, 16),
+        part(17, 20),
+        part(20, 32)
+    )
 }
 
 impl Cluster {
@@ -121,6 +137,130 @@ impl Cluster {
         self.signed(&claims)
     }
 
+    /// What the API server answers to a TokenRequest with this spec
+    /// (`pkg/registry/core/serviceaccount/storage/token.go`).
+    ///
+    /// # Errors
+    /// 404 without the account or what the token is to be bound to; 400, 409, 422.
+    pub fn token_request(
+        &self,
+        namespace: &str,
+        name: &str,
+        spec: &Value,
+    ) -> Result<Value, Status> {
+        let account = self.get(&ObjectKey::new("serviceaccounts", namespace, name))?;
+        let seconds = spec["expirationSeconds"].as_i64().unwrap_or(3600);
+        let why = match seconds {
+            ..600 => "may not specify a duration less than 10 minutes",
+            4_294_967_297.. => "may not specify a duration larger than 2^32 seconds",
+            _ => "",
+        };
+        if !why.is_empty() {
+            let error = FieldError::invalid("spec.expirationSeconds", seconds, why);
+            let kind = "TokenRequest.authentication.k8s.io";
+            return Err(Status::invalid(kind, "", &[error]));
+        }
+        let named = |o: &Value| {
+            let metadata = &o["metadata"];
+            object([
+                ("name", metadata["name"].clone()),
+                ("uid", metadata["uid"].clone()),
+            ])
+        };
+        let mut of = object([
+            ("namespace", namespace.into()),
+            ("serviceaccount", named(account)),
+        ]);
+        let reference = &spec["boundObjectRef"];
+        if !reference.is_null() {
+            let (field, bound) = self.bound(namespace, name, reference)?;
+            of[field] = named(bound);
+        }
+        let audiences = match spec["audiences"].items() {
+            [] => array([ISSUER]),
+            _ => spec["audiences"].clone(),
+        };
+        let issued = self.now.unix_seconds();
+        let claims = object([
+            ("aud", audiences.clone()),
+            ("exp", (issued + seconds).into()),
+            ("iat", issued.into()),
+            ("iss", ISSUER.into()),
+            ("jti", token_id(&of, issued, seconds).into()),
+            ("kubernetes.io", of),
+            ("nbf", issued.into()),
+            (
+                "sub",
+                format!("system:serviceaccount:{namespace}:{name}").into(),
+            ),
+        ]);
+        let expires = kubarium_objects::time::format_seconds(issued + seconds);
+        Ok(object([
+            ("apiVersion", "authentication.k8s.io/v1".into()),
+            ("kind", "TokenRequest".into()),
+            (
+                "metadata",
+                object([
+                    ("creationTimestamp", self.now.rfc3339().into()),
+                    ("name", name.into()),
+                    ("namespace", namespace.into()),
+                ]),
+            ),
+            (
+                "spec",
+                object([
+                    ("audiences", audiences),
+                    ("boundObjectRef", reference.clone()),
+                    ("expirationSeconds", seconds.into()),
+                ]),
+            ),
+            (
+                "status",
+                object([
+                    ("expirationTimestamp", expires.into()),
+                    ("token", self.signed(&claims).into()),
+                ]),
+            ),
+        ]))
+    }
+
+    /// What a token is to be bound to: how the claims call it, and the object.
+    fn bound(
+        &self,
+        namespace: &str,
+        account: &str,
+        reference: &Value,
+    ) -> Result<(&'static str, &Value), Status> {
+        let (resource, field, namespace) = match reference["kind"].str() {
+            "Pod" => ("pods", "pod", namespace),
+            "Secret" => ("secrets", "secret", namespace),
+            "Node" => ("nodes", "node", ""),
+            kind => {
+                let (version, kind) = (reference["apiVersion"].str(), kind);
+                return Err(Status::bad_request(format!(
+                    "cannot bind token to object of type {version}, Kind={kind}"
+                )));
+            }
+        };
+        let name = reference["name"].str();
+        let object = self.get(&ObjectKey::new(resource, namespace, name))?;
+        let own = object["spec"]["serviceAccountName"].str();
+        if field == "pod" && own != account {
+            return Err(Status::bad_request(format!(
+                "cannot bind token for serviceaccount {} to pod running with different serviceaccount name.",
+                go::quote(account)
+            )));
+        }
+        let (wanted, uid) = (reference["uid"].str(), object["metadata"]["uid"].str());
+        if !wanted.is_empty() && wanted != uid {
+            let why = format!(
+                "the UID in the bound object reference ({wanted}) does not match the UID in record. The object might have been deleted and then recreated"
+            );
+            return Err(Status::conflict(resource, name, &why));
+        }
+        Ok((field, object))
+    }
+
     fn signed(&self, claims: &Value) -> String {
         let header = object([("alg", "RS256".into()), ("kid", "kubarium".into())]);
         let content = format!(
@@ -156,7 +296,11 @@ impl Cluster {
             let found = self.find(resource, namespace, named["name"].str());
             found.is_some_and(|o| o["metadata"]["uid"] == named["uid"])
         };
-        if !still("serviceaccounts", &of["serviceaccount"]) || !still("pods", &of["pod"]) {
+        let bound = |resource: &str, named: &Value| named.is_null() || still(resource, named);
+        if !still("serviceaccounts", &of["serviceaccount"])
+            || !bound("pods", &of["pod"])
+            || !bound("secrets", &of["secret"])
+        {
             return None;
         }
         let mut user = User::service_account(namespace, of["serviceaccount"]["name"].str());

@@ -9,6 +9,8 @@ pub(super) enum Expr {
     Literal(Value),
     Name(String),
     Field(Box<Expr>, String),
+    /// A field that may be missing: `a.?b`.
+    Maybe(Box<Expr>, String),
     Index(Box<Expr>, Box<Expr>),
     /// A function, of an object or of none.
     Call(Option<Box<Expr>>, String, Vec<Expr>),
@@ -24,7 +26,7 @@ pub(super) fn uses(expr: &Expr, name: &str) -> bool {
     match expr {
         Expr::Literal(_) => false,
         Expr::Name(n) => n == name,
-        Expr::Field(of, _) | Expr::Unary(_, of) => uses(of, name),
+        Expr::Field(of, _) | Expr::Maybe(of, _) | Expr::Unary(_, of) => uses(of, name),
         Expr::Index(a, b) | Expr::Binary(_, a, b) => uses(a, name) || uses(b, name),
         Expr::Choice(a, b, c) => uses(a, name) || uses(b, name) || uses(c, name),
         Expr::Call(of, _, args) => {
@@ -37,33 +39,101 @@ pub(super) fn uses(expr: &Expr, name: &str) -> bool {
 
 /// Functions, with how many arguments they take.
 pub(super) const FUNCTIONS: &[(&str, &[usize])] = &[
+    ("add", &[1]),
     ("all", &[2]),
+    ("asApproximateFloat", &[0]),
+    ("asInteger", &[0]),
+    ("charAt", &[1]),
+    ("cidr", &[1]),
+    ("compareTo", &[1]),
     ("contains", &[1]),
+    ("containsCIDR", &[1]),
+    ("containsIP", &[1]),
     ("double", &[1]),
+    ("dyn", &[1]),
     ("endsWith", &[1]),
     ("exists", &[2]),
     ("exists_one", &[2]),
     ("filter", &[2]),
+    ("family", &[0]),
     ("find", &[1]),
+    ("findAll", &[1, 2]),
+    ("format", &[1]),
+    ("getEscapedPath", &[0]),
+    ("getHost", &[0]),
+    ("getHostname", &[0]),
+    ("getPort", &[0]),
+    ("getQuery", &[0]),
+    ("getScheme", &[0]),
     ("has", &[1]),
-    ("indexOf", &[1]),
+    ("hasValue", &[0]),
+    ("indexOf", &[1, 2]),
     ("int", &[1]),
+    ("ip", &[0, 1]),
+    ("isCIDR", &[1]),
+    ("isGlobalUnicast", &[0]),
+    ("isGreaterThan", &[1]),
+    ("isIP", &[1]),
+    ("isInteger", &[0]),
+    ("isLessThan", &[1]),
+    ("isLinkLocalMulticast", &[0]),
+    ("isLinkLocalUnicast", &[0]),
+    ("isLoopback", &[0]),
+    ("isQuantity", &[1]),
+    ("isSemver", &[1]),
     ("isSorted", &[0]),
+    ("isURL", &[1]),
+    ("isUnspecified", &[0]),
     ("join", &[0, 1]),
+    ("lastIndexOf", &[1, 2]),
     ("lowerAscii", &[0]),
+    ("major", &[0]),
     ("map", &[2, 3]),
+    ("masked", &[0]),
     ("matches", &[1]),
     ("max", &[0]),
     ("min", &[0]),
-    ("replace", &[2]),
+    ("minor", &[0]),
+    ("or", &[1]),
+    ("orValue", &[1]),
+    ("patch", &[0]),
+    ("prefixLength", &[0]),
+    ("quantity", &[1]),
+    ("replace", &[2, 3]),
+    ("reverse", &[0]),
+    ("semver", &[1]),
+    ("sign", &[0]),
     ("size", &[0, 1]),
-    ("split", &[1]),
+    ("split", &[1, 2]),
     ("startsWith", &[1]),
     ("string", &[1]),
+    ("sub", &[1]),
     ("substring", &[1, 2]),
     ("sum", &[0]),
     ("trim", &[0]),
     ("upperAscii", &[0]),
+    ("url", &[1]),
+    ("value", &[0]),
+];
+
+/// Those that are not of an object.
+const BARE: &[&str] = &[
+    "cidr",
+    "double",
+    "dyn",
+    "has",
+    "int",
+    "ip",
+    "isCIDR",
+    "isIP",
+    "isQuantity",
+    "isSemver",
+    "isURL",
+    "quantity",
+    "semver",
+    "size",
+    "string",
+    "url",
 ];
 
 #[derive(Clone, Debug, PartialEq)]
@@ -248,11 +318,14 @@ impl Parser {
         let mut here = self.primary()?;
         loop {
             if self.take(".") {
+                let maybe = self.take("?");
                 let Some(Token::Name(name)) = self.tokens.get(self.at).cloned() else {
                     return Err(());
                 };
                 self.at += 1;
-                here = if self.take("(") {
+                here = if maybe {
+                    Expr::Maybe(here.into(), unescape(&name))
+                } else if self.take("(") {
                     call(Some(here), name, self.arguments(")")?)?
                 } else {
                     Expr::Field(here.into(), unescape(&name))
@@ -261,10 +334,31 @@ impl Parser {
                 let index = self.choice()?;
                 self.need("]")?;
                 here = Expr::Index(here.into(), index.into());
+            } else if is_message(&here) && self.take("{") {
+                here = Expr::Map(self.fields()?);
             } else {
                 return Ok(here);
             }
         }
+    }
+
+    /// The fields of a message: `Object.spec{replicas: 3}`.
+    fn fields(&mut self) -> Result<Vec<(Expr, Expr)>, ()> {
+        let mut out = Vec::new();
+        while !self.take("}") {
+            let Some(Token::Name(name)) = self.tokens.get(self.at).cloned() else {
+                return Err(());
+            };
+            self.at += 1;
+            self.need(":")?;
+            let key = Expr::Literal(unescape(&name).into());
+            out.push((key, self.choice()?));
+            if !self.take(",") {
+                self.need("}")?;
+                break;
+            }
+        }
+        Ok(out)
     }
 
     fn arguments(&mut self, end: &str) -> Result<Vec<Expr>, ()> {
@@ -312,6 +406,15 @@ impl Parser {
     }
 }
 
+/// Whether a name is that of a type of messages, which policies that mutate make.
+fn is_message(expr: &Expr) -> bool {
+    match expr {
+        Expr::Name(name) => matches!(name.as_str(), "Object" | "JSONPatch"),
+        Expr::Field(of, _) => is_message(of),
+        _ => false,
+    }
+}
+
 /// Names that are no CEL names are written `__dash__`, `__dot__`, `__namespace__`, …
 pub(super) fn unescape(name: &str) -> String {
     name.replace("__underscores__", "__")
@@ -331,10 +434,16 @@ pub(super) fn unescape(name: &str) -> String {
 }
 
 pub(super) fn call(of: Option<Expr>, name: String, args: Vec<Expr>) -> Result<Expr, ()> {
+    if let (Some(Expr::Name(space)), [_]) = (&of, args.as_slice()) {
+        let whole = format!("{space}.{name}");
+        if matches!(whole.as_str(), "jsonpatch.escapeKey" | "optional.of") {
+            return Ok(Expr::Call(None, whole, args));
+        }
+    }
     let known = FUNCTIONS
         .iter()
         .any(|(n, counts)| *n == name && counts.contains(&args.len()));
-    let bare = matches!(name.as_str(), "has" | "size" | "int" | "double" | "string");
+    let bare = BARE.contains(&name.as_str());
     let macros = matches!(
         name.as_str(),
         "all" | "exists" | "exists_one" | "filter" | "map"

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use regex_lite::Regex;
 
 use super::STEPS_MAX;
+use super::library;
 use super::parse::Expr;
 use crate::value::{Map, Value};
 
@@ -44,6 +45,15 @@ impl Run {
                 of.get(name)
                     .cloned()
                     .ok_or_else(|| format!("no such key: {name}"))
+            }
+            Expr::Maybe(of, name) => {
+                let of = self.evaluate(of)?;
+                let of = match library::kind(&of) {
+                    "optional" => library::inner(&of).items().first().cloned(),
+                    _ => Some(of),
+                };
+                let found = of.and_then(|of| of.get(name).cloned());
+                Ok(library::optional(found))
             }
             Expr::Index(of, index) => {
                 let (of, index) = (self.evaluate(of)?, self.evaluate(index)?);
@@ -153,7 +163,10 @@ impl Run {
         let args = args?;
         match of {
             Some(_) => method(&target, name, &args),
-            None => function(name, &args[0]),
+            None => match args.first() {
+                Some(arg) => function(name, arg),
+                None => no_overload(),
+            },
         }
     }
 
@@ -284,6 +297,9 @@ pub(super) fn size(of: &Value) -> Outcome {
 }
 
 pub(super) fn function(name: &str, arg: &Value) -> Outcome {
+    if let Some(found) = library::function(name, arg) {
+        return found;
+    }
     match (name, arg) {
         ("size", of) => size(of),
         ("int", Value::Int(i)) => Ok(Value::Int(*i)),
@@ -306,6 +322,9 @@ pub(super) fn function(name: &str, arg: &Value) -> Outcome {
 }
 
 pub(super) fn method(of: &Value, name: &str, args: &[Value]) -> Outcome {
+    if let Some(found) = library::method(of, name, args) {
+        return found;
+    }
     if name == "size" && args.is_empty() {
         return size(of);
     }
@@ -332,17 +351,52 @@ pub(super) fn string_method(text: &str, name: &str, args: &[Value]) -> Outcome {
         "lowerAscii" => text.to_ascii_lowercase().into(),
         "upperAscii" => text.to_ascii_uppercase().into(),
         "trim" => text.trim().into(),
-        "replace" => text.replace(word(0), word(1)).into(),
-        "split" => text
-            .split(word(0))
-            .map(Value::from)
-            .collect::<Vec<_>>()
-            .into(),
-        "indexOf" => {
-            let at = text
-                .find(word(0))
-                .map(|at| text[..at].chars().count() as i64);
+        "replace" => match args.get(2).and_then(Value::as_i64) {
+            Some(most) if most >= 0 => text.replacen(word(0), word(1), most as usize).into(),
+            _ => text.replace(word(0), word(1)).into(),
+        },
+        "split" => {
+            let parts: Vec<Value> = match args.get(1).and_then(Value::as_i64) {
+                Some(most) if most >= 0 => text
+                    .splitn(most as usize, word(0))
+                    .map(Value::from)
+                    .collect(),
+                _ => text.split(word(0)).map(Value::from).collect(),
+            };
+            parts.into()
+        }
+        "indexOf" | "lastIndexOf" => {
+            let count = |at: usize| text[..at].chars().count() as i64;
+            let mut places = text.match_indices(word(0)).map(|(at, _)| count(at));
+            let bound = args.get(1).and_then(Value::as_i64);
+            let at = match name {
+                "indexOf" => places.find(|at| bound.is_none_or(|from| *at >= from)),
+                _ => places.filter(|at| bound.is_none_or(|to| *at <= to)).last(),
+            };
             Value::Int(at.unwrap_or(-1))
+        }
+        "charAt" => {
+            let at = args[0].as_i64().unwrap_or(-1);
+            let count = text.chars().count() as i64;
+            if !(0..=count).contains(&at) {
+                return Err(format!("index out of range: {at}"));
+            }
+            let found = text.chars().nth(at as usize);
+            found.map(String::from).unwrap_or_default().into()
+        }
+        "reverse" => text.chars().rev().collect::<String>().into(),
+        "format" => library::format(text, &args[0])?,
+        "findAll" => {
+            let regex = Regex::new(word(0)).map_err(|e| e.to_string())?;
+            let most = args.get(1).and_then(Value::as_i64);
+            let most = most
+                .and_then(|n| usize::try_from(n).ok())
+                .unwrap_or(usize::MAX);
+            let found = regex.find_iter(text).take(most);
+            found
+                .map(|m| m.as_str().into())
+                .collect::<Vec<Value>>()
+                .into()
         }
         "substring" => {
             let count = text.chars().count() as i64;
@@ -395,10 +449,15 @@ pub(super) fn list_method(items: &[Value], name: &str, args: &[Value]) -> Outcom
             let words: Vec<&str> = items.iter().map(Value::str).collect();
             words.join(args.first().map_or("", Value::str)).into()
         }
-        "indexOf" => {
-            let at = items.iter().position(|i| equal(i, &args[0]));
+        "indexOf" | "lastIndexOf" => {
+            let same = |i: &Value| equal(i, &args[0]);
+            let at = match name {
+                "indexOf" => items.iter().position(same),
+                _ => items.iter().rposition(same),
+            };
             Value::Int(at.map_or(-1, |at| at as i64))
         }
+        "reverse" => items.iter().rev().cloned().collect::<Vec<_>>().into(),
         _ => return no_overload(),
     })
 }

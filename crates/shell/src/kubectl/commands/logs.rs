@@ -607,48 +607,11 @@ fn logs_of<'a>(k: &'a Kubectl, pod: &Info, container: &str, previous: bool) -> O
 }
 
 fn shown(k: &Kubectl, pod: &Info, container: &str, by_selector: bool) -> Result<String> {
-    let object = k.current(&pod.key()).unwrap_or_default();
-    if object["spec"]["nodeName"].is_empty() {
-        return Ok(String::new());
-    }
-    let path = format!("containerLogs/{}/{}/{container}", pod.namespace, pod.name);
-    if let Some(why) = k.cluster().kubelet_request_error("Get", &object, &path) {
-        let mut status = Status::internal("");
-        (status.reason, status.message) = ("".into(), why);
-        return Err(status.into());
-    }
     let previous = k.flags.bool("previous");
-    let status = status_of(&object, container).cloned().unwrap_or_default();
-    let name = go::quote(container);
-    let in_pod = go::quote(&pod.name);
-    let refuse = |why: String| Err(Status::bad_request(why).into());
-    let (state, last) = (&status["state"], &status["lastState"]["terminated"]);
-    let mut from_previous = previous;
-    if previous {
-        if last.is_null() {
-            return refuse(format!(
-                "previous terminated container {name} in pod {in_pod} not found"
-            ));
-        }
-    } else if state["running"].is_null() && state["terminated"].is_null() {
-        if !last.is_null() {
-            // The container is waiting to be started again: its last run's output is shown.
-            from_previous =
-                logs_of(k, pod, container, false).is_none_or(|l| l.lines().next().is_none());
-        } else {
-            return refuse(match state["waiting"]["reason"].str() {
-                "" => format!("container {name} in pod {in_pod} is waiting to start - no logs yet"),
-                "ErrImagePull" => format!(
-                    "container {name} in pod {in_pod} is waiting to start: image can't be pulled"
-                ),
-                "ImagePullBackOff" => format!(
-                    "container {name} in pod {in_pod} is waiting to start: trying and failing to pull image"
-                ),
-                reason => format!("container {name} in pod {in_pod} is waiting to start: {reason}"),
-            });
-        }
-    }
-    let Some(logs) = logs_of(k, pod, container, from_previous) else {
+    let logs = k
+        .cluster()
+        .container_logs(&pod.key(), container, previous)?;
+    let Some(logs) = logs else {
         return Ok(String::new());
     };
     Ok(formatted(k, logs, &pod.name, container, by_selector))

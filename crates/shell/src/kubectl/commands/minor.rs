@@ -1,6 +1,6 @@
 //! `kubectl certificate`, `create token`, and commands that only say something.
 
-use kubarium_objects::{ObjectMeta, Status, Value, array, go, object};
+use kubarium_objects::{Value, array, go, object};
 
 use super::exec;
 use crate::kubectl::Kubectl;
@@ -9,7 +9,6 @@ use crate::kubectl::error::{Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
 use crate::kubectl::request::Subresource;
 use crate::kubectl::resource::Info;
-use crate::kubectl::token::{self, Claims};
 
 const CERTIFICATE: &[Flag] = &[switch(
     "force",
@@ -43,7 +42,7 @@ pub(crate) const CERTIFICATE_COMMAND: Command = Command {
     .flags(&[FILES, PRINT, CERTIFICATE])
     .changing(),
 ])
-.partly("requests are approved and denied; nothing signs them");
+.partly("the controller signs what is approved: the certificate has the real form, its signature is made up");
 
 /// Sets a request's condition, unless it has it.
 fn decide(k: &mut Kubectl, kind: &str, other: &str) -> Result {
@@ -183,77 +182,28 @@ fn create_token(k: &mut Kubectl) -> Result {
     let accounts = k.mapping("serviceaccounts")?;
     let namespace = k.namespace();
     k.authorize("create", &accounts, "token", &namespace, &name)?;
-    let account = match k.read(&accounts, &namespace, &name) {
-        Ok(account) => account,
-        Err(error) if error.is_not_found() => {
-            return plain(format!("failed to create token: {}", error.text()));
-        }
-        Err(error) => return Err(error),
-    };
-    if seconds > 0 && seconds < 600 {
-        let status = Status::bad_request(format!(
-            "TokenRequest.authentication.k8s.io {} is invalid: spec.expirationSeconds: Invalid value: {seconds}: may not specify a duration less than 10 minutes",
-            go::quote("")
-        ));
-        return plain(format!("failed to create token: {}", status.message));
+    let mut spec = Value::new_object();
+    if seconds > 0 {
+        spec["expirationSeconds"] = i64::try_from(seconds).unwrap_or(i64::MAX).into();
     }
-    let mut owner = None;
+    spec["audiences"] = array(k.flags.list("audience").iter().map(String::as_str));
     if !kind.is_empty() {
-        let resource = k.mapping(&kind.to_lowercase())?;
-        let object = k.read(&resource, &namespace, &bound)?;
-        owner = Some((kind.to_lowercase(), bound, object.uid().to_owned()));
+        spec["boundObjectRef"] = object([
+            ("apiVersion", "v1".into()),
+            ("kind", kind.into()),
+            ("name", bound.into()),
+            ("uid", k.flags.str("bound-object-uid").into()),
+        ]);
     }
-    let seconds = if seconds == 0 { 3600 } else { seconds };
-    let now = k.now();
-    let audiences = match k.flags.list("audience") {
-        [] => vec![token::AUDIENCE.to_owned()],
-        given => given.to_vec(),
+    let request = match k.cluster().token_request(&namespace, &name, &spec) {
+        Ok(request) => request,
+        Err(status) => return plain(format!("failed to create token: {}", status.message)),
     };
-    let made = token::issue(&Claims {
-        audiences: &audiences,
-        namespace: &namespace,
-        name: &name,
-        uid: account.uid(),
-        issued: now,
-        expires: now + i64::try_from(seconds).unwrap_or(3600),
-        bound: owner.as_ref(),
-    });
     let format = k.format()?;
     if matches!(format, crate::kubectl::output::Format::Default) {
-        k.out(made + "\n");
+        k.out(format!("{}\n", request["status"]["token"].str()));
         return Ok(());
     }
-    let expires = kubarium_objects::time::format_seconds(now + i64::try_from(seconds).unwrap_or(0));
-    let request = object([
-        ("apiVersion", "authentication.k8s.io/v1".into()),
-        ("kind", "TokenRequest".into()),
-        (
-            "metadata",
-            object([
-                ("creationTimestamp", k.cluster().now.rfc3339().into()),
-                ("name", name.as_str().into()),
-                ("namespace", (&*namespace).into()),
-            ]),
-        ),
-        (
-            "spec",
-            object([
-                ("audiences", array(audiences)),
-                ("boundObjectRef", Value::Null),
-                (
-                    "expirationSeconds",
-                    i64::try_from(seconds).unwrap_or(0).into(),
-                ),
-            ]),
-        ),
-        (
-            "status",
-            object([
-                ("expirationTimestamp", expires.into()),
-                ("token", made.into()),
-            ]),
-        ),
-    ]);
     let info = Info {
         resource: accounts,
         namespace,

@@ -1,5 +1,6 @@
 //! CertificateSigningRequests: what stands in the PKCS #10 request is read as far as describe shows it.
 
+use kubarium_objects::certificate::Request;
 use kubarium_objects::{ObjectMeta, Value, base64};
 
 use super::{date, events};
@@ -31,7 +32,9 @@ pub(super) fn request(k: &Kubectl, o: &Value, w: &mut Lines) {
         w.line(0, format!("Requested Duration:\t{time}"));
     }
     w.line(0, format!("Status:\t{}", printers::request_status(o)));
-    let subject = subject(spec["request"].str()).unwrap_or_default();
+    let pem = base64::decode(spec["request"].str()).unwrap_or_default();
+    let request = Request::read(&String::from_utf8_lossy(&pem));
+    let subject = request.map(|r| r.attributes).unwrap_or_default();
     w.line(0, "Subject:");
     let one = |oid: &[u8]| -> String {
         let found = subject.iter().rev().find(|(o, _)| o == oid);
@@ -58,44 +61,4 @@ pub(super) fn request(k: &Kubectl, o: &Value, w: &mut Lines) {
         }
     }
     events(k, o, w);
-}
-
-/// The attributes of a request's subject: object identifiers (RFC 5280, appendix A) and texts.
-fn subject(request: &str) -> Option<Vec<(Vec<u8>, String)>> {
-    let pem = String::from_utf8(base64::decode(request).ok()?).ok()?;
-    let body: String = pem.lines().filter(|l| !l.starts_with("-----")).collect();
-    let der = base64::decode(&body).ok()?;
-    let (request, _) = element(&der)?;
-    let (info, _) = element(request)?;
-    // The version comes first.
-    let (_, rest) = element(info)?;
-    let (name, _) = element(rest)?;
-    let mut found = Vec::new();
-    let mut sets = name;
-    while let Some((set, rest)) = element(sets) {
-        let (attribute, _) = element(set)?;
-        let (oid, value) = element(attribute)?;
-        let (text, _) = element(value)?;
-        found.push((oid.to_vec(), String::from_utf8_lossy(text).into_owned()));
-        sets = rest;
-    }
-    Some(found)
-}
-
-/// The content of the first element of DER (X.690) and what stands behind it.
-fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let length = *der.get(1)?;
-    let (length, head) = if length < 128 {
-        (usize::from(length), 2)
-    } else {
-        let count = usize::from(length & 127);
-        if count > 4 {
-            return None;
-        }
-        let bytes = der.get(2..2 + count)?;
-        let length = bytes.iter().fold(0usize, |n, b| n << 8 | usize::from(*b));
-        (length, 2 + count)
-    };
-    let end = head.checked_add(length)?;
-    Some((der.get(head..end)?, der.get(end..)?))
 }

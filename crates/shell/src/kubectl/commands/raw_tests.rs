@@ -1,0 +1,210 @@
+//! Requests by their address, and what goes on behind an answer.
+
+use crate::tests::session;
+
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+/// A request of `CN = ada, O = dev`, made with openssl.
+const REQUEST: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlHYk1FOENBUUF3SERFTU1Bb0dBMVVFQ2d3RFpHVjJNUXd3Q2dZRFZRUUREQU5oWkdFd0tqQUZCZ01yWlhBRApJUURCOU9rNlNpUDBKRUV1TjNNTXdFSGJOM3lMZmZSTmNOaHAxNmdDT3NNK21hQUFNQVVHQXl0bGNBTkJBRHFNCk8wZXZLWnFBZ0lKdUgrOUY1SG1VRWVqZWFkaTZaMDBXbDlBbndHeldITGVsalNWVUNHN0xybDRaVHRJTS9uTHEKLzZnZ1NIbjNaV1hFQ3lZek5RND0KLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg==";
+
+/// Runs the lines; the last prints something that has `want` in it.
+#[track_caller]
+fn says(lines: &[&str], want: &str) {
+    let mut session = session();
+    let mut last = String::new();
+    for line in lines {
+        last = session.run(line).text().to_owned();
+    }
+    assert!(last.contains(want), "{lines:?}\n{last}");
+}
+
+#[test]
+fn watches_go_on() {
+    let watch = |query: &str| format!("kubectl get --raw '{MAPS}?watch=1&timeoutSeconds=1{query}'");
+    let make = "kubectl create cm a --from-literal=k=v";
+    says(
+        &[make, &watch("&fieldSelector=metadata.name%3Da")],
+        "{\"type\":\"ADDED\",\"object\":{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{",
+    );
+    let since = watch("&resourceVersion=$RV").replace('\'', "\"");
+    says(
+        &[
+            make,
+            "RV=$(kubectl get cm a -o jsonpath={.metadata.resourceVersion})",
+            "kubectl label cm a x=y",
+            "kubectl delete cm a",
+            &format!("{since} | cut -c1-18"),
+        ],
+        "{\"type\":\"MODIFIED\"\n{\"type\":\"DELETED\",\n",
+    );
+    says(
+        &[&watch("&resourceVersion=1")],
+        "\"reason\":\"Expired\",\"code\":410}}\n",
+    );
+    says(
+        &[&watch("&sendInitialEvents=true")],
+        "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+    );
+    says(
+        &[&watch(
+            "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true",
+        )],
+        "{\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}",
+    );
+    says(
+        &[&format!(
+            "kubectl get --raw '/api/v1/watch/namespaces/default/configmaps?timeoutSeconds=70&resourceVersion=0&allowWatchBookmarks=1'"
+        )],
+        "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"ConfigMap\"",
+    );
+}
+
+#[test]
+fn lists_come_in_pieces() {
+    says(
+        &["kubectl get --raw '/api/v1/namespaces?limit=1'"],
+        "\"remainingItemCount\":",
+    );
+    says(
+        &["kubectl get --raw '/api/v1/namespaces?limit=x'"],
+        "strconv.ParseInt: parsing \"x\": invalid syntax",
+    );
+    says(
+        &["kubectl get --raw '/api/v1/namespaces?continue=x'"],
+        "continue key is not valid",
+    );
+    says(
+        &[
+            "NEXT=$(kubectl get --raw '/api/v1/namespaces?limit=1' | grep -o '\"continue\":\"[^\"]*' | cut -d'\"' -f4)",
+            "kubectl get --raw \"/api/v1/namespaces?limit=1&continue=$NEXT\" | grep -o '\"name\":\"[a-z-]*'",
+        ],
+        "\"name\":\"kube-node-lease\n",
+    );
+    says(
+        &["kubectl get --raw '/api/v1/namespaces?resourceVersion=99999999'"],
+        "Too large resource version: 99999999, current: ",
+    );
+}
+
+#[test]
+fn the_server_says_how_it_is() {
+    says(
+        &["kubectl get --raw '/readyz?verbose'"],
+        "[+]etcd ok\n[+]etcd-readiness ok\n",
+    );
+    says(
+        &["kubectl get --raw '/livez?verbose&exclude=etcd&exclude=x'"],
+        "warn: some health checks cannot be excluded: no matches for \"x\"\nlivez check passed\n",
+    );
+    says(
+        &["kubectl get --raw /metrics"],
+        "apiserver_resource_objects{group=\"apps\",resource=\"deployments\"} 1\n",
+    );
+    says(&["kubectl get --raw /version"], "  \"minor\": \"37\",\n");
+    says(&["kubectl get --raw /openapi/v3"], "is not simulated yet");
+}
+
+#[test]
+fn parts_of_objects() {
+    let create = |object: &str, path: &str| {
+        format!("echo '{object}' | kubectl create --raw '/api/v1/namespaces/default/{path}' -f -")
+    };
+    says(
+        &[&create(
+            "{\"spec\":{\"expirationSeconds\":600}}",
+            "serviceaccounts/default/token",
+        )],
+        "\"status\":{\"expirationTimestamp\":",
+    );
+    let pod = create(
+        "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"schedulerName\":\"mine\",\"containers\":[{\"name\":\"c\",\"image\":\"nginx\"}]}}",
+        "pods",
+    );
+    let bind = create(
+        "{\"metadata\":{\"name\":\"p\"},\"target\":{\"kind\":\"Node\",\"name\":\"worker-1\"}}",
+        "pods/p/binding",
+    );
+    says(&[&pod, &bind], "\"status\":\"Success\",\"code\":201}\n");
+    says(
+        &[
+            &pod,
+            &bind,
+            "kubectl get pod p -o jsonpath={.spec.nodeName}",
+        ],
+        "worker-1",
+    );
+    says(
+        &[&pod, &bind, &bind],
+        "pod p is already assigned to node \"worker-1\"",
+    );
+    says(
+        &[
+            &pod,
+            "kubectl get --raw /api/v1/namespaces/default/pods/p/exec",
+        ],
+        "Error from server (BadRequest): Upgrade request required\n",
+    );
+    says(
+        &[
+            &pod,
+            &bind,
+            "sleep 20",
+            "kubectl get --raw '/api/v1/namespaces/default/pods/p/log?tailLines=1'",
+        ],
+        "start worker process",
+    );
+    says(
+        &[
+            &create("{\"metadata\":{\"name\":\"m\"}}", "configmaps?dryRun=All"),
+            "kubectl get cm m",
+        ],
+        "not found",
+    );
+    says(
+        &[&create(
+            "{\"kind\":\"Secret\",\"apiVersion\":\"v1\"}",
+            "configmaps",
+        )],
+        "Secret in version \"v1\" cannot be handled as a ConfigMap",
+    );
+}
+
+#[test]
+fn certificates_are_signed_once_they_are_approved() {
+    let make = |usage: &str| {
+        format!(
+            "kubectl create -f - <<E\n{{apiVersion: certificates.k8s.io/v1, kind: CertificateSigningRequest, metadata: {{name: ada}}, spec: {{signerName: kubernetes.io/kube-apiserver-client, usages: [{usage}], request: {REQUEST}}}}}\nE"
+        )
+    };
+    let (client, server) = (make("client auth"), make("server auth"));
+    let (approve, list) = (
+        "kubectl certificate approve ada",
+        "kubectl get csr --no-headers",
+    );
+    says(
+        &[&client, list],
+        "kubernetes-admin   <none>              Pending",
+    );
+    says(&[&client, approve, "sleep 2", list], "Approved,Issued");
+    says(&[&server, approve, "sleep 2", list], "Approved,Failed");
+    says(
+        &[&client, "kubectl certificate deny ada", "sleep 2", list],
+        "Denied",
+    );
+    says(
+        &[&client, "kubectl describe csr ada"],
+        "Common Name:    ada",
+    );
+    says(
+        &[
+            &client,
+            approve,
+            "sleep 2",
+            "kubectl get csr ada -o jsonpath={.status.certificate} | base64 -d",
+        ],
+        "-----BEGIN CERTIFICATE-----\nMI",
+    );
+    says(
+        &[&make("fly")],
+        "spec.usages[0]: Unsupported value: \"fly\": supported values: \"any\"",
+    );
+}
