@@ -82,6 +82,12 @@ pub(super) fn webhooks(e: &mut Errors, o: &Value) {
                 "the timeout value must be between 1 and 30 seconds",
             );
         }
+        e.one_of(
+            format!("{p}.reinvocationPolicy"),
+            &w["reinvocationPolicy"],
+            &["IfNeeded", "Never"],
+        );
+        match_conditions(e, &format!("{p}.matchConditions"), &w["matchConditions"]);
         e.selector(&format!("{p}.namespaceSelector"), &w["namespaceSelector"]);
         e.selector(&format!("{p}.objectSelector"), &w["objectSelector"]);
         client_config(e, &format!("{p}.clientConfig"), &w["clientConfig"]);
@@ -115,15 +121,76 @@ pub(super) fn policy(e: &mut Errors, o: &Value) {
         &spec["failurePolicy"],
         &["Fail", "Ignore"],
     );
-    for list in ["validations", "matchConditions", "variables"] {
-        for (p, item) in items(&spec[list], &format!("spec.{list}")) {
-            if item["expression"].str().trim().is_empty() {
-                let why = match list {
-                    "validations" => "expression is not specified",
-                    _ => "",
-                };
-                e.required(format!("{p}.expression"), why);
-            }
+    match_conditions(e, "spec.matchConditions", &spec["matchConditions"]);
+    for (p, variable) in items(&spec["variables"], "spec.variables") {
+        expression(e, &p, variable, "");
+        let name = variable["name"].str();
+        if name.is_empty() {
+            e.required(format!("{p}.name"), "");
+        } else if !is_identifier(name) {
+            let why = "name is not a valid CEL identifier";
+            e.invalid(format!("{p}.name"), name, why);
+        }
+    }
+    for (p, validation) in items(&spec["validations"], "spec.validations") {
+        expression(e, &p, validation, "expression is not specified");
+        said(e, &p, validation);
+    }
+}
+
+/// What a policy says to a request that it refuses.
+fn said(e: &mut Errors, path: &str, validation: &Value) {
+    let at = |field: &str| format!("{path}.{field}");
+    for field in ["messageExpression", "message"] {
+        let Some(text) = validation[field].as_str() else {
+            continue;
+        };
+        if !text.is_empty() && text.trim().is_empty() {
+            e.invalid(at(field), text, "must be non-empty if specified");
+        } else if field == "message" && text.contains('\n') {
+            e.invalid(at(field), text, "must not contain line breaks");
+        }
+    }
+    e.one_of(
+        at("reason"),
+        &validation["reason"],
+        &[
+            "Forbidden",
+            "Invalid",
+            "RequestEntityTooLarge",
+            "Unauthorized",
+        ],
+    );
+}
+
+fn expression(e: &mut Errors, path: &str, of: &Value, why: &str) {
+    if of["expression"].str().trim().is_empty() {
+        e.required(format!("{path}.expression"), why);
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
+}
+
+/// When a webhook or a policy is asked at all.
+fn match_conditions(e: &mut Errors, path: &str, list: &Value) {
+    let many = list.items().len();
+    if many > 64 {
+        e.push(FieldError::too_many(path, many, 64));
+    }
+    let mut seen = HashSet::new();
+    for (p, condition) in items(list, path) {
+        expression(e, &p, condition, "");
+        let (at, name) = (format!("{p}.name"), condition["name"].str());
+        if name.is_empty() {
+            e.required(at, "");
+            continue;
+        }
+        e.names(&*at, name, names::qualified_name(name));
+        if !seen.insert(name) {
+            e.duplicate(at, name);
         }
     }
 }
@@ -145,6 +212,7 @@ pub(super) fn mutating_policy(e: &mut Errors, o: &Value) {
             }
         }
     }
+    match_conditions(e, "spec.matchConditions", &spec["matchConditions"]);
     let at = "spec.matchConstraints";
     if spec["matchConstraints"].is_null() {
         e.required(at, "");
