@@ -196,14 +196,16 @@ impl Cluster {
                 }
             }
         }
-        if &*id == super::policies::POLICIES {
+        if matches!(&*id, super::policies::POLICIES | super::mutations::POLICIES) {
             let spec = &object["spec"];
-            for list in ["validations", "matchConditions", "variables"] {
-                for item in spec[list].items() {
-                    let text = item["expression"].str().trim();
-                    if custom::Expression::parse(text).is_err() {
-                        out.push(format!("kubarium does not check the expression {text}"));
-                    }
+            let lists = ["validations", "matchConditions", "variables"];
+            let plain = lists.iter().flat_map(|list| spec[*list].items());
+            let mutations = spec["mutations"].items().iter();
+            let inner = mutations.flat_map(|m| [&m["applyConfiguration"], &m["jsonPatch"]]);
+            for item in plain.chain(inner.filter(|m| !m.is_null())) {
+                let text = item["expression"].str().trim();
+                if custom::Expression::parse(text).is_err() {
+                    out.push(format!("kubarium does not check the expression {text}"));
                 }
             }
         }

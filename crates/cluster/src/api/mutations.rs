@@ -11,7 +11,7 @@ use super::policies::{self, Asked};
 use super::rbac::User;
 use crate::cluster::Cluster;
 
-const POLICIES: &str = "mutatingadmissionpolicies.admissionregistration.k8s.io";
+pub(super) const POLICIES: &str = "mutatingadmissionpolicies.admissionregistration.k8s.io";
 const BINDINGS: &str = "mutatingadmissionpolicybindings.admissionregistration.k8s.io";
 
 /// Lets all policies that are about the request change the object.
