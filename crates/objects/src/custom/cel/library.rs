@@ -285,7 +285,7 @@ fn version(text: &str) -> Result<([u64; 3], String), String> {
     let parts: Vec<&str> = numbers.split('.').collect();
     let number = |part: &str| {
         let plain = part == "0" || !part.starts_with('0');
-        part.parse().ok().filter(|_| plain)
+        part.parse::<u64>().ok().filter(|_| plain)
     };
     let wrong = "No Major.Minor.Patch elements found".to_owned();
     let [major, minor, patch] = parts[..] else {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kubarium_cluster::Time;
 use kubarium_cluster::runtime::{Line, Logs, State};
-use kubarium_objects::{ObjectMeta, Selector, Status, Text, Value, go, time};
+use kubarium_objects::{ObjectMeta, Selector, Text, Value, go, time};
 
 use crate::kubectl::Kubectl;
 use crate::kubectl::command::{ALL_NAMESPACES, Command, SELECTOR};
@@ -566,19 +566,6 @@ fn containers(k: &mut Kubectl, pod: &Value, wanted: &str) -> Result<Vec<String>>
         ));
     }
     Ok(vec![name])
-}
-
-/// A container's status in a pod.
-fn status_of<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
-    let lists = [
-        "containerStatuses",
-        "initContainerStatuses",
-        "ephemeralContainerStatuses",
-    ];
-    lists
-        .iter()
-        .flat_map(|l| pod["status"][*l].items())
-        .find(|s| s["name"].str() == container)
 }
 
 /// What a container has written, all of it.

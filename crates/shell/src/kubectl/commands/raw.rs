@@ -102,11 +102,11 @@ pub(crate) fn send(k: &mut Kubectl, method: Method) -> Result {
     let path = address(k)?;
     let body = match files.first().map(String::as_str) {
         None => Vec::new(),
-        Some("-") => std::mem::take(&mut k.stdin).into(),
+        Some("-") => std::mem::take(&mut k.stdin),
         Some(name) => {
             let path = k.session.absolute(&k.cwd, name);
             match k.session.read_file(&path) {
-                Some(bytes) => bytes.to_vec(),
+                Some(bytes) => bytes,
                 None => return plain(format!("open {name}: no such file or directory")),
             }
         }
