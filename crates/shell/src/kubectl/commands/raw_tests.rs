@@ -208,3 +208,35 @@ fn certificates_are_signed_once_they_are_approved() {
         "spec.usages[0]: Unsupported value: \"fly\": supported values: \"any\"",
     );
 }
+
+#[test]
+fn programs_in_pods_ask_as_well() {
+    let ask = |options: &str, path: &str| {
+        format!(
+            "kubectl exec p -- sh -c 'curl -skN -m 9 {options} -H \"Authorization: Bearer $(cat /var/run/secrets/kubernetes.io/serviceaccount/token)\" \"https://kubernetes/{path}\"'"
+        )
+    };
+    let asks = |options: &str, path: &str, want: &str| {
+        says(
+            &[
+                "kubectl create clusterrolebinding all --clusterrole=cluster-admin --serviceaccount=default:default",
+                "kubectl run p --image=curlimages/curl -- sleep 1000",
+                "kubectl wait --for=condition=Ready pod/p",
+                &ask(options, path),
+            ],
+            want,
+        );
+    };
+    let maps = "api/v1/namespaces/default/configmaps";
+    asks(
+        "",
+        &format!("{maps}?watch=1&timeoutSeconds=1"),
+        "{\"type\":\"ADDED\",",
+    );
+    let only = "-H \"Accept: application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1\"";
+    asks(only, maps, "\"kind\": \"PartialObjectMetadataList\"");
+    let table = "-H \"Accept: application/json;as=Table;g=meta.k8s.io;v=v1\"";
+    asks(table, maps, "\"reason\": \"NotAcceptable\"");
+    let all = "-H \"Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList\"";
+    asks(all, "apis", "\"kind\": \"APIGroupDiscoveryList\"");
+}
