@@ -62,7 +62,7 @@ fn Progress() -> impl IntoView {
             <span>{t("work")}</span>
             <progress max="1000" value=move || share.get().to_string() aria-label=t("work")></progress>
             <span class="mono">{move || hms(simulator.now_ms.get())}</span>
-            <button type="button" class="button" on:click=move |_| simulator.interrupt()>{t("work.stop")}</button>
+            <button type="button" class="button" on:click=move |_| simulator.stop_work()>{t("work.stop")}</button>
         </div>
     }
 }

@@ -8,7 +8,8 @@ use crate::{
     panels::Panel,
     parts::{Late, Loaded},
     simulator::Simulator,
-    text::{fill, t},
+    storage,
+    text::{self, fill, t},
 };
 
 /// The most choices that are shown.
@@ -20,6 +21,11 @@ enum Deed {
     Show(Panel),
     Select(String),
     Run(String),
+    /// A terminal at a place.
+    Terminal(String),
+    Lessons,
+    Share,
+    Speak(&'static str),
     Time(bool),
     Step,
     Back,
@@ -111,6 +117,17 @@ fn Palette() -> impl IntoView {
                 layout.show(Panel::Terminal);
                 simulator.run(&line);
             }
+            Deed::Terminal(place) => {
+                layout.show(Panel::Terminal);
+                simulator.open_terminal(&place);
+            }
+            Deed::Lessons => learn.gallery.set(true),
+            Deed::Share => learn.share.update(|n| *n += 1),
+            Deed::Speak(tag) => {
+                // Where it cannot be kept, it is spoken until the page is closed.
+                let _ = storage::set("language", tag);
+                text::speak(tag);
+            }
             Deed::Time(run) => simulator.run_time(run),
             Deed::Step => simulator.step_time(),
             Deed::Back => simulator.step_back(),
@@ -195,6 +212,11 @@ fn choices(simulator: Simulator) -> Vec<Choice> {
     add(time.to_owned(), t("clock"), Deed::Time(!running));
     add(t("clock.step").to_owned(), t("clock"), Deed::Step);
     add(t("clock.back").to_owned(), t("clock"), Deed::Back);
+    add(t("learn").to_owned(), t("palette.view"), Deed::Lessons);
+    add(t("share").to_owned(), "", Deed::Share);
+    for (tag, name) in text::LANGUAGES {
+        add(name.to_owned(), t("language"), Deed::Speak(tag));
+    }
     let map = simulator.map.read();
     for room in &map.rooms {
         add(
@@ -202,12 +224,16 @@ fn choices(simulator: Simulator) -> Vec<Choice> {
             t("palette.node"),
             Deed::Select(room.id.clone()),
         );
+        let name = fill("palette.terminal", &[("place", &room.name)]);
+        add(name, t("palette.view"), Deed::Terminal(room.id.clone()));
         for pod in &room.pods {
             add(
                 pod.name.clone(),
                 t("palette.pod"),
                 Deed::Select(pod.id.clone()),
             );
+            let name = fill("palette.terminal", &[("place", &pod.name)]);
+            add(name, t("palette.view"), Deed::Terminal(pod.id.clone()));
         }
     }
     for service in &map.services {

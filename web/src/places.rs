@@ -1,5 +1,5 @@
-//! Terminals at several places: the workstation, a node, a pod. What is typed at another place than the workstation is
-//! given to it by `ssh` or `kubectl exec`, a shell for each line.
+//! Terminals at several places: the workstation, a node, a pod. One at another place than the workstation begins with `ssh`
+//! or `kubectl exec -it` there.
 
 use leptos::prelude::*;
 
@@ -9,20 +9,19 @@ use crate::{
     text::{fill, t},
 };
 
-/// What a place is called.
+/// What a terminal is called.
 pub(crate) fn name(place: &str) -> String {
-    match place.split_once(':') {
-        Some((_, name)) => name.rsplit('/').next().unwrap_or(name).to_owned(),
-        None => t("terminal.workstation").to_owned(),
-    }
+    let (place, number) = place.split_once('#').unwrap_or((place, ""));
+    let name = match place.split_once(':') {
+        Some((_, name)) => name.rsplit('/').next().unwrap_or(name),
+        None => t("terminal.workstation"),
+    };
+    format!("{name} {number}").trim_end().to_owned()
 }
 
-/// What stands before the prompt.
-pub(crate) fn sign(place: &str) -> String {
-    match place.is_empty() {
-        true => String::new(),
-        false => format!("{} ", name(place)),
-    }
+/// What stands before a line: what a shell elsewhere says, or the workstation's sign.
+pub(crate) fn sign(prompt: &str) -> String {
+    if prompt.is_empty() { "$ " } else { prompt }.to_owned()
 }
 
 /// The terminals that are open, and a choice of more.
@@ -81,13 +80,14 @@ pub(crate) fn Places() -> impl IntoView {
                     on:change=move |event| {
                         let place = event_target_value(&event);
                         event_target::<web_sys::HtmlSelectElement>(&event).set_value("");
-                        if !place.is_empty() {
-                            simulator.open_terminal(&place);
+                        if let Some(place) = place.strip_prefix('@') {
+                            simulator.open_another(place);
                         }
                     }
                 >
                     <option value="">{t("terminal.open")}</option>
-                    {move || more.get().into_iter().map(|(id, name)| view! { <option value=id>{name}</option> }).collect_view()}
+                    <option value="@">{t("terminal.workstation")}</option>
+                    {move || more.get().into_iter().map(|(id, name)| view! { <option value=format!("@{id}")>{name}</option> }).collect_view()}
                 </select>
             </label>
         </div>

@@ -43,8 +43,10 @@ pub(crate) enum Phase {
 pub(crate) struct Entry {
     /// Its number, for the list.
     pub(crate) id: u32,
-    /// Where it runs.
+    /// The terminal in which it runs.
     pub(crate) place: String,
+    /// What stood before it.
+    pub(crate) sign: String,
     /// The command line.
     pub(crate) command: String,
     /// What it has printed so far.
@@ -93,10 +95,13 @@ pub(crate) struct Simulator {
     pub(crate) past: RwSignal<Option<Past>>,
     /// The moment that is to be gone to, and whether one is being gone to.
     wanted_ms: StoredValue<(Option<u64>, bool)>,
-    /// Where what is typed runs: `node:worker-1`, `pod:default/web-1`; empty for the workstation.
+    /// The terminal in front: `node:worker-1`, `pod:default/web-1`; empty for the workstation's first; with a number behind
+    /// it, `#2`, where there are more at a place.
     pub(crate) place: RwSignal<String>,
-    /// The places that have a terminal of their own, beside the workstation.
+    /// The terminals beside the first.
     pub(crate) places: RwSignal<Vec<String>>,
+    /// What stands before the next line of a terminal, where a shell elsewhere reads it.
+    prompts: RwSignal<Vec<(String, String)>>,
     /// What was typed and printed.
     pub(crate) console: RwSignal<Vec<Entry>>,
     /// The packet that is followed.
@@ -152,6 +157,7 @@ impl Simulator {
             wanted_ms: StoredValue::new((None, false)),
             place: RwSignal::new(String::new()),
             places: RwSignal::new(Vec::new()),
+            prompts: RwSignal::new(Vec::new()),
             console: RwSignal::new(Vec::new()),
             lane,
             here: at(|step| Some(step.place.clone())),
@@ -212,7 +218,7 @@ impl Simulator {
         if !update.ways.is_empty() {
             self.ways.set(update.ways);
         }
-        if let Some(going) = update.terminal {
+        for going in update.terminals {
             self.hear_terminal(going);
         }
         if !update.told.is_empty() {
@@ -336,6 +342,9 @@ impl Simulator {
         self.beside.set(None);
         self.playing.set(false);
         self.selected.set(None);
+        self.places.set(Vec::new());
+        self.prompts.set(Vec::new());
+        self.place.set(String::new());
     }
 
     // --- Time ---------------------------------------------------------------------------------
@@ -400,28 +409,72 @@ impl Simulator {
         self.run_followed(line);
     }
 
-    /// Runs a command line at the place whose terminal is in front.
+    /// Types a line in the terminal that is in front.
     pub(crate) fn run_there(self, line: &str) {
         let place = self.place.get_untracked();
-        if place.is_empty() {
-            return self.run(line);
-        }
         let line = line.to_owned();
         self.run_as(&line.clone(), Request::CommandAt { place, line });
     }
 
-    /// Opens a terminal at a place, and brings it to the front.
+    /// Brings the terminal at a place to the front; it is opened where there is none.
     pub(crate) fn open_terminal(self, place: &str) {
-        self.places.update(|places| {
-            if !places.iter().any(|known| known == place) {
-                places.push(place.to_owned());
-            }
-        });
         self.place.set(place.to_owned());
+        if place.is_empty()
+            || self
+                .places
+                .read_untracked()
+                .iter()
+                .any(|known| known == place)
+        {
+            return;
+        }
+        self.places.update(|places| places.push(place.to_owned()));
+        // A shell there is opened at once, so that its prompt is seen.
+        let (place, line) = (place.to_owned(), String::new());
+        if place.contains(':') {
+            self.ask(
+                Request::CommandAt {
+                    place: place.clone(),
+                    line,
+                },
+                move |reply| {
+                    if let Reply::Output(output) = reply {
+                        let entry = self.enter(&place, &output.command);
+                        self.finish(&entry, *output);
+                    }
+                },
+            );
+        }
+    }
+
+    /// Opens a terminal at a place, beside those that are there already.
+    pub(crate) fn open_another(self, place: &str) {
+        let is_free =
+            |name: &String| !name.is_empty() && !self.places.read_untracked().contains(name);
+        let names = std::iter::once(place.to_owned());
+        let mut names = names.chain((2_u32..).map(|number| format!("{place}#{number}")));
+        if let Some(name) = names.find(is_free) {
+            self.open_terminal(&name);
+        }
+    }
+
+    /// What stands before the next line of a terminal; empty at the workstation.
+    pub(crate) fn prompt(self, place: &str) -> String {
+        let prompts = self.prompts.read();
+        let found = prompts.iter().find(|(known, _)| known == place);
+        found.map_or_else(String::new, |(_, prompt)| prompt.clone())
+    }
+
+    fn set_prompt(self, place: &str, prompt: String) {
+        self.prompts.update(|prompts| {
+            prompts.retain(|(known, _)| known != place);
+            prompts.push((place.to_owned(), prompt));
+        });
     }
 
     /// Closes the terminal at a place; what it has printed is gone.
     pub(crate) fn close_terminal(self, place: &str) {
+        self.ask(Request::CloseTerminal(place.to_owned()), |_| {});
         self.places
             .update(|places| places.retain(|known| known != place));
         self.console
@@ -434,6 +487,8 @@ impl Simulator {
     /// Runs a command line as [`Simulator::run`] does, and gives its place in the terminal.
     pub(crate) fn run_followed(self, line: &str) -> Entry {
         self.place.set(String::new());
+        // A shell elsewhere that was open there is left.
+        self.set_prompt("", String::new());
         self.run_as(line, Request::Command(line.to_owned()))
     }
 
@@ -443,7 +498,7 @@ impl Simulator {
     }
 
     fn run_as(self, line: &str, request: Request) -> Entry {
-        let entry = self.enter(line);
+        let entry = self.enter(&self.place.get_untracked(), line);
         let entered = entry.clone();
         self.ask(request, move |reply| {
             if let Reply::Output(output) = reply {
@@ -455,15 +510,16 @@ impl Simulator {
 
     /// Shows a command that somebody else had run.
     pub(crate) fn show_output(self, output: Output) {
-        let entry = self.enter(&output.command);
+        let entry = self.enter("", &output.command);
         self.finish(&entry, output);
     }
 
     /// A command line comes into the terminal.
-    fn enter(self, line: &str) -> Entry {
+    fn enter(self, place: &str, line: &str) -> Entry {
         let entry = Entry {
             id: self.line.with_value(|line| line.next),
-            place: self.place.get_untracked(),
+            place: place.to_owned(),
+            sign: untrack(|| self.prompt(place)),
             command: line.to_owned(),
             printed: ArcRwSignal::default(),
             status: ArcRwSignal::default(),
@@ -481,6 +537,9 @@ impl Simulator {
     fn finish(self, entry: &Entry, output: Output) {
         entry.printed.set(output.text);
         entry.status.set(output.status);
+        if output.status.is_some() {
+            self.set_prompt(&entry.place, output.prompt);
+        }
         self.console.notify();
         if let Some(lane) = output.lane {
             let first = lane.stops.first().map_or(0, |stop| stop.main);
@@ -493,9 +552,14 @@ impl Simulator {
     /// Shows what the command that goes on has done since.
     fn hear_terminal(self, going: message::Going) {
         let entry = self.console.with_untracked(|console| {
+            let here = || console.iter().filter(|entry| entry.place == going.place);
             let running = |entry: &&Entry| entry.status.read_untracked().is_none();
-            console.iter().find(running).cloned()
+            // What ends by itself, as a shell in a pod that goes, says so below what was typed last.
+            here().find(running).or(here().last()).cloned()
         });
+        if going.status.is_some() {
+            self.set_prompt(&going.place, going.prompt);
+        }
         let Some(entry) = entry else { return };
         if !going.text.is_empty() {
             entry.printed.update(|printed| {
@@ -512,15 +576,28 @@ impl Simulator {
         self.console.notify();
     }
 
-    /// Whether a command goes on in the terminal.
-    pub(crate) fn is_busy(self) -> bool {
+    /// Whether a command goes on in a terminal.
+    pub(crate) fn is_busy(self, place: &str) -> bool {
         let console = self.console.read();
-        console.iter().any(|entry| entry.status.get().is_none())
+        let mut here = console.iter().filter(|entry| entry.place == place);
+        here.any(|entry| entry.status.get().is_none())
     }
 
-    /// Ends the command that goes on in the terminal.
-    pub(crate) fn interrupt(self) {
-        self.ask(Request::Interrupt, |_| {});
+    /// Ends the command that goes on in a terminal.
+    pub(crate) fn interrupt(self, place: &str) {
+        self.ask(Request::Interrupt(place.to_owned()), |_| {});
+    }
+
+    /// Ends the command that lets time run.
+    pub(crate) fn stop_work(self) {
+        let place = self
+            .work
+            .read_untracked()
+            .as_ref()
+            .map(|work| work.place.clone());
+        if let Some(place) = place {
+            self.interrupt(&place);
+        }
     }
 
     /// Empties the terminal, but for what still runs.

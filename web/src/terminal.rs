@@ -39,7 +39,8 @@ pub(crate) fn Terminal() -> impl IntoView {
     // Whatever was run is remembered, typed here or set off by a click elsewhere: each click teaches its command.
     Effect::new(move |seen: Option<Option<u32>>| {
         let last = simulator.console.with(|console| {
-            let last = console.last();
+            // A shell elsewhere has a past of its own.
+            let last = console.iter().rfind(|entry| entry.sign.is_empty());
             last.map(|entry| (entry.id, entry.command.clone()))
         });
         let id = last.as_ref().map(|(id, _)| *id);
@@ -89,7 +90,12 @@ pub(crate) fn Terminal() -> impl IntoView {
         }
     };
     let recall = move |to: usize| {
-        let past = past.get_untracked();
+        let place = simulator.place.get_untracked();
+        let past = if simulator.prompt(&place).is_empty() {
+            past.get_untracked()
+        } else {
+            typed_at(simulator, &place)
+        };
         let to = to.min(past.len());
         back.set(to);
         line.set(if to == 0 {
@@ -110,8 +116,9 @@ pub(crate) fn Terminal() -> impl IntoView {
             "l" if event.ctrl_key() => simulator.clear(),
             // What is selected is copied; with nothing selected it ends what runs, or gives the line up.
             "c" if event.ctrl_key() && !is_selecting() => {
-                if simulator.is_busy() {
-                    simulator.interrupt();
+                let place = simulator.place.get_untracked();
+                if simulator.is_busy(&place) {
+                    simulator.interrupt(&place);
                 } else {
                     line.set(String::new());
                 }
@@ -156,13 +163,15 @@ pub(crate) fn Terminal() -> impl IntoView {
                 <For each=here key=|entry| entry.id let:entry>
                     {
                         let (failed, running) = (entry.status.clone(), entry.status);
+                        let place = entry.place;
                         let failed = move || failed.get().is_some_and(|status| status != 0);
                         let running = move || {
                             running.get().is_none().then(|| {
+                                let place = place.clone();
                                 view! {
                                     <p class="running">
                                         {t("terminal.running")} " "
-                                        <button type="button" class="link" on:click=move |_| simulator.interrupt()>{t("terminal.interrupt")}</button>
+                                        <button type="button" class="link" on:click=move |_| simulator.interrupt(&place)>{t("terminal.interrupt")}</button>
                                     </p>
                                 }
                             })
@@ -170,7 +179,7 @@ pub(crate) fn Terminal() -> impl IntoView {
                         view! {
                             <div class="entry" data-failed=move || failed().then_some("")>
                                 <p class="typed">
-                                    <span class="sign" aria-hidden="true">"$ "</span>
+                                    <span class="sign" aria-hidden="true">{places::sign(&entry.sign)}</span>
                                     {entry.command.clone()}
                                     {copy_button(entry.command, entry.printed.clone())}
                                 </p>
@@ -183,7 +192,10 @@ pub(crate) fn Terminal() -> impl IntoView {
             </div>
             {move || offer(line, offered, prompt)}
             <form class="prompt" on:submit=submit>
-                <span class="sign"><span class="unseen">{move || places::name(&simulator.place.read())}</span>{move || places::sign(&simulator.place.read())}"$"</span>
+                <span class="sign">
+                    <span class="unseen">{move || places::name(&simulator.place.read())} " "</span>
+                    {move || places::sign(&simulator.prompt(&simulator.place.read()))}
+                </span>
                 <input
                     aria-label=t("terminal.prompt")
                     node_ref=prompt
@@ -202,6 +214,18 @@ pub(crate) fn Terminal() -> impl IntoView {
             </form>
         </div>
     }
+}
+
+/// What was typed in a terminal, each line once.
+fn typed_at(simulator: Simulator, place: &str) -> Vec<String> {
+    let mut past: Vec<String> = Vec::new();
+    for entry in simulator.console.read_untracked().iter() {
+        if entry.place == place && !entry.sign.is_empty() {
+            past.retain(|old| *old != entry.command);
+            past.push(entry.command.clone());
+        }
+    }
+    past
 }
 
 /// Copies a command with what it has printed.

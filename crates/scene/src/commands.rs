@@ -116,6 +116,7 @@ impl Commands {
 
 /// What stands before a command line that is typed at a place: `ssh worker-1 `.
 pub fn before(place: &str) -> String {
+    let place = place.split('#').next().unwrap_or(place);
     match place.split_once(':') {
         Some(("node" | "host", name)) => format!("ssh {} ", word(name)),
         Some(("pod", rest)) => {
@@ -127,15 +128,17 @@ pub fn before(place: &str) -> String {
     }
 }
 
-/// The workstation's command line for one that is typed at a place.
-pub fn at(place: &str, line: &str) -> String {
-    let before = before(place);
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+ ".contains(c);
-    match (place.split_once(':'), line.chars().all(is_plain)) {
-        (None, _) | (_, true) => format!("{before}{line}"),
-        // A shell at the far end reads what a shell is to read.
-        (Some(("pod", _)), false) => format!("{before}sh -c {}", word(line)),
-        (Some(_), false) => format!("{before}{}", word(line)),
+/// The workstation's command line that opens a shell at a place.
+pub fn opening(place: &str) -> Option<String> {
+    let place = place.split('#').next().unwrap_or(place);
+    match place.split_once(':')? {
+        ("node" | "host", name) => Some(format!("ssh {}", word(name))),
+        ("pod", rest) => {
+            let (namespace, name) = rest.split_once('/').unwrap_or(("default", rest));
+            let scope = crate::inspect::scope(namespace);
+            Some(format!("kubectl exec -it {}{scope} -- sh", word(name)))
+        }
+        _ => None,
     }
 }
 

@@ -1,12 +1,12 @@
 //! A simulation that runs for whoever looks at it: it answers their requests, lets time run in slices, and says what has
 //! changed since it last said so.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use kubarium_cluster::{Cluster, Config, Event, EventId, Simulation, Time, kube_proxy};
 use kubarium_lesson::protocol::{Gate, Tell};
-use kubarium_shell::{Complete, Going, Session};
+use kubarium_shell::{Complete, Session};
 use kubarium_snapshot::geometry::Point;
 use kubarium_snapshot::message::{self, Output};
 use kubarium_snapshot::time::{Broken, Past, Work};
@@ -20,6 +20,7 @@ use crate::{
 
 mod host;
 mod learn;
+mod terminals;
 
 /// Tasks between two looks at the clock.
 const BATCH: usize = 32;
@@ -38,10 +39,8 @@ const TOLD_MAX: usize = 400;
 /// A simulation with a terminal, and what was last said of it.
 pub struct Engine {
     session: Session,
-    /// The commands of the terminal's line that have not begun.
-    unbegun: VecDeque<Complete>,
-    /// What the command that goes on in the terminal has done since the last update.
-    going: message::Going,
+    /// The terminals, by their places.
+    terminals: BTreeMap<String, Terminal>,
     /// The lesson that is open.
     classroom: Option<Classroom>,
     /// What is to be told to a page that embeds this one, and how many of its messages are let through.
@@ -58,6 +57,17 @@ pub struct Engine {
     memory: rare::Memory,
     map: Map,
     said: Said,
+}
+
+/// A terminal as the page sees it.
+#[derive(Default)]
+struct Terminal {
+    /// The commands of its line that have not begun.
+    unbegun: VecDeque<Complete>,
+    /// Whether its line has not ended.
+    busy: bool,
+    /// What the line has done since the last update.
+    going: message::Going,
 }
 
 /// What the last update said, or stood for.
@@ -81,8 +91,7 @@ impl Engine {
     pub fn new(config: Config) -> Engine {
         Engine {
             session: Session::new(Simulation::new(config)),
-            unbegun: VecDeque::new(),
-            going: message::Going::default(),
+            terminals: BTreeMap::new(),
             classroom: None,
             told: vec![Tell::Ready.write()],
             gate: Gate::default(),
@@ -166,7 +175,7 @@ impl Engine {
             }
             _ => self.session.simulation.run_until(until, BATCH),
         };
-        self.let_command_go_on();
+        self.let_commands_go_on();
         there
     }
 
@@ -184,24 +193,26 @@ impl Engine {
 
     /// Goes on with what a command lets time run for, `budget` tasks at the most; whether that is over.
     fn hurry(&mut self, budget: usize) -> bool {
-        let Some(run) = self.session.hurries().cloned() else {
+        let Some((_, run)) = self.session.hurries() else {
             return true;
         };
+        let run = run.clone();
         self.hurried_from
             .get_or_insert(self.session.simulation.cluster.now);
         if !self.session.simulation.run_slice(&run, budget) {
             return false;
         }
         self.hurried_from = None;
-        self.let_command_go_on();
+        self.let_commands_go_on();
         true
     }
 
     /// How far the command is that lets time run.
     fn work(&self) -> Option<Work> {
-        let run = self.session.hurries()?;
+        let (place, run) = self.session.hurries()?;
         let progress = run.progress(self.hurried_from?, self.cluster());
         Some(Work {
+            place: place.to_owned(),
             share: (progress * 1000.0) as u16,
         })
     }
@@ -214,52 +225,6 @@ impl Engine {
             end_ms: end.now.0 / 1_000_000,
             last: u32::try_from(end.log.len().saturating_sub(1)).unwrap_or(u32::MAX),
         })
-    }
-
-    /// Tells the command line that goes on in the terminal how late it is.
-    fn let_command_go_on(&mut self) {
-        if !self.session.is_running() {
-            return;
-        }
-        let going = self.session.go_on(self.cluster().now);
-        let mut text = self.written();
-        let status = match going {
-            Going::Running => None,
-            Going::Finished(status) => self.begin_rest(status, &mut text),
-        };
-        self.said.stale |= status.is_some();
-        self.going.text += &text;
-        self.going.status = status;
-    }
-
-    fn written(&mut self) -> String {
-        let written = self.session.take_written();
-        written.into_iter().map(|(_, text)| text).collect()
-    }
-
-    /// Begins the commands that have not begun, one after the other, until one goes on. Gives the last one's status,
-    /// or none where one goes on.
-    fn begin_rest(&mut self, mut status: i32, text: &mut String) -> Option<i32> {
-        while let Some(command) = self.unbegun.pop_front() {
-            let going = self.session.begin(&command);
-            *text += &self.written();
-            match going {
-                Going::Running => return None,
-                Going::Finished(ended) => status = ended,
-            }
-        }
-        Some(status)
-    }
-
-    /// Ends what goes on in the terminal.
-    fn interrupt(&mut self) {
-        self.unbegun.clear();
-        if self.session.interrupt() {
-            let written = self.written();
-            self.going.text += &written;
-            self.going.status = Some(130);
-            self.said.stale = true;
-        }
     }
 
     /// Carries a request out.
@@ -320,10 +285,12 @@ impl Engine {
                 let table = inspect::objects(self.cluster(), wanted);
                 return Reply::Objects(table);
             }
-            Request::Interrupt => self.interrupt(),
-            Request::CommandAt { place, line } => {
-                return self.command(&commands::at(&place, &line));
+            Request::Interrupt(place) => self.interrupt(&place),
+            Request::CloseTerminal(place) => {
+                self.session.close(&place);
+                self.terminals.remove(&place);
             }
+            Request::CommandAt { place, line } => return self.typed(&place, &line),
             Request::Complete { place, line } => {
                 let before = commands::before(&place);
                 let whole = format!("{before}{line}");
@@ -340,6 +307,7 @@ impl Engine {
                     text: output.text(),
                     status: Some(output.status),
                     command: line,
+                    prompt: String::new(),
                     lane: None,
                 }));
             }
@@ -427,35 +395,10 @@ impl Engine {
 
     /// Goes to just after an event, and pauses. An event that is not kept any more leaves all as it is.
     fn go_to(&mut self, event: u32) {
-        self.interrupt();
+        self.interrupt_all();
         self.running = false;
         self.memory.clear();
         self.said.stale |= self.session.goto(EventId(event)).is_ok();
-    }
-
-    fn command(&mut self, line: &str) -> Reply {
-        self.memory.clear();
-        if let Some(refused) = self.refused(line) {
-            return Reply::Output(Box::new(refused));
-        }
-        self.interrupt();
-        // The one before ends before this one is answered: what it wrote last is told with the next update.
-        let (commands, wrong) = Session::read(line);
-        self.unbegun = commands.into();
-        let was_past = self.session.simulation.is_replaying();
-        let mut text = String::new();
-        let mut status = self.begin_rest(0, &mut text);
-        while status.is_none() && self.session.hurries().is_some() && self.hurry(HURRY) {
-            text += &std::mem::take(&mut self.going.text);
-            status = self.going.status.take();
-        }
-        // Whoever goes to a moment wants to look at it.
-        self.running &= was_past || !self.session.simulation.is_replaying();
-        if let Some(wrong) = wrong {
-            text += &wrong;
-            status = status.map(|_| 2);
-        }
-        Reply::Output(Box::new(self.output(line, text, status)))
     }
 
     /// Runs a command line to its end; simulated time goes on for as long as it waits.
@@ -487,6 +430,7 @@ impl Engine {
             command: line.to_owned(),
             text,
             status,
+            prompt: String::new(),
             lane: traced.map(|trace| {
                 let lane = Lane {
                     id: self.next_lane,
@@ -546,7 +490,10 @@ impl Engine {
             && work == self.said.work
             && past == self.said.past
             && broken.is_none()
-            && self.going == message::Going::default()
+            && self
+                .terminals
+                .values()
+                .all(|t| t.going == message::Going::default())
             && self.told.is_empty()
             && !self.said.stale;
         if quiet {
@@ -573,8 +520,11 @@ impl Engine {
             speed: self.speed,
             map: (!change.is_empty()).then(|| Box::new(change)),
             ways,
-            terminal: (self.going != message::Going::default())
-                .then(|| std::mem::take(&mut self.going)),
+            terminals: self
+                .terminals
+                .values_mut()
+                .filter_map(Terminal::told)
+                .collect(),
             broken,
             work,
             past,

@@ -14,6 +14,7 @@ mod session;
 mod sim;
 mod ssh;
 pub mod state;
+mod visit;
 
 pub use kubarium_posix::Complete;
 pub use kubectl::printers::table;

@@ -38,7 +38,7 @@ pub struct Entry {
 pub(crate) const TOOLS: &[(&str, &str, State)] = &[
     (
         "ssh",
-        "Run a command on a node, or on the host outside: ssh NODE COMMAND…",
+        "Run a command on a node, or on the host outside: ssh NODE COMMAND…; without a command a shell there",
         State::Works,
     ),
     (

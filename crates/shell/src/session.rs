@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kubarium_cluster::event::{Action, Component, EventId};
+use kubarium_cluster::runtime::RemoteState;
 use kubarium_cluster::time::EPOCH_SECONDS;
 use kubarium_cluster::trace::Trace;
 use kubarium_cluster::{Cluster, Run, Simulation, Time};
@@ -15,6 +16,7 @@ use kubarium_posix::{
 
 use crate::kubeconfig::Kubeconfig;
 use crate::state::{Given, Journal, Replay, State};
+use crate::visit::Visit;
 use crate::{kubectl, sim, ssh};
 
 pub use kubarium_posix::Stream;
@@ -82,6 +84,9 @@ impl Finished {
 pub enum Going {
     /// It goes on: it waits for simulated time, or watches.
     Running,
+    /// A shell elsewhere (`ssh NODE`) waits at its prompt for what is typed ([`Session::type_in`]); the status of its last
+    /// command.
+    Reading(i32),
     /// It has ended with this status, 0 to 255.
     Finished(i32),
 }
@@ -115,17 +120,18 @@ pub struct Session {
     pub(crate) replaced_by: Option<Box<Session>>,
     pub(crate) kubeconfig: Kubeconfig,
     files: MemoryFiles,
-    /// The shell; away while it runs.
-    machine: Option<Machine>,
-    /// The command line that [`Session::begin`] has begun.
-    foreground: Option<Foreground>,
-    /// Commands that go on: watches, followed logs, whatever waits.
-    jobs: BTreeMap<Job, Ongoing>,
+    /// The terminal that is served, and its name.
+    terminal: Terminal,
+    name: String,
+    /// The others, by their names.
+    others: BTreeMap<String, Terminal>,
     next_job: Job,
     /// Somebody looks on and can interrupt: nothing need end by itself.
     pub(crate) attended: bool,
-    /// What the command that has just been carried out lets time run for.
-    to_run: Option<Run>,
+    /// A shell elsewhere has done something.
+    pub(crate) visited: bool,
+    /// How the command that has just been carried out goes on.
+    begun: Option<Ongoing>,
     written: Vec<(Stream, Vec<u8>)>,
     /// The command line that is being carried out.
     line: String,
@@ -141,6 +147,37 @@ enum Ongoing {
     Kubectl(Box<kubectl::Ongoing>),
     /// Time is to run, and nothing else: `sim settle`, `sim advance`.
     Time(Run),
+    /// A shell elsewhere.
+    Visit(Box<Visit>),
+}
+
+/// One of the terminals on the workstation.
+#[derive(Clone)]
+struct Terminal {
+    /// The shell; away while it runs.
+    machine: Option<Machine>,
+    /// The command line that [`Session::begin`] has begun.
+    foreground: Option<Foreground>,
+    /// Commands that go on: watches, followed logs, whatever waits.
+    jobs: BTreeMap<Job, Ongoing>,
+}
+
+impl Terminal {
+    fn new() -> Terminal {
+        Terminal {
+            machine: Some(Machine::new(shell())),
+            foreground: None,
+            jobs: BTreeMap::new(),
+        }
+    }
+
+    fn visit(&self) -> Option<(Job, &Visit)> {
+        self.foreground.as_ref()?;
+        self.jobs.iter().find_map(|(job, ongoing)| match ongoing {
+            Ongoing::Visit(visit) => Some((*job, &**visit)),
+            _ => None,
+        })
+    }
 }
 
 /// A command line in the foreground of a terminal, between two of its pieces.
@@ -161,7 +198,6 @@ impl Session {
         // An empty tree takes both.
         let _ = files.make_directories(HOME);
         let _ = files.make_directories("/tmp");
-        let options = shell();
         Session {
             kubeconfig: Kubeconfig::new(&simulation.cluster),
             simulation,
@@ -172,12 +208,13 @@ impl Session {
             alone: false,
             replaced_by: None,
             files,
-            machine: Some(Machine::new(options)),
-            foreground: None,
-            jobs: BTreeMap::new(),
+            terminal: Terminal::new(),
+            name: String::new(),
+            others: BTreeMap::new(),
             next_job: 0,
             attended: false,
-            to_run: None,
+            visited: false,
+            begun: None,
             written: Vec::new(),
             line: String::new(),
             cause: None,
@@ -215,17 +252,22 @@ impl Session {
 
     /// Whether the shell has been left (`exit`).
     pub fn has_exited(&self) -> bool {
-        self.foreground.is_none() && self.machine.as_ref().is_none_or(Machine::has_exited)
+        let Terminal {
+            machine,
+            foreground,
+            ..
+        } = &self.terminal;
+        foreground.is_none() && machine.as_ref().is_none_or(Machine::has_exited)
     }
 
     /// Runs one command of a script to its end; simulated time goes on for as long as it waits. While
     /// another is in the foreground ([`Session::begin`]), a shell of its own runs it.
     pub fn run_command(&mut self, command: &Complete) -> Output {
-        let own = self.machine.take();
+        let own = self.terminal.machine.take();
         let is_own = own.is_some();
         let mut machine = match own {
             Some(machine) => machine,
-            None if self.foreground.is_some() => Machine::new(shell()),
+            None if self.terminal.foreground.is_some() => Machine::new(shell()),
             None => {
                 return Output {
                     status: 1,
@@ -240,10 +282,10 @@ impl Session {
         machine.feed(command);
         let status = match self.drive(&mut machine, None) {
             Going::Finished(status) => status,
-            Going::Running => 130,
+            Going::Running | Going::Reading(_) => 130,
         };
         if is_own {
-            self.machine = Some(machine);
+            self.terminal.machine = Some(machine);
         }
         self.end();
         let pieces = std::mem::take(&mut self.written);
@@ -262,7 +304,9 @@ impl Session {
     /// Keeps what was given to the terminal, with its place in time.
     fn note(&mut self, given: Given) {
         let cluster = &self.simulation.cluster;
-        self.journal.add(cluster.now, cluster.steps(), given);
+        let terminal = self.name.clone();
+        self.journal
+            .add(cluster.now, cluster.steps(), given, terminal);
     }
 
     /// The terminal that a saved state describes, and a remark where it is not quite as it was. A
@@ -292,6 +336,72 @@ impl Session {
         self.simulation.goto(event)
     }
 
+    // --- Terminals ----------------------------------------------------------------------------------
+
+    /// Does something in another terminal, which is opened with its first use: each has a shell of its own and what runs in
+    /// its foreground. They share the cluster and the workstation's files. The one that a session begins with has no name.
+    pub fn at<T>(&mut self, name: &str, what: impl FnOnce(&mut Session) -> T) -> T {
+        let before = self.name.clone();
+        self.turn_to(name);
+        let done = what(self);
+        // A session that has taken this one's place is at its own beginning.
+        if self.name == name {
+            self.turn_to(&before);
+        }
+        done
+    }
+
+    fn turn_to(&mut self, name: &str) {
+        if self.name == name {
+            return;
+        }
+        let wanted = self.others.remove(name).unwrap_or_else(Terminal::new);
+        let left = std::mem::replace(&mut self.terminal, wanted);
+        let left_name = std::mem::replace(&mut self.name, name.to_owned());
+        self.others.insert(left_name, left);
+    }
+
+    /// Closes a terminal other than the first: what runs in it ends.
+    pub fn close(&mut self, name: &str) {
+        if name.is_empty() || !self.others.contains_key(name) {
+            return;
+        }
+        self.at(name, |session| {
+            session.note(Given::Close);
+            session.leave();
+        });
+        self.others.remove(name);
+    }
+
+    /// What stands before the line that is typed at a shell elsewhere; none at the workstation's.
+    pub fn prompt(&self) -> Option<String> {
+        let (_, visit) = self.terminal.visit()?;
+        matches!(visit.remote.state(), RemoteState::Reads(_)).then(|| visit.remote.prompt())
+    }
+
+    /// Types at the prompt of a shell elsewhere.
+    pub fn type_in(&mut self, text: &str) -> Going {
+        let job = self.terminal.visit().map(|(job, _)| job);
+        let visit = job.and_then(|job| self.terminal.jobs.get_mut(&job));
+        let (Some(Ongoing::Visit(visit)), Some(foreground)) =
+            (visit, &mut self.terminal.foreground)
+        else {
+            return Going::Finished(1);
+        };
+        if let Some(wrong) = visit.remote.type_in(text) {
+            foreground.written.push((Stream::Err, wrong.into_bytes()));
+        }
+        text.clone_into(&mut foreground.line);
+        (foreground.cause, foreground.checkpoint) = (None, false);
+        self.note(Given::Type(text.to_owned()));
+        self.let_go_on(self.simulation.cluster.now)
+    }
+
+    /// The command that is being carried out goes on as a shell elsewhere.
+    pub(crate) fn visit(&mut self, visit: Visit) {
+        self.begun = Some(Ongoing::Visit(Box::new(visit)));
+    }
+
     // --- A command in the foreground of a terminal ------------------------------------------------
 
     /// Begins a command line that somebody looks at: it is carried out as far as that takes no
@@ -299,14 +409,14 @@ impl Session {
     /// [`Session::go_on`] is called whenever simulated time has gone on. One that is begun while
     /// another runs interrupts that one.
     pub fn begin(&mut self, command: &Complete) -> Going {
-        self.interrupt();
-        let Some(mut machine) = self.machine.take() else {
+        self.leave();
+        let Some(mut machine) = self.terminal.machine.take() else {
             return Going::Finished(1);
         };
         self.note(Given::Begin(command.text.clone()));
         self.alone = command.is_only("sim");
         machine.feed(command);
-        self.foreground = Some(Foreground {
+        self.terminal.foreground = Some(Foreground {
             machine,
             written: Vec::new(),
             line: command.text.clone(),
@@ -322,18 +432,22 @@ impl Session {
         let place = (self.simulation.cluster.now, self.simulation.cluster.steps());
         let was_running = self.is_running();
         let events = self.simulation.cluster.log.len();
+        self.visited = false;
         let going = self.let_go_on(until);
         // A look that only looked need not be repeated.
         let cluster = &self.simulation.cluster;
-        let did = (cluster.now, cluster.steps()) != place || cluster.log.len() != events;
-        if was_running && (did || going != Going::Running) {
-            self.journal.add(place.0, place.1, Given::GoOn(until));
+        let did =
+            (cluster.now, cluster.steps()) != place || cluster.log.len() != events || self.visited;
+        if was_running && (did || matches!(going, Going::Finished(_))) {
+            let terminal = self.name.clone();
+            self.journal
+                .add(place.0, place.1, Given::GoOn(until), terminal);
         }
         going
     }
 
     fn let_go_on(&mut self, until: Time) -> Going {
-        let Some(mut foreground) = self.foreground.take() else {
+        let Some(mut foreground) = self.terminal.foreground.take() else {
             return Going::Finished(0);
         };
         self.written = std::mem::take(&mut foreground.written);
@@ -345,45 +459,70 @@ impl Session {
         (foreground.cause, foreground.checkpoint) = (self.cause, self.checkpoint);
         self.end();
         let written = std::mem::take(&mut self.written);
-        match going {
-            Going::Running => {
-                foreground.written = written;
-                self.foreground = Some(foreground);
+        if let Going::Finished(_) = going {
+            self.terminal.machine = Some(foreground.machine);
+            if let Some(other) = self.replaced_by.take() {
+                *self = *other;
             }
-            Going::Finished(_) => {
-                self.machine = Some(foreground.machine);
-                if let Some(other) = self.replaced_by.take() {
-                    *self = *other;
-                }
-                self.written = written;
-            }
+            self.written = written;
+            return going;
         }
-        going
+        foreground.written = written;
+        self.terminal.foreground = Some(foreground);
+        match self.terminal.visit().map(|(_, visit)| visit.remote.state()) {
+            Some(RemoteState::Reads(status)) => Going::Reading(status),
+            _ => Going::Running,
+        }
     }
 
     /// Whether a command line is in the foreground.
     pub fn is_running(&self) -> bool {
-        self.foreground.is_some()
+        self.terminal.foreground.is_some()
     }
 
     /// What the command line in the foreground, or the last one there, has written since this was
     /// last asked.
     pub fn take_written(&mut self) -> Vec<(Stream, String)> {
-        texts(match &mut self.foreground {
+        texts(match &mut self.terminal.foreground {
             Some(foreground) => std::mem::take(&mut foreground.written),
             None => std::mem::take(&mut self.written),
         })
     }
 
-    /// Ctrl C: ends the command line in the foreground, with status 130. Whether there was one.
+    /// Ctrl C: ends the command line in the foreground, with status 130; of a shell elsewhere what runs in it. Whether there
+    /// was anything to end.
     pub fn interrupt(&mut self) -> bool {
-        let Some(mut foreground) = self.foreground.take() else {
+        let visit = self.terminal.visit();
+        let state = visit.map(|(job, visit)| (job, visit.remote.state()));
+        match state {
+            Some((_, RemoteState::Reads(_))) => return false,
+            None if self.terminal.foreground.is_none() => return false,
+            _ => self.note(Given::Interrupt),
+        }
+        let Some((job, _)) = state else {
+            return self.leave();
+        };
+        if let Some(Ongoing::Visit(mut visit)) = self.terminal.jobs.remove(&job) {
+            "^C".clone_into(&mut self.line);
+            let written = self.change(|cluster| cluster.remote_interrupt(&mut visit.remote));
+            self.terminal.jobs.insert(job, Ongoing::Visit(visit));
+            self.end();
+            if let Some(foreground) = &mut self.terminal.foreground {
+                foreground.written.extend(written);
+            }
+        }
+        true
+    }
+
+    /// Ends the command line in the foreground, a shell elsewhere too; whether there was one.
+    pub fn leave(&mut self) -> bool {
+        let Some(mut foreground) = self.terminal.foreground.take() else {
             return false;
         };
-        self.note(Given::Interrupt);
         self.written = std::mem::take(&mut foreground.written);
         foreground.machine.interrupt(self);
-        self.machine = Some(foreground.machine);
+        self.terminal.machine = Some(foreground.machine);
+        self.end();
         true
     }
 
@@ -487,19 +626,25 @@ impl Session {
     /// Lets time run, and nothing else: at once, or where somebody looks on, piece by piece.
     pub(crate) fn let_run(&mut self, run: Run) {
         if self.attended {
-            self.to_run = Some(run);
+            self.begun = Some(Ongoing::Time(run));
         } else {
             while !self.simulation.run_slice(&run, usize::MAX) {}
         }
     }
 
-    /// Where the command line in the foreground waits for nothing but time (`sim settle`): how long that is to run.
+    /// Where the command line in a terminal's foreground waits for nothing but time (`sim settle`): the terminal's name, and
+    /// how long that is to run.
     /// Whoever drives the clock may hurry there by [`Simulation::run_slice`], and has it go on when the run is over.
-    pub fn hurries(&self) -> Option<&Run> {
-        self.foreground.as_ref()?;
-        self.jobs.values().find_map(|job| match job {
-            Ongoing::Time(run) => Some(run),
-            Ongoing::Kubectl(_) => None,
+    pub fn hurries(&self) -> Option<(&str, &Run)> {
+        let others = self.others.iter();
+        let mut all = std::iter::once((&self.name, &self.terminal)).chain(others);
+        all.find_map(|(name, terminal)| {
+            terminal.foreground.as_ref()?;
+            let run = terminal.jobs.values().find_map(|job| match job {
+                Ongoing::Time(run) => Some(run),
+                _ => None,
+            })?;
+            Some((name.as_str(), run))
         })
     }
 
@@ -544,7 +689,7 @@ fn binary(pieces: &[(Stream, Vec<u8>)]) -> Option<Vec<u8>> {
     (!is_text).then(|| bytes.concat())
 }
 
-fn posix_time(at: Time) -> kubarium_posix::Time {
+pub(crate) fn posix_time(at: Time) -> kubarium_posix::Time {
     at.0 + EPOCH_SECONDS.unsigned_abs() * 1_000_000_000
 }
 
@@ -574,7 +719,9 @@ impl Host for Session {
                 reads_stdin: kubectl::reads_stdin(argv),
             },
             Some("sim") => Found::Host { reads_stdin: false },
-            Some("ssh") => Found::Host { reads_stdin: false },
+            Some("ssh") => Found::Host {
+                reads_stdin: ssh::reads_stdin(argv),
+            },
             Some(name) if tools::is_tool(name) => Found::Tool,
             _ => Found::Missing,
         }
@@ -589,14 +736,14 @@ impl Host for Session {
             let (finished, ongoing) = kubectl::run(self, &argv, command.stdin, &command.cwd);
             (finished, ongoing.map(|o| Ongoing::Kubectl(Box::new(o))))
         } else {
-            let finished = self.command(&argv, command.stdin, &command.cwd);
-            (finished, self.to_run.take().map(Ongoing::Time))
+            (self.command(&argv, command.stdin, &command.cwd), None)
         };
+        let ongoing = ongoing.or(self.begun.take());
         let state = match ongoing {
             None => JobState::Exited(finished.status),
             Some(ongoing) => {
                 self.next_job += 1;
-                self.jobs.insert(self.next_job, ongoing);
+                self.terminal.jobs.insert(self.next_job, ongoing);
                 JobState::Running {
                     job: self.next_job,
                     until: Some(Host::now(self)),
@@ -610,10 +757,17 @@ impl Host for Session {
     }
 
     fn poll(&mut self, job: Job) -> Reply {
-        let Some(mut ongoing) = self.jobs.remove(&job) else {
+        let Some(mut ongoing) = self.terminal.jobs.remove(&job) else {
             return Reply::exited(1, "", "");
         };
         let (finished, until) = match &mut ongoing {
+            Ongoing::Visit(visit) => {
+                let reply = visit.go_on(self, job);
+                if let JobState::Running { .. } = reply.state {
+                    self.terminal.jobs.insert(job, ongoing);
+                }
+                return reply;
+            }
             Ongoing::Kubectl(ongoing) => kubectl::go_on(self, ongoing),
             Ongoing::Time(run) => {
                 let cluster = &self.simulation.cluster;
@@ -624,7 +778,7 @@ impl Host for Session {
         let state = match until {
             None => JobState::Exited(finished.status),
             Some(until) => {
-                self.jobs.insert(job, ongoing);
+                self.terminal.jobs.insert(job, ongoing);
                 JobState::Running {
                     job,
                     until: Some(posix_time(until)),
@@ -638,7 +792,9 @@ impl Host for Session {
     }
 
     fn kill(&mut self, job: Job, _: i32) {
-        self.jobs.remove(&job);
+        if let Some(Ongoing::Visit(visit)) = self.terminal.jobs.remove(&job) {
+            self.change(|cluster| cluster.remote_close(visit.remote));
+        }
     }
 
     fn files(&self) -> &dyn Files {
@@ -676,8 +832,8 @@ impl Session {
 
     /// The working directory of its shell.
     pub(crate) fn directory(&self) -> String {
-        let shell = self.machine.as_ref();
-        let shell = shell.or(self.foreground.as_ref().map(|f| &f.machine));
+        let shell = self.terminal.machine.as_ref();
+        let shell = shell.or(self.terminal.foreground.as_ref().map(|f| &f.machine));
         shell.map_or(HOME, |machine| machine.cwd()).to_owned()
     }
 

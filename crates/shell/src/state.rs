@@ -15,7 +15,8 @@
 //!              {"at": 9000000000, "steps": 400, "file": "/root/web.yaml", "text": "…"}]}
 //! ```
 //!
-//! A command line in the foreground of a terminal has `begin`, `goOn` (to a time) and `interrupt`.
+//! A command line in the foreground of a terminal has `begin`, `goOn` (to a time) and `interrupt`, what is typed at a shell
+//! elsewhere `type`; `close` ends a terminal. `terminal` names one beside the first.
 //! `at` is in nanoseconds of simulated time; `steps` counts the tasks carried out by then, which
 //! tells the place among tasks of one moment. Binary files have `base64` in place of `text`.
 
@@ -55,6 +56,8 @@ pub struct Input {
     pub steps: u64,
     /// What it was.
     pub given: Given,
+    /// The terminal; empty for the first.
+    pub terminal: String,
 }
 
 /// What was given to the terminal.
@@ -68,6 +71,10 @@ pub enum Given {
     GoOn(Time),
     /// The one in the foreground was interrupted.
     Interrupt,
+    /// A line for the shell elsewhere in the foreground.
+    Type(String),
+    /// The terminal was closed.
+    Close,
     /// To go to the moment just after an event, on the timeline.
     Goto(EventId),
     /// A file's content.
@@ -133,15 +140,20 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub fn add(&mut self, at: Time, steps: u64, given: Given) {
+    pub fn add(&mut self, at: Time, steps: u64, given: Given, terminal: String) {
         self.bytes += match &given {
-            Given::Run(text) | Given::Begin(text) => text.len(),
-            Given::GoOn(_) | Given::Interrupt | Given::Goto(_) => 0,
+            Given::Run(text) | Given::Begin(text) | Given::Type(text) => text.len(),
+            Given::GoOn(_) | Given::Interrupt | Given::Close | Given::Goto(_) => 0,
             Given::File { path, bytes } => path.len() + bytes.len(),
         };
         self.overflown |= self.inputs.len() >= HISTORY_MAX || self.bytes > STATE_BYTES_MAX / 2;
         if !self.overflown {
-            Arc::make_mut(&mut self.inputs).push(Input { at, steps, given });
+            Arc::make_mut(&mut self.inputs).push(Input {
+                at,
+                steps,
+                given,
+                terminal,
+            });
         }
     }
 }
@@ -216,6 +228,8 @@ impl State {
                 Given::Begin(line) => entry["begin"] = line.as_str().into(),
                 Given::GoOn(until) => entry["goOn"] = integer(until.0),
                 Given::Interrupt => entry["interrupt"] = true.into(),
+                Given::Type(line) => entry["type"] = line.as_str().into(),
+                Given::Close => entry["close"] = true.into(),
                 Given::Goto(event) => entry["goto"] = integer(event.0.into()),
                 Given::File { path, bytes } => {
                     entry["file"] = path.as_str().into();
@@ -224,6 +238,9 @@ impl State {
                         Err(_) => entry["base64"] = base64::encode(bytes).into(),
                     }
                 }
+            }
+            if !input.terminal.is_empty() {
+                entry["terminal"] = input.terminal.as_str().into();
             }
             if index > 0 {
                 text.push(',');
@@ -368,7 +385,11 @@ impl State {
                 Given::Goto(event) => {
                     let _ = writeln!(script, "sim goto {event}");
                 }
-                Given::GoOn(_) | Given::Interrupt => {}
+                // A script has no shell that waits for it elsewhere.
+                Given::Type(line) => {
+                    let _ = writeln!(script, "# typed there: {}", line.replace('\n', "\n# "));
+                }
+                Given::GoOn(_) | Given::Interrupt | Given::Close => {}
                 Given::File { path, bytes } => {
                     let text = String::from_utf8_lossy(bytes);
                     let mut mark = "END".to_owned();
@@ -437,6 +458,8 @@ fn input(entry: &Value) -> Result<Input, String> {
         (None, None) if !entry["begin"].is_null() => Given::Begin(entry["begin"].str().to_owned()),
         (None, None) if !entry["goOn"].is_null() => Given::GoOn(Time(natural(&entry["goOn"]))),
         (None, None) if !entry["interrupt"].is_null() => Given::Interrupt,
+        (None, None) if !entry["type"].is_null() => Given::Type(entry["type"].str().to_owned()),
+        (None, None) if !entry["close"].is_null() => Given::Close,
         (None, None) if !entry["goto"].is_null() => {
             let event = u32::try_from(natural(&entry["goto"])).unwrap_or(u32::MAX);
             Given::Goto(EventId(event))
@@ -453,13 +476,43 @@ fn input(entry: &Value) -> Result<Input, String> {
                 bytes: bytes.into(),
             }
         }
-        _ => return Err("it needs one of run, begin, goOn, interrupt and file".to_owned()),
+        _ => {
+            return Err(
+                "it needs one of run, begin, goOn, interrupt, type, close and file".to_owned(),
+            );
+        }
     };
     Ok(Input {
         at: Time(natural(&entry["at"])),
         steps: natural(&entry["steps"]),
         given,
+        terminal: entry["terminal"].str().to_owned(),
     })
+}
+
+/// Gives a terminal again what it was given.
+fn give(session: &mut Session, given: &Given) {
+    match given {
+        Given::Run(line) => {
+            session.run(line);
+        }
+        Given::Begin(line) => {
+            if let Some(Ok(command)) = Reader::new(line, Dialect::Bash).next() {
+                session.begin(&command);
+            }
+        }
+        Given::GoOn(until) => drop(session.go_on(*until)),
+        Given::Interrupt => drop(session.interrupt()),
+        Given::Type(line) => drop(session.type_in(line)),
+        // The terminals are somebody else's to close.
+        Given::Close => {}
+        // Where there was no such moment, there is none now.
+        Given::Goto(event) => drop(session.goto(*event)),
+        Given::File { path, bytes } => {
+            // It was written once, so there is room for it.
+            let _ = session.write_file(path, bytes);
+        }
+    }
 }
 
 /// A state that is being carried out again, piece by piece where that takes long.
@@ -501,22 +554,10 @@ impl Replay {
             return false;
         }
         match &input.given {
-            Given::Run(line) => {
-                self.session.run(line);
-            }
-            Given::Begin(line) => {
-                if let Some(Ok(command)) = Reader::new(line, Dialect::Bash).next() {
-                    self.session.begin(&command);
-                }
-            }
-            Given::GoOn(until) => drop(self.session.go_on(*until)),
-            Given::Interrupt => drop(self.session.interrupt()),
-            // Where there was no such moment, there is none now.
-            Given::Goto(event) => drop(self.session.goto(*event)),
-            Given::File { path, bytes } => {
-                // It was written once, so there is room for it.
-                let _ = self.session.write_file(path, bytes);
-            }
+            Given::Close => self.session.close(&input.terminal),
+            given => self
+                .session
+                .at(&input.terminal, |session| give(session, given)),
         }
         self.next += 1;
         false

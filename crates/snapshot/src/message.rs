@@ -66,16 +66,20 @@ pub enum Request {
     Inside(String),
     /// Run a command line in the terminal. [`Reply::Output`]; what goes on longer is told by [`Update::terminal`].
     Command(String),
-    /// Run a command line on a node or in a pod: the workstation's terminal is given `ssh` or `kubectl exec` with it.
+    /// Type a line in a terminal: at the workstation's prompt, or at that of a shell that it has opened elsewhere (`ssh`,
+    /// `kubectl exec -it`). One on a node or in a pod opens that shell first; an empty line does nothing more.
     /// [`Reply::Output`].
     CommandAt {
-        /// `node:worker-1`, `host:outside`, `pod:default/web-1`.
+        /// Which terminal: empty for the workstation's first, `node:worker-1`, `host:outside`, `pod:default/web-1`; a further
+        /// one at the same place has a number behind it: `#2`, `node:worker-1#2`.
         place: String,
         /// The command line.
         line: String,
     },
-    /// End the command line that goes on in the terminal, as Ctrl C does. [`Reply::Done`].
-    Interrupt,
+    /// End what goes on in a terminal, as Ctrl C does. [`Reply::Done`].
+    Interrupt(String),
+    /// Close a terminal: what runs in it ends. [`Reply::Done`].
+    CloseTerminal(String),
     /// Say what could stand at the end of the beginning of a command line. [`Reply::Completion`].
     Complete {
         /// Where it is typed; empty for the workstation.
@@ -188,6 +192,8 @@ pub struct Output {
     pub text: String,
     /// Its exit status; none while it goes on.
     pub status: Option<i32>,
+    /// What stands before the next line of its terminal; empty at the workstation.
+    pub prompt: String,
     /// The packet that it sent, to be followed.
     pub lane: Option<Box<Lane>>,
 }
@@ -212,13 +218,17 @@ pub struct Completion {
     pub words: Vec<(String, String)>,
 }
 
-/// What the command line that goes on in the terminal has done since the last update.
+/// What the command line that goes on in a terminal has done since the last update.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Going {
+    /// Which terminal.
+    pub place: String,
     /// What it wrote.
     pub text: String,
     /// Its exit status; none while it goes on.
     pub status: Option<i32>,
+    /// What stands before the next line; empty at the workstation.
+    pub prompt: String,
 }
 
 /// What has changed.
@@ -236,8 +246,8 @@ pub struct Update {
     pub map: Option<Box<MapChange>>,
     /// For each lane that is followed, by its number: the way on the map to each of its steps.
     pub ways: Vec<(u32, Vec<Vec<Point>>)>,
-    /// The command line that goes on in the terminal, where it has written or ended.
-    pub terminal: Option<Going>,
+    /// The terminals in which the command line that goes on has written or ended.
+    pub terminals: Vec<Going>,
     /// What is broken, where that has changed.
     pub broken: Option<Vec<Broken>>,
     /// A command that lets time run and is not over.

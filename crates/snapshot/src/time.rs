@@ -24,6 +24,8 @@ pub struct Broken {
 /// A command that lets time run and is not over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Work {
+    /// The terminal that it was given to.
+    pub place: String,
     /// How far it is, in thousandths.
     pub share: u16,
 }

@@ -14,7 +14,7 @@ use super::process::{
     SIGKILL, SLICE, Shell, base_name, check_found, is_shell, place, shell, simulated, turn,
 };
 use crate::cluster::Cluster;
-use crate::event::{Action, Component};
+use crate::event::{Action, Component, EventId};
 use crate::images::Tools;
 use crate::kubelet::containers;
 use crate::programs::{self, Place, Program};
@@ -184,6 +184,16 @@ pub enum ExecError {
     Refused(String),
 }
 
+/// Where a command in a container runs, and what is around it.
+pub(super) struct Target {
+    pub place: Place,
+    pub pod: Value,
+    pub env: Variables,
+    pub cwd: String,
+    /// The event that tells of it.
+    pub event: EventId,
+}
+
 impl Cluster {
     /// Runs a command in a container of a pod, as `kubectl exec` does; simulated time goes on while
     /// it waits. Without a container's name the pod's first one (or its default one) is meant.
@@ -197,6 +207,22 @@ impl Cluster {
         argv: &[String],
         stdin: &[u8],
     ) -> Result<Output, ExecError> {
+        let target = self.exec_target(pod, container, argv)?;
+        let seed = self.rng.next_u64();
+        let shell = shell(argv, target.env, &target.cwd, stdin.to_vec(), None, seed);
+        let (place, object) = (target.place, target.pod);
+        Ok(self.caused_by(Some(target.event), |cluster| {
+            cluster.run_shell(&place, &object, shell)
+        }))
+    }
+
+    /// Where a command would run that `kubectl exec` is given, and with what around it.
+    pub(super) fn exec_target(
+        &mut self,
+        pod: &ObjectKey,
+        container: Option<&str>,
+        argv: &[String],
+    ) -> Result<Target, ExecError> {
         let object = self.etcd.get(pod).cloned().ok_or(ExecError::NoPod)?;
         let phase = object["status"]["phase"].text();
         if matches!(&*phase, "Succeeded" | "Failed") {
@@ -233,7 +259,8 @@ impl Cluster {
         let cwd = match spec["workingDir"].str() {
             "" => place.image.map_or("/", |i| i.workdir),
             given => given,
-        };
+        }
+        .to_owned();
         let text = format!("exec {} in {wanted}", argv.join(" "));
         let event = self.log(
             &Component::Process(format!("{}/{}", pod.namespace, pod.name).into()),
@@ -241,11 +268,13 @@ impl Cluster {
             Some(pod),
             text,
         );
-        let seed = self.rng.next_u64();
-        let shell = shell(argv, env, cwd, stdin.to_vec(), None, seed);
-        Ok(self.caused_by(Some(event), |cluster| {
-            cluster.run_shell(&place, &object, shell)
-        }))
+        Ok(Target {
+            place,
+            pod: object,
+            env,
+            cwd,
+            event,
+        })
     }
 
     /// Runs a command on a node, or on the host `outside`; simulated time goes on while it waits.
@@ -279,10 +308,7 @@ impl Cluster {
                 ..Output::default()
             });
         }
-        let mut env = Variables::new();
-        env.insert("HOME".into(), "/root".into());
-        env.insert("HOSTNAME".into(), node.to_owned());
-        let shell = shell(argv, env, "/root", stdin.to_vec(), None, seed);
+        let shell = shell(argv, node_env(node), "/root", stdin.to_vec(), None, seed);
         Ok(self.run_shell(&place, &Value::Null, shell))
     }
 
@@ -326,25 +352,42 @@ impl Cluster {
                 break;
             }
             self.run_until(next);
-            let alive = match &place.pod {
-                Some((uid, at)) => self
-                    .sandbox(&place.node, uid)
-                    .and_then(|s| s.containers.get(*at))
-                    .is_some_and(Container::is_running),
-                None => true,
-            };
-            if !alive {
+            if !self.is_alive(place) {
                 result.status = 128 + SIGKILL;
                 break;
             }
         }
+        self.close(place, &shell);
+        result
+    }
+
+    /// Whether what runs at a place can still run: the container does, or the machine is there.
+    pub(super) fn is_alive(&self, place: &Place) -> bool {
+        match &place.pod {
+            Some((uid, at)) => self
+                .sandbox(&place.node, uid)
+                .and_then(|s| s.containers.get(*at))
+                .is_some_and(Container::is_running),
+            None => self.node_netns(&place.node).is_some(),
+        }
+    }
+
+    /// Closes what a shell that has ended listened on.
+    pub(super) fn close(&mut self, place: &Place, shell: &Shell) {
         for program in shell.jobs.running.values() {
             if let Program::Serve(serve) = program {
                 serve.close(self, place);
             }
         }
-        result
     }
+}
+
+/// What a person's shell on a machine has in its environment.
+pub(super) fn node_env(node: &str) -> Variables {
+    let mut env = Variables::new();
+    env.insert("HOME".into(), "/root".into());
+    env.insert("HOSTNAME".into(), node.to_owned());
+    env
 }
 
 /// Where a node's own processes are.

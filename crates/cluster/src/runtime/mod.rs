@@ -5,11 +5,13 @@ pub(crate) mod exec;
 pub(crate) mod files;
 pub(crate) mod logs;
 pub(crate) mod process;
+mod remote;
 pub(crate) mod volumes;
 
 pub use exec::{ExecError, Output};
 pub use logs::{Line, Logs};
 pub use process::Process;
+pub use remote::{Remote, RemoteState};
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

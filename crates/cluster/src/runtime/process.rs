@@ -45,7 +45,7 @@ pub struct Shell {
     pub(super) machine: Machine,
     pub(crate) jobs: Jobs,
     /// Its words speak of /proc.
-    reads_proc: bool,
+    pub(super) reads_proc: bool,
 }
 
 /// Programs that a shell has started and that are not the shell's own.
@@ -434,6 +434,35 @@ pub(super) fn turn(
     shell: &mut Shell,
     now: Time,
 ) -> (Progress, Vec<(Stream, Vec<u8>)>) {
+    hosted(cluster, place, pod, shell, now, |machine, host| {
+        machine.step(host, STEPS)
+    })
+}
+
+/// Ends what a shell runs, as Ctrl C does; what was written at the end.
+pub(super) fn interrupt(
+    cluster: &mut Cluster,
+    place: &Place,
+    pod: &Value,
+    shell: &mut Shell,
+) -> Vec<(Stream, Vec<u8>)> {
+    let now = cluster.now;
+    let ended = |machine: &mut Machine, host: &mut dyn Host| {
+        machine.interrupt(host);
+        Progress::Finished(machine.status())
+    };
+    hosted(cluster, place, pod, shell, now, ended).1
+}
+
+/// Does something with a shell where its files and programs are.
+fn hosted(
+    cluster: &mut Cluster,
+    place: &Place,
+    pod: &Value,
+    shell: &mut Shell,
+    now: Time,
+    what: fn(&mut Machine, &mut dyn Host) -> Progress,
+) -> (Progress, Vec<(Stream, Vec<u8>)>) {
     let mut view = match &place.pod {
         Some((uid, at)) => match cluster.sandbox(&place.node, uid).cloned() {
             Some(sandbox) => files::view(cluster, &place.node, &sandbox, pod, *at),
@@ -453,7 +482,7 @@ pub(super) fn turn(
         now,
         output: Vec::new(),
     };
-    let progress = shell.machine.step(&mut session, STEPS);
+    let progress = what(&mut shell.machine, &mut session);
     session.set_parameters();
     let Session {
         mut view, output, ..

@@ -68,7 +68,8 @@ impl Engine {
 
     /// Another terminal with its cluster takes the place of this one.
     fn begin(&mut self, session: Session) {
-        self.interrupt();
+        self.interrupt_all();
+        self.terminals.clear();
         self.session = session;
         self.layout = Layout::default();
         self.marks = Marks::default();
@@ -259,7 +260,7 @@ mod tests {
         let mut other = engine();
         assert_eq!(run(&mut other, "kubectl get pods -w").status, None);
         assert!(other.open(&link).done);
-        let ended = other.update().and_then(|update| update.terminal);
+        let ended = other.update().and_then(|mut update| update.terminals.pop());
         assert_eq!(ended.and_then(|going| going.status), Some(130));
         let got = run(&mut other, "kubectl get configmap shared");
         assert_eq!(got.status, Some(0));

@@ -88,7 +88,7 @@ fn a_command_that_waits_goes_on_with_time_until_it_ends_or_is_ended() {
     let mut said = message::Going::default();
     for _ in 0..200 {
         engine.advance(Duration::from_millis(200), || true);
-        if let Some(going) = engine.update().and_then(|update| update.terminal) {
+        if let Some(going) = told(&mut engine) {
             said.text += &going.text;
             said.status = going.status;
         }
@@ -100,8 +100,8 @@ fn a_command_that_waits_goes_on_with_time_until_it_ends_or_is_ended() {
         said.text
     );
     assert_eq!(run(&mut engine, "kubectl get pods -w").status, None);
-    engine.answer(Request::Interrupt);
-    let ended = engine.update().and_then(|update| update.terminal);
+    engine.answer(Request::Interrupt(String::new()));
+    let ended = told(&mut engine);
     assert_eq!(ended.and_then(|going| going.status), Some(130));
     assert_eq!(run(&mut engine, "echo 'open").status, Some(2));
 }
@@ -120,10 +120,11 @@ fn a_long_run_is_done_in_pieces_and_can_be_stopped() {
             .work
             .is_some_and(|work| (1..1000).contains(&work.share))
     );
-    engine.answer(Request::Interrupt);
-    let update = engine.update().expect("that it has ended");
+    engine.answer(Request::Interrupt(String::new()));
+    let mut update = engine.update().expect("that it has ended");
     assert_eq!(update.work, None);
-    assert_eq!(update.terminal.and_then(|going| going.status), Some(130));
+    let ended = update.terminals.pop();
+    assert_eq!(ended.and_then(|going| going.status), Some(130));
     assert!(engine.cluster().now < Time::default() + Duration::from_secs(47 * 3600));
     let short = run(&mut engine, "sim advance 1s; echo after");
     assert_eq!((short.text.as_str(), short.status), ("after\n", Some(0)));
@@ -249,6 +250,56 @@ fn what_is_broken_is_said_with_its_marks_and_each_deed_can_be_done() {
         }
     }
     assert!(tried > 30, "{tried}");
+}
+
+/// What the next update says of a terminal.
+fn told(engine: &mut Engine) -> Option<message::Going> {
+    engine.update()?.terminals.pop()
+}
+
+#[test]
+fn a_terminal_follows_while_another_is_typed_in() {
+    let mut engine = engine();
+    let typed = |engine: &mut Engine, place: &str, line: &str| {
+        let (place, line) = (place.to_owned(), line.to_owned());
+        match engine.answer(Request::CommandAt { place, line }) {
+            Reply::Output(output) => *output,
+            other => panic!("{other:?}"),
+        }
+    };
+    let opened = typed(&mut engine, "node:worker-1", "");
+    let prompt = "root@worker-1:~# ";
+    assert_eq!(
+        (
+            opened.command.as_str(),
+            opened.status,
+            opened.prompt.as_str()
+        ),
+        ("ssh worker-1", Some(0), prompt)
+    );
+    let slow = typed(&mut engine, "node:worker-1#2", "sleep 2; echo woke");
+    assert_eq!(slow.status, None, "{}", slow.text);
+    assert_eq!(
+        typed(&mut engine, "node:worker-1", "echo $((1+1))").text,
+        "2\n"
+    );
+    assert_eq!(typed(&mut engine, "", "echo here").text, "here\n");
+    let mut text = slow.text;
+    for _ in 0..40 {
+        engine.advance(Duration::from_millis(200), || true);
+        while let Some(going) = told(&mut engine) {
+            assert_eq!(going.place, "node:worker-1#2");
+            text += &going.text;
+        }
+    }
+    assert!(text.contains("woke"), "{text}");
+    // A click elsewhere gives the workstation a command: a shell that was open there is left.
+    assert_eq!(
+        typed(&mut engine, "", "ssh worker-2").prompt,
+        "root@worker-2:~# "
+    );
+    let clicked = run(&mut engine, "kubectl get nodes -o name");
+    assert!(clicked.text.contains("node/worker-1") && clicked.prompt.is_empty());
 }
 
 #[test]
@@ -552,7 +603,8 @@ fn whatever_is_asked_is_answered() {
     for id in ["", "pod:default/none", "node:worker-1"] {
         engine.answer(Request::History(id.to_owned()));
     }
-    engine.answer(Request::Interrupt);
+    engine.answer(Request::Interrupt("node:none".to_owned()));
+    engine.answer(Request::CloseTerminal("node:none".to_owned()));
     for line in ["", " ", "kubectl get po", "ssh ", "größe '"] {
         engine.answer(Request::Complete {
             place: "node:worker-1".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kubarium_cluster::runtime::ExecError;
+use kubarium_cluster::runtime::{ExecError, Remote};
 use kubarium_objects::{ObjectMeta, Status, Value, go};
 
 use super::logs;
@@ -13,6 +13,7 @@ use crate::kubectl::flags::{Flag, Kind, flag, switch, text};
 use crate::kubectl::request::DeleteOptions;
 use crate::kubectl::resource::Info;
 use crate::session::Stream;
+use crate::visit::Visit;
 
 const FLAGS: &[Flag] = &[
     text("container", "Container name. If omitted, use the kubectl.kubernetes.io/default-container annotation for selecting the container to be attached or the first container in the pod will be chosen").short('c'),
@@ -59,11 +60,25 @@ fn exec(k: &mut Kubectl) -> Result {
     }
     let container = container_of(k, &pod.object)?;
     let stdin = std::mem::take(&mut k.stdin);
-    run_in(k, &pod, &container, &words, &stdin)
+    let is_typed = k.session.attended && k.flags.bool("stdin") && k.flags.bool("tty");
+    let what = if is_typed && stdin.is_empty() && Remote::is_meant(&words) {
+        Input::Typed
+    } else {
+        Input::Given(stdin)
+    };
+    run_in(k, &pod, &container, &words, what)
 }
 
-/// Runs a command in a container and prints what it writes.
-fn run_in(k: &mut Kubectl, pod: &Info, container: &str, words: &[String], stdin: &[u8]) -> Result {
+/// What a command in a container reads.
+enum Input {
+    /// What a person types, line by line.
+    Typed,
+    /// This, whole.
+    Given(Vec<u8>),
+}
+
+/// Runs a command in a container and prints what it writes; a shell that reads what is typed goes on.
+fn run_in(k: &mut Kubectl, pod: &Info, container: &str, words: &[String], input: Input) -> Result {
     let key = pod.key();
     k.authorize("create", &pod.resource, "exec", &pod.namespace, &pod.name)?;
     let object = k.current(&key).unwrap_or_default();
@@ -80,7 +95,16 @@ fn run_in(k: &mut Kubectl, pod: &Info, container: &str, words: &[String], stdin:
             "Internal error occurred: error sending request: {why}"
         ));
     }
-    let answer = k.change(|cluster| cluster.exec(&key, Some(container), words, stdin));
+    let container = Some(container);
+    let answer = match input {
+        Input::Given(stdin) => k.change(|cluster| cluster.exec(&key, container, words, &stdin)),
+        Input::Typed => k
+            .change(|cluster| cluster.open_shell(&key, container, words))
+            .map(|remote| {
+                k.session.visit(Visit { remote, host: None });
+                Default::default()
+            }),
+    };
     let output = match answer {
         Ok(output) => output,
         Err(ExecError::NoPod) => return Err(Status::not_found("pods", &pod.name).into()),
