@@ -10,7 +10,9 @@
 
   // Inside a page that embeds it (docs/EMBEDDING.md) there is no start page, and less around the map.
   const asked = new URLSearchParams(location.search);
-  if (parent !== window && asked.has("embed")) root.dataset.embed = asked.has("readonly") ? "readonly" : "";
+  const embedded = parent !== window && asked.has("embed");
+  if (embedded) root.dataset.embed = asked.has("readonly") ? "readonly" : "";
+  if (embedded && asked.has("lang")) root.dataset.lang = asked.get("lang");
 
   // From the second visit on the page needs no connection (sw.js). Other pages' frames leave nothing behind.
   if (parent === window) addEventListener("load", () => setTimeout(() => {
@@ -58,7 +60,13 @@
       const module = await import(new URL("page.js", folder));
       await module.default({ module_or_path: new URL("page_bg.wasm", folder) });
     } catch (error) {
-      crash(`The page could not be loaded: ${error?.message ?? error}\nCheck the connection, and that the browser is not older than two years.`);
+      const advice = self.origin === "null"
+        ? "This frame has no origin of its own (a sandbox without allow-same-origin), so its server has to let all origins read the files: Access-Control-Allow-Origin: *"
+        : "Check the connection, and that the browser is not older than two years.";
+      const why = `The page could not be loaded: ${error?.message ?? error}\n${advice}`;
+      crash(why);
+      // The page around this one need not wait for it (docs/EMBEDDING.md).
+      if (embedded) parent.postMessage({ kubarium: 1, event: "failed", message: why }, "*");
     }
   });
 })();

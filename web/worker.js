@@ -1,7 +1,8 @@
 // The simulator's thread: loads its module, says how much of it has come, and starts it. What stands after the script's
 // name (`worker.js?GLUE&MODULE&SIZE`, written when the page is built) are the files' names, which hold a digest, so that a
-// stale module never meets a new page, and how many bytes there are to come; without it that is unknown.
-const [glue, module, size] = self.location.search.slice(1).split("&");
+// stale module never meets a new page, and how many bytes there are to come; without it that is unknown. The thread's own
+// address says nothing: thread.js may have started it from elsewhere.
+const [glue, module, size] = new URL(import.meta.url).search.slice(1).split("&");
 const total = Number(size) || 0;
 
 async function load() {

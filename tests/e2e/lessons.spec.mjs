@@ -1,5 +1,6 @@
 // Scenes and exercises, sharing, and the page inside other pages.
 import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { expect, expectAccessible, open, run, test } from "./page.mjs";
 
 const lessons = (page) => page.getByRole("button", { name: "Lessons" });
@@ -164,6 +165,84 @@ test("the theme follows the host", async ({ page }) => {
   await expect(root).toHaveAttribute("data-theme", "light");
   await page.evaluate(() => { document.body.style.color = "#eee"; });
   await expect(root).toHaveAttribute("data-theme", "dark");
+});
+
+test("a lesson of the host's own is named by its address", async ({ page }) => {
+  const text = (await readFile("exercises/first-deployment.yaml", "utf8")).replace("title: Your first Deployment", "title: Mine");
+  await page.route("**/lessons/mine.yaml", (route) => route.fulfill({ contentType: "text/yaml", body: text }));
+  await page.route("**/lessons/wrong.yaml", (route) => route.fulfill({ contentType: "text/yaml", body: "kind: Exercise\nnonsense: 1\n" }));
+  await host(page, `${TAG}<kube-lab exercise="lessons/mine.yaml"></kube-lab>`);
+  await expect(page.frameLocator("kube-lab iframe").locator(".lesson h2")).toHaveText("Mine");
+  const why = await page.evaluate(() => {
+    const heard = new Promise((resolve) => addEventListener("kube-error", (event) => resolve(event.detail)));
+    document.querySelector("kube-lab").setAttribute("exercise", "lessons/wrong.yaml");
+    return heard;
+  });
+  expect(why.code).toBe("failed");
+  expect(why.message).toContain("nonsense");
+});
+
+test("the language follows the host", async ({ page }) => {
+  await host(page, `${TAG}<kube-lab></kube-lab>`);
+  const frame = page.frameLocator("kube-lab iframe");
+  await expect(frame.locator("html")).toHaveAttribute("lang", "en");
+  const speaks = async (element, tag, terminal) => {
+    await page.evaluate(([element, tag]) => document.querySelector(element).setAttribute("lang", tag), [element, tag]);
+    await expect(frame.locator("html")).toHaveAttribute("lang", tag);
+    await expect(frame.getByRole("tab", { name: terminal })).toBeVisible();
+  };
+  await speaks("html", "de", "Objekte");
+  await speaks("kube-lab", "en", "Objects");
+});
+
+test("a frame without an origin works, and what is done there lasts until it is closed", async ({ page }) => {
+  await host(page, `${TAG}<kube-lab isolated exercise="first-deployment"></kube-lab>`);
+  const frame = page.frameLocator("kube-lab iframe");
+  await expect(frame.locator(".lesson h2")).toHaveText("Your first Deployment");
+  expect(await frame.locator("html").evaluate(() => self.origin)).toBe("null");
+  const done = await page.evaluate(async () => {
+    const lab = document.querySelector("kube-lab");
+    const heard = new Promise((resolve) => lab.addEventListener("kube-task-done", (event) => resolve(event.detail.done)));
+    await lab.run("kubectl create deployment web --image=nginx");
+    return heard;
+  });
+  expect(done).toBe(1);
+  await frame.getByLabel("Settings").first().click();
+  await expect(frame.getByText("This browser keeps nothing for Kubarium here.")).toBeVisible();
+  await expect(frame.locator(".notice")).toHaveCount(0);
+});
+
+test("a page that stands itself in a frame without an origin has a cluster", async ({ page }) => {
+  const body = `<!doctype html><html lang="en"><title>Inner</title><body>${TAG}<kube-lab></kube-lab>`;
+  await page.route("**/inner.html", (route) => route.fulfill({ contentType: "text/html", body }));
+  await host(page, '<iframe title="Inner" sandbox="allow-scripts" src="./inner.html" width="1200" height="700"></iframe>');
+  const frame = page.frameLocator("iframe").frameLocator("kube-lab iframe");
+  await expect(frame.locator(".room")).toHaveCount(3);
+});
+
+test("where the server keeps its files to its own pages, a frame without an origin says so", async ({ page, baseURL }) => {
+  page.allowErrors();
+  // The same files, without the header that lets all origins read them.
+  const server = createServer(async (request, response) => {
+    const answer = await fetch(new URL(request.url, baseURL));
+    response.writeHead(answer.status, { "Content-Type": answer.headers.get("Content-Type") });
+    response.end(Buffer.from(await answer.arrayBuffer()));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const src = `http://127.0.0.1:${server.address().port}/`;
+  await host(page, `${TAG}<kube-lab isolated load="click" src="${src}"></kube-lab>`);
+  const why = await page.evaluate(() => {
+    const heard = new Promise((resolve) => addEventListener("kube-error", (event) => resolve(event.detail)));
+    document.querySelector("kube-lab").start();
+    return heard;
+  });
+  expect(why.code).toBe("failed");
+  expect(why.message).toContain("Access-Control-Allow-Origin: *");
+  await expect(page.frameLocator("kube-lab iframe").locator("#crash-detail")).toContainText("Access-Control-Allow-Origin: *");
+  // With an origin of its own it works there too.
+  await page.evaluate(() => document.querySelector("kube-lab").removeAttribute("isolated"));
+  await expect(page.frameLocator("kube-lab iframe").locator(".room")).toHaveCount(3);
+  await new Promise((resolve) => server.close(resolve));
 });
 
 test("attributes are live, and an element can go and come again", async ({ page }) => {

@@ -24,6 +24,7 @@ export class KubeLab extends HTMLElement {
   apply(manifests: string): Promise<Output>;
   run(command: string): Promise<Output>;
   state(): Promise<string>;
+  lesson(text: string): Promise<null>;
   load(state: string): Promise<null>;
   trace(from: string, to: string): Promise<unknown>;
   view(view?: View): Promise<null>;

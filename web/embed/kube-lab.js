@@ -15,12 +15,15 @@ iframe { display: block; width: 100%; height: 100%; border: 0; border-radius: 6p
 :host([dark]) .cover { background-color: #1c2230; }
 .note { margin: 0; padding: .75rem; font: .9rem system-ui, sans-serif; }
 `;
-const WORDS = { start: "Start the cluster", failed: "The simulator did not answer." };
+const WORDS = {
+  en: { start: "Start the cluster", frame: "Kubernetes cluster", silent: "The simulator did not answer." },
+  de: { start: "Cluster starten", frame: "Kubernetes-Cluster", silent: "Der Simulator hat nicht geantwortet." },
+};
 // How long the frame may take until it says that it is there.
 const PATIENCE_MS = 30000;
 
 export class KubeLab extends HTMLElement {
-  static observedAttributes = ["src", "scene", "exercise", "view", "focus", "state", "theme", "height", "readonly", "label", "picture"];
+  static observedAttributes = ["src", "scene", "exercise", "view", "focus", "state", "theme", "height", "readonly", "isolated", "lang", "label", "picture"];
 
   #root = this.attachShadow({ mode: "open" });
   #frame;
@@ -31,6 +34,7 @@ export class KubeLab extends HTMLElement {
   #abort;
   #stop;
   #theme;
+  #language;
   #manifest = "";
 
   connectedCallback() {
@@ -40,7 +44,7 @@ export class KubeLab extends HTMLElement {
     sheet.replaceSync(STYLE);
     this.#root.adoptedStyleSheets = [sheet];
     this.#size();
-    this.#watchTheme();
+    this.#watchPage();
     if (this.getAttribute("load") === "click") this.#cover();
     else this.start();
   }
@@ -55,7 +59,7 @@ export class KubeLab extends HTMLElement {
   attributeChangedCallback(name, before, after) {
     if (before === after || !this.isConnected || !this.#abort) return;
     if (name === "height") this.#size();
-    else if (name === "theme") this.#tellTheme();
+    else if (name === "theme" || name === "lang") this.#tellPage();
     else if ((name === "view" || name === "focus") && this.#port) this.view({ show: this.view_, focus: this.getAttribute("focus") ?? "" }).catch(() => {});
     else if (name === "label" || name === "picture") this.#frame || this.#cover();
     else if (this.#frame) this.start();
@@ -67,18 +71,25 @@ export class KubeLab extends HTMLElement {
     const address = this.#address();
     if (!address) return this.#fail("source", "src has to be an http or https address");
     const frame = document.createElement("iframe");
-    frame.title = this.getAttribute("title") || "Kubernetes cluster";
-    frame.setAttribute("sandbox", "allow-scripts allow-same-origin allow-downloads allow-popups allow-popups-to-escape-sandbox");
+    frame.title = this.getAttribute("title") || this.#words().frame;
+    // Without an origin of its own the simulator reaches nothing of the site that it comes from, nor that site's storage.
+    const origin = this.hasAttribute("isolated") ? "" : " allow-same-origin";
+    frame.setAttribute("sandbox", `allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox${origin}`);
     frame.setAttribute("allow", "clipboard-write");
     frame.referrerPolicy = "no-referrer";
     frame.src = address.href;
     this.#frame = frame;
     this.#root.replaceChildren(frame);
     const hello = new AbortController();
-    const patience = setTimeout(() => this.#fail("silent", WORDS.failed), PATIENCE_MS);
+    const patience = setTimeout(() => this.#fail("silent", this.#words().silent), PATIENCE_MS);
     this.#stop = () => { clearTimeout(patience); hello.abort(); };
     addEventListener("message", (event) => {
-      if (event.source !== frame.contentWindow || event.data?.kubarium !== VERSION || event.data.event !== "waiting") return;
+      if (event.source !== frame.contentWindow || event.data?.kubarium !== VERSION) return;
+      if (event.data.event === "failed") {
+        this.#close("failed", String(event.data.message));
+        return this.#fail("failed", String(event.data.message));
+      }
+      if (event.data.event !== "waiting") return;
       this.#stop();
       const channel = new MessageChannel();
       channel.port1.onmessage = (message) => this.#hear(message.data);
@@ -86,6 +97,7 @@ export class KubeLab extends HTMLElement {
       // Nothing secret is in it; a frame without an origin of its own can only be named by "*".
       frame.contentWindow.postMessage({ kubarium: VERSION, connect: true, theme: this.#themeNow() }, "*", [channel.port2]);
       for (const message of this.#waiting.splice(0)) this.#port.postMessage(message);
+      this.#tellPage();
     }, { signal: hello.signal });
   }
 
@@ -97,6 +109,8 @@ export class KubeLab extends HTMLElement {
   run(command) { return this.ask("run", { command: String(command) }); }
   /** The whole state, as text. */
   state() { return this.ask("state", {}); }
+  /** Begins a scene or an exercise, given as its file's text. */
+  lesson(text) { return this.ask("lesson", { text: String(text) }); }
   /** Takes a state's place. */
   load(state) { return this.ask("load", { state: String(state) }); }
   /** Sends a packet, and tells its way. */
@@ -130,6 +144,8 @@ export class KubeLab extends HTMLElement {
     }
     const { kubarium: _, event, ...detail } = message;
     if (typeof event === "string") {
+      const lesson = this.getAttribute("scene") ?? this.getAttribute("exercise");
+      if (event === "ready" && isAddress(lesson)) this.#open(lesson);
       if (event === "ready" && this.#manifest && !this.hasAttribute("scene") && !this.hasAttribute("exercise")) this.apply(this.#manifest).catch((error) => this.#fail(error.code, error.message));
       this.dispatchEvent(new CustomEvent(`kube-${event}`, { detail, bubbles: true }));
     }
@@ -137,6 +153,17 @@ export class KubeLab extends HTMLElement {
 
   #fail(code, message) {
     this.dispatchEvent(new CustomEvent("kube-error", { detail: { code, message }, bubbles: true }));
+  }
+
+  /** Begins the lesson that an attribute names by its address, seen from this page. */
+  async #open(address) {
+    try {
+      const answer = await fetch(new URL(address, document.baseURI));
+      if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+      await this.lesson(await answer.text());
+    } catch (error) {
+      this.#fail(error.code ?? "source", `${address}: ${error.message}`);
+    }
   }
 
   #close(code, message) {
@@ -159,7 +186,10 @@ export class KubeLab extends HTMLElement {
     address.searchParams.set("embed", "1");
     for (const name of ["view", "focus"]) if (this.getAttribute(name)) address.searchParams.set(name, this.getAttribute(name));
     if (this.hasAttribute("readonly")) address.searchParams.set("readonly", "1");
+    this.#language = this.#languageNow();
+    if (this.#language) address.searchParams.set("lang", this.#language);
     const [scene, exercise, state] = ["scene", "exercise", "state"].map((name) => this.getAttribute(name));
+    if (isAddress(scene ?? exercise)) return address;
     if (scene) address.hash = `scene=${scene}`;
     else if (exercise) address.hash = `exercise=${exercise}`;
     else if (state) address.hash = state;
@@ -173,7 +203,7 @@ export class KubeLab extends HTMLElement {
     const picture = this.getAttribute("picture");
     if (picture) cover.style.backgroundImage = `url(${JSON.stringify(new URL(picture, document.baseURI).href)})`;
     const words = document.createElement("span");
-    words.textContent = this.getAttribute("label") || WORDS.start;
+    words.textContent = this.getAttribute("label") || this.#words().start;
     cover.append(words);
     cover.addEventListener("click", () => this.start(), { once: true });
     this.#root.replaceChildren(cover);
@@ -192,8 +222,13 @@ export class KubeLab extends HTMLElement {
     return r * 0.299 + g * 0.587 + b * 0.114 > 128 ? "dark" : "light";
   }
 
-  #watchTheme() {
-    const tell = () => this.#tellTheme();
+  // The language of the nearest element that has one, as everywhere in HTML.
+  #languageNow() { return this.closest("[lang]")?.getAttribute("lang") ?? ""; }
+
+  #words() { return WORDS[this.#languageNow().split("-")[0]] ?? WORDS.en; }
+
+  #watchPage() {
+    const tell = () => this.#tellPage();
     const watch = new MutationObserver(tell);
     for (const node of [document.documentElement, document.body]) watch.observe(node, { attributes: true });
     this.#abort.signal.addEventListener("abort", () => watch.disconnect());
@@ -202,17 +237,24 @@ export class KubeLab extends HTMLElement {
     tell();
   }
 
-  #tellTheme() {
-    const theme = this.#themeNow();
+  #tellPage() {
+    const [theme, language] = [this.#themeNow(), this.#languageNow()];
     this.toggleAttribute("dark", theme === "dark");
-    if (theme === this.#theme) return;
+    if (theme !== this.#theme && this.#port) this.ask("theme", { theme }).catch(() => {});
     this.#theme = theme;
-    if (this.#port) this.ask("theme", { theme }).catch(() => {});
+    // A frame that does not listen yet is told when it does.
+    if (language === this.#language || (this.#frame && !this.#port)) return;
+    this.#language = language;
+    if (this.#port) this.ask("language", { language }).catch(() => {});
+    else if (this.#root.firstChild) this.#cover();
   }
 }
 
 // The simulator's page lies one folder above this script, unless `src` says otherwise.
 KubeLab.base = new URL("../", import.meta.url);
+
+// A lesson of the simulator's own has a name; any other has an address, with a dot or a slash.
+function isAddress(lesson) { return /[./]/.test(lesson ?? ""); }
 
 function dedent(text) {
   const lines = text.replace(/^\s*\n|\s+$/g, "").split("\n");

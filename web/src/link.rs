@@ -37,6 +37,13 @@ extern "C" {
     fn failed(this: &Progress) -> Option<String>;
 }
 
+#[wasm_bindgen(module = "/thread.js")]
+extern "C" {
+    /// Starts a thread with that script.
+    #[wasm_bindgen(catch, js_name = startThread)]
+    fn start_thread(script: &str) -> Result<web_sys::Worker, JsValue>;
+}
+
 impl Link {
     /// Starts the thread, and calls `heard` with all that it says.
     ///
@@ -47,9 +54,7 @@ impl Link {
             let message = error.dyn_ref::<js_sys::Error>().map(js_sys::Error::message);
             message.map_or_else(|| format!("{error:?}"), String::from)
         };
-        let options = web_sys::WorkerOptions::new();
-        options.set_type(web_sys::WorkerType::Module);
-        let worker = web_sys::Worker::new_with_options(&script(), &options).map_err(told)?;
+        let worker = start_thread(&script()).map_err(told)?;
         let failed = heard.clone();
         let hear = Closure::new(move |event: web_sys::MessageEvent| {
             if let Some(what) = read(event.data()) {

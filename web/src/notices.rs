@@ -1,6 +1,10 @@
 //! Notices: what the person should know although they did not ask. Each stays until it is dismissed.
 
-use crate::{icons, storage::StorageError, text::t};
+use crate::{
+    icons,
+    storage::{self, StorageError},
+    text::t,
+};
 use leptos::prelude::*;
 
 /// The notices on the page, as a context for everything that may have one to give.
@@ -28,6 +32,8 @@ impl Notices {
         match result {
             Ok(()) => {}
             Err(StorageError::Full) => self.show(t("notice.storage.full")),
+            // Inside another page nobody counts on being remembered: the settings say it.
+            Err(StorageError::Unavailable) if storage::is_embedded() => {}
             Err(StorageError::Unavailable) => self.show(t("notice.storage.off")),
         }
     }

@@ -1,9 +1,17 @@
 //! What the page remembers in the browser: `localStorage` under versioned keys. Storage that is full or forbidden loses
-//! what is to be remembered, never the page.
+//! what is to be remembered, never the page: where the browser keeps nothing, the page itself does, for as long as it is open.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// The keys' common beginning. The number is the version of what is stored: a later one reads this one's keys, moves them
 /// and leaves none behind.
 const PREFIX: &str = "kubarium/1/";
+
+thread_local! {
+    /// What is remembered where the browser keeps nothing.
+    static MEMORY: RefCell<BTreeMap<String, String>> = const { RefCell::new(BTreeMap::new()) };
+}
 
 /// Why something could not be remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,27 +38,44 @@ fn local_storage() -> Option<web_sys::Storage> {
     web_sys::window()?.local_storage().ok()?
 }
 
+/// Whether the browser keeps what is remembered for the next visit.
+pub(crate) fn is_kept() -> bool {
+    local_storage().is_some()
+}
+
 /// What was remembered under `key`.
 pub(crate) fn get(key: &str) -> Option<String> {
-    local_storage()?.get_item(&whole(key)).ok()?
+    match local_storage() {
+        Some(storage) => storage.get_item(&whole(key)).ok()?,
+        None => MEMORY.with_borrow(|memory| memory.get(&whole(key)).cloned()),
+    }
 }
 
 /// Remembers `value` under `key`.
 ///
 /// # Errors
-/// Where the browser keeps nothing, or has no room left; what was there before is then still there.
+/// Where the browser keeps nothing, so that it is remembered until the page is closed; or where it has no room left, and
+/// what was there before is still there.
 pub(crate) fn set(key: &str, value: &str) -> Result<(), StorageError> {
-    let storage = local_storage().ok_or(StorageError::Unavailable)?;
-    storage
-        .set_item(&whole(key), value)
-        .map_err(|_| StorageError::Full)
+    let key = whole(key);
+    match local_storage() {
+        Some(storage) => storage
+            .set_item(&key, value)
+            .map_err(|_| StorageError::Full),
+        None => {
+            MEMORY.with_borrow_mut(|memory| memory.insert(key, value.to_owned()));
+            Err(StorageError::Unavailable)
+        }
+    }
 }
 
 /// Forgets what was remembered under `key`.
 pub(crate) fn remove(key: &str) {
-    if let Some(storage) = local_storage() {
+    let key = whole(key);
+    match local_storage() {
         // What cannot be forgotten was not remembered.
-        let _ = storage.remove_item(&format!("{PREFIX}{key}"));
+        Some(storage) => drop(storage.remove_item(&key)),
+        None => MEMORY.with_borrow_mut(|memory| drop(memory.remove(&key))),
     }
 }
 

@@ -42,14 +42,29 @@ pub(crate) fn track() {
     SPOKEN.with(|spoken| spoken.track());
 }
 
-/// The language that the person chose before, else the one that the browser asks for, as far as it is here.
+/// The language that the person chose before, else the one that the page around this one has (`boot.js` notes it), else the
+/// one that the browser asks for, as far as it is here.
 fn asked() -> &'static str {
-    let asked =
-        crate::storage::get("language").or_else(|| web_sys::window()?.navigator().language());
-    let asked = asked.unwrap_or_default();
-    let wanted = asked.split('-').next().unwrap_or_default();
-    let known = LANGUAGES.iter().find(|(tag, _)| *tag == wanted);
-    known.map_or("en", |(tag, _)| tag)
+    let host = || root()?.get_attribute("data-lang");
+    let asked = crate::storage::get("language").or_else(host);
+    asked.and_then(|tag| known(&tag)).unwrap_or_else(of_browser)
+}
+
+/// The language that the browser asks for, as far as it is here.
+fn of_browser() -> &'static str {
+    let asked = web_sys::window().and_then(|window| window.navigator().language());
+    asked.and_then(|tag| known(&tag)).unwrap_or("en")
+}
+
+/// The language of a tag such as `de-CH`, if it is here.
+fn known(tag: &str) -> Option<&'static str> {
+    let wanted = tag.split('-').next().unwrap_or_default();
+    let found = LANGUAGES.iter().find(|(tag, _)| *tag == wanted)?;
+    Some(found.0)
+}
+
+fn root() -> Option<web_sys::Element> {
+    web_sys::window()?.document()?.document_element()
 }
 
 /// Takes the language that the person chose before, else the one that the browser asks for; then calls `then`.
@@ -71,13 +86,17 @@ pub(crate) fn choose(then: impl FnOnce() + 'static) {
     }
 }
 
-/// Speaks another language from now on; where its words cannot be had, all stays as it is.
-pub(crate) fn speak(wanted: String) {
-    let Some((tag, _)) = LANGUAGES.iter().find(|(tag, _)| *tag == wanted) else {
+/// Speaks another language from now on, for an empty tag the browser's; where its words cannot be had, all stays as it is.
+pub(crate) fn speak(wanted: &str) {
+    let tag = match wanted {
+        "" => Some(of_browser()),
+        tag => known(tag),
+    };
+    let Some(tag) = tag else {
         return;
     };
     wasm_bindgen_futures::spawn_local(async move {
-        let texts = match *tag {
+        let texts = match tag {
             "en" => Ok(BTreeMap::new()),
             tag => fetch(tag).await,
         };
@@ -90,8 +109,7 @@ pub(crate) fn speak(wanted: String) {
 
 fn take(tag: &'static str, texts: Texts) {
     CHOSEN.set((tag, texts));
-    let root = web_sys::window().and_then(|w| w.document()?.document_element());
-    if let Some(root) = root {
+    if let Some(root) = root() {
         // The language of the document is a help for assistive technology; without it the page works.
         let _ = root.set_attribute("lang", tag);
     }

@@ -29,9 +29,9 @@ In a chapter, with the attributes of <kube-lab> (docs/EMBEDDING.md):
 ";
 
 /// The attributes that a block may have.
-const ATTRIBUTES: [&str; 13] = [
+const ATTRIBUTES: [&str; 14] = [
     "scene", "exercise", "state", "view", "focus", "theme", "load", "picture", "label", "height",
-    "readonly", "lang", "title",
+    "readonly", "isolated", "lang", "title",
 ];
 
 /// Runs the command; its text, or its exit status alone.

@@ -44,6 +44,11 @@ pub enum Request {
         /// The state's text.
         state: String,
     },
+    /// Begin a scene or an exercise.
+    Lesson {
+        /// Its file.
+        text: String,
+    },
     /// Send a packet, and tell its way.
     Trace {
         /// `pod/NAME[.NAMESPACE]`, `node/NAME` or `outside`.
@@ -62,6 +67,11 @@ pub enum Request {
     Theme {
         /// `light`, `dark` or `auto`.
         theme: String,
+    },
+    /// Speak a language.
+    Language {
+        /// Its tag (BCP 47): `de`, `en-GB`; empty for the one that the browser asks for.
+        language: String,
     },
 }
 
@@ -121,6 +131,9 @@ pub fn read(text: &str) -> Result<Ask, Refusal> {
         "load" => Request::Load {
             state: text("state")?,
         },
+        "lesson" => Request::Lesson {
+            text: text("text")?,
+        },
         "trace" => Request::Trace {
             from: text("from")?,
             to: text("to")?,
@@ -131,6 +144,9 @@ pub fn read(text: &str) -> Result<Ask, Refusal> {
         },
         "theme" => Request::Theme {
             theme: text("theme")?,
+        },
+        "language" => Request::Language {
+            language: text("language")?,
         },
         other => return Err(refuse("unknown", format!("there is no question {other:?}"))),
     };
@@ -297,6 +313,12 @@ mod tests {
                 Request::View {
                     show: "map".to_owned(),
                     focus: String::new(),
+                },
+            ),
+            (
+                r#"{"kubarium":1,"ask":"language","language":"de"}"#,
+                Request::Language {
+                    language: "de".to_owned(),
                 },
             ),
             (

@@ -83,8 +83,12 @@ pub struct Host {
     pub answer: Option<String>,
     /// What the host wants to be shown.
     pub view: Option<View>,
+    /// The file of a lesson that is to begin.
+    pub lesson: Option<String>,
     /// The colours that it wants.
     pub theme: Option<String>,
+    /// The language that it wants; empty for the one that the browser asks for.
+    pub language: Option<String>,
     /// A command that it had run, for the terminal.
     pub output: Option<Box<Output>>,
 }

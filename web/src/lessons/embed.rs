@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use wasm_bindgen::prelude::*;
 
 use super::browser;
-use crate::{learn::Learn, simulator::now};
+use crate::{learn::Learn, simulator::now, text};
 
 #[wasm_bindgen]
 extern "C" {
@@ -105,6 +105,12 @@ fn listen(learn: Learn, port: &web_sys::MessagePort, readonly: bool) {
                 }
                 if let Some(theme) = &host.theme {
                     set_theme(theme);
+                }
+                if let Some(lesson) = host.lesson {
+                    learn.begin(String::new(), lesson, String::new());
+                }
+                if let Some(language) = &host.language {
+                    text::speak(language);
                 }
                 if let Some(view) = host.view {
                     learn.show(&view);

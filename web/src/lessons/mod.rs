@@ -99,7 +99,7 @@ impl Learn {
     /// Runs the command lines of a step, each when the one before has ended.
     fn run_what_waits(self) {
         Effect::new(move |_| {
-            if !self.waiting.read().is_empty() && !self.simulator.is_busy() {
+            if !self.waiting.read().is_empty() && !self.simulator.is_busy("") {
                 let next = self.waiting.try_update(VecDeque::pop_front).flatten();
                 if let Some(line) = next {
                     self.simulator.run(&line);

@@ -1,5 +1,6 @@
 //! A page that embeds this one: its messages are read, let through so many at a time, and answered (docs/EMBEDDING.md).
 
+use kubarium_lesson::Lesson;
 use kubarium_lesson::protocol::{self, Refusal, Request as Ask};
 use kubarium_objects::{Value, object};
 use kubarium_snapshot::lesson::{Host, View};
@@ -25,7 +26,12 @@ impl Engine {
         };
         let changes = !matches!(
             ask.what,
-            Ask::State | Ask::View { .. } | Ask::Theme { .. } | Ask::Trace { .. }
+            Ask::State
+                | Ask::View { .. }
+                | Ask::Theme { .. }
+                | Ask::Language { .. }
+                | Ask::Lesson { .. }
+                | Ask::Trace { .. }
         );
         let refused = if !self.gate.pass(at_ms) {
             Some(("busy", "too many messages: wait a little"))
@@ -90,6 +96,16 @@ impl Engine {
                 host.output = Some(Box::new(output));
                 told
             }
+            Ask::Lesson { text } => match Lesson::read(&text) {
+                Ok(_) => {
+                    host.lesson = Some(text);
+                    Ok(Value::Null)
+                }
+                Err(problems) => {
+                    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                    Err(told.join("\n"))
+                }
+            },
             Ask::View { show, focus } => {
                 host.view = Some(View { show, focus });
                 Ok(Value::Null)
@@ -99,6 +115,10 @@ impl Engine {
                     return Err(format!("{theme:?} is no theme; use light, dark or auto"));
                 }
                 host.theme = Some(theme);
+                Ok(Value::Null)
+            }
+            Ask::Language { language } => {
+                host.language = Some(language);
                 Ok(Value::Null)
             }
         }
@@ -135,6 +155,8 @@ mod tests {
         // It waits to its end: a host wants the result.
         let run = r#""ask":"run","command":"sleep 5; echo after""#;
         assert!(ask(run, false).0.contains("after"));
+        let lesson = |kind: &str| format!(r#""ask":"lesson","text":"kind: {kind}""#);
+        assert!(ask(&lesson("Nonsense"), false).0.contains(r#""failed""#));
         assert_eq!(ask("1", false).0, "", "what is no message is passed over");
         let busy = (0..60).filter(|_| ask(r#""ask":"state""#, true).0.contains("busy"));
         assert!(busy.count() > 15, "a flood is held back");
