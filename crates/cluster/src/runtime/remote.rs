@@ -113,6 +113,7 @@ impl Remote {
             match command {
                 Ok(command) => self.typed.push_back(command),
                 Err(error) => {
+                    self.typed.clear();
                     self.state = RemoteState::Reads(2);
                     return Some(format!("{}: {error}\n", self.name));
                 }
