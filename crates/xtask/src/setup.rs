@@ -124,7 +124,7 @@ fn cargo_tool(program: &str, package: &[&str], version: &str, time: &str) -> Res
     say(&format!(
         "{program} {version}, compiled from source ({time}, once)"
     ));
-    let install = [&["install"], package, &["--version", version]].concat();
+    let install = [&["install"][..], package, &["--version", version]].concat();
     let locked = [&install[..], &["--locked"]].concat();
     // A release's lock file can name a package that its registry has since withdrawn; then the versions are chosen anew.
     run(std::process::Command::new("cargo").args(locked))

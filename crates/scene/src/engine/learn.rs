@@ -142,6 +142,7 @@ impl Engine {
             text: format!("{why}\n"),
             // As a shell has it for what cannot be executed.
             status: Some(126),
+            prompt: String::new(),
             lane: None,
         })
     }

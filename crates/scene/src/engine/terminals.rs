@@ -31,7 +31,15 @@ impl Engine {
 
     fn run_line(&mut self, place: &str, line: &str, typed: bool) -> Reply {
         self.memory.clear();
-        if let Some(refused) = self.refused(line) {
+        let prompt = self.prompt(place);
+        // What is typed at a shell elsewhere was allowed with what opened it.
+        let given = match commands::opening(place) {
+            Some(opening) if typed => Some(opening),
+            _ => (!typed || prompt.is_empty()).then(|| line.to_owned()),
+        };
+        if let Some(mut refused) = given.and_then(|given| self.refused(&given)) {
+            line.clone_into(&mut refused.command);
+            refused.prompt = prompt;
             return Reply::Output(Box::new(refused));
         }
         let mut text = String::new();
