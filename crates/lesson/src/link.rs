@@ -206,6 +206,7 @@ mod tests {
                 at: Time(n as u64 * 1_000),
                 steps: n as u64,
                 given: Given::Run(format!("kubectl create configmap map-{n}")),
+                terminal: String::new(),
             });
         }
         state
@@ -303,6 +304,7 @@ mod tests {
                 path: "/x".into(),
                 bytes: noise.into(),
             },
+            terminal: String::new(),
         });
         assert!(write(&state).is_err_and(|length| length > FRAGMENT_MAX));
     }

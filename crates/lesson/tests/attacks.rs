@@ -171,6 +171,7 @@ fn states_are_read_or_refused() {
             at: Time(1),
             steps: 1,
             given,
+            terminal: text.clone(),
         };
         state.history.push(input(Given::Run(text.clone())));
         state.history.push(input(Given::File {
