@@ -18,12 +18,10 @@ function standalone(drawing) {
     for (const name of ["class", "style", "tabindex", "role", "aria-label", "aria-hidden"]) to[i].removeAttribute(name);
   });
   hidden.forEach((element) => element.remove());
-  const content = drawing.querySelector(":scope > g[transform]");
-  let box = drawing.viewBox.baseVal;
-  if (content) {
-    box = content.getBBox();
-    copy.querySelector(":scope > g[transform]")?.removeAttribute("transform");
-  }
+  // What stays in sight while a drawing is scrolled goes back to its place.
+  copy.querySelectorAll(":scope > g[transform]").forEach((group) => group.removeAttribute("transform"));
+  const shown = drawing.viewBox.baseVal;
+  const box = shown?.width ? shown : drawing.getBBox();
   const [x, y, width, height] = [box.x - MARGIN, box.y - MARGIN, box.width + 2 * MARGIN, box.height + 2 * MARGIN];
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   copy.setAttribute("viewBox", `${x} ${y} ${width} ${height}`);

@@ -56,3 +56,16 @@ test("the way of a packet is lit in the chains, and its jumps lead on", async ({
   await expect(page.getByRole("link", { name: /^Go to KUBE-SVC/ }).first()).toBeVisible();
   await expectAccessible(page);
 });
+
+test("all chains of a small cluster are shown, and a rule is deleted from its row", async ({ page }) => {
+  await open(page, { size: WIDE, editor: false, cluster: true });
+  await page.getByRole("tab", { name: "Rules" }).click();
+  await expect(page.locator(".chain h2").filter({ hasText: "nothing leads here" }).first()).toBeVisible();
+  await expect(page.locator(".rules > .note")).toHaveCount(0);
+  await page.getByRole("button", { name: "What can be done with rule 1" }).first().click();
+  const menu = page.getByRole("menu");
+  await expect(menu).toContainText("sim fault rule worker-1 nat PREROUTING 1");
+  await expectAccessible(page);
+  await menu.getByRole("menuitem", { name: /^Delete the rule/ }).click();
+  await expect(page.getByText("1 fault")).toBeVisible();
+});

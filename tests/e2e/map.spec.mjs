@@ -1,6 +1,6 @@
 // The map: moved, searched, come nearer to, with much on it, and as a picture.
 import { deploy } from "./cluster.mjs";
-import { expect, expectAccessible, open, run, test } from "./page.mjs";
+import { expect, expectAccessible, open, PHONE, run, test } from "./page.mjs";
 
 const depth = (page) => page.locator(".canvas").getAttribute("data-depth");
 
@@ -63,4 +63,34 @@ test("time is stepped back over what a command did", async ({ page }) => {
     await back.click();
     await expect(page.getByRole("button", { name: "Run", exact: true }), now).toBeVisible();
   }
+});
+
+test("on a phone the search brings its choices", async ({ page }) => {
+  await open(page, { size: PHONE, editor: false, cluster: true });
+  const namespace = page.getByRole("combobox", { name: "Namespace" });
+  await expect(namespace).toBeHidden();
+  await page.getByRole("searchbox", { name: "Find on the map" }).click();
+  await namespace.selectOption("kube-system");
+  await expect(page.locator(".found")).toHaveText("2 pods");
+  await expect(page.getByRole("combobox", { name: "Kind" })).toBeVisible();
+  await expectAccessible(page);
+  await namespace.selectOption("");
+  await page.locator(".canvas").click({ position: { x: 4, y: 200 } });
+  await expect(namespace).toBeHidden();
+});
+
+test("letters are drawn anew when the hand rests, and what is under it stays there", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  const canvas = page.locator(".canvas");
+  const pod = page.locator(".wall").nth(1);
+  const box = await pod.boundingBox();
+  const [x, y] = [box.x + 20, box.y + 20];
+  await page.mouse.move(x, y);
+  await page.mouse.wheel(0, -200);
+  await expect(canvas).not.toHaveAttribute("data-moving");
+  const nearer = await pod.boundingBox();
+  const factor = nearer.width / box.width;
+  expect(factor).toBeGreaterThan(1.4);
+  expect(nearer.x + 20 * factor).toBeCloseTo(x, 0);
+  expect(nearer.y + 20 * factor).toBeCloseTo(y, 0);
 });

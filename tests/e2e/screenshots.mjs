@@ -24,8 +24,7 @@ const VIEWS = {
     await follow(page);
     await page.getByRole("button", { name: "Show in the rule book" }).click();
     await expect(page.locator(".rule[data-current]")).toBeVisible();
-    const phone = await page.getByRole("tab", { name: "YAML", exact: true }).isVisible();
-    if (!phone) await page.getByRole("button", { name: "Close the packet lane" }).click();
+    if (!isPhone(page)) await page.getByRole("button", { name: "Close the packet lane" }).click();
   },
   terminal: async (page) => {
     await deploy(page);
@@ -37,7 +36,68 @@ const VIEWS = {
     await run(page, "sim settle");
     await run(page, "kubectl get deployments");
   },
+  // What is wanted, what there is, what is missing and who acts next.
+  between: async (page) => {
+    await deploy(page);
+    await page.getByRole("button", { name: "Pause", exact: true }).first().click();
+    await run(page, "kubectl scale deployment web --replicas=5; sim advance 400ms");
+    await page.locator(".pod[aria-label^='Pod web-']").first().click();
+    await details(page);
+    await page.locator(".card .family button").filter({ hasText: /^web$/ }).click();
+    await expect(page.locator(".card .lacks li").first()).toBeVisible();
+  },
+  scheduling: async (page) => {
+    await deploy(page);
+    await run(page, `kubectl run huge --image=nginx --overrides='{"spec":{"containers":[{"name":"huge","image":"nginx","resources":{"requests":{"cpu":"1000"}}}]}}'; sim settle`);
+    await page.getByRole("tab", { name: "Scheduling" }).click();
+    await page.getByRole("button", { name: /default\/web-/ }).first().click();
+    await expect(page.locator("[data-chosen]").first()).toBeVisible();
+  },
+  tables: async (page) => {
+    await follow(page);
+    await page.locator(".pod[aria-label^='Pod curl']").click({ force: true });
+    if (isPhone(page)) {
+      await details(page);
+      await page.locator(".card").getByRole("tab", { name: "Network" }).click();
+    } else {
+      await page.getByRole("button", { name: "Close the packet lane" }).click();
+      await page.getByRole("tab", { name: "Network" }).click();
+    }
+    await page.getByRole("tab", { name: /^Routes/ }).click();
+  },
+  faults: async (page) => {
+    await deploy(page);
+    await run(page, "sim fault stop kube-scheduler; sim fault link down worker-2");
+    await page.getByRole("button", { name: /^kubelet/ }).nth(1).click({ button: "right", force: true });
+    await expect(page.getByRole("menu", { name: "kubelet" })).toBeVisible();
+  },
+  time: async (page) => {
+    await deploy(page);
+    await run(page, "sim fault stop kube-scheduler; sim advance 2m; sim fault mend; kubectl scale deployment web --replicas=4; sim settle");
+    await page.getByRole("button", { name: "Line of time" }).click();
+    await page.getByRole("slider", { name: "Moment" }).evaluate((slider) => {
+      slider.value = slider.max * 0.6;
+      for (const name of ["input", "change"]) slider.dispatchEvent(new Event(name, { bubbles: true }));
+    });
+    await expect(page.getByRole("region", { name: "Line of time" })).toContainText("You look at the past");
+  },
+  timeline: async (page) => {
+    await deploy(page);
+    await page.getByRole("tab", { name: "Timeline" }).click();
+    await expect(page.locator(".sequence .head").first()).toBeVisible();
+  },
+  gallery: async (page) => {
+    await page.getByRole("button", { name: "Lessons", exact: true }).click();
+    await expect(page.locator(".gallery")).toBeVisible();
+  },
 };
+
+const isPhone = (page) => page.viewportSize().width === PHONE.width;
+
+/** Shows what is selected. */
+async function details(page) {
+  if (isPhone(page)) await page.getByRole("tab", { name: "Details" }).click();
+}
 
 for (const [view, act] of Object.entries(VIEWS)) {
   for (const [name, size] of Object.entries({ wide: WIDE, phone: PHONE })) {

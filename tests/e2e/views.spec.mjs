@@ -12,7 +12,8 @@ for (const [name, size, scheme] of [["wide", WIDE, "light"], ["phone", PHONE, "d
     await page.getByRole("button", { name: "site", exact: true }).click();
     if (size === PHONE) await page.getByRole("tab", { name: "Details" }).click();
     const card = page.locator(".card");
-    await expect(card.getByRole("row", { name: /replicas 2 2/ })).toBeVisible();
+    await expect(card.locator(".aims li").filter({ hasText: /replicas\s*2 of 2/ })).toBeVisible();
+    await expect(card.locator(".aims .whole")).toHaveText("As wanted");
     await expect(card.locator(".family li")).toHaveText([/^Deployment/, /^ReplicaSet/, /^Pod/, /^Pod/]);
     await expectAccessible(page);
     for (const [part, text] of [["YAML", "kind: Deployment"], ["Describe", "StrategyType:"], ["History", "status.readyReplicas"]]) {
@@ -105,4 +106,18 @@ test("a view whose part cannot be loaded says so, and can be tried again", async
   await page.unroute(parts);
   await told.getByRole("button", { name: "Try again" }).click();
   await expect(page.getByRole("cell", { name: "kube-dns" }).first()).toBeVisible();
+});
+
+test("what is missing is plain at a glance, with why and who acts next", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+  await run(page, "kubectl create deployment site --image=nginx --replicas=3; sim advance 400ms");
+  await page.locator(".pod[aria-label^='Pod site-']").first().click();
+  await page.locator(".card .family button").first().click();
+  const card = page.locator(".card");
+  await expect(card.locator(".aims .whole")).toContainText("not as wanted");
+  await expect(card.locator(".aims li").filter({ hasText: "ready" }).locator("[data-kind=missing]")).toHaveCount(3);
+  await expect(card.locator(".lacks li")).toHaveCount(3);
+  await expect(card.locator(".next")).toContainText("kubelet worker-");
+  await expectAccessible(page);
 });

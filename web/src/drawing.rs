@@ -4,7 +4,7 @@ use kubarium_snapshot::geometry::{Point, Rect};
 use kubarium_snapshot::map::{
     Desk, Device, DeviceKind, EndpointLine, PodBox, Room, ServiceLabel, State,
 };
-use leptos::{ev, prelude::*};
+use leptos::prelude::*;
 
 use crate::{
     filter::Filter,
@@ -78,7 +78,8 @@ fn state_mark(state: State, x: f64, y: f64) -> impl IntoView {
     view! { <path class="mark" data-state=state_id(state) d=shape transform=format!("translate({x} {y})") /> }
 }
 
-/// A thing on the map that can be selected, by pointer and by keyboard, and is lit while the packet is at it.
+/// A thing on the map that can be selected, by pointer and by keyboard, and is lit while the packet is at it. Whoever
+/// shows the map hears both, and changes its marks.
 #[component]
 fn Thing(
     /// What is selected with it.
@@ -97,11 +98,10 @@ fn Thing(
 ) -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let filter = can_dim.then(expect_context::<Filter>);
-    let (by_click, by_key, thing, sought) = (id.clone(), id.clone(), id.clone(), id.clone());
-    let here = id.clone();
-    let is = move |seen: Memo<Option<String>>, id: &str| {
-        (seen.read().as_deref() == Some(id)).then_some("")
-    };
+    let is = |now: Option<String>| (now.as_ref() == Some(&id)).then_some("");
+    let lit = is(simulator.here.get_untracked()).or(is(simulator.responsible.get_untracked()));
+    let selected = is(simulator.selected.get_untracked());
+    let dims = filter.is_some_and(|filter| filter.dims(&id));
     view! {
         <g
             class=class
@@ -109,21 +109,10 @@ fn Thing(
             role="button"
             aria-label=label
             data-state=state
-            data-thing=thing
-            data-dim=move || filter.is_some_and(|filter| filter.dims(&sought)).then_some("")
-            data-selected=move || (simulator.selected.read().as_deref() == Some(id.as_str())).then_some("")
-            data-lit=move || is(simulator.here, &here).or(is(simulator.responsible, &here))
-            on:click=move |event| {
-                event.stop_propagation();
-                simulator.selected.set(Some(by_click.clone()));
-            }
-            on:keydown=move |event: ev::KeyboardEvent| {
-                if matches!(event.key().as_str(), "Enter" | " ") {
-                    event.prevent_default();
-                    event.stop_propagation();
-                    simulator.selected.set(Some(by_key.clone()));
-                }
-            }
+            data-dim=dims.then_some("")
+            data-selected=selected
+            data-lit=lit
+            data-thing=id
         >
             {children()}
         </g>
@@ -403,17 +392,12 @@ fn ring(simulator: Simulator, line: &EndpointLine) -> Option<impl IntoView + use
 }
 
 fn endpoint_line(line: &EndpointLine) -> impl IntoView + use<> {
-    let (a, over, b) = (line.from, line.over, line.to);
-    let middle = (a.y + over.y) / 2.0;
-    let path = format!(
-        "M{} {}C{} {middle} {} {middle} {} {}V{}",
-        a.x, a.y, a.x, over.x, over.x, over.y, b.y
-    );
+    let end = line.points.last().copied().unwrap_or_default();
     let bundle = (line.count > 1).then(|| {
-        view! { <text class="count middle" x=over.x y=over.y - 5.0>{format!("{}×", line.count)}</text> }
+        view! { <text class="count middle" x=end.x y=end.y - 5.0>{format!("{}×", line.count)}</text> }
     });
     view! {
-        <path class="endpoint" data-state=state_id(line.state) data-bundle=(line.count > 1).then_some("") d=path />
+        <polyline class="endpoint" data-state=state_id(line.state) data-bundle=(line.count > 1).then_some("") points=points(&line.points) />
         {bundle}
     }
 }
@@ -445,14 +429,16 @@ fn Wall(id: String) -> impl IntoView {
 #[component]
 fn RoomView(id: String) -> impl IntoView {
     let room = expect_context::<Simulator>().picture.room(&id);
+    let depth = expect_context::<Memo<Depth>>();
     room.map(|RoomSignals { frame, pods }| {
         let inner = frame.clone();
+        let near = Memo::new(move |_| depth.get() >= Depth::Namespace);
         let crowded = Memo::new(move |_| frame.read().crowded);
         view! {
             <g class="room">
                 {move || room_inside(&inner.read())}
                 <For each=move || pods.get() key=Clone::clone let:id>
-                    <PodView id crowded />
+                    <PodView id crowded near />
                 </For>
             </g>
         }
@@ -547,17 +533,16 @@ fn device(d: Device) -> impl IntoView {
 }
 
 #[component]
-fn PodView(id: String, crowded: Memo<bool>) -> impl IntoView {
+fn PodView(id: String, crowded: Memo<bool>, near: Memo<bool>) -> impl IntoView {
     let simulator = expect_context::<Simulator>();
-    let depth = expect_context::<Memo<Depth>>();
     let pod = simulator.picture.pod(&id);
-    pod.map(|pod| pod_view(depth, id, crowded, pod))
+    pod.map(|pod| pod_view(id, crowded, near, pod))
 }
 
 fn pod_view(
-    depth: Memo<Depth>,
     id: String,
     crowded: Memo<bool>,
+    near: Memo<bool>,
     pod: ArcRwSignal<PodBox>,
 ) -> impl IntoView {
     let (named, stated) = (pod.clone(), pod.clone());
@@ -573,7 +558,6 @@ fn pod_view(
         )
     });
     let state = Signal::derive(move || state_id(stated.read().state));
-    let near = Memo::new(move |_| depth.get() >= Depth::Namespace);
     view! {
         <Thing id class="pod" label state can_dim=true>
             {move || match crowded.get() {
@@ -626,7 +610,7 @@ fn pod_box(p: &PodBox, near: bool) -> impl IntoView + use<> {
         {cable}
         <rect x=r.x y=r.y width=r.width height=r.height rx="6" />
         {state_mark(p.state, r.x + 15.0, r.y + 16.0)}
-        <text class="name" x=r.x + 26.0 y=r.y + 20.0>{shorten(&p.name, 15)}</text>
+        <text class="name" x=r.x + 26.0 y=r.y + 20.0>{shorten(&p.name, 13)}</text>
         {inside}
         <title>{format!("{}/{} {}", p.namespace, p.name, p.status)}</title>
     }

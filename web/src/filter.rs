@@ -72,10 +72,15 @@ impl Filter {
         }
     }
 
-    /// Whether something else is looked for than the thing with this id.
+    /// Tracks what is looked for.
+    pub(crate) fn track(self) {
+        self.ids.track();
+    }
+
+    /// Whether something else is looked for than the thing with this id; untracked.
     pub(crate) fn dims(self, id: &str) -> bool {
         self.ids
-            .read()
+            .read_untracked()
             .as_ref()
             .is_some_and(|ids| !ids.contains(id))
     }
@@ -92,10 +97,10 @@ pub(crate) fn FilterTools(filter: Filter, find: impl Fn() + Copy + 'static) -> i
     let simulator = expect_context::<Simulator>();
     let namespaces = Memo::new(move |_| {
         let map = simulator.map.read();
-        let pods = map.pods().map(|pod| pod.namespace.clone());
-        let services = map.services.iter().map(|s| s.namespace.clone());
-        let all: BTreeSet<String> = pods.chain(services).collect();
-        all.into_iter().collect::<Vec<_>>()
+        let pods = map.pods().map(|pod| &pod.namespace);
+        let services = map.services.iter().map(|s| &s.namespace);
+        let all: BTreeSet<&String> = pods.chain(services).collect();
+        all.into_iter().cloned().collect::<Vec<_>>()
     });
     let found = move || match filter.found.get() {
         Some(found) if !found.wrong.is_empty() => fill("map.wrong", &[("why", &found.wrong)]),
@@ -130,20 +135,22 @@ pub(crate) fn FilterTools(filter: Filter, find: impl Fn() + Copy + 'static) -> i
                 }
             }
         />
-        <select class="namespace" aria-label=t("map.namespace") on:change=move |event| filter.namespace.set(event_target_value(&event))>
-            <option value="">{t("map.namespace.all")}</option>
-            {move || {
-                namespaces
-                    .get()
-                    .into_iter()
-                    .map(|name| view! { <option value=name.clone() selected={let name = name.clone(); move || *filter.namespace.read() == name}>{name.clone()}</option> })
-                    .collect_view()
-            }}
-        </select>
-        <select class="kind" aria-label=t("map.kind") on:change=move |event| filter.kind.set(event_target_value(&event))>
-            <option value="">{t("map.kind.all")}</option>
-            {KINDS.map(|(resource, kind)| view! { <option value=resource>{kind}</option> }).collect_view()}
-        </select>
-        <span class="found" role="status">{found}</span>
+        <span class="by">
+            <select class="namespace" aria-label=t("map.namespace") on:change=move |event| filter.namespace.set(event_target_value(&event))>
+                <option value="">{t("map.namespace.all")}</option>
+                {move || {
+                    namespaces
+                        .get()
+                        .into_iter()
+                        .map(|name| view! { <option value=name.clone() selected={let name = name.clone(); move || *filter.namespace.read() == name}>{name.clone()}</option> })
+                        .collect_view()
+                }}
+            </select>
+            <select class="kind" aria-label=t("map.kind") on:change=move |event| filter.kind.set(event_target_value(&event))>
+                <option value="">{t("map.kind.all")}</option>
+                {KINDS.map(|(resource, kind)| view! { <option value=resource>{kind}</option> }).collect_view()}
+            </select>
+            <span class="found" role="status">{found}</span>
+        </span>
     }
 }

@@ -1,10 +1,13 @@
 //! What is selected: what it wants and what there is, its place in the API and in etcd, its family, its versions.
 
-use kubarium_snapshot::inspect::{Aim, Card, Deed, Relative, Version};
+use kubarium_snapshot::inspect::{Card, Deed, Relative, Version};
+use kubarium_snapshot::message::{decode, encode};
+use kubarium_snapshot::rare::{Gap, Question};
 use kubarium_snapshot::{Reply, Request};
 use leptos::{ev, prelude::*, wasm_split::wasm_split};
 
 use crate::{
+    aims::{aims, between},
     deeds::{kind, name, role},
     faults::of_thing,
     icons,
@@ -89,11 +92,21 @@ fn Inspector() -> impl IntoView {
         let selected = simulator.selected.get().filter(|_| wanted);
         selected.map(Request::History)
     });
+    let asked = simulator.watch(move || {
+        simulator.events.track();
+        let wanted = is_seen() && part.get() == Part::About;
+        let selected = simulator.selected.get().filter(|_| wanted)?;
+        Some(Request::Rare(encode(&Question::Gap(selected))))
+    });
+    let gap = Memo::new(move |_| match asked.read().as_deref() {
+        Some(Reply::Rare(bytes)) => decode::<Gap>(bytes).unwrap_or_default(),
+        _ => Gap::default(),
+    });
     let body = move |card: &Card| match part.get() {
         part if !Part::of(card, layout.narrow.get()).contains(&part) => {
-            about(simulator, card).into_any()
+            about(simulator, card, gap).into_any()
         }
-        Part::About => about(simulator, card).into_any(),
+        Part::About => about(simulator, card, gap).into_any(),
         Part::Yaml => view! { <pre class="yaml" tabindex="0">{card.yaml.clone()}</pre> }.into_any(),
         Part::Describe => match described.read().as_deref() {
             Some(Reply::Output(output)) if output.command == card.describe => {
@@ -163,7 +176,7 @@ fn parts(all: Vec<Part>, part: RwSignal<Part>) -> impl IntoView {
     view! { <div class="parts" role="tablist" aria-label=t("inspector.parts") on:keydown=choose>{all.into_iter().map(tab).collect_view()}</div> }
 }
 
-fn about(simulator: Simulator, card: &Card) -> impl IntoView + use<> {
+fn about(simulator: Simulator, card: &Card, gap: Memo<Gap>) -> impl IntoView + use<> {
     let facts = [
         (t("inspector.rest"), &card.rest),
         (t("inspector.etcd"), &card.etcd),
@@ -186,7 +199,8 @@ fn about(simulator: Simulator, card: &Card) -> impl IntoView + use<> {
     view! {
         {role(card).map(|text| view! { <p class="role">{text}</p> })}
         {of_thing(simulator, &card.id)}
-        {(!card.aims.is_empty()).then(|| aims(&card.aims))}
+        {aims(&card.aims)}
+        {move || between(simulator, &gap.read())}
         {(!card.family.is_empty()).then(|| family(simulator, &card.family, &card.id))}
         {(card.kind == "Pod").then(|| {
             let layout = expect_context::<Layout>();
@@ -218,34 +232,6 @@ fn deeds(simulator: Simulator, title: &'static str, all: &[Deed]) -> impl IntoVi
             <ul class="deeds">{all.iter().map(line).collect_view()}</ul>
         }
     })
-}
-
-/// What is wanted and what there is, side by side.
-fn aims(aims: &[Aim]) -> impl IntoView + use<> {
-    let row = |aim: &Aim| {
-        let is_met = aim.wanted == aim.is;
-        view! {
-            <tr data-met=is_met.then_some("")>
-                <th scope="row">{aim.of.clone()}</th>
-                <td class="n">{aim.wanted.clone()}</td>
-                <td class="n">{aim.is.clone()}</td>
-                <td class="met">{if is_met { t("inspector.met") } else { t("inspector.unmet") }}</td>
-            </tr>
-        }
-    };
-    view! {
-        <table class="aims">
-            <thead>
-                <tr>
-                    <td></td>
-                    <th scope="col">{t("inspector.wanted")}</th>
-                    <th scope="col">{t("inspector.is")}</th>
-                    <td></td>
-                </tr>
-            </thead>
-            <tbody>{aims.iter().map(row).collect_view()}</tbody>
-        </table>
-    }
 }
 
 /// The tree of owners and dependents.

@@ -2,6 +2,7 @@
 //!
 //! The shell ([`layout`]) gives every panel its place; each panel is a file of its own.
 
+mod aims;
 mod app;
 mod bar;
 pub mod clock;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use kubarium_snapshot::Request;
 use kubarium_snapshot::geometry::{Point, Rect};
 use leptos::{ev, html, prelude::*, svg};
+use wasm_bindgen::JsCast;
 
 use crate::{
     depths::{Depths, Sight},
@@ -29,6 +30,8 @@ const ZOOM: std::ops::RangeInclusive<f64> = 0.1..=12.0;
 const FIT_MAX: f64 = 1.25;
 /// For how long a finger rests to ask for a menu.
 const LONG_PRESS: Duration = Duration::from_millis(500);
+/// For how long the map rests before its letters are drawn anew.
+const SETTLED: Duration = Duration::from_millis(150);
 /// How near the packet may come to the window's edge before the map follows it.
 const EDGE: f64 = 48.0;
 
@@ -216,10 +219,31 @@ fn Canvas() -> impl IntoView {
         y: 0.0,
         zoom: 1.0,
     });
-    let depth = Memo::new(move |_| Depth::of(view.read().zoom));
+    // While a hand moves the map, a picture of it is moved; what it shows follows when the hand rests.
+    let settled = RwSignal::new(view.get_untracked());
+    let is_moving = RwSignal::new(false);
+    let show = move |to: View| {
+        view.set(to);
+        settled.set(to);
+        is_moving.set(false);
+    };
+    let settling = StoredValue::new(None::<TimeoutHandle>);
+    let drag_to = move |to: View| {
+        view.set(to);
+        is_moving.set(true);
+        let rest = move || show(view.get_untracked());
+        let timer = set_timeout_with_handle(rest, SETTLED).ok();
+        if let Some(before) = settling
+            .try_update_value(|t| std::mem::replace(t, timer))
+            .flatten()
+        {
+            before.clear();
+        }
+    };
+    let depth = Memo::new(move |_| Depth::of(settled.read().zoom));
     provide_context(depth);
     let sight = Memo::new(move |_| {
-        let View { x, y, zoom } = view.get();
+        let View { x, y, zoom } = settled.get();
         let (width, height) = size();
         (depth.get() == Depth::Inside).then(|| Rect::new(x, y, width / zoom, height / zoom))
     });
@@ -241,7 +265,7 @@ fn Canvas() -> impl IntoView {
     let fit = move || {
         let tall = layout.narrow.get_untracked();
         let whole = simulator.picture.bounds.get_untracked();
-        view.set(View::fit(part.get_untracked(), whole, size(), tall));
+        show(View::fit(part.get_untracked(), whole, size(), tall));
     };
     let line = is_shown(simulator, expect_context());
     let bars = Memo::new(move |_| (line.get(), simulator.work.read().is_some()));
@@ -261,18 +285,29 @@ fn Canvas() -> impl IntoView {
             let (at, size) = (*at, size());
             let shown = view.get_untracked().showing(at, size);
             if shown != view.get_untracked() {
-                view.set(shown);
+                show(shown);
             }
         }
     });
 
+    let corner = move || {
+        let frame = frame.get_untracked().map(|f| f.get_bounding_client_rect());
+        frame.map_or((0.0, 0.0), |c| (c.left(), c.top()))
+    };
     let held = StoredValue::new(BTreeMap::<i32, (f64, f64)>::new());
     let grabbed = RwSignal::new(false);
     let wheel = move |event: ev::WheelEvent| {
         event.prevent_default();
         moved.set(true);
-        let at = (f64::from(event.offset_x()), f64::from(event.offset_y()));
-        view.update(|v| *v = v.zoomed((-event.delta_y() / 400.0).exp(), at));
+        let (left, top) = corner();
+        let at = (
+            f64::from(event.client_x()) - left,
+            f64::from(event.client_y()) - top,
+        );
+        drag_to(
+            view.get_untracked()
+                .zoomed((-event.delta_y() / 400.0).exp(), at),
+        );
     };
     let place =
         |event: &ev::PointerEvent| (f64::from(event.client_x()), f64::from(event.client_y()));
@@ -319,24 +354,20 @@ fn Canvas() -> impl IntoView {
                 .find(|(id, _)| **id != event.pointer_id())
                 .map(|(_, at)| *at)
         });
-        match other.flatten() {
-            None => view.update(|v| *v = v.moved(dx, dy)),
-            // Two fingers: what is between them grows and moves with them.
-            Some(other) => {
-                let apart = |a: (f64, f64)| (a.0 - other.0).hypot(a.1 - other.1).max(1.0);
-                let corner = frame.get_untracked().map(|f| f.get_bounding_client_rect());
-                let (left, top) = corner.map_or((0.0, 0.0), |c| (c.left(), c.top()));
-                let middle = (
-                    (now.0 + other.0) / 2.0 - left,
-                    (now.1 + other.1) / 2.0 - top,
-                );
-                view.update(|v| {
-                    *v = v
-                        .moved(dx / 2.0, dy / 2.0)
-                        .zoomed(apart(now) / apart(before), middle)
-                });
-            }
-        }
+        let shown = view.get_untracked();
+        let Some(other) = other.flatten() else {
+            drag_to(shown.moved(dx, dy));
+            return;
+        };
+        // Two fingers: what is between them grows and moves with them.
+        let apart = |a: (f64, f64)| (a.0 - other.0).hypot(a.1 - other.1).max(1.0);
+        let (left, top) = corner();
+        let middle = (
+            (now.0 + other.0) / 2.0 - left,
+            (now.1 + other.1) / 2.0 - top,
+        );
+        let factor = apart(now) / apart(before);
+        drag_to(shown.moved(dx / 2.0, dy / 2.0).zoomed(factor, middle));
     };
     let up = move |event: ev::PointerEvent| {
         held.update_value(|held| {
@@ -348,15 +379,24 @@ fn Canvas() -> impl IntoView {
     let by = move |factor: f64| {
         moved.set(true);
         let (width, height) = size();
-        view.update(|v| *v = v.zoomed(factor, (width / 2.0, height / 2.0)));
+        show(
+            view.get_untracked()
+                .zoomed(factor, (width / 2.0, height / 2.0)),
+        );
     };
     let shift = move |dx: f64, dy: f64| {
         moved.set(true);
-        view.update(|v| *v = v.moved(dx, dy));
+        show(view.get_untracked().moved(dx, dy));
     };
     let whole = move || {
         moved.set(false);
         fit();
+    };
+    // One listener for all that stands on the map.
+    let select = move |target: Option<web_sys::EventTarget>| {
+        if let Some((id, _)) = target.and_then(crate::thing_menu::thing) {
+            simulator.selected.set(Some(id));
+        }
     };
     let key = move |event: ev::KeyboardEvent| {
         match event.key().as_str() {
@@ -368,6 +408,7 @@ fn Canvas() -> impl IntoView {
             "ArrowUp" => shift(0.0, 64.0),
             "ArrowDown" => shift(0.0, -64.0),
             "Escape" => simulator.selected.set(None),
+            "Enter" | " " => select(event.target()),
             _ => return,
         }
         event.prevent_default();
@@ -389,7 +430,7 @@ fn Canvas() -> impl IntoView {
             moved.set(true);
             let (width, height) = size();
             let (middle, zoom) = (rect.center(), view.get_untracked().zoom.max(1.0));
-            view.set(View {
+            show(View {
                 x: middle.x - width / 2.0 / zoom,
                 y: middle.y - height / 2.0 / zoom,
                 zoom,
@@ -398,7 +439,7 @@ fn Canvas() -> impl IntoView {
     };
     // Styles know the zoom in steps, and only where letters follow it: each change of it costs a look at every style.
     let zoom_for_styles = Memo::new(move |_| {
-        let zoom = view.read().zoom;
+        let zoom = settled.read().zoom;
         match Depth::of(zoom) {
             Depth::Node => "1".to_owned(),
             _ => format!("{:.3}", 1.1_f64.powf((zoom.ln() / 1.1_f64.ln()).round())),
@@ -406,8 +447,9 @@ fn Canvas() -> impl IntoView {
     });
     let transform = move || {
         let View { x, y, zoom } = view.get();
-        format!("scale({zoom}) translate({} {})", -x, -y)
+        format!("translate({}px,{}px) scale({zoom})", -x * zoom, -y * zoom)
     };
+    mark_all(simulator, filter, drawing);
 
     view! {
         <div class="map-tools" role="toolbar" aria-label=t("map.tools")>
@@ -437,6 +479,7 @@ fn Canvas() -> impl IntoView {
             node_ref=frame
             data-depth=move || depth.get().name()
             data-held=move || grabbed.get().then_some("")
+            data-moving=move || is_moving.get().then_some("")
             data-packet=move || simulator.lane.read().is_some().then_some("")
             style=("--zoom", move || zoom_for_styles.get())
             on:wheel=wheel
@@ -446,17 +489,68 @@ fn Canvas() -> impl IntoView {
             on:pointercancel=up
             on:pointerleave=up
             on:keydown=key
+            on:click=move |event| select(event.target())
         >
-            <svg class="drawing" node_ref=drawing role="group" aria-label=t("map.label")>
-                <g transform=transform>
-                    <Drawing />
-                    <Depths />
-                    <Marks />
-                    <Packet />
-                </g>
+            <svg class="drawing" node_ref=drawing role="group" aria-label=t("map.label") style=("transform", transform)>
+                <Drawing />
+                <Depths />
+                <Marks />
+                <Packet />
             </svg>
         </div>
     }
+}
+
+/// Marks on the map what is selected, where the packet is, and what is looked for: only what changes is touched. What is
+/// drawn anew has its marks from the beginning.
+fn mark_all(simulator: Simulator, filter: Filter, drawing: NodeRef<svg::Svg>) {
+    Effect::new(move |_| {
+        let selected = simulator.selected.get();
+        mark(drawing, "data-selected", selected.as_slice());
+    });
+    Effect::new(move |_| {
+        let lit: Vec<String> = [simulator.here.get(), simulator.responsible.get()]
+            .into_iter()
+            .flatten()
+            .collect();
+        mark(drawing, "data-lit", &lit);
+    });
+    Effect::new(move |_| {
+        filter.track();
+        let things = drawing
+            .get_untracked()
+            .and_then(|d| d.query_selector_all(".pod, .service").ok());
+        for thing in things.iter().flat_map(elements) {
+            let id = thing.get_attribute("data-thing").unwrap_or_default();
+            let _ = thing.toggle_attribute_with_force("data-dim", filter.dims(&id));
+        }
+    });
+}
+
+/// Gives an attribute to the things with these ids, and takes it from all others.
+fn mark(drawing: NodeRef<svg::Svg>, attribute: &str, ids: &[String]) {
+    let Some(drawing) = drawing.get_untracked() else {
+        return;
+    };
+    let find = |selector: &str| drawing.query_selector_all(selector).ok();
+    for old in find(&format!("[{attribute}][data-thing]"))
+        .iter()
+        .flat_map(elements)
+    {
+        let _ = old.remove_attribute(attribute);
+    }
+    for id in ids {
+        for new in find(&format!("[tabindex][data-thing=\"{id}\"]"))
+            .iter()
+            .flat_map(elements)
+        {
+            let _ = new.set_attribute(attribute, "");
+        }
+    }
+}
+
+fn elements(list: &web_sys::NodeList) -> impl Iterator<Item = web_sys::Element> {
+    (0..list.length()).filter_map(|at| list.item(at)?.dyn_into().ok())
 }
 
 /// The part of the map in which points lie: whole rooms, corridors and hosts, and the Services above.

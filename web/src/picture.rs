@@ -20,7 +20,7 @@ pub(crate) struct RoomSignals {
 #[derive(Default)]
 struct Parts {
     rooms: BTreeMap<String, RoomSignals>,
-    pods: BTreeMap<String, (String, ArcRwSignal<PodBox>)>,
+    pods: BTreeMap<String, ArcRwSignal<PodBox>>,
     services: BTreeMap<String, ArcRwSignal<ServiceLabel>>,
 }
 
@@ -70,8 +70,7 @@ impl Picture {
 
     /// A pod's signal.
     pub(crate) fn pod(self, id: &str) -> Option<ArcRwSignal<PodBox>> {
-        self.parts
-            .with_value(|parts| parts.pods.get(id).map(|(_, pod)| pod.clone()))
+        self.parts.with_value(|parts| parts.pods.get(id).cloned())
     }
 
     /// A Service's signal.
@@ -113,7 +112,7 @@ impl Picture {
         let places = change
             .pods_gone
             .iter()
-            .filter_map(|id| Some(self.pod(id)?.read_untracked().rect));
+            .filter_map(|(_, id)| Some(self.pod(id)?.read_untracked().rect));
         let places: Vec<Rect> = places.collect();
         self.gone.update(|gone| gone.extend(&places));
         set_timeout(
@@ -141,27 +140,16 @@ impl Picture {
         }
         // The rooms whose lists change, with what leaves and what comes.
         let mut lists: BTreeMap<String, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
-        for id in &change.pods_gone {
-            if let Some((room, _)) = parts.pods.remove(id) {
-                lists.entry(room).or_default().0.push(id);
-            }
+        for (room, id) in &change.pods_gone {
+            parts.pods.remove(id);
+            lists.entry(room.clone()).or_default().0.push(id);
         }
         for (room, pod) in &change.pods {
             match parts.pods.get_mut(&pod.id) {
-                Some((at, known)) => {
-                    known.set(pod.clone());
-                    if at != room {
-                        lists
-                            .entry(std::mem::replace(at, room.clone()))
-                            .or_default()
-                            .0
-                            .push(&pod.id);
-                        lists.entry(room.clone()).or_default().1.push(&pod.id);
-                    }
-                }
+                Some(known) => known.set(pod.clone()),
                 None => {
                     let signal = ArcRwSignal::new(pod.clone());
-                    parts.pods.insert(pod.id.clone(), (room.clone(), signal));
+                    parts.pods.insert(pod.id.clone(), signal);
                     lists.entry(room.clone()).or_default().1.push(&pod.id);
                 }
             }

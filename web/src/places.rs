@@ -33,8 +33,10 @@ pub(crate) fn Places() -> impl IntoView {
         all.extend(simulator.places.get());
         all
     };
-    let more = Memo::new(move |_| {
-        let map = simulator.map.read();
+    // Listed when somebody is about to choose.
+    let more = RwSignal::new(Vec::new());
+    let list = move || {
+        let map = simulator.map.read_untracked();
         let rooms = map
             .rooms
             .iter()
@@ -44,8 +46,8 @@ pub(crate) fn Places() -> impl IntoView {
             .iter()
             .map(|host| (host.id.clone(), host.name.clone()));
         let pods = map.pods().map(|pod| (pod.id.clone(), pod.name.clone()));
-        rooms.chain(hosts).chain(pods).collect::<Vec<_>>()
-    });
+        more.set(rooms.chain(hosts).chain(pods).collect());
+    };
     let tab = move |place: String| {
         let (here, chosen, closed) = (place.clone(), place.clone(), place.clone());
         let close = (!place.is_empty()).then(|| {
@@ -77,6 +79,8 @@ pub(crate) fn Places() -> impl IntoView {
                 {icons::PLUS.view()}
                 <select
                     aria-label=t("terminal.open")
+                    on:pointerenter=move |_| list()
+                    on:focus=move |_| list()
                     on:change=move |event| {
                         let place = event_target_value(&event);
                         event_target::<web_sys::HtmlSelectElement>(&event).set_value("");

@@ -2,7 +2,7 @@
 //! and what the last command changed in it.
 
 use kubarium_snapshot::message::{decode, encode};
-use kubarium_snapshot::rare::{Question, RuleText};
+use kubarium_snapshot::rare::{Question, RuleChanges, RuleText};
 use kubarium_snapshot::rules::{ChainView, RuleBook, RuleView};
 use kubarium_snapshot::{Reply, Request};
 use leptos::{prelude::*, wasm_split::wasm_split};
@@ -124,26 +124,35 @@ fn Rules() -> impl IntoView {
             table.set(first);
         }
     });
-    let told = simulator.watch(move || {
-        simulator.events.track();
-        let question = Question::RuleText {
-            node: node.get(),
-            table: table.get(),
-            since: None,
-        };
-        let wanted = is_seen() && shown.get() != Shown::Chains;
-        wanted.then(|| Request::Rare(encode(&question)))
+    let asked = move |part: Shown, question: fn(String, String) -> Question| {
+        simulator.watch(move || {
+            simulator.events.track();
+            let wanted = is_seen() && shown.get() == part;
+            wanted.then(|| Request::Rare(encode(&question(node.get(), table.get()))))
+        })
+    };
+    let text = asked(Shown::Text, |node, table| Question::RuleText {
+        node,
+        table,
     });
-    let text = Memo::new(move |_| match told.read().as_deref() {
+    let text = Memo::new(move |_| match text.read().as_deref() {
         Some(Reply::Rare(bytes)) => decode::<RuleText>(bytes).unwrap_or_default(),
         _ => RuleText::default(),
+    });
+    let told = asked(Shown::Changes, |node, table| Question::RuleChanges {
+        node,
+        table,
+    });
+    let told = Memo::new(move |_| match told.read().as_deref() {
+        Some(Reply::Rare(bytes)) => decode::<RuleChanges>(bytes).unwrap_or_default(),
+        _ => RuleChanges::default(),
     });
     view! {
         <div class="rules">
             {tools(looked, nodes, book)}
             {move || match shown.get() {
                 Shown::Text => raw(simulator, &text.read(), &find.read()).into_any(),
-                Shown::Changes => changes(&text.read()).into_any(),
+                Shown::Changes => changes(&told.read()).into_any(),
                 Shown::Chains => {
                     let followed = simulator.lane.read().is_some() && find.read().is_empty();
                     match book.get() {
@@ -253,22 +262,31 @@ fn chains(
     let too_many = (book.more > 0).then(
         || view! { <p class="note">{fill("rules.many", &[("n", &book.more.to_string())])}</p> },
     );
+    let table = format!("rule:{}/{}", book.node, book.table);
     view! {
         {too_many}
-        <div class="chains" data-met=met.then_some("")>{shown.into_iter().map(|c| chain(simulator, c, current)).collect_view()}</div>
+        <div class="chains" data-met=met.then_some("")>{shown.into_iter().map(|c| chain(simulator, &table, c, current)).collect_view()}</div>
         {note}
     }
 }
 
-fn chain(simulator: Simulator, c: &ChainView, current: Current) -> impl IntoView + use<> {
-    let policy = c
-        .policy
-        .as_deref()
-        .map(|p| view! { <span class="policy">{fill("rules.policy", &[("policy", p)])}</span> });
+/// A chain of a table: `rule:worker-1/nat`.
+fn chain(
+    simulator: Simulator,
+    table: &str,
+    c: &ChainView,
+    current: Current,
+) -> impl IntoView + use<> {
+    let policy = match &c.policy {
+        Some(policy) => fill("rules.policy", &[("policy", policy)]),
+        None if c.depth == 0 => t("rules.unreached").to_owned(),
+        None => String::new(),
+    };
+    let policy = view! { <span class="policy">{policy}</span> };
     let rules = c
         .rules
         .iter()
-        .map(|r| rule(simulator, &c.name, r, current))
+        .map(|r| rule(simulator, table, &c.name, r, current))
         .collect_view();
     let more = (c.more > 0).then(
         || view! { <li class="note">{fill("rules.more", &[("n", &c.more.to_string())])}</li> },
@@ -285,11 +303,15 @@ fn chain(simulator: Simulator, c: &ChainView, current: Current) -> impl IntoView
 
 fn rule(
     simulator: Simulator,
+    table: &str,
     chain: &str,
     r: &RuleView,
     current: Current,
 ) -> impl IntoView + use<> {
+    let thing = format!("{table}/{chain}/{}", r.number);
     let (chain, number) = (chain.to_owned(), r.number);
+    let menu = fill("rules.menu", &[("n", &number.to_string())]);
+    let asked = thing.clone();
     let here = move || {
         current
             .get()
@@ -305,11 +327,24 @@ fn rule(
         view! { <a href=format!("#chain-{}", r.target) aria-label=fill("rules.jump", &[("chain", &r.target)]) title=fill("rules.jump", &[("chain", &r.target)])>"→"</a> }
     });
     view! {
-        <li class="rule" data-lit=r.lit.then_some("") data-current=move || here().then_some("") value=r.number.to_string()>
+        <li class="rule" data-thing=thing data-lit=r.lit.then_some("") data-current=move || here().then_some("") value=r.number.to_string()>
             <span class="n">{r.number}</span>
             <span class="packets" title=t("rules.packets")>{r.packets}</span>
             <code>{r.text.clone()} " " {jump}</code>
             <span class="for">{object}</span>
+            <button
+                type="button"
+                class="menu-of"
+                aria-haspopup="menu"
+                aria-label=menu.clone()
+                title=menu
+                on:click=move |event| {
+                    let at = event_target::<web_sys::Element>(&event).get_bounding_client_rect();
+                    simulator.menu.set(Some((asked.clone(), at.left(), at.bottom())));
+                }
+            >
+                "⋯"
+            </button>
         </li>
     }
 }
@@ -330,11 +365,11 @@ fn raw(simulator: Simulator, told: &RuleText, find: &str) -> impl IntoView + use
 }
 
 /// What the last command added to the rules and took away from them.
-fn changes(told: &RuleText) -> impl IntoView + use<> {
-    let Some((_, command)) = &told.since else {
+fn changes(told: &RuleChanges) -> impl IntoView + use<> {
+    let Some(first) = told.since.lines().next() else {
         return view! { <Empty icon=icons::RULES what=t("rules.since.none") how=t("rules.since.none.how") /> }.into_any();
     };
-    let first = command.lines().next().unwrap_or_default().to_owned();
+    let first = first.to_owned();
     let quiet = told.added.is_empty() && told.removed.is_empty();
     let line = |kind: &'static str, sign: &str, line: &String| {
         view! { <span data-line=kind>{format!("{sign} {line}\n")}</span> }

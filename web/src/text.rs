@@ -164,6 +164,7 @@ mod tests {
 
     /// Every text that the sources ask for, found as the string literals that look like one of the file's keys' groups.
     const SOURCES: &[&str] = &[
+        include_str!("aims.rs"),
         include_str!("app.rs"),
         include_str!("bar.rs"),
         include_str!("clock.rs"),

@@ -351,6 +351,19 @@ impl Simulation {
         EventId(u32::try_from(events.saturating_sub(1)).unwrap_or(u32::MAX))
     }
 
+    /// The commands and what else came from outside, the latest first, as far back as one can go: each one's first event,
+    /// and the cluster just before it.
+    pub fn outside(&self) -> impl Iterator<Item = (EventId, &Cluster)> {
+        let before = self.past.iter().rev().filter(|s| s.kind.is_before());
+        before.map(|s| {
+            let events = s.cluster.log.len();
+            (
+                EventId(u32::try_from(events).unwrap_or(u32::MAX)),
+                &s.cluster,
+            )
+        })
+    }
+
     /// Whether the past is looked at: time goes on as it did, until something is changed.
     pub fn is_replaying(&self) -> bool {
         self.replaying

@@ -200,6 +200,11 @@ impl Indexes {
         keys(self.pods_by_node.get(node))
     }
 
+    /// How many pods are bound to nodes.
+    pub fn bound_count(&self) -> usize {
+        self.pods_by_node.values().map(SharedMap::len).sum()
+    }
+
     /// The pods of a namespace that carry the label `key=value`.
     pub fn pods_labelled(
         &self,

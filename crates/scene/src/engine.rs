@@ -10,12 +10,13 @@ use kubarium_shell::{Complete, Session};
 use kubarium_snapshot::geometry::Point;
 use kubarium_snapshot::message::{self, Output};
 use kubarium_snapshot::time::{Broken, Past, Work};
-use kubarium_snapshot::{Lane, Map, MapChange, Reply, Request, Update};
+use kubarium_snapshot::{Lane, MapChange, Reply, Request, Update};
 
+use crate::drawn::Drawn;
 use crate::lessons::Classroom;
 use crate::times::{self, Marks};
 use crate::{
-    Layout, Wiring, commands, faults, find, inside, inspect, lane, map, rare, rules, versions,
+    Wiring, commands, faults, find, inside, inspect, lane, rare, rule_text, rules, versions,
 };
 
 mod host;
@@ -46,7 +47,6 @@ pub struct Engine {
     /// What is to be told to a page that embeds this one, and how many of its messages are let through.
     told: Vec<String>,
     gate: Gate,
-    layout: Layout,
     marks: Marks,
     running: bool,
     speed: f64,
@@ -54,8 +54,8 @@ pub struct Engine {
     hurried_from: Option<Time>,
     lanes: VecDeque<Lane>,
     next_lane: u32,
-    memory: rare::Memory,
-    map: Map,
+    memory: rule_text::Memory,
+    drawn: Drawn,
     said: Said,
 }
 
@@ -95,15 +95,14 @@ impl Engine {
             classroom: None,
             told: vec![Tell::Ready.write()],
             gate: Gate::default(),
-            layout: Layout::default(),
             marks: Marks::default(),
             running: true,
             speed: 1.0,
             hurried_from: None,
             lanes: VecDeque::new(),
             next_lane: 1,
-            memory: rare::Memory::new(),
-            map: Map::default(),
+            memory: rule_text::Memory::new(),
+            drawn: Drawn::default(),
             said: Said {
                 stale: true,
                 ..Said::default()
@@ -239,8 +238,8 @@ impl Engine {
                 }
             }
             Request::Across(across) => {
-                self.said.stale |= self.layout.across != across;
-                self.layout.across = across;
+                self.said.stale |= self.drawn.layout.across != across;
+                self.drawn.layout.across = across;
             }
             Request::StepTime => self.step_time(),
             Request::StepBack => {
@@ -464,18 +463,15 @@ impl Engine {
         let mut change = MapChange::default();
         if self.said.stale || events != self.said.events {
             let cluster = &self.session.simulation.cluster;
-            self.layout.update(cluster);
-            let map = map::draw(cluster, &self.layout);
-            change = MapChange::between(&self.map, &map);
-            self.map = map;
+            change = self.drawn.update(cluster, self.said.stale);
         }
         let (work, past) = (self.work(), self.past());
         let mut broken = None;
         if self.said.stale || events != self.said.events || !change.is_empty() {
-            let now = faults::broken(self.cluster(), &self.map);
+            let now = faults::broken(self.cluster(), &self.drawn.map);
             broken = (now != self.said.broken).then_some(now);
         }
-        let ways = if !change.is_empty() || self.said.ways {
+        let ways = if change.moves || self.said.ways {
             self.ways()
         } else {
             Vec::new()
@@ -537,14 +533,14 @@ impl Engine {
         if self.lanes.is_empty() {
             return Vec::new();
         }
-        let wiring = Wiring::of(&self.map);
+        let wiring = Wiring::of(&self.drawn.map);
         let followed = self.lanes.iter().take(FOLLOWED_MAX);
         followed.map(|lane| (lane.id, wiring.ways(lane))).collect()
     }
 
     /// The ids of what is drawn, for tests of what a view shows.
     pub fn drawn(&self) -> BTreeSet<&str> {
-        self.map.pods().map(|pod| pod.id.as_str()).collect()
+        self.drawn.map.pods().map(|pod| pod.id.as_str()).collect()
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubarium_cluster::faults::Place;
 use kubarium_cluster::{Action, Cluster, EventId, etcd};
+use kubarium_linux::netfilter::TableKind;
 use kubarium_objects::{ObjectKey, Value, diagnostic, yaml};
 use kubarium_shell::table as table_of;
 use kubarium_snapshot::conversation::Conversation;
@@ -13,7 +14,7 @@ use kubarium_snapshot::inspect::{
 use petgraph::Direction::Incoming;
 use petgraph::visit::{VisitMap, Visitable};
 
-use crate::commands::Commands;
+use crate::commands::{Commands, word};
 use crate::conversation;
 use crate::faults;
 use crate::inside;
@@ -112,10 +113,7 @@ fn device_card(cluster: &Cluster, id: &str) -> Option<Card> {
             [namespace, pod, container] => container_card(cluster, namespace, pod, container),
             _ => None,
         },
-        "rule" => match *rest.split('/').collect::<Vec<_>>() {
-            [node, table, chain, number] => rule_card(cluster, node, table, chain, number),
-            _ => None,
-        },
+        "rule" => rule_card(cluster, rest),
         "segment" => Some(Card {
             title: cluster.config.network.node_cidr.to_string(),
             looks: vec!["kubectl get nodes -o wide".to_owned()],
@@ -227,21 +225,34 @@ fn component_card(cluster: &Cluster, name: &str) -> Option<Card> {
     })
 }
 
-/// A rule of a node's tables.
-fn rule_card(
-    cluster: &Cluster,
-    node: &str,
-    table: &str,
-    chain: &str,
-    number: &str,
-) -> Option<Card> {
+/// A rule of a node's tables: `worker-1/nat/KUBE-SERVICES/3`. Chains of nftables have slashes in their names.
+fn rule_card(cluster: &Cluster, rule: &str) -> Option<Card> {
+    let (node, rest) = rule.split_once('/')?;
+    let (table, rest) = rest.split_once('/')?;
+    let (chain, number) = rest.rsplit_once('/')?;
     cluster.machines.get(node)?;
     let number: u32 = number.parse().ok().filter(|n| *n > 0)?;
+    let (looks, faults) = match TableKind::parse(table) {
+        Some(_) => (
+            vec![
+                format!("ssh {node} iptables -t {table} -S {chain} {number}"),
+                format!("ssh {node} iptables -t {table} -nvL {chain}"),
+            ],
+            faults::of_rule(node, table, chain, number),
+        ),
+        None => (
+            vec![format!(
+                "ssh {node} nft -a list chain ip {table} {}",
+                word(chain)
+            )],
+            Vec::new(),
+        ),
+    };
     Some(Card {
         title: format!("{table} {chain} {number}"),
         node: node.to_owned(),
-        looks: vec![format!("ssh {node} iptables -t {table} -S {chain}")],
-        faults: faults::of_rule(node, table, chain, number),
+        looks,
+        faults,
         ..Card::default()
     })
 }

@@ -3,9 +3,11 @@
 
 pub mod commands;
 pub mod conversation;
+mod drawn;
 pub mod engine;
 pub mod faults;
 pub mod find;
+mod gap;
 pub mod inside;
 pub mod inspect;
 pub mod kinship;
@@ -15,8 +17,10 @@ mod lessons;
 pub mod map;
 mod nft_rules;
 mod rare;
+mod rule_text;
 pub mod rules;
 mod score;
+mod services;
 pub mod svg;
 pub mod times;
 pub mod versions;

@@ -6,26 +6,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use kubarium_cluster::{Cluster, Component};
 use kubarium_linux::LinkKind;
 use kubarium_objects::{ObjectKey, Text, Value};
+use kubarium_snapshot::MapChange;
 use kubarium_snapshot::geometry::{Point, Rect};
 use kubarium_snapshot::map::{
-    Cable, ContainerLine, Corridor, Desk, Device, DeviceKind, EndpointLine, Host, Map, Office,
-    PodBox, Room, ServiceLabel, State, pod_id,
+    Cable, ContainerLine, Corridor, Desk, Device, DeviceKind, Host, Map, Office, PodBox, Room,
+    State, pod_id,
 };
 
 use crate::faults;
 use crate::layout::Layout;
+use crate::services::{self, Grid};
 
 /// Above this many slots in a room its pods become cells.
 const CELLS_FROM: usize = 20;
-const MARGIN: f64 = 16.0;
+pub(crate) const MARGIN: f64 = 16.0;
 /// The height of a desk, and the width from which all stand in one row.
 const DESK: f64 = 38.0;
 const OFFICE_WIDE: f64 = 640.0;
-const LABEL: (f64, f64) = (208.0, 44.0);
 const POD: (f64, f64) = (144.0, 60.0);
 const CELL: f64 = 20.0;
 const CELL_GAP: f64 = 4.0;
-const GAP: f64 = 12.0;
+pub(crate) const GAP: f64 = 12.0;
 /// What is above the pods in a room: its name, and the fixtures on its wall.
 const HEAD: f64 = 72.0;
 /// What is below them: the rail, and the doors.
@@ -37,6 +38,7 @@ const OUTSIDE: (f64, f64) = (116.0, 44.0);
 const CABLE: f64 = 6.0;
 
 /// The measures of all rooms of one picture: they are alike, so that all is aligned.
+#[derive(Debug, Default)]
 struct Measures {
     columns: usize,
     rows: usize,
@@ -126,22 +128,34 @@ impl Stopped {
     }
 }
 
+/// What places depend on, beside the slots of pods: it stays as it is while no node and no Service comes or goes and the
+/// rooms stay as big.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    measures: Measures,
+    grid: Grid,
+    nodes: Vec<Text>,
+    services: Vec<ObjectKey>,
+}
+
 /// Draws the cluster with the pods where `layout` has them.
 pub fn draw(cluster: &Cluster, layout: &Layout) -> Map {
+    planned(cluster, layout).1
+}
+
+/// The whole map, and the plan that it follows.
+pub(crate) fn planned(cluster: &Cluster, layout: &Layout) -> (Plan, Map) {
     let nodes: Vec<(&ObjectKey, &Value)> = in_order(cluster);
     let measures = Measures::new(nodes.len(), layout.capacity(), layout.across);
-    let services = service_labels(cluster);
+    let services = services::in_order(cluster);
     let width = measures.rooms_per_row as f64 * (measures.room.0 + MARGIN) + MARGIN;
     let inner = width - 2.0 * MARGIN;
-    let per_row = (((inner + GAP) / (LABEL.0 + GAP)).floor() as usize).max(2);
-    let label = (((inner + GAP) / per_row as f64 - GAP).min(LABEL.0), LABEL.1);
-    let label_rows = services.len().div_ceil(per_row).max(1);
     let mut top = MARGIN;
     let broken = Stopped(faults::stopped(cluster));
     let office = office(cluster, &broken, Point::new(MARGIN, top), inner);
     top += office.rect.height + MARGIN;
-    let labels_top = top;
-    top += label_rows as f64 * (LABEL.1 + GAP) + MARGIN;
+    let grid = Grid::new(top, inner);
+    top += grid.height(services.len()) + MARGIN;
     let mut rooms = Vec::new();
     let mut corridors = Vec::new();
     for row in nodes.chunks(measures.rooms_per_row) {
@@ -160,50 +174,124 @@ pub fn draw(cluster: &Cluster, layout: &Layout) -> Map {
         });
         top += CORRIDOR + MARGIN;
     }
-    // The outside world is at the end of the last corridor.
-    let hosts = corridors.last().map(|corridor| {
-        let middle = corridor.rect.y + corridor.rect.height / 2.0;
-        let (x, y) = (
-            corridor.rect.right() - OUTSIDE.0 - 10.0,
-            middle - OUTSIDE.1 / 2.0,
-        );
-        let rect = Rect::new(x, y, OUTSIDE.0, OUTSIDE.1);
-        let address = cluster.config.network.node_cidr.hosts().next();
-        Host {
-            id: "host:outside".to_owned(),
-            name: "outside".to_owned(),
-            address: address.map(|a| a.to_string()).unwrap_or_default(),
-            rect,
-        }
-    });
-    let mut map = Map {
+    let hosts = corridors.last().map(|corridor| outside(cluster, corridor));
+    let plan = Plan {
+        measures,
+        grid,
+        nodes: nodes.iter().map(|(key, _)| key.name.clone()).collect(),
+        services: services.into_iter().cloned().collect(),
+    };
+    let places = Places::new(&plan, layout, &rooms);
+    let labels = plan.services.iter().enumerate();
+    let services = labels
+        .filter_map(|(at, key)| services::label(cluster, &places, key, at, plan.grid.place(at)))
+        .collect();
+    let map = Map {
         bounds: Rect::new(0.0, 0.0, width, top),
         office,
+        hosts: hosts.into_iter().collect(),
+        services,
         rooms,
         corridors,
-        hosts: hosts.into_iter().collect(),
-        services: Vec::new(),
     };
-    let mut ends: Ends = BTreeMap::new();
-    for room in &map.rooms {
-        ends.extend(room.pods.iter().map(|pod| (pod.id.as_str(), (room, pod))));
+    (plan, map)
+}
+
+/// The outside world: at the end of the last corridor.
+fn outside(cluster: &Cluster, corridor: &Corridor) -> Host {
+    let middle = corridor.rect.y + corridor.rect.height / 2.0;
+    let (x, y) = (
+        corridor.rect.right() - OUTSIDE.0 - 10.0,
+        middle - OUTSIDE.1 / 2.0,
+    );
+    let address = cluster.config.network.node_cidr.hosts().next();
+    Host {
+        id: "host:outside".to_owned(),
+        name: "outside".to_owned(),
+        address: address.map(|a| a.to_string()).unwrap_or_default(),
+        rect: Rect::new(x, y, OUTSIDE.0, OUTSIDE.1),
     }
-    let labels = services
-        .into_iter()
-        .enumerate()
-        .map(|(at, service)| {
-            let (column, row) = ((at % per_row) as f64, (at / per_row) as f64);
-            let rect = Rect::new(
-                MARGIN + column * (label.0 + GAP),
-                labels_top + row * (label.1 + GAP),
-                label.0,
-                label.1,
+}
+
+/// What of a map is drawn anew.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    /// The nodes whose rooms are.
+    pub(crate) rooms: BTreeSet<Text>,
+    /// The namespaces whose Services are.
+    pub(crate) namespaces: BTreeSet<Text>,
+}
+
+/// Draws a part of a map anew; gives what differs.
+pub(crate) fn redraw(
+    cluster: &Cluster,
+    layout: &Layout,
+    plan: &Plan,
+    touched: &Touched,
+    map: &mut Map,
+) -> MapChange {
+    let mut change = MapChange::default();
+    let broken = Stopped(faults::stopped(cluster));
+    let at = map.office.rect;
+    let office = office(cluster, &broken, Point::new(at.x, at.y), at.width);
+    if office != map.office {
+        map.office = office.clone();
+        change.office = Some(office);
+    }
+    for (name, drawn) in plan.nodes.iter().zip(&mut map.rooms) {
+        if let Some(node) = cluster
+            .find("nodes", "", name)
+            .filter(|_| touched.rooms.contains(name))
+        {
+            let new = room(
+                cluster,
+                layout,
+                &plan.measures,
+                &broken,
+                name,
+                node,
+                drawn.rect,
             );
-            place_label(cluster, &ends, service, rect)
-        })
-        .collect();
-    map.services = labels;
-    map
+            change.add_room(Some(&*drawn), &new);
+            *drawn = new;
+        }
+    }
+    let places = Places::new(plan, layout, &map.rooms);
+    let labels = plan.services.iter().zip(&mut map.services).enumerate();
+    for (at, (key, drawn)) in labels {
+        let is_touched = touched.namespaces.contains(&key.namespace);
+        let new =
+            is_touched.then(|| services::label(cluster, &places, key, at, plan.grid.place(at)));
+        if let Some(new) = new.flatten().filter(|new| *new != *drawn) {
+            change.services.push(new.clone());
+            *drawn = new;
+        }
+    }
+    change
+}
+
+/// Where pods are drawn.
+pub(crate) struct Places<'a> {
+    measures: &'a Measures,
+    layout: &'a Layout,
+    rooms: BTreeMap<&'a Text, &'a Room>,
+}
+
+impl<'a> Places<'a> {
+    fn new(plan: &'a Plan, layout: &'a Layout, rooms: &'a [Room]) -> Places<'a> {
+        Places {
+            measures: &plan.measures,
+            layout,
+            rooms: plan.nodes.iter().zip(rooms).collect(),
+        }
+    }
+
+    /// The room of a pod, and its place in there.
+    pub(crate) fn of(&self, pod: &ObjectKey) -> Option<(&'a Room, Rect)> {
+        let (node, slot) = self.layout.place(pod)?;
+        let room = *self.rooms.get(node)?;
+        Some((room, self.measures.slot(&room.rect, slot)))
+    }
 }
 
 /// The nodes in the order in which they joined, control plane first.
@@ -224,11 +312,7 @@ fn natural(name: &str) -> (String, u64) {
 }
 
 fn office(cluster: &Cluster, broken: &Stopped, at: Point, width: f64) -> Office {
-    let waiting = cluster
-        .etcd
-        .list("pods", None)
-        .filter(|(_, pod)| pod["spec"]["nodeName"].is_empty())
-        .count();
+    let waiting = (cluster.etcd.count("pods")).saturating_sub(cluster.index.bound_count());
     let desks = [
         (
             "kube-apiserver",
@@ -517,7 +601,7 @@ fn cable(
 }
 
 /// The word of `kubectl get pods`, and what it means.
-fn pod_state(pod: &Value, all_ready: bool) -> (String, State) {
+pub(crate) fn pod_state(pod: &Value, all_ready: bool) -> (String, State) {
     if !pod["metadata"]["deletionTimestamp"].is_null() {
         return ("Terminating".to_owned(), State::Terminating);
     }
@@ -550,97 +634,4 @@ fn pod_state(pod: &Value, all_ready: bool) -> (String, State) {
         },
         state,
     )
-}
-
-/// The pods by id, with their rooms.
-type Ends<'a> = BTreeMap<&'a str, (&'a Room, &'a PodBox)>;
-
-fn service_labels(cluster: &Cluster) -> Vec<(&ObjectKey, &Value)> {
-    let mut services: Vec<_> = cluster.etcd.list("services", None).collect();
-    services.sort_by_key(|(key, _)| (&*key.namespace == "kube-system", (*key).clone()));
-    services
-}
-
-fn place_label(
-    cluster: &Cluster,
-    ends: &Ends,
-    (key, service): (&ObjectKey, &Value),
-    rect: Rect,
-) -> ServiceLabel {
-    let spec = &service["spec"];
-    let address = match (spec["type"].str(), spec["clusterIP"].str()) {
-        ("ExternalName", _) => spec["externalName"].str(),
-        (_, "None") => "headless",
-        (_, address) => address,
-    };
-    let ports: Vec<String> = spec["ports"]
-        .items()
-        .iter()
-        .map(|p| format!("{}/{}", p["port"], p["protocol"].str()))
-        .collect();
-    let mut endpoints: Vec<EndpointLine> = Vec::new();
-    let mut count = 0;
-    let from = Point::new(rect.center().x, rect.bottom());
-    for slice in cluster
-        .index
-        .slices_of(&key.namespace, &key.name)
-        .filter_map(|k| cluster.etcd.get(k))
-    {
-        for endpoint in slice["endpoints"].items() {
-            count += 1;
-            let target = &endpoint["targetRef"];
-            let id = pod_id(target["namespace"].str(), target["name"].str());
-            let Some((room, pod)) = ends.get(id.as_str()) else {
-                continue;
-            };
-            let conditions = &endpoint["conditions"];
-            let state = match (
-                conditions["terminating"].as_bool(),
-                conditions["ready"].as_bool(),
-            ) {
-                (Some(true), _) => State::Terminating,
-                (_, Some(false)) => State::Progressing,
-                _ => State::Ready,
-            };
-            // To a room full of cells one line leads for all.
-            if room.crowded {
-                let known = endpoints
-                    .iter_mut()
-                    .find(|line| line.to_id == room.id && line.state == state);
-                if let Some(line) = known {
-                    line.count += 1;
-                    continue;
-                }
-            }
-            let x = if room.crowded {
-                room.rect.center().x
-            } else {
-                pod.rect.center().x
-            };
-            let over = Point::new(x, room.rect.y);
-            endpoints.push(EndpointLine {
-                to_id: if room.crowded { room.id.clone() } else { id },
-                count: 1,
-                state,
-                from,
-                over,
-                to: if room.crowded {
-                    over
-                } else {
-                    Point::new(x, pod.rect.y)
-                },
-            });
-        }
-    }
-    ServiceLabel {
-        id: format!("service:{}/{}", key.namespace, key.name),
-        namespace: key.namespace.to_string(),
-        name: key.name.to_string(),
-        kind: spec["type"].str().to_owned(),
-        address: address.to_owned(),
-        ports: ports.join(", "),
-        rect,
-        count,
-        endpoints,
-    }
 }

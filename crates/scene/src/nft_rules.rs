@@ -36,16 +36,24 @@ pub(crate) fn fill(book: &mut RuleBook, netfilter: &Netfilter, lit: &Lit, find: 
                 continue;
             }
             let whole = chain.name.as_str().contains(find);
-            book.chains
-                .push(view(chain, 0, lit, |rule| whole || hit(&rule)));
+            book.chains.push(view(
+                chain,
+                usize::from(chain.base.is_none()),
+                lit,
+                |rule| whole || hit(&rule),
+            ));
         }
         return;
     }
-    let mut base: Vec<&Arc<Chain>> = table.chains();
-    base.retain(|chain| chain.base.is_some());
-    base.sort_by_key(|chain| chain.base.map(|base| (base.hook, base.priority)));
+    // Base chains, and last what nothing leads to.
+    let mut first: Vec<&Arc<Chain>> = table.chains();
+    first.sort_by_key(|chain| {
+        chain.base.map_or((true, None), |base| {
+            (false, Some((base.hook, base.priority)))
+        })
+    });
     let mut shown = BTreeSet::new();
-    for chain in base {
+    for chain in first {
         follow(book, table, chain, 0, lit, &mut shown);
     }
     book.more = table.chains().len().saturating_sub(book.chains.len());

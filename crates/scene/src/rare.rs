@@ -1,33 +1,21 @@
 //! Answers to what views ask that are loaded when they are opened.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use kubarium_cluster::Cluster;
 use kubarium_cluster::scheduler::{self, FILTERS, SCORERS};
-use kubarium_cluster::{Action, Cluster, EventId, kube_proxy};
 use kubarium_objects::{Value, array, object};
 use kubarium_shell::Session;
 use kubarium_shell::editor::{self, Offers, Told};
 use kubarium_snapshot::message::{decode, encode};
 use kubarium_snapshot::rare::{
-    Brief, Candidate, Change, Decision, Effect, Preview, Question, RuleText, Scheduling,
+    Brief, Candidate, Change, Decision, Effect, Preview, Question, Scheduling,
 };
 
-use crate::commands::word;
+use crate::gap;
 use crate::inspect::{self, diagnostic};
-use crate::rules;
+use crate::rule_text::{self, Memory};
 
 /// The most decisions that are listed.
 const RECENT_MAX: usize = 60;
-/// The most lines of a node's rules that are sent.
-const LINES_MAX: usize = 2000;
-/// The most commands that are tried for the one that changed them, and the most events that are looked through.
-const DEEDS_MAX: usize = 4;
-const EVENTS_MAX: usize = 20_000;
-
-/// What was worked out before: what a tool printed just before an event, by command line and event. To be forgotten
-/// whenever the past may have become another.
-pub(crate) type Memory = BTreeMap<(String, u32), Option<String>>;
-
 /// The answer to a question, both in their binary form; empty for what is no question.
 pub(crate) fn answer(session: &mut Session, memory: &mut Memory, question: &[u8]) -> Vec<u8> {
     let Some(question) = decode::<Question>(question) else {
@@ -67,8 +55,10 @@ pub(crate) fn answer(session: &mut Session, memory: &mut Memory, question: &[u8]
             Vec::new()
         }
         Question::Scheduling(id) => encode(&scheduling(&session.simulation.cluster, &id)),
-        Question::RuleText { node, table, since } => {
-            encode(&rule_text(session, memory, &node, &table, since))
+        Question::Gap(id) => encode(&gap::gap(&session.simulation.cluster, &id)),
+        Question::RuleText { node, table } => encode(&rule_text::text(session, &node, &table)),
+        Question::RuleChanges { node, table } => {
+            encode(&rule_text::changes(session, memory, &node, &table))
         }
     }
 }
@@ -189,130 +179,6 @@ fn decision(found: &scheduler::Decision) -> Decision {
     }
 }
 
-// --- Rules as text --------------------------------------------------------------------------------
-
-fn rule_text(
-    session: &mut Session,
-    memory: &mut Memory,
-    node: &str,
-    table: &str,
-    since: Option<u32>,
-) -> RuleText {
-    let cluster = &mut session.simulation.cluster;
-    // kube-proxy makes its rules when somebody looks.
-    kube_proxy::bring_up_to_date(cluster, node);
-    let table = rules::command(cluster, node, &word(table));
-    let command = format!("ssh {} {table}", word(node));
-    let Some(now) = dump(session, &command) else {
-        return RuleText::default();
-    };
-    let candidates = match since {
-        Some(event) => vec![event],
-        None => deeds(&session.simulation.cluster),
-    };
-    let log = &session.simulation.cluster.log;
-    let name = |event: u32| {
-        let text = log.get(EventId(event)).map(|e| e.text.to_string());
-        (event, text.unwrap_or_default())
-    };
-    // Of the last commands the one that made a difference.
-    let mut since = candidates.first().map(|event| name(*event));
-    let (mut added, mut removed) = (Vec::new(), Vec::new());
-    for event in candidates {
-        let before = memory
-            .entry((command.clone(), event))
-            .or_insert_with(|| earlier(session, event, node, &command));
-        let Some(before) = before else {
-            break;
-        };
-        (added, removed) = differences(before, &now);
-        if !added.is_empty() || !removed.is_empty() {
-            since = Some(name(event));
-            break;
-        }
-    }
-    let lines = now.lines().count();
-    RuleText {
-        text: now.split_inclusive('\n').take(LINES_MAX).collect(),
-        more: lines.saturating_sub(LINES_MAX),
-        command,
-        since,
-        added,
-        removed,
-    }
-}
-
-/// The last commands and faults that had consequences, the newest first.
-fn deeds(cluster: &Cluster) -> Vec<u32> {
-    let (mut causes, mut found) = (BTreeSet::new(), Vec::new());
-    for event in cluster.log.iter().rev().take(EVENTS_MAX) {
-        if matches!(event.action, Action::Command | Action::Fault) && causes.contains(&event.id) {
-            found.push(event.id.0);
-            if found.len() == DEEDS_MAX {
-                break;
-            }
-        }
-        causes.extend(event.cause);
-    }
-    found
-}
-
-/// What the tool prints, without the lines that tell the time.
-fn dump(session: &Session, command: &str) -> Option<String> {
-    let mut copy = session.clone();
-    let printed = copy.run(command);
-    (printed.status == 0).then(|| {
-        let stdout = printed.stdout();
-        let kept = stdout
-            .split_inclusive('\n')
-            .filter(|line| !line.starts_with('#'));
-        kept.collect()
-    })
-}
-
-/// What the tool printed just before an event.
-fn earlier(session: &Session, event: u32, node: &str, command: &str) -> Option<String> {
-    let mut copy = session.clone();
-    copy.goto(EventId(event.checked_sub(1)?)).ok()?;
-    kube_proxy::bring_up_to_date(&mut copy.simulation.cluster, node);
-    dump(&copy, command)
-}
-
-/// The lines that only the second text has, and those that only the first has, each as often as it has them more.
-fn differences(before: &str, after: &str) -> (Vec<String>, Vec<String>) {
-    let count = |text: &'_ str| {
-        let mut lines: BTreeMap<String, usize> = BTreeMap::new();
-        for line in text.lines() {
-            *lines.entry(plain(line).to_owned()).or_default() += 1;
-        }
-        lines
-    };
-    let only = |text: &str, other: &str| {
-        let mut left = count(other);
-        let is_new = |line: &&str| match left.get_mut(plain(line)) {
-            Some(n) if *n > 0 => {
-                *n -= 1;
-                false
-            }
-            _ => true,
-        };
-        let lines = text.lines().filter(is_new).take(LINES_MAX);
-        lines.map(|line| plain(line).to_owned()).collect()
-    };
-    (only(after, before), only(before, after))
-}
-
-/// A line without its counters: `:INPUT ACCEPT [12:3456]`.
-fn plain(line: &str) -> &str {
-    match line
-        .strip_suffix(']')
-        .and_then(|rest| rest.rsplit_once(" ["))
-    {
-        Some((rest, _)) if line.starts_with(':') => rest,
-        _ => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,32 +237,6 @@ mod tests {
             Some("TaintToleration")
         );
         assert_eq!(control.reasons, ["node(s) had untolerated taint(s)"]);
-    }
-
-    #[test]
-    fn rules_are_told_as_text_and_by_what_the_last_command_changed() {
-        let mut engine = engine();
-        let question = Question::RuleText {
-            node: "worker-1".to_owned(),
-            table: "nat".to_owned(),
-            since: None,
-        };
-        let told: RuleText = decode(&ask(&mut engine, &question)).expect("an answer");
-        assert_eq!(told.command, "ssh worker-1 iptables-save -t nat");
-        let since = told.since.map(|(_, line)| line).unwrap_or_default();
-        assert_eq!(since, "kubectl expose deployment web --port=80");
-        assert!(
-            told.added
-                .iter()
-                .any(|line| line.contains("default/web cluster IP")),
-            "{:?}",
-            told.added
-        );
-        assert_eq!(told.removed, Vec::<String>::new());
-        engine.answer(Request::Command("kubectl delete service web".to_owned()));
-        engine.answer(Request::Command("sim settle".to_owned()));
-        let told: RuleText = decode(&ask(&mut engine, &question)).expect("an answer");
-        assert!(told.added.is_empty() && !told.removed.is_empty());
     }
 
     #[test]

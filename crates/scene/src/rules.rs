@@ -108,10 +108,10 @@ pub fn rule_book(
         return book;
     }
     let mut shown = BTreeSet::new();
+    // Built-in chains come first, and last what no rule leads to: by such chains kubelet and kube-proxy see that
+    // somebody has flushed the rules.
     for chain in found.chains() {
-        if chain.policy.is_some() {
-            follow(&mut book, netfilter, kind, chain, 0, &lit, &mut shown);
-        }
+        follow(&mut book, netfilter, kind, chain, 0, &lit, &mut shown);
     }
     book.more = found.chains().len().saturating_sub(book.chains.len());
     book

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use kubarium_snapshot::geometry::Rect;
+use kubarium_snapshot::geometry::{Point, Rect};
 use kubarium_snapshot::lane::{Part, PhaseKind, Row, Step};
 use kubarium_snapshot::map::{Device, DeviceKind, PodBox, Room, ServiceLabel, State};
 use kubarium_snapshot::rules::RuleBook;
@@ -252,12 +252,8 @@ impl Svg {
                 self.text(0.0, y + 4.0, "detail", row_word(*row));
             }
             let stops = lane.stops.get(band.stops.0..band.stops.1).unwrap_or(&[]);
-            let way: Vec<String> = stops
-                .iter()
-                .map(|stop| format!("{:.1},{:.1}", stop.at.x, stop.at.y))
-                .collect();
-            let way = way.join(" ");
-            let _ = write!(self.out, "<polyline class=\"way\" points=\"{way}\"/>");
+            let way: Vec<Point> = stops.iter().map(|stop| stop.at).collect();
+            self.polyline(&way, "way");
         }
         let stops = lane.stops.get(part.first..end).unwrap_or(&[]);
         for (at, stop) in (part.first..).zip(stops) {
@@ -279,6 +275,14 @@ impl Svg {
             "<rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"{radius}\"/>",
             r.x, r.y, r.width, r.height
         );
+    }
+
+    fn polyline(&mut self, points: &[Point], class: &str) {
+        let _ = write!(self.out, "<polyline class=\"{class}\" points=\"");
+        for p in points {
+            let _ = write!(self.out, "{:.1},{:.1} ", p.x, p.y);
+        }
+        self.out += "\"/>";
     }
 
     fn line(&mut self, x1: f64, y1: f64, x2: f64, y2: f64, class: &str) {
@@ -351,18 +355,12 @@ impl Svg {
 
     fn endpoints(&mut self, service: &ServiceLabel) {
         for end in &service.endpoints {
-            let (a, b) = (end.from, end.to);
-            let middle = (a.y + b.y) / 2.0;
             let class = match end.state {
                 State::Ready => "endpoint",
                 State::Terminating => "endpoint gone",
                 _ => "endpoint off",
             };
-            let _ = write!(
-                self.out,
-                "<path class=\"{class}\" d=\"M{:.1} {:.1}C{:.1} {middle:.1} {:.1} {middle:.1} {:.1} {:.1}\"/>",
-                a.x, a.y, a.x, b.x, b.x, b.y
-            );
+            self.polyline(&end.points, class);
         }
     }
 
@@ -434,16 +432,7 @@ impl Svg {
     fn pod(&mut self, pod: &PodBox, crowded: bool) {
         let r = pod.rect;
         if let Some(cable) = &pod.cable {
-            let points: Vec<String> = cable
-                .points
-                .iter()
-                .map(|p| format!("{:.1},{:.1}", p.x, p.y))
-                .collect();
-            let _ = write!(
-                self.out,
-                "<polyline class=\"cable\" points=\"{}\"/>",
-                points.join(" ")
-            );
+            self.polyline(&cable.points, "cable");
             if let Some(end) = cable.points.last() {
                 self.text(end.x + 5.0, end.y - 5.0, "number", &cable.port);
             }

@@ -4,7 +4,7 @@ use kubarium_cluster::Config;
 use kubarium_cluster::config::ProxyMode;
 use kubarium_scene::Engine;
 use kubarium_snapshot::message::{decode, encode};
-use kubarium_snapshot::rare::{Question, RuleText};
+use kubarium_snapshot::rare::{Question, RuleChanges, RuleText};
 use kubarium_snapshot::rules::RuleBook;
 use kubarium_snapshot::{Reply, Request};
 
@@ -39,7 +39,6 @@ fn its_table_is_offered_searched_and_told_as_nft_prints_it() {
     let question = Question::RuleText {
         node: "worker-1".to_owned(),
         table: "kube-proxy".to_owned(),
-        since: None,
     };
     let Reply::Rare(bytes) = engine.answer(Request::Rare(encode(&question))) else {
         panic!("no text")
@@ -50,5 +49,21 @@ fn its_table_is_offered_searched_and_told_as_nft_prints_it() {
         told.text.starts_with("table ip kube-proxy {"),
         "{}",
         told.text
+    );
+    let create = "kubectl create service clusterip web --tcp=80; sim settle";
+    engine.answer(Request::Command(create.to_owned()));
+    let question = Question::RuleChanges {
+        node: "worker-1".to_owned(),
+        table: "kube-proxy".to_owned(),
+    };
+    let Reply::Rare(bytes) = engine.answer(Request::Rare(encode(&question))) else {
+        panic!("no changes")
+    };
+    let told: RuleChanges = decode(&bytes).expect("an answer");
+    assert!(told.since.contains("create service"), "{}", told.since);
+    assert!(
+        told.added.iter().any(|line| line.contains("default/web")),
+        "{:?}",
+        told.added
     );
 }

@@ -24,12 +24,15 @@ pub struct MapChange {
     pub rooms: Vec<Room>,
     /// Pods that are new or differ, with the id of their room.
     pub pods: Vec<(String, PodBox)>,
-    /// The ids of pods that are gone.
-    pub pods_gone: Vec<String>,
+    /// Pods that are gone, or have come into another room: the id of the room that they were in, and their own.
+    pub pods_gone: Vec<(String, String)>,
     /// The ids of all Services in their order, where Services came or went.
     pub service_order: Option<Vec<String>>,
     /// Services that are new or differ.
     pub services: Vec<ServiceLabel>,
+    /// Whether anything that cables lead to has moved, come or gone: told to whoever makes the change, and not sent.
+    #[serde(skip)]
+    pub moves: bool,
 }
 
 impl MapChange {
@@ -55,29 +58,21 @@ impl MapChange {
         {
             change.room_order = Some(new.rooms.iter().map(|r| r.id.clone()).collect());
         }
-        let rooms: BTreeMap<&str, &Room> = old.rooms.iter().map(|r| (r.id.as_str(), r)).collect();
-        let mut pods: BTreeMap<&str, (&str, &PodBox)> = BTreeMap::new();
-        for room in &old.rooms {
-            pods.extend(
-                room.pods
-                    .iter()
-                    .map(|p| (p.id.as_str(), (room.id.as_str(), p))),
-            );
-        }
+        change.moves = change.bounds.is_some()
+            || change.corridors.is_some()
+            || change.hosts.is_some()
+            || change.room_order.is_some();
+        let mut rooms: BTreeMap<&str, &Room> =
+            old.rooms.iter().map(|r| (r.id.as_str(), r)).collect();
         for room in &new.rooms {
-            if rooms
-                .get(room.id.as_str())
-                .is_none_or(|old| !same_frame(old, room))
-            {
-                change.rooms.push(frame(room));
-            }
-            for pod in &room.pods {
-                if pods.remove(pod.id.as_str()) != Some((room.id.as_str(), pod)) {
-                    change.pods.push((room.id.clone(), pod.clone()));
-                }
-            }
+            change.add_room(rooms.remove(room.id.as_str()), room);
         }
-        change.pods_gone = pods.into_keys().map(str::to_owned).collect();
+        for room in rooms.into_values() {
+            let pods = room.pods.iter();
+            change
+                .pods_gone
+                .extend(pods.map(|pod| (room.id.clone(), pod.id.clone())));
+        }
         if !old
             .services
             .iter()
@@ -93,6 +88,27 @@ impl MapChange {
         change
     }
 
+    /// Takes note of what differs in a room; all of a new one.
+    pub fn add_room(&mut self, old: Option<&Room>, new: &Room) {
+        if old.is_none_or(|old| !same_frame(old, new)) {
+            self.rooms.push(frame(new));
+            self.moves = true;
+        }
+        let pods = old.into_iter().flat_map(|old| &old.pods);
+        let mut pods: BTreeMap<&str, &PodBox> = pods.map(|pod| (pod.id.as_str(), pod)).collect();
+        for pod in &new.pods {
+            let was = pods.remove(pod.id.as_str());
+            if was != Some(pod) {
+                let stays = was.is_some_and(|was| was.rect == pod.rect && was.cable == pod.cable);
+                self.moves |= !stays;
+                self.pods.push((new.id.clone(), pod.clone()));
+            }
+        }
+        self.moves |= !pods.is_empty();
+        let gone = pods.into_keys().map(|id| (new.id.clone(), id.to_owned()));
+        self.pods_gone.extend(gone);
+    }
+
     /// Makes the new map of the old one. Pods stand in the order of their places afterwards.
     pub fn apply(self, map: &mut Map) {
         map.bounds = self.bounds.unwrap_or(map.bounds);
@@ -105,12 +121,6 @@ impl MapChange {
         if let Some(hosts) = self.hosts {
             map.hosts = hosts;
         }
-        let gone: BTreeSet<&str> = self.pods_gone.iter().map(String::as_str).collect();
-        let moved: BTreeSet<&str> = self.pods.iter().map(|(_, p)| p.id.as_str()).collect();
-        for room in &mut map.rooms {
-            room.pods
-                .retain(|p| !gone.contains(p.id.as_str()) && !moved.contains(p.id.as_str()));
-        }
         for mut room in self.rooms {
             match map.rooms.iter_mut().find(|r| r.id == room.id) {
                 Some(old) => {
@@ -120,18 +130,26 @@ impl MapChange {
                 None => map.rooms.push(room),
             }
         }
+        let mut pods: BTreeMap<String, (BTreeSet<String>, Vec<PodBox>)> = BTreeMap::new();
+        for (room, id) in self.pods_gone {
+            pods.entry(room).or_default().0.insert(id);
+        }
+        for (room, pod) in self.pods {
+            let (gone, new) = pods.entry(room).or_default();
+            gone.insert(pod.id.clone());
+            new.push(pod);
+        }
+        let touched = map
+            .rooms
+            .iter_mut()
+            .filter_map(|room| Some((pods.remove(&room.id)?, room)));
+        for ((gone, new), room) in touched {
+            room.pods.retain(|pod| !gone.contains(&pod.id));
+            room.pods.extend(new);
+            room.pods.sort_by_key(|pod| pod.slot);
+        }
         if let Some(order) = self.room_order {
             arrange(&mut map.rooms, &order, |r| &r.id);
-        }
-        let mut touched = BTreeSet::new();
-        for (room, pod) in self.pods {
-            if let Some(at) = map.rooms.iter().position(|r| r.id == room) {
-                map.rooms[at].pods.push(pod);
-                touched.insert(at);
-            }
-        }
-        for at in touched {
-            map.rooms[at].pods.sort_by_key(|pod| pod.slot);
         }
         for service in self.services {
             match map.services.iter_mut().find(|s| s.id == service.id) {

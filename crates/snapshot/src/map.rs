@@ -234,12 +234,8 @@ pub struct EndpointLine {
     pub count: usize,
     /// Full: ready. Dashed: not ready. Grey: terminating.
     pub state: State,
-    /// From the label.
-    pub from: Point,
-    /// Where it enters the room, above its end.
-    pub over: Point,
-    /// The pod's end.
-    pub to: Point,
+    /// From the label to the pod, or to the room's wall.
+    pub points: Vec<Point>,
 }
 
 impl Map {

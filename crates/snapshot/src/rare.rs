@@ -48,8 +48,15 @@ pub enum Question {
         node: String,
         /// The table: `nat`.
         table: String,
-        /// Compared with those just before this event; none for the last command.
-        since: Option<u32>,
+    },
+    /// What is between an object and what it wants; a [`Gap`].
+    Gap(String),
+    /// What the last command that changed a node's rules changed in them; a [`RuleChanges`].
+    RuleChanges {
+        /// The node.
+        node: String,
+        /// The table.
+        table: String,
     },
 }
 
@@ -154,7 +161,7 @@ pub struct Candidate {
     pub total: i64,
 }
 
-/// A node's rules as text, and what differs from an earlier moment.
+/// A node's rules as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleText {
     /// The command line that prints them on the node.
@@ -163,10 +170,50 @@ pub struct RuleText {
     pub text: String,
     /// How many lines more there are.
     pub more: usize,
-    /// The command whose effect is looked at: its event and its words.
-    pub since: Option<(u32, String)>,
+}
+
+/// What a command changed in a node's rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleChanges {
+    /// The command line; empty where none has been given.
+    pub since: String,
     /// The lines that were not there before it.
     pub added: Vec<String>,
     /// The lines that are there no longer.
     pub removed: Vec<String>,
+}
+
+/// What is between an object and what it wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// What is not as it should be: the object itself, or what it owns or leads to.
+    pub lacks: Vec<Lack>,
+    /// How many more there are.
+    pub more: usize,
+    /// Who has something to do about it, the soonest first.
+    pub next: Vec<Next>,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lack {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Why, in the words of whoever wrote its status.
+    pub why: String,
+}
+
+/// Something that is due.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    /// When, in simulated milliseconds since the start.
+    pub at_ms: u64,
+    /// The component: `kubelet worker-1`, `kube-controller-manager: replicaset`.
+    pub who: String,
+    /// The object's id; empty where it is about all.
+    pub id: String,
+    /// Its name.
+    pub name: String,
 }

@@ -11,8 +11,9 @@ const ABOUT: &str = "
 Written by `cargo xtask frames`, which runs `tests/bench/frames.mjs` in a headless browser: main-thread time for a frame, \
 as the browser's own trace has it, while the map is panned and zoomed, and while a rollout replaces the pods; beside it two \
 graph libraries (development packages, never shipped) that draw the same graph in the same run: a dot for each pod, a line \
-to its node and one to its Service. The browser draws without a graphics card here. Typing is the worst of twenty keys, \
-from the key to the frame that shows it, while the rollout goes on.
+to its node and one to its Service. The browser draws without a graphics card here. Input is the longest of twenty \
+keys in the terminal and five clicks on pods until it is painted, while the rollout goes on. The first row is the middle of \
+three openings in an empty browser, by marks that the page takes itself.
 
 ";
 
@@ -35,7 +36,7 @@ fn frames_of(port: u16) -> Result {
     std::fs::write(
         FILE,
         format!(
-            "{before}\n{TITLE}{ABOUT}| pods | what | pan | zoom | changes | typing |\n| --- | --- | --- | --- | --- | --- |\n{table}\n\n{click}\n"
+            "{before}\n{TITLE}{ABOUT}| pods | what | pan | zoom | changes | input |\n| --- | --- | --- | --- | --- | --- |\n{table}\n\n{click}\n"
         ),
     )?;
     run::say(&format!("written to {FILE}"));

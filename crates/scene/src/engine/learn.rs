@@ -71,7 +71,9 @@ impl Engine {
         self.interrupt_all();
         self.terminals.clear();
         self.session = session;
-        self.layout = Layout::default();
+        let across = self.drawn.layout.across;
+        self.drawn.layout = Layout::default();
+        self.drawn.layout.across = across;
         self.marks = Marks::default();
         self.hurried_from = None;
         self.memory.clear();
@@ -109,7 +111,7 @@ impl Engine {
         let session = classroom.goal()?;
         let cluster = &session.simulation.cluster;
         let mut layout = Layout::default();
-        layout.across = self.layout.across;
+        layout.across = self.drawn.layout.across;
         layout.update(cluster);
         Ok(Box::new(map::draw(cluster, &layout)))
     }

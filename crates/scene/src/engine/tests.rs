@@ -1,6 +1,8 @@
 //! What the engine answers.
 
 use super::*;
+use crate::map;
+use kubarium_snapshot::Map;
 use kubarium_snapshot::inside::{Cell, Inside, TableKind};
 
 const WEB: &str = include_str!("../../../../web/examples/web.yaml");
@@ -27,9 +29,12 @@ fn the_updates_together_make_the_map() {
             }
         }
         assert!(
-            seen == engine.map,
+            seen == engine.drawn.map,
             "the map that is seen is not the one that is there"
         );
+        let whole = map::draw(engine.cluster(), &engine.drawn.layout);
+        let differs = MapChange::between(&seen, &whole);
+        assert!(differs.is_empty(), "not drawn anew: {differs:?}");
     };
     follow(&mut engine);
     let before = u32::try_from(engine.cluster().log.len()).unwrap_or_default();
@@ -40,6 +45,20 @@ fn the_updates_together_make_the_map() {
     for _ in 0..40 {
         engine.advance(Duration::from_millis(200), || true);
         follow(&mut engine);
+    }
+    for line in [
+        "kubectl delete pod -l app=web --wait=false",
+        "kubectl scale deployment web --replicas=6",
+        "kubectl cordon worker-1",
+        "sim fault node worker-2",
+        "sim fault mend",
+        "sim node add worker-3",
+    ] {
+        assert_eq!(run(&mut engine, line).status, Some(0), "{line}");
+        for _ in 0..40 {
+            engine.advance(Duration::from_millis(500), || true);
+            follow(&mut engine);
+        }
     }
     for line in [
         "kubectl scale deployment web --replicas=30",
