@@ -51,9 +51,9 @@ fn watches_go_on() {
         "{\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}",
     );
     says(
-        &[&format!(
-            "kubectl get --raw '/api/v1/watch/namespaces/default/configmaps?timeoutSeconds=70&resourceVersion=0&allowWatchBookmarks=1'"
-        )],
+        &[
+            "kubectl get --raw '/api/v1/watch/namespaces/default/configmaps?timeoutSeconds=70&resourceVersion=0&allowWatchBookmarks=1'",
+        ],
         "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"ConfigMap\"",
     );
 }
