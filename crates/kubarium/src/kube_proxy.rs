@@ -97,7 +97,7 @@ fn nftables(
     };
     sync.full(tables).map_err(|error| error.to_string())?;
     let words = ["list", "table", "ip", TABLE].map(str::to_owned);
-    let output = nft::run(tables, &words, "", kubarium_linux::Time::ZERO);
+    let output = nft::run(tables, &[], &words, "", kubarium_linux::Time::ZERO);
     if output.status == 0 {
         Ok(output.stdout)
     } else {

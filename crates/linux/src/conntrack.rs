@@ -1,8 +1,9 @@
 //! Connection tracking: which packets belong together, and what NAT made of their addresses
 //! (`net/netfilter/nf_conntrack_core.c`, `nf_conntrack_proto_*.c`, Linux 6.x).
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::Ipv4Addr;
 
 use serde::Serialize;
@@ -374,6 +375,31 @@ impl Entry {
     }
 }
 
+/// A hash of tuples' keys that is the same everywhere and always. Nothing goes through the map in its order.
+#[derive(Clone, Copy, Debug, Default)]
+struct TupleHasher(u64);
+
+impl Hasher for TupleHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u128(u128::from(*byte));
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        // MurmurHash3's finalizer over both halves.
+        let mut hash =
+            self.0 ^ (key as u64) ^ ((key >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        self.0 = hash ^ (hash >> 33);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// A connection's number as the slab counts; nothing has the largest.
 fn number(id: u64) -> u32 {
     u32::try_from(id).unwrap_or(u32::MAX)
@@ -383,7 +409,7 @@ fn number(id: u64) -> u32 {
 #[derive(Clone, Debug, Default)]
 pub struct Conntrack {
     entries: Slab<Entry>,
-    tuples: BTreeMap<u128, (u32, Direction)>,
+    tuples: HashMap<u128, (u32, Direction), BuildHasherDefault<TupleHasher>>,
     swept: usize,
 }
 

@@ -11,12 +11,12 @@ use lab::Lab;
 
 fn run(tables: &mut Netfilter, line: &str) -> Output {
     let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-    nft::run(tables, &words, "", Time::ZERO)
+    nft::run(tables, &["lo".into()], &words, "", Time::ZERO)
 }
 
 fn script(tables: &mut Netfilter, text: &str) -> Output {
     let words = ["-f", "-"].map(str::to_owned);
-    nft::run(tables, &words, text, Time::ZERO)
+    nft::run(tables, &["lo".into()], &words, text, Time::ZERO)
 }
 
 fn loaded(text: &str) -> Netfilter {
@@ -55,10 +55,15 @@ table ip t {
 
 /// A rule as it is printed; empty: as it was written.
 fn rule(written: &str, printed: &str) {
-    let mut tables = loaded(TABLE);
-    let output = run(&mut tables, &format!("add rule ip t c {written}"));
+    rule_of("ip", written, printed);
+}
+
+/// The same in a table of a family.
+fn rule_of(family: &str, written: &str, printed: &str) {
+    let mut tables = loaded(&TABLE.replace("table ip", &format!("table {family}")));
+    let output = run(&mut tables, &format!("add rule {family} t c {written}"));
     assert_eq!(output.stderr, "", "{written}");
-    let listed = run(&mut tables, "list chain ip t c").stdout;
+    let listed = run(&mut tables, &format!("list chain {family} t c")).stdout;
     let line = listed.lines().nth(3).unwrap_or_default().trim();
     let want = if printed.is_empty() { written } else { printed };
     assert_eq!(line, want);
@@ -107,6 +112,45 @@ fn rules_are_printed_as_nft_prints_them() {
         "log prefix \"no: \" counter drop comment \"why\"",
         "log prefix \"no: \" counter packets 0 bytes 0 drop comment \"why\"",
     );
+}
+
+/// As nft 1.0.6 printed them.
+#[test]
+fn rules_of_both_families_are_printed_as_nft_prints_them() {
+    for (written, printed) in [
+        ("iif lo accept", "iif \"lo\" accept"),
+        ("meta oif lo drop", "oif \"lo\" drop"),
+        ("ip saddr 10.0.0.0/8 tcp dport 22 accept", ""),
+        ("ip6 saddr fe80::/10 accept", ""),
+        ("meta nfproto ipv4 accept", ""),
+        ("ip6 nexthdr icmpv6 accept", "ip6 nexthdr ipv6-icmp accept"),
+        (
+            "icmpv6 type { echo-request, nd-neighbor-solicit } accept",
+            "",
+        ),
+        ("icmp type echo-request limit rate 5/second accept", ""),
+        ("limit rate over 5/minute burst 10 packets drop", ""),
+        ("tcp dport 80 reject", ""),
+        ("reject with icmp port-unreachable", ""),
+        ("reject with icmpx admin-prohibited", ""),
+        ("reject with icmpx no-route", ""),
+        ("reject with icmpx port-unreachable", "reject"),
+        ("reject with tcp reset", ""),
+        ("tcp flags syn drop", ""),
+        (
+            "tcp flags & (fin|syn|rst|ack) == syn drop",
+            "tcp flags syn / fin,syn,rst,ack drop",
+        ),
+        ("tcp flags syn / fin,syn,rst,ack drop", ""),
+        ("tcp dport 80 dnat ip to 10.0.0.1:8080", ""),
+        ("tcp dport 80 redirect to :8080", ""),
+        (
+            "ct state vmap { established : accept, invalid : drop }",
+            "ct state vmap { invalid : drop, established : accept }",
+        ),
+    ] {
+        rule_of("inet", written, printed);
+    }
 }
 
 fn refused(line: &str, want: &str) {
@@ -158,7 +202,14 @@ fn what_is_wrong_is_underlined() {
         "add rule ip t c ip saddr",
         "syntax error, unexpected end of file",
     );
-    refused("add rule ip t c limit rate 1/second", "not simulated yet");
+    refused(
+        "add rule ip t c limit rate 1 mbytes/second",
+        "not simulated yet",
+    );
+    refused(
+        "add rule ip t c iif nosuch accept",
+        "Error: Interface does not exist/add rule ip t c iif nosuch accept/                    ^^^^^^/",
+    );
     refused("add rule ip t c ip6 saddr ::1", "conflicting protocols");
     refused("-f nowhere.nft", "Could not open file");
 }
@@ -297,6 +348,20 @@ fn packets_walk_the_chains() {
     meets(two, "early: reject, refused");
     let nat = "table ip t { map m { type inet_service : ipv4_addr . inet_service; elements = { 80 : 172.18.0.3 . 8080 }; }\n chain n { type nat hook prerouting priority dstnat; meta l4proto tcp dnat ip to tcp dport map @m; } }";
     meets(nat, "n: dnat, connected");
+    let inet = |rules: &str| input(rules).replace("table ip", "table inet");
+    meets(&inet("tcp dport 80 reject"), "base: reject, refused");
+    meets(
+        &inet("ip6 nexthdr tcp drop; icmpv6 type echo-request drop; iif lo drop"),
+        "connected",
+    );
+    meets(
+        &inet("tcp flags syn / fin,syn,rst,ack limit rate 1/hour burst 1 packets counter; drop"),
+        "base: count, base: drop, timeout",
+    );
+    meets(
+        &inet("limit rate over 1/hour burst 1 packets reject; accept"),
+        "base: accept, stalled",
+    );
     let sets = "set seen { type ipv4_addr; flags dynamic,timeout; timeout 1m; }";
     meets(
         &format!(

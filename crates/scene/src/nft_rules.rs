@@ -135,7 +135,7 @@ fn target(rule: &Rule) -> (String, bool) {
         Some(Statement::VerdictMap(_, MapRef::Named(name))) => (format!("@{name}"), false),
         Some(Statement::VerdictMap(..)) => ("vmap".to_owned(), false),
         Some(Statement::Nat(nat)) => (format!("{:?}", nat.kind).to_lowercase(), false),
-        Some(Statement::Reject(_)) => ("reject".to_owned(), false),
+        Some(Statement::Reject(..)) => ("reject".to_owned(), false),
         Some(Statement::SetMark(_)) => ("mark".to_owned(), false),
         Some(Statement::Update { set, .. }) => (format!("@{set}"), false),
         _ => (String::new(), false),

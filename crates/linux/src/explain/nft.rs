@@ -155,7 +155,7 @@ fn last_deed(statements: &[Statement]) -> (&'static str, String) {
                     "the connection's source becomes the outgoing device's address".to_owned(),
                 ),
             },
-            Statement::Reject(with) => (
+            Statement::Reject(with, _) => (
                 "reject",
                 format!("the packet is refused with {}", with.name()),
             ),
@@ -170,7 +170,10 @@ fn last_deed(statements: &[Statement]) -> (&'static str, String) {
                 "count",
                 "it counts the packet and does nothing else".to_owned(),
             ),
-            Statement::Match { .. } | Statement::VerdictMap(..) | Statement::Verdict(_) => continue,
+            Statement::Match { .. }
+            | Statement::Limit(_)
+            | Statement::VerdictMap(..)
+            | Statement::Verdict(_) => continue,
         };
     }
     ("match", "it does nothing".to_owned())

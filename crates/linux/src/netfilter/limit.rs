@@ -41,6 +41,27 @@ pub(crate) struct Bucket {
     since: u64,
 }
 
+impl Bucket {
+    /// Takes what one packet costs out of what has gathered since the last, at most `most`; false: there is not enough.
+    pub fn take(&mut self, cost: u64, most: u64, now: u64) -> bool {
+        self.credit = (self.credit + now.saturating_sub(self.since)).min(most);
+        self.since = now;
+        let enough = self.credit >= cost;
+        if enough {
+            self.credit -= cost;
+        }
+        enough
+    }
+
+    /// A full one.
+    pub fn full(most: u64, now: u64) -> Bucket {
+        Bucket {
+            credit: most,
+            since: now,
+        }
+    }
+}
+
 fn rate(text: &str) -> Option<u32> {
     let (number, unit) = text.split_once('/').unwrap_or((text, "second"));
     let long = ["day", "hour", "minute", "second"];
@@ -98,16 +119,10 @@ impl Limit {
         let now = cx.now.0;
         let key = (cx.table, cx.chain.clone(), cx.index);
         let buckets = &mut cx.namespace.netfilter.state_mut().buckets;
-        let bucket = buckets.entry(key).or_insert(Bucket {
-            credit: most,
-            since: now,
-        });
-        bucket.credit = (bucket.credit + now.saturating_sub(bucket.since)).min(most);
-        bucket.since = now;
-        let hit = bucket.credit >= cost;
-        if hit {
-            bucket.credit -= cost;
-        }
-        hit
+        let full = || Bucket::full(most, now);
+        buckets
+            .entry(key)
+            .or_insert_with(full)
+            .take(cost, most, now)
     }
 }

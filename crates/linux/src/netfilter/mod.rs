@@ -24,7 +24,7 @@ mod edit;
 pub(crate) mod evaluate;
 pub mod ipset;
 pub mod iptables;
-mod limit;
+pub(crate) mod limit;
 pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod misc;
@@ -484,6 +484,8 @@ pub(crate) struct State {
     /// What nftables' counters counted, and where its `numgen inc` stand, by table, chain and rule.
     pub nft_counters: BTreeMap<(u64, ChainName, u64), Counter>,
     pub nft_turns: BTreeMap<(u64, ChainName, u64), u32>,
+    /// The buckets of nftables' `limit`, by the same.
+    pub nft_buckets: BTreeMap<(u64, ChainName, u64), limit::Bucket>,
 }
 
 /// A namespace's packet filter. Its clone is cheap.
@@ -594,7 +596,7 @@ impl Netfilter {
     pub(crate) fn remove_table(&mut self, family: nft::Family, kind: TableKind) {
         let tables = match family {
             nft::Family::Ip => &mut self.tables,
-            nft::Family::Ip6 => &mut self.extra_mut().tables6,
+            nft::Family::Ip6 | nft::Family::Inet => &mut self.extra_mut().tables6,
         };
         tables[kind as usize] = None;
         self.extra_mut().made[family as usize][kind as usize] = 0;

@@ -64,6 +64,12 @@ impl<T> Named<T> {
         Arc::make_mut(&mut shards[name.shard(SHARDS)])
     }
 
+    /// A thing to change.
+    pub fn get_mut(&mut self, name: &ChainName) -> Option<&mut Arc<T>> {
+        self.entry(name)?;
+        self.shard_mut(name).get_mut(name).map(|e| &mut e.thing)
+    }
+
     /// Puts a thing in; one of that name that is there keeps its handle and place.
     pub fn insert(&mut self, name: &ChainName, new_handle: u64, thing: Arc<T>) {
         let handle = self.handle(name).unwrap_or(new_handle);

@@ -144,11 +144,13 @@ pub fn run_with_input(
         "ip6tables" | "ip6tables-nft" | "ip6tables-save" | "ip6tables-nft-save" => {
             words::ip6tables(net, namespace, name, args)
         }
-        "nft" => net
-            .namespace_mut(namespace)
-            .map_or_else(Output::default, |ns| {
-                crate::netfilter::nft::run(&mut ns.netfilter, args, input, now)
-            }),
+        "nft" => {
+            let devices: Vec<_> = net.links_of(namespace).map(|l| l.name.clone()).collect();
+            net.namespace_mut(namespace)
+                .map_or_else(Output::default, |ns| {
+                    crate::netfilter::nft::run(&mut ns.netfilter, &devices, args, input, now)
+                })
+        }
         other => Output::failed(127, format!("{other}: not simulated yet\n")),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::connect::Session;
 use super::engine::{Skb, Walk};
 use super::ip::{Way, reset_for};
+use super::server::Session;
 use crate::link::{LinkId, NamespaceId};
 use crate::packet::{Headers, Ipv4, Packet, Protocol, TcpFlags, Transport};
 use crate::trace::Event;

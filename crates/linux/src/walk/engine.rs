@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 
 use super::Upkeep;
-use super::connect::{Client, Session};
+use super::connect::Client;
+use super::server::Session;
 use crate::conntrack::{Direction, Entry};
 use crate::link::{Link, LinkId, LinkKind, NamespaceId};
 use crate::namespace::Namespace;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::engine::{Skb, Tracked, Walk, note};
 use super::nat::Manipulation;
-use super::nft::Spot;
 use crate::link::{Link, LinkId, NamespaceId};
 use crate::namespace::Namespace;
 use crate::netfilter::evaluate::{Context, CtState};
@@ -33,6 +32,26 @@ pub(crate) enum Decided {
     Nat(Manipulation),
 }
 
+/// Where a packet is while netfilter looks at it.
+#[derive(Clone, Copy)]
+pub(crate) struct Spot {
+    pub namespace: NamespaceId,
+    pub hook: Hook,
+    pub input: Option<LinkId>,
+    pub output: Option<LinkId>,
+    /// The bridge's port that a bridged packet leaves by.
+    pub physical_out: Option<LinkId>,
+    /// The route's next hop, for MASQUERADE.
+    pub next_hop: Option<std::net::Ipv4Addr>,
+}
+
+impl Spot {
+    /// The device that a hop at this spot is about: where the packet goes, or else whence it came.
+    pub fn device(&self) -> Option<LinkId> {
+        self.output.or(self.input)
+    }
+}
+
 /// Deepest nesting of jumps (`NFT_JUMP_STACK_SIZE`).
 const DEPTH: u32 = 16;
 
@@ -45,11 +64,7 @@ struct Traversal<'a> {
     skb: &'a mut Skb,
     now: Time,
     table: TableKind,
-    input: Option<LinkId>,
-    output: Option<LinkId>,
-    physical_out: Option<LinkId>,
-    /// The route's next hop, for MASQUERADE.
-    next_hop: Option<std::net::Ipv4Addr>,
+    spot: Spot,
     ct_state: CtState,
     dnat: bool,
     snat: bool,
@@ -60,7 +75,7 @@ impl Traversal<'_> {
     fn chain(&mut self, chain: &Arc<Chain>, depth: u32) -> Option<Decided> {
         let mut passed = 0usize;
         let headers = self.skb.packet.headers;
-        let device = self.output.or(self.input);
+        let device = self.spot.device();
         for index in chain.candidates(&headers, 0) {
             let Some(rule) = chain.rules.get(index) else {
                 break;
@@ -73,12 +88,12 @@ impl Traversal<'_> {
                 ct_state: self.ct_state,
                 dnat: self.dnat,
                 snat: self.snat,
-                in_device: name(self.input),
-                out_device: name(self.output),
+                in_device: name(self.spot.input),
+                out_device: name(self.spot.output),
                 physical_in: name(self.skb.physical_in),
-                physical_out: name(self.physical_out),
-                in_link: self.input,
-                out_link: self.output,
+                physical_out: name(self.spot.physical_out),
+                in_link: self.spot.input,
+                out_link: self.spot.output,
                 namespace: self.namespace,
                 now: self.now,
                 dice: self.dice,
@@ -143,8 +158,9 @@ impl Traversal<'_> {
                 Target::Dnat(nat) => return Some(Decided::Nat(Manipulation::target(nat, false))),
                 Target::Snat(nat) => return Some(Decided::Nat(Manipulation::target(nat, true))),
                 Target::Masquerade(m) => {
-                    let towards = self.next_hop.or(Some(self.skb.headers().ip.dst));
+                    let towards = self.spot.next_hop.or(Some(self.skb.headers().ip.dst));
                     let own = self
+                        .spot
                         .output
                         .and_then(|o| self.links.get(o.0))
                         .and_then(|l| l.select_address(towards));
@@ -162,7 +178,7 @@ impl Traversal<'_> {
                     }));
                 }
                 Target::Redirect(m) => {
-                    let address = match self.input {
+                    let address = match self.spot.input {
                         Some(input) => self.links.get(input.0).and_then(|l| l.select_address(None)),
                         None => Some(std::net::Ipv4Addr::LOCALHOST),
                     };
@@ -197,8 +213,8 @@ impl Traversal<'_> {
         let line = target.line(
             &self.skb.packet,
             self.skb.mark,
-            (name(self.input), name(self.output)),
-            (name(self.skb.physical_in), name(self.physical_out)),
+            (name(self.spot.input), name(self.spot.output)),
+            (name(self.skb.physical_in), name(self.spot.physical_out)),
         );
         let log = Arc::make_mut(&mut self.namespace.netfilter.state_mut().log);
         log.push_back((self.now, line.into()));
@@ -233,7 +249,7 @@ impl Traversal<'_> {
         self.count(chain, None, bytes);
         let policy = chain.policy.unwrap_or_default();
         if self.skb.traced {
-            let device = self.output.or(self.input);
+            let device = self.spot.device();
             if let Some(trace) = self.trace.as_deref_mut() {
                 let event = Event::Policy {
                     table: self.table,
@@ -261,7 +277,15 @@ impl Walk<'_> {
         input: Option<LinkId>,
         output: Option<LinkId>,
     ) -> Passed {
-        self.hook_with(namespace, hook, skb, input, output, None, None)
+        let spot = Spot {
+            namespace,
+            hook,
+            input,
+            output,
+            physical_out: None,
+            next_hop: None,
+        };
+        self.hook_at(spot, skb)
     }
 
     /// A hook for a packet that passes through a bridge.
@@ -273,21 +297,22 @@ impl Walk<'_> {
         bridge: LinkId,
         port: LinkId,
     ) -> Passed {
-        let input = (hook == Hook::Forward).then_some(bridge);
-        self.hook_with(namespace, hook, skb, input, Some(bridge), Some(port), None)
+        let spot = Spot {
+            namespace,
+            hook,
+            input: (hook == Hook::Forward).then_some(bridge),
+            output: Some(bridge),
+            physical_out: Some(port),
+            next_hop: None,
+        };
+        self.hook_at(spot, skb)
     }
 
-    #[allow(clippy::too_many_arguments)]
-    pub fn hook_with(
-        &mut self,
-        namespace: NamespaceId,
-        hook: Hook,
-        skb: &mut Skb,
-        input: Option<LinkId>,
-        output: Option<LinkId>,
-        physical_out: Option<LinkId>,
-        next_hop: Option<std::net::Ipv4Addr>,
-    ) -> Passed {
+    /// All that is registered at a hook, in its order.
+    pub fn hook_at(&mut self, spot: Spot, skb: &mut Skb) -> Passed {
+        let Spot {
+            namespace, hook, ..
+        } = spot;
         self.see_to(namespace);
         let Some(ns) = self.net.namespaces.get(namespace.0) else {
             return Passed::Dropped;
@@ -297,13 +322,6 @@ impl Walk<'_> {
         }
         let tracks = ns.netfilter.tracks();
         let nft = self.nft_at(namespace, hook);
-        let spot = Spot {
-            namespace,
-            hook,
-            input,
-            output,
-            next_hop,
-        };
         let mut asked = 0;
         for (priority, step) in hook.pipeline() {
             if let Some(nft) = &nft
@@ -313,13 +331,13 @@ impl Walk<'_> {
             }
             let kind = match step {
                 Step::Track => {
-                    if tracks && !self.track(namespace, skb, input.or(output)) {
+                    if tracks && !self.track(namespace, skb, spot.input.or(spot.output)) {
                         return Passed::Dropped;
                     }
                     continue;
                 }
                 Step::Confirm => {
-                    if tracks && !self.confirm(namespace, skb, output.or(input)) {
+                    if tracks && !self.confirm(namespace, skb, spot.device()) {
                         return Passed::Dropped;
                     }
                     continue;
@@ -327,23 +345,12 @@ impl Walk<'_> {
                 Step::Iptables(kind) => *kind,
             };
             if kind == TableKind::Nat {
-                if tracks
-                    && !self.nat_hook(namespace, hook, skb, input, output, physical_out, next_hop)
-                {
+                if tracks && !self.nat_hook(spot, skb) {
                     return Passed::Dropped;
                 }
                 continue;
             }
-            let decided = self.table(
-                namespace,
-                kind,
-                hook,
-                skb,
-                input,
-                output,
-                physical_out,
-                next_hop,
-            );
+            let decided = self.table(kind, spot, skb);
             if let Some(passed) = self.stopped(namespace, skb, decided) {
                 return passed;
             }
@@ -398,18 +405,10 @@ impl Walk<'_> {
         None
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn table(
-        &mut self,
-        namespace: NamespaceId,
-        table: TableKind,
-        hook: Hook,
-        skb: &mut Skb,
-        input: Option<LinkId>,
-        output: Option<LinkId>,
-        physical_out: Option<LinkId>,
-        next_hop: Option<std::net::Ipv4Addr>,
-    ) -> Option<Decided> {
+    fn table(&mut self, table: TableKind, spot: Spot, skb: &mut Skb) -> Option<Decided> {
+        let Spot {
+            namespace, hook, ..
+        } = spot;
         let chain = self
             .net
             .namespaces
@@ -431,10 +430,7 @@ impl Walk<'_> {
             skb,
             now,
             table,
-            input,
-            output,
-            physical_out,
-            next_hop,
+            spot,
             ct_state,
             dnat,
             snat,
@@ -444,29 +440,15 @@ impl Walk<'_> {
 
     /// What the chains for address translation at a hook say to a new connection; None for nothing. The first that
     /// asks for something is heard (`nf_nat_inet_fn`).
-    #[allow(clippy::too_many_arguments)]
-    pub fn nat_rules(
-        &mut self,
-        namespace: NamespaceId,
-        hook: Hook,
-        skb: &mut Skb,
-        input: Option<LinkId>,
-        output: Option<LinkId>,
-        physical_out: Option<LinkId>,
-        next_hop: Option<std::net::Ipv4Addr>,
-    ) -> Result<Option<Manipulation>, ()> {
+    pub fn nat_rules(&mut self, spot: Spot, skb: &mut Skb) -> Result<Option<Manipulation>, ()> {
+        let Spot {
+            namespace, hook, ..
+        } = spot;
         let own = hook
             .pipeline()
             .iter()
             .find(|step| step.1 == Step::Iptables(TableKind::Nat))
             .map_or(0, |step| step.0);
-        let spot = Spot {
-            namespace,
-            hook,
-            input,
-            output,
-            next_hop,
-        };
         let source = matches!(hook, Hook::Postrouting | Hook::Input);
         // DNAT in PREROUTING and OUTPUT, SNAT in POSTROUTING and INPUT: others do nothing.
         let heard = |decided: Option<Decided>| match decided {
@@ -481,17 +463,7 @@ impl Walk<'_> {
             let chain = nft.as_ref().and_then(|nft| nft.at(hook).get(index));
             let later = chain.is_none_or(|chain| chain.priority > own);
             if later && !std::mem::replace(&mut iptables_asked, true) {
-                let kind = TableKind::Nat;
-                let decided = self.table(
-                    namespace,
-                    kind,
-                    hook,
-                    skb,
-                    input,
-                    output,
-                    physical_out,
-                    next_hop,
-                );
+                let decided = self.table(TableKind::Nat, spot, skb);
                 if let Some(asked) = heard(decided)? {
                     return Ok(Some(asked));
                 }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::engine::{Frame, Skb, Walk};
-use super::hooks::Passed;
+use super::hooks::{Passed, Spot};
 use crate::errno::Errno;
 use crate::link::{LinkId, LinkKind, NamespaceId};
 use crate::netfilter::Hook;
@@ -224,16 +224,15 @@ impl Walk<'_> {
         next_hop: Ipv4Addr,
         mut skb: Box<Skb>,
     ) -> bool {
-        if self.hook_with(
+        let spot = Spot {
             namespace,
-            Hook::Postrouting,
-            &mut skb,
-            None,
-            Some(link),
-            None,
-            Some(next_hop),
-        ) != Passed::Accepted
-        {
+            hook: Hook::Postrouting,
+            input: None,
+            output: Some(link),
+            physical_out: None,
+            next_hop: Some(next_hop),
+        };
+        if self.hook_at(spot, &mut skb) != Passed::Accepted {
             return false;
         }
         self.send_to_neighbour(namespace, link, next_hop, skb, false);

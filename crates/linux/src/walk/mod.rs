@@ -11,6 +11,7 @@ mod hooks;
 mod ip;
 mod nat;
 mod nft;
+mod server;
 mod tap;
 mod tunnel;
 

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::engine::{Skb, Tracked, Walk};
+use super::hooks::Spot;
 use crate::conntrack::{Conntrack, Direction, Entry, Tuple};
 use crate::link::{LinkId, NamespaceId};
 use crate::netfilter::Hook;
@@ -245,18 +246,9 @@ impl Walk<'_> {
     }
 
     /// The nat table at a hook. False: dropped.
-    #[allow(clippy::too_many_arguments)]
-    pub fn nat_hook(
-        &mut self,
-        namespace: NamespaceId,
-        hook: Hook,
-        skb: &mut Skb,
-        input: Option<LinkId>,
-        output: Option<LinkId>,
-        physical_out: Option<LinkId>,
-        next_hop: Option<Ipv4Addr>,
-    ) -> bool {
-        let source = changes_source(hook);
+    pub fn nat_hook(&mut self, spot: Spot, skb: &mut Skb) -> bool {
+        let namespace = spot.namespace;
+        let source = changes_source(spot.hook);
         let Some(entry) = self.entry(namespace, skb) else {
             return true;
         };
@@ -269,7 +261,7 @@ impl Walk<'_> {
         match state {
             // Only errors: a reset that `-j REJECT` has sent is related too, and goes on as a first packet does.
             CtState::Related if skb.headers().ip.protocol == Protocol::ICMP => {
-                self.translate_error(namespace, skb, &entry, direction, source, output.or(input));
+                self.translate_error(namespace, skb, &entry, direction, source, spot.device());
                 return true;
             }
             CtState::New | CtState::Related => {
@@ -279,9 +271,7 @@ impl Walk<'_> {
                     entry.dnat_done
                 };
                 if !done {
-                    let Ok(asked) =
-                        self.nat_rules(namespace, hook, skb, input, output, physical_out, next_hop)
-                    else {
+                    let Ok(asked) = self.nat_rules(spot, skb) else {
                         return false;
                     };
                     // DNAT in PREROUTING and OUTPUT, SNAT in POSTROUTING and INPUT: others are refused when rules are made.
@@ -295,7 +285,7 @@ impl Walk<'_> {
             }
             _ => {}
         }
-        self.translate(namespace, skb, direction, source, output.or(input));
+        self.translate(namespace, skb, direction, source, spot.device());
         true
     }
 

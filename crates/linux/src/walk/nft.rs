@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use super::engine::{Skb, Walk, note};
-use super::hooks::Decided;
+use super::hooks::{Decided, Spot};
 use super::nat::Manipulation;
 use crate::conntrack::Entry;
 use crate::link::{Link, LinkId, NamespaceId};
 use crate::namespace::Namespace;
 use crate::netfilter::addrtype::type_of;
 use crate::netfilter::evaluate::CtState;
+use crate::netfilter::limit::Bucket;
 use crate::netfilter::nft::{
-    Chain, Comparison, Datum, Element, Key, Lease, MapRef, Nat, NatKind, NatTo, Nftables, Rule,
-    Selector, Set, Statement, Table, Update, Values, Verdict,
+    Chain, Comparison, DataType, Datum, Element, Key, Lease, MapRef, Nat, NatKind, NatTo, Nftables,
+    Rule, Selector, Set, Statement, Table, Update, Values, Verdict,
 };
 use crate::netfilter::{ChainName, Hook, Policy};
 use crate::packet::{Protocol, Transport};
@@ -24,16 +25,6 @@ use crate::trace::{Event, Trace};
 const DEPTH: u32 = 16;
 /// The most elements that a set takes when packets fill it, if it does not say so itself.
 const SIZE: usize = 65535;
-
-/// Where a packet is while base chains look at it.
-#[derive(Clone, Copy)]
-pub(crate) struct Spot {
-    pub namespace: NamespaceId,
-    pub hook: Hook,
-    pub input: Option<LinkId>,
-    pub output: Option<LinkId>,
-    pub next_hop: Option<std::net::Ipv4Addr>,
-}
 
 /// What a rule came to.
 enum Outcome {
@@ -102,8 +93,13 @@ impl Traversal<'_> {
                 Transport::Icmp { kind, .. } => Key::of(&[kind]),
                 _ => return None,
             },
-            Selector::Iifname => name(self.device(self.spot.input)),
-            Selector::Oifname => name(self.device(self.spot.output)),
+            Selector::Icmp6Type | Selector::Ip6Nexthdr => return None,
+            Selector::TcpFlags => match headers.l4 {
+                Transport::Tcp { flags, .. } => Key::of(&[flags.0]),
+                _ => return None,
+            },
+            Selector::Iif | Selector::Iifname => name(self.device(self.spot.input)),
+            Selector::Oif | Selector::Oifname => name(self.device(self.spot.output)),
             Selector::Mark => Key::number(self.skb.mark),
             Selector::CtMark => Key::number(self.entry?.mark),
             Selector::CtState => Key::number(match self.ct_state {
@@ -221,10 +217,13 @@ impl Traversal<'_> {
                     let Some(mut key) = self.read_all(left, place) else {
                         return Outcome::No;
                     };
+                    let one = left.first().filter(|_| left.len() == 1).map(|s| s.kind());
+                    let mut bits = one.is_some_and(DataType::is_bits);
                     if let Some(mask) = mask {
-                        key = Key::number(key.as_u32() & mask);
+                        let masked = (key.as_u32() & mask).to_be_bytes();
+                        key = Key::of(&masked[4 - key.bytes().len().min(4)..]);
+                        bits = false;
                     }
-                    let bits = matches!(left.as_slice(), [Selector::CtState | Selector::CtStatus]);
                     if !self.holds(&key, bits, *comparison, right) {
                         return Outcome::No;
                     }
@@ -241,7 +240,7 @@ impl Traversal<'_> {
                 }
                 Statement::Verdict(verdict) => return Outcome::Verdict(verdict.clone()),
                 Statement::SetMark(change) => self.skb.mark = change.apply(self.skb.mark),
-                Statement::Reject(with) => return Outcome::Decided(Decided::Reject(*with)),
+                Statement::Reject(with, _) => return Outcome::Decided(Decided::Reject(*with)),
                 Statement::Nat(nat) => {
                     return match self.translation(nat, place) {
                         Some(manipulation) => Outcome::Decided(Decided::Nat(manipulation)),
@@ -266,6 +265,18 @@ impl Traversal<'_> {
                     let key = (self.table.made, chain.name.clone(), rule.offset);
                     let counters = &mut self.namespace.netfilter.state_mut().nft_counters;
                     counters.entry(key).or_default().count(bytes);
+                }
+                Statement::Limit(rate) => {
+                    let (cost, now) = (rate.cost().0, self.now.0);
+                    let most = cost * u64::from(rate.burst);
+                    let key = (self.table.made, chain.name.clone(), rule.offset);
+                    let buckets = &mut self.namespace.netfilter.state_mut().nft_buckets;
+                    let bucket = buckets
+                        .entry(key)
+                        .or_insert_with(|| Bucket::full(most, now));
+                    if bucket.take(cost, most, now) == rate.over {
+                        return Outcome::No;
+                    }
                 }
                 Statement::Log(_) => {}
                 Statement::Notrack => self.ct_state = CtState::Untracked,
@@ -365,7 +376,7 @@ impl Traversal<'_> {
         if self.skb.traced
             && let Some(trace) = self.trace.as_deref_mut()
         {
-            let device = self.spot.output.or(self.spot.input);
+            let device = self.spot.device();
             note(trace, self.now, self.namespace.id, device, self.skb, event);
         }
     }

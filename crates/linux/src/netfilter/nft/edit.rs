@@ -43,6 +43,15 @@ impl Refused {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Span(pub Option<u64>);
 
+/// An element to be put into a set or map: one value, or with `to` an interval.
+#[derive(Debug)]
+pub(crate) struct NewElement {
+    pub from: Key,
+    pub to: Option<Key>,
+    pub element: Element,
+    pub span: Span,
+}
+
 /// Changes to a namespace's tables that take effect together.
 #[derive(Debug)]
 pub struct Transaction<'a> {
@@ -335,18 +344,21 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Puts an element in: one value, or an interval.
-    #[allow(clippy::too_many_arguments)]
+    /// Puts an element in; with `create` it must not be there.
     pub(crate) fn add_element(
         &mut self,
         family: Family,
         table: &str,
         name: &ChainName,
-        (from, to): (Key, Option<Key>),
-        element: Element,
-        span: Span,
+        new: NewElement,
         create: bool,
     ) -> Result<(), Refused> {
+        let NewElement {
+            from,
+            to,
+            element,
+            span,
+        } = new;
         let now = self.now;
         let place = self.table_mut(family, table)?;
         let made = place.made;
@@ -370,7 +382,7 @@ impl<'a> Transaction<'a> {
             self.leases.push(change);
             return Ok(());
         }
-        let mut set = (**old).clone();
+        let set = place.set_mut(name).ok_or(Refused::NotFound)?;
         let interval = match to {
             Some(to) if to != from => Some((from, to)),
             _ if set.flags.interval => Some((from, from)),
@@ -393,7 +405,6 @@ impl<'a> Transaction<'a> {
                 set.elements.insert(from, element);
             }
         }
-        place.put_set(name, Arc::new(set));
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! nftables' own tables: chains at hooks, sets and maps, and the rules that use them.
 //!
 //! Tables are shared data like those of iptables; what a packet changes (counters, elements of dynamic sets) is kept
-//! apart, in the namespace's state. Measure: nft 1.0.6 on Linux 6.x, families `ip` and `ip6` (no packet of the latter
-//! exists here: its tables are kept and printed).
+//! apart, in the namespace's state. Measure: nft 1.0.6 on Linux 6.x, families `ip`, `inet` and `ip6` (no packet of the
+//! latter exists here: its tables are kept and printed).
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub use edit::{Refused, Transaction};
 pub use set::{DataKind, Datum, Element, Flags, Set};
 pub(crate) use set::{Lease, Leases};
 pub use statement::{
-    Comparison, MapRef, MarkChange, Nat, NatKind, NatTo, Selector, Statement, Update, Values,
-    Verdict,
+    Comparison, MapRef, MarkChange, Nat, NatKind, NatTo, Rate, Selector, Statement, Update, Values,
+    Verdict, Wording,
 };
 pub(crate) use value::print_key;
 pub use value::{DataType, Key};
@@ -37,15 +37,18 @@ use super::{ChainName, Counter, Hook, Policy};
 pub enum Family {
     Ip,
     Ip6,
+    /// Both of them.
+    Inet,
 }
 
 impl Family {
-    /// `ip`, `ip6`
+    /// `ip`, `ip6`, `inet`
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Family::Ip => "ip",
             Family::Ip6 => "ip6",
+            Family::Inet => "inet",
         }
     }
 }
@@ -317,6 +320,11 @@ impl Table {
         self.chains.remove(name)
     }
 
+    /// A set or map to change.
+    pub(crate) fn set_mut(&mut self, name: &ChainName) -> Option<&mut Set> {
+        self.sets.get_mut(name).map(Arc::make_mut)
+    }
+
     pub(crate) fn put_set(&mut self, name: &ChainName, set: Arc<Set>) {
         let handle = match self.sets.handle(name) {
             Some(handle) => handle,
@@ -369,7 +377,7 @@ impl Nftables {
     fn register(&mut self) {
         let mut hooks: [Vec<Registered>; 5] = Default::default();
         for (at, table) in self.tables.iter().enumerate() {
-            if table.family != Family::Ip {
+            if table.family == Family::Ip6 {
                 continue;
             }
             for name in &table.bases {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::lexer::{Place, Problem, Reader, Token};
 use super::set::{DataKind, Datum, Element, Set, prefix_range};
 use super::statement::{
-    Comparison, MapRef, MarkChange, Nat, NatKind, NatTo, Selector, Statement, Update, Values,
-    Verdict, kinds,
+    Comparison, MapRef, MarkChange, Nat, NatKind, NatTo, Rate, Selector, Statement, Update, Values,
+    Verdict, Wording, kinds,
 };
 use super::value::{DataType, Key, duration};
 use super::{Family, Rule, lexer};
@@ -105,9 +105,10 @@ fn statement(reader: &mut Reader, family: Family) -> Read<Statement> {
         }
         "reject" => {
             reader.next();
-            reject(reader)
+            reject(reader, family)
         }
-        "dnat" | "snat" | "masquerade" | "redirect" => nat(reader),
+        "dnat" | "snat" | "masquerade" | "redirect" => nat(reader, family),
+        "limit" if reader.peek_at(1) == "rate" => limit(reader),
         "add" | "update" | "delete" => update(reader, family),
         "mark" if reader.peek_at(1) == "set" => set_mark(reader),
         "meta" if reader.peek_at(1) == "mark" && reader.peek_at(2) == "set" => {
@@ -150,13 +151,64 @@ pub(crate) fn verdict(reader: &mut Reader) -> Read<Option<Verdict>> {
     Ok(Some(plain))
 }
 
-fn reject(reader: &mut Reader) -> Read<Statement> {
+/// `limit rate [over] N/UNIT [burst N packets]`
+fn limit(reader: &mut Reader) -> Read<Statement> {
+    reader.expect("limit")?;
+    reader.expect("rate")?;
+    let over = reader.eat("over");
+    reader.eat("until");
+    let at = reader.place();
+    let number = reader.word()?.text.as_str();
+    // `5/second` is one word, `5 / second` are three.
+    let (number, unit) = match number.split_once('/') {
+        Some(parts) => parts,
+        None => {
+            if !reader.eat("/") {
+                return Err(not_simulated("limit by bytes", at));
+            }
+            (number, reader.word()?.text.as_str())
+        }
+    };
+    let unit = Rate::UNITS.iter().position(|known| known.0 == unit);
+    let (Some(unit), Ok(number)) = (unit, number.parse()) else {
+        return Err(Problem::new("syntax error, unexpected string", at));
+    };
+    let mut burst = Rate::BURST;
+    if reader.eat("burst") {
+        burst = reader.number()?;
+        reader.expect("packets")?;
+    }
+    Ok(Statement::Limit(Rate {
+        number,
+        unit: unit as u8,
+        burst,
+        over,
+    }))
+}
+
+fn reject(reader: &mut Reader, family: Family) -> Read<Statement> {
+    let both = family == Family::Inet;
+    let said = |with| {
+        let wording = if both { Wording::Icmpx } else { Wording::Plain };
+        Ok(Statement::Reject(with, wording))
+    };
     if !reader.eat("with") {
-        return Ok(Statement::Reject(RejectWith::default()));
+        return said(RejectWith::default());
     }
     if reader.eat("tcp") {
         reader.expect("reset")?;
-        return Ok(Statement::Reject(RejectWith::TcpReset));
+        return said(RejectWith::TcpReset);
+    }
+    if both && reader.eat("icmpx") {
+        reader.eat("type");
+        let at = reader.place();
+        return match reader.word()?.text.as_str() {
+            "port-unreachable" => said(RejectWith::PortUnreachable),
+            "host-unreachable" => said(RejectWith::HostUnreachable),
+            "no-route" => said(RejectWith::NetUnreachable),
+            "admin-prohibited" => said(RejectWith::AdminProhibited),
+            _ => Err(Problem::new("Could not parse icmpx code", at)),
+        };
     }
     reader.expect("icmp")?;
     reader.eat("type");
@@ -174,7 +226,8 @@ fn reject(reader: &mut Reader) -> Read<Statement> {
             return Err(Problem::new("Could not parse icmp code", at));
         }
     };
-    Ok(Statement::Reject(with))
+    let wording = if both { Wording::Icmp } else { Wording::Plain };
+    Ok(Statement::Reject(with, wording))
 }
 
 fn set_mark(reader: &mut Reader) -> Read<Statement> {
@@ -213,7 +266,8 @@ fn address_range(text: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
     Some((first.parse().ok()?, last.parse().ok()?))
 }
 
-fn nat(reader: &mut Reader) -> Read<Statement> {
+fn nat(reader: &mut Reader, family: Family) -> Read<Statement> {
+    let begin = reader.place();
     let kind = match reader.next().map_or("", |t| &t.text) {
         "dnat" => NatKind::Dnat,
         "snat" => NatKind::Snat,
@@ -221,7 +275,7 @@ fn nat(reader: &mut Reader) -> Read<Statement> {
         _ => NatKind::Redirect,
     };
     let mut nat = Nat::new(kind, NatTo::Nothing);
-    reader.eat("ip");
+    let said = reader.eat("ip");
     let needs = matches!(kind, NatKind::Dnat | NatKind::Snat);
     if reader.eat("to") {
         // `ip addr . port to …` may be spelled out.
@@ -233,6 +287,20 @@ fn nat(reader: &mut Reader) -> Read<Statement> {
         nat.to = nat_target(reader)?;
     } else if needs {
         return Err(reader.unexpected());
+    }
+    let address = matches!(
+        nat.to,
+        NatTo::Fixed {
+            addresses: Some(_),
+            ..
+        }
+    );
+    if family == Family::Inet && address {
+        if !said {
+            let text = "ip or ip6 must be specified with address for inet tables.";
+            return Err(Problem::new(text, begin));
+        }
+        nat.family = true;
     }
     loop {
         match reader.peek() {
@@ -338,6 +406,7 @@ fn selector(reader: &mut Reader, family: Family) -> Read<Option<Selector>> {
         ("ip", "daddr") => (2, Selector::IpDaddr),
         ("ip6", "saddr") => (2, Selector::Ip6Saddr),
         ("ip6", "daddr") => (2, Selector::Ip6Daddr),
+        ("ip6", "nexthdr") => (2, Selector::Ip6Nexthdr),
         ("ip", "protocol") => (2, Selector::IpProtocol),
         ("ip", "ttl") => (2, Selector::IpTtl),
         ("meta", "l4proto") => (2, Selector::L4Proto),
@@ -351,6 +420,12 @@ fn selector(reader: &mut Reader, family: Family) -> Read<Option<Selector>> {
         ("iifname", _) => (1, Selector::Iifname),
         ("oifname", _) => (1, Selector::Oifname),
         ("icmp", "type") => (2, Selector::IcmpType),
+        ("icmpv6", "type") => (2, Selector::Icmp6Type),
+        ("tcp", "flags") => (2, Selector::TcpFlags),
+        ("meta", "iif") => (2, Selector::Iif),
+        ("meta", "oif") => (2, Selector::Oif),
+        ("iif", _) => (1, Selector::Iif),
+        ("oif", _) => (1, Selector::Oif),
         ("ct", "state") => (2, Selector::CtState),
         ("ct", "status") => (2, Selector::CtStatus),
         ("ct", "mark") => (2, Selector::CtMark),
@@ -386,8 +461,8 @@ fn selector(reader: &mut Reader, family: Family) -> Read<Option<Selector>> {
             (2, Selector::PortOf(protocol, destination))
         }
         (
-            "ip" | "ip6" | "meta" | "ct" | "fib" | "tcp" | "udp" | "icmp" | "ether" | "th" | "iif"
-            | "oif" | "socket" | "rt" | "jhash" | "symhash" | "arp" | "vlan",
+            "ip" | "ip6" | "meta" | "ct" | "fib" | "tcp" | "udp" | "icmp" | "ether" | "th"
+            | "icmpv6" | "socket" | "rt" | "jhash" | "symhash" | "arp" | "vlan",
             _,
         ) => {
             return unknown(reader);
@@ -398,8 +473,9 @@ fn selector(reader: &mut Reader, family: Family) -> Read<Option<Selector>> {
     let other = match family {
         Family::Ip => "ip6",
         Family::Ip6 => "ip",
+        Family::Inet => "",
     };
-    if reader.peek() == other {
+    if !other.is_empty() && reader.peek() == other {
         return Err(Problem::new(
             format!(
                 "conflicting protocols specified: {} vs. {other}",
@@ -422,10 +498,12 @@ fn condition(reader: &mut Reader, family: Family) -> Read<Statement> {
         return Ok(Statement::VerdictMap(left, map));
     }
     let mut mask = None;
-    if matches!(reader.peek(), "&" | "and") && types == [DataType::Mark] {
+    if matches!(reader.peek(), "&" | "and")
+        && let [kind @ (DataType::Mark | DataType::TcpFlag)] = types[..]
+    {
         reader.next();
         let at = reader.place();
-        let value = DataType::Mark.read(&reader.word()?.text);
+        let value = kind.read(&bits(reader)?);
         mask = Some(
             value
                 .ok_or_else(|| Problem::new("syntax error, unexpected string", at))?
@@ -444,10 +522,13 @@ fn condition(reader: &mut Reader, family: Family) -> Read<Statement> {
     if comparison.is_some() && !reader.peek_quoted() {
         reader.next();
     }
+    if comparison == Some(Comparison::Equal) && mask.is_none() && types == [DataType::TcpFlag] {
+        return Err(not_simulated("tcp flags ==", reader.place()));
+    }
     let right = if reader.eat("@") {
         Values::Named(ChainName::from(&*reader.word()?.text))
     } else if reader.peek() == "{" && !reader.peek_quoted() {
-        let mut set = Set::new(types);
+        let mut set = Set::new(types.clone());
         set.auto_merge = true;
         elements(reader, &mut set)?;
         // A set of one is that one.
@@ -469,12 +550,38 @@ fn condition(reader: &mut Reader, family: Family) -> Read<Statement> {
             }
         }
     };
+    // `tcp flags syn / fin,syn,rst,ack`: the bits that are looked at come last.
+    if reader.eat("/") {
+        let at = reader.place();
+        let value = types
+            .first()
+            .and_then(|kind| kind.read(&bits(reader).ok()?));
+        mask = Some(
+            value
+                .ok_or_else(|| Problem::new("syntax error, unexpected string", at))?
+                .as_u32(),
+        );
+    }
     Ok(Statement::Match {
         left,
         mask,
         comparison: comparison.unwrap_or(Comparison::Equal),
         right,
     })
+}
+
+/// A mask: one word, or names joined by `|` (or commas), perhaps in parentheses.
+fn bits(reader: &mut Reader) -> Read<String> {
+    let inside = reader.eat("(");
+    let mut text = reader.word()?.text.clone();
+    while matches!(reader.peek(), "|" | ",") {
+        reader.next();
+        text = format!("{text},{}", reader.word()?.text);
+    }
+    if inside {
+        reader.expect(")")?;
+    }
+    Ok(text)
 }
 
 /// `@NAME` or `{ … }` after `vmap` (with `verdicts`) or `map`.
@@ -598,7 +705,7 @@ pub(crate) fn key(reader: &mut Reader, types: &[DataType]) -> Read<(Key, Option<
         let at = reader.place();
         let mut token = reader.word()?.clone();
         // `established,related`
-        while kind.is_bits() && reader.peek() == "," {
+        while kind.is_bits() && matches!(reader.peek(), "," | "|") {
             reader.next();
             token.text = format!("{},{}", token.text, reader.word()?.text);
         }

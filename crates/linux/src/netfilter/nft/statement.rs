@@ -8,6 +8,7 @@ use super::set::{Set, print_range};
 use super::value::{DataType, Key, duration_text, print_key};
 use crate::netfilter::{ChainName, RejectWith};
 use crate::packet::Protocol;
+use crate::time::Time;
 
 /// What of a packet is read, or drawn for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,13 @@ pub enum Selector {
     /// `tcp dport` and the like.
     PortOf(Protocol, bool),
     IcmpType,
+    Icmp6Type,
+    Ip6Nexthdr,
+    /// `tcp flags`
+    TcpFlags,
+    /// By the device's number, which a rule shows by its name.
+    Iif,
+    Oif,
     Iifname,
     Oifname,
     Mark,
@@ -54,11 +62,15 @@ impl Selector {
         match self {
             Selector::IpSaddr | Selector::IpDaddr => DataType::Ipv4Addr,
             Selector::Ip6Saddr | Selector::Ip6Daddr => DataType::Ipv6Addr,
-            Selector::IpProtocol | Selector::L4Proto => DataType::InetProto,
+            Selector::IpProtocol | Selector::L4Proto | Selector::Ip6Nexthdr => DataType::InetProto,
             Selector::NfProto => DataType::NfProto,
             Selector::Port { .. } | Selector::PortOf(..) => DataType::InetService,
             Selector::IcmpType => DataType::IcmpType,
-            Selector::Iifname | Selector::Oifname => DataType::IfName,
+            Selector::Icmp6Type => DataType::Icmp6Type,
+            Selector::TcpFlags => DataType::TcpFlag,
+            Selector::Iif | Selector::Oif | Selector::Iifname | Selector::Oifname => {
+                DataType::IfName
+            }
             Selector::Mark | Selector::CtMark => DataType::Mark,
             Selector::CtState => DataType::CtState,
             Selector::CtStatus => DataType::CtStatus,
@@ -83,6 +95,11 @@ impl Selector {
                 write!(out, "{protocol} {}", side(destination))
             }
             Selector::IcmpType => out.write_str("icmp type"),
+            Selector::Icmp6Type => out.write_str("icmpv6 type"),
+            Selector::Ip6Nexthdr => out.write_str("ip6 nexthdr"),
+            Selector::TcpFlags => out.write_str("tcp flags"),
+            Selector::Iif => out.write_str("iif"),
+            Selector::Oif => out.write_str("oif"),
             Selector::Iifname => out.write_str("iifname"),
             Selector::Oifname => out.write_str("oifname"),
             Selector::Mark => out.write_str("meta mark"),
@@ -298,6 +315,8 @@ pub struct Nat {
     pub fully_random: bool,
     /// `persistent`
     pub persistent: bool,
+    /// `dnat ip to …`: in a table of both families it is said which.
+    pub family: bool,
 }
 
 impl Nat {
@@ -310,6 +329,7 @@ impl Nat {
             random: false,
             fully_random: false,
             persistent: false,
+            family: false,
         }
     }
 
@@ -323,6 +343,9 @@ impl Nat {
         match &self.to {
             NatTo::Nothing => {}
             NatTo::Fixed { addresses, ports } => {
+                if self.family {
+                    out.push_str(" ip");
+                }
                 out.push_str(" to ");
                 if let Some((first, last)) = addresses {
                     let _ = write!(out, "{first}");
@@ -379,7 +402,9 @@ pub enum Statement {
     /// Translates addresses.
     Nat(Nat),
     /// Refuses.
-    Reject(RejectWith),
+    Reject(RejectWith, Wording),
+    /// So many packets in a time, or what is over that.
+    Limit(Rate),
     /// Puts an element into a set (or takes it out) while the packet passes.
     Update {
         /// `add`, `update` or `delete`.
@@ -397,6 +422,58 @@ pub enum Statement {
     Log(Option<Arc<str>>),
     /// The packet is not tracked.
     Notrack,
+}
+
+/// How a refusal is spelt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wording {
+    /// In a table of one family, where "port unreachable" goes without saying.
+    Plain,
+    /// `with icmp …`
+    Icmp,
+    /// `with icmpx …`, whatever the packet's family; "port unreachable" goes without saying.
+    Icmpx,
+}
+
+/// `limit rate` (`net/netfilter/nft_limit.c`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
+    /// Packets in each unit of time.
+    pub number: u32,
+    /// A unit of `Rate::UNITS`.
+    pub unit: u8,
+    /// What is let through at once.
+    pub burst: u32,
+    /// Does it match what is over the rate?
+    pub over: bool,
+}
+
+impl Rate {
+    /// Units of time by name, in seconds.
+    pub(crate) const UNITS: [(&'static str, u64); 5] = [
+        ("second", 1),
+        ("minute", 60),
+        ("hour", 3600),
+        ("day", 86_400),
+        ("week", 604_800),
+    ];
+    /// What is let through at once where nothing is said.
+    pub(crate) const BURST: u32 = 5;
+
+    /// Waiting time that one packet costs.
+    pub(crate) fn cost(self) -> Time {
+        let seconds = Rate::UNITS.get(usize::from(self.unit)).map_or(1, |u| u.1);
+        Time(seconds * 1_000_000_000 / u64::from(self.number.max(1)))
+    }
+
+    fn print(self, out: &mut String) {
+        let unit = Rate::UNITS.get(usize::from(self.unit)).map_or("", |u| u.0);
+        let over = if self.over { "over " } else { "" };
+        let _ = write!(out, "limit rate {over}{}/{unit}", self.number);
+        if self.burst != Rate::BURST {
+            let _ = write!(out, " burst {} packets", self.burst);
+        }
+    }
 }
 
 /// What is done to a set's element.
@@ -503,6 +580,17 @@ impl Statement {
                 right,
             } => {
                 print_selectors(left, out);
+                // `tcp flags syn / fin,syn,rst,ack`
+                if let (Some(mask), [Selector::TcpFlags]) = (mask, left.as_slice()) {
+                    if *comparison != Comparison::Equal {
+                        let _ = write!(out, " {}", comparison.word());
+                    }
+                    out.push(' ');
+                    print_values(&kinds(left), right, out);
+                    out.push_str(" / ");
+                    DataType::TcpFlag.print(&[*mask as u8], out);
+                    return;
+                }
                 if let Some(mask) = mask {
                     let _ = write!(out, " & {mask:#010x}");
                 }
@@ -520,13 +608,20 @@ impl Statement {
             Statement::Verdict(verdict) => verdict.print(out),
             Statement::SetMark(change) => change.print(out),
             Statement::Nat(nat) => nat.print(out),
-            Statement::Reject(RejectWith::PortUnreachable) => out.push_str("reject"),
-            Statement::Reject(RejectWith::TcpReset) => out.push_str("reject with tcp reset"),
-            Statement::Reject(with) => {
+            Statement::Reject(RejectWith::PortUnreachable, Wording::Plain | Wording::Icmpx) => {
+                out.push_str("reject");
+            }
+            Statement::Reject(RejectWith::TcpReset, _) => out.push_str("reject with tcp reset"),
+            Statement::Reject(RejectWith::NetUnreachable, Wording::Icmpx) => {
+                out.push_str("reject with icmpx no-route");
+            }
+            Statement::Reject(with, wording) => {
                 let name = with.name();
                 let kind = name.strip_prefix("icmp-").unwrap_or(name);
-                let _ = write!(out, "reject with icmp {kind}");
+                let any = if *wording == Wording::Icmpx { "x" } else { "" };
+                let _ = write!(out, "reject with icmp{any} {kind}");
             }
+            Statement::Limit(rate) => rate.print(out),
             Statement::Update {
                 operation,
                 set,

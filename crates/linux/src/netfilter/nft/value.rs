@@ -119,12 +119,14 @@ pub enum DataType {
     CtStatus,
     FibAddrType,
     IcmpType,
+    Icmp6Type,
+    TcpFlag,
     NfProto,
     /// A plain number.
     Integer,
 }
 
-const NAMES: [(DataType, &str, usize); 12] = [
+const NAMES: [(DataType, &str, usize); 14] = [
     (DataType::Ipv4Addr, "ipv4_addr", 4),
     (DataType::Ipv6Addr, "ipv6_addr", 16),
     (DataType::InetProto, "inet_proto", 1),
@@ -135,6 +137,8 @@ const NAMES: [(DataType, &str, usize); 12] = [
     (DataType::CtStatus, "ct_status", 4),
     (DataType::FibAddrType, "fib_addrtype", 4),
     (DataType::IcmpType, "icmp_type", 1),
+    (DataType::Icmp6Type, "icmpv6_type", 1),
+    (DataType::TcpFlag, "tcp_flag", 1),
     (DataType::NfProto, "nf_proto", 1),
     (DataType::Integer, "integer", 4),
 ];
@@ -180,6 +184,31 @@ const ICMP_TYPES: [(&str, u32); 6] = [
     ("parameter-problem", 12),
 ];
 
+const ICMP6_TYPES: [(&str, u32); 11] = [
+    ("destination-unreachable", 1),
+    ("packet-too-big", 2),
+    ("time-exceeded", 3),
+    ("parameter-problem", 4),
+    ("echo-request", 128),
+    ("echo-reply", 129),
+    ("nd-router-solicit", 133),
+    ("nd-router-advert", 134),
+    ("nd-neighbor-solicit", 135),
+    ("nd-neighbor-advert", 136),
+    ("nd-redirect", 137),
+];
+
+const TCP_FLAGS: [(&str, u32); 8] = [
+    ("fin", 1),
+    ("syn", 2),
+    ("rst", 4),
+    ("psh", 8),
+    ("ack", 16),
+    ("urg", 32),
+    ("ecn", 64),
+    ("cwr", 128),
+];
+
 const NF_PROTOS: [(&str, u32); 2] = [("ipv4", 2), ("ipv6", 10)];
 
 impl DataType {
@@ -207,6 +236,8 @@ impl DataType {
             DataType::CtStatus => &CT_STATUS,
             DataType::FibAddrType => &FIB_TYPES,
             DataType::IcmpType => &ICMP_TYPES,
+            DataType::Icmp6Type => &ICMP6_TYPES,
+            DataType::TcpFlag => &TCP_FLAGS,
             DataType::NfProto => &NF_PROTOS,
             _ => &[],
         }
@@ -214,7 +245,10 @@ impl DataType {
 
     /// Is a value of it a set of bits, of which one is enough to match?
     pub(crate) fn is_bits(self) -> bool {
-        matches!(self, DataType::CtState | DataType::CtStatus)
+        matches!(
+            self,
+            DataType::CtState | DataType::CtStatus | DataType::TcpFlag
+        )
     }
 
     /// Reads a value. None: it is none of this type.
@@ -245,7 +279,7 @@ impl DataType {
             ),
             _ if self.is_bits() => {
                 let bit = |name: &str| self.symbols().iter().find(|s| s.0 == name).map(|s| s.1);
-                text.split(',')
+                text.split([',', '|'])
                     .map(bit)
                     .try_fold(0, |bits, bit| bit.map(|bit| bits | bit))?
             }

@@ -213,7 +213,7 @@ fn translated_target(target: &Target) -> String {
         Target::Goto(chain) => format!("goto {chain}"),
         Target::Reject(with) => {
             let mut text = String::new();
-            super::Statement::Reject(*with).print(None, &mut text);
+            super::Statement::Reject(*with, super::Wording::Plain).print(None, &mut text);
             text
         }
         Target::Masquerade(m) if m.random_fully => "masquerade fully-random".to_owned(),
