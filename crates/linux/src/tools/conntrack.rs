@@ -1,5 +1,6 @@
 //! `conntrack` (conntrack-tools 1.4.7).
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::Output;
@@ -12,7 +13,7 @@ use crate::time::Time;
 
 type Condition = Box<dyn Fn(&Entry) -> bool>;
 
-fn address(text: &str, of: fn(&Entry) -> std::net::Ipv4Addr) -> Result<Condition, Output> {
+fn address(text: &str, of: fn(&Entry) -> Ipv4Addr) -> Result<Condition, Output> {
     let net: ipnet::Ipv4Net = text
         .parse()
         .or_else(|_| format!("{text}/32").parse())
@@ -36,9 +37,89 @@ fn problem(message: &str) -> Output {
     )
 }
 
-fn parse(args: &[String]) -> Result<(char, Vec<Condition>), Output> {
-    let mut verb = 'L';
-    let mut conditions: Vec<Condition> = Vec::new();
+/// A command line.
+struct Asked {
+    verb: char,
+    conditions: Vec<Condition>,
+    /// `-o extended`: the address family before the protocol.
+    extended: bool,
+    /// `-o id`
+    numbers: bool,
+    /// Another of conntrack's tables, of which nothing is kept.
+    other: Option<&'static str>,
+}
+
+impl Asked {
+    fn line(&self, id: u64, entry: &Entry, now: Time) -> String {
+        let family = if self.extended { "ipv4     2 " } else { "" };
+        let number = if self.numbers {
+            // The kernel's is a hash of the connection's place in memory; this is as much of a name.
+            let id = (id as u32).wrapping_add(1).wrapping_mul(0x9e37_79b1);
+            format!(" id={id}")
+        } else {
+            String::new()
+        };
+        format!("{family}{}{number}\n", entry.line(now))
+    }
+
+    fn output(&mut self, kinds: &str) -> Result<(), Output> {
+        for kind in kinds.split(',') {
+            match kind {
+                "extended" => self.extended = true,
+                "id" => self.numbers = true,
+                "timestamp" | "ktimestamp" => {}
+                "xml" | "save" | "labels" | "userspace" => {
+                    return Err(Output::unknown(&format!("conntrack -o {kind}")));
+                }
+                _ => return Err(problem(&format!("Bad parameter `{kind}'"))),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn status(text: &str) -> Result<Condition, Output> {
+    Ok(match text.to_uppercase().as_str() {
+        "ASSURED" => Box::new(|e| e.assured),
+        "SEEN_REPLY" => Box::new(|e| e.seen_reply),
+        "UNSET" => Box::new(|e| !e.seen_reply && !e.assured),
+        "SRC_NAT" => Box::new(|e| e.snat),
+        "DST_NAT" => Box::new(|e| e.dnat),
+        "FIXED_TIMEOUT" | "EXPECTED" => Box::new(|_| false),
+        _ => return Err(problem(&format!("Bad parameter `{text}'"))),
+    })
+}
+
+/// `-n`, `-g` and `-j`, perhaps with the address that took another's place.
+fn translated(words: &mut Words, of: fn(&Entry) -> [Option<Ipv4Addr>; 2]) -> Condition {
+    let address = words.peek().and_then(|word| word.parse::<Ipv4Addr>().ok());
+    if address.is_some() {
+        words.next();
+    }
+    Box::new(move |e| {
+        of(e)
+            .into_iter()
+            .flatten()
+            .any(|a| address.is_none_or(|b| a == b))
+    })
+}
+
+fn source(e: &Entry) -> Option<Ipv4Addr> {
+    e.snat.then_some(e.reply.dst)
+}
+
+fn destination(e: &Entry) -> Option<Ipv4Addr> {
+    e.dnat.then_some(e.reply.src)
+}
+
+fn parse(args: &[String]) -> Result<Asked, Output> {
+    let mut asked = Asked {
+        verb: 'L',
+        conditions: Vec::new(),
+        extended: false,
+        numbers: false,
+        other: None,
+    };
     let mut words = Words::new(args);
     while let Some(word) = words.next() {
         let (word, given) = word
@@ -46,19 +127,33 @@ fn parse(args: &[String]) -> Result<(char, Vec<Condition>), Output> {
             .filter(|_| word.starts_with("--"))
             .map_or((word, None), |(w, v)| (w, Some(v)));
         match word {
-            "-L" | "--dump" => verb = 'L',
-            "-D" | "--delete" => verb = 'D',
-            "-C" | "--count" => verb = 'C',
-            "-F" | "--flush" => verb = 'F',
-            "conntrack" => {}
+            "-L" | "--dump" => asked.verb = 'L',
+            "-D" | "--delete" => asked.verb = 'D',
+            "-C" | "--count" => asked.verb = 'C',
+            "-F" | "--flush" => asked.verb = 'F',
+            "conntrack" | "-z" | "--zero" => {}
+            "dying" | "unconfirmed" => asked.other = Some("flow entries"),
+            "expect" => asked.other = Some("expectations"),
             "-E" | "--event" | "-S" | "--stats" => {
                 return Err(Output::unknown(&format!(
                     "conntrack {word} (conntrack -L lists what is tracked)"
                 )));
             }
-            "-n" | "--src-nat" => conditions.push(Box::new(|e| e.snat)),
-            "-g" | "--dst-nat" => conditions.push(Box::new(|e| e.dnat)),
-            "-j" | "--any-nat" => conditions.push(Box::new(|e| e.snat || e.dnat)),
+            "-n" | "--src-nat" => {
+                let condition = translated(&mut words, |e| [source(e), None]);
+                asked.conditions.push(condition);
+            }
+            "-g" | "--dst-nat" => {
+                let condition = translated(&mut words, |e| [destination(e), None]);
+                asked.conditions.push(condition);
+            }
+            "-j" | "--any-nat" => {
+                let condition = translated(&mut words, |e| [source(e), destination(e)]);
+                asked.conditions.push(condition);
+            }
+            word if !WITH_VALUE.contains(&word) => {
+                return Err(problem(&format!("unknown option `{word}'")));
+            }
             _ => {
                 let value = match given {
                     Some(value) => value,
@@ -66,10 +161,10 @@ fn parse(args: &[String]) -> Result<(char, Vec<Condition>), Output> {
                         .next()
                         .ok_or_else(|| problem(&format!("option `{word}' requires an argument")))?,
                 };
-                conditions.push(match word {
-                    "-p" | "--proto" => {
+                let condition: Condition = match word {
+                    "-p" | "--proto" | "--protonum" => {
                         let protocol = Protocol::parse(value)
-                            .ok_or_else(|| problem(&format!("Unknown protocol `{value}'")))?;
+                            .ok_or_else(|| problem(&format!("`{value}' unsupported protocol")))?;
                         Box::new(move |e: &Entry| e.original.protocol == protocol)
                     }
                     "-s" | "--src" | "--orig-src" => address(value, |e| e.original.src)?,
@@ -84,35 +179,104 @@ fn parse(args: &[String]) -> Result<(char, Vec<Condition>), Output> {
                         let state = value.to_uppercase();
                         Box::new(move |e: &Entry| e.tcp.is_some_and(|t| t.name() == state))
                     }
-                    "-f" | "--family" | "-o" | "--output" => Box::new(|_: &Entry| true),
+                    "-u" | "--status" => status(value)?,
+                    "-m" | "--mark" => {
+                        let (mark, mask) = value.split_once('/').unwrap_or((value, ""));
+                        let (mark, mask) = (number(mark), number(mask));
+                        let mask = mask.unwrap_or(u32::MAX);
+                        Box::new(move |e: &Entry| Some(e.mark & mask) == mark)
+                    }
+                    "-f" | "--family" => {
+                        let own = value == "ipv4";
+                        Box::new(move |_: &Entry| own)
+                    }
+                    "-o" | "--output" => {
+                        asked.output(value)?;
+                        continue;
+                    }
                     other => return Err(Output::unknown(&format!("conntrack {other}"))),
-                });
+                };
+                asked.conditions.push(condition);
             }
         }
     }
-    Ok((verb, conditions))
+    Ok(asked)
+}
+
+/// Options that take a value.
+const WITH_VALUE: [&str; 37] = [
+    "-p",
+    "--proto",
+    "--protonum",
+    "-s",
+    "--src",
+    "--orig-src",
+    "-d",
+    "--dst",
+    "--orig-dst",
+    "-r",
+    "--reply-src",
+    "-q",
+    "--reply-dst",
+    "--sport",
+    "--orig-port-src",
+    "--dport",
+    "--orig-port-dst",
+    "--reply-port-src",
+    "--reply-port-dst",
+    "--state",
+    "-f",
+    "--family",
+    "-o",
+    "--output",
+    "-u",
+    "--status",
+    "-m",
+    "--mark",
+    "-e",
+    "--event-mask",
+    "-t",
+    "--timeout",
+    "-w",
+    "--zone",
+    "-l",
+    "--label",
+    "-b",
+];
+
+fn number(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
 }
 
 pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], now: Time) -> Output {
-    let (verb, conditions) = match parse(args) {
-        Ok(parsed) => parsed,
+    let asked = match parse(args) {
+        Ok(asked) => asked,
         Err(output) => return output,
     };
+    if let Some(what) = asked.other {
+        return Output {
+            stderr: format!("conntrack v1.4.7 (conntrack-tools): 0 {what} have been shown.\n"),
+            ..Output::default()
+        };
+    }
     let Some(ns) = net.namespace_mut(namespace) else {
         return Output::default();
     };
-    let wanted = |e: &Entry| conditions.iter().all(|c| c(e));
+    let wanted = |e: &Entry| asked.conditions.iter().all(|c| c(e));
     let mut output = Output::default();
     let lines: Vec<String> = ns
         .conntrack
         .iter(now)
         .filter(|(_, e)| wanted(e))
-        .map(|(_, e)| e.line(now) + "\n")
+        .map(|(id, e)| asked.line(id, e, now))
         .collect();
     let said = |n: usize, done: &str| {
         format!("conntrack v1.4.7 (conntrack-tools): {n} flow entries have been {done}.\n")
     };
-    match verb {
+    match asked.verb {
         'C' => output.stdout = format!("{}\n", ns.conntrack.iter(now).count()),
         'F' => {
             ns.conntrack = Arc::default();

@@ -23,6 +23,11 @@ impl<'a> Words<'a> {
         Some(word)
     }
 
+    /// The next word, which stays.
+    pub fn peek(&self) -> Option<&'a str> {
+        self.words.get(self.at).map(String::as_str)
+    }
+
     /// The word after an option. Errors: iproute2's complaint.
     pub fn value(&mut self) -> Result<&'a str, Output> {
         self.next().ok_or_else(|| {
