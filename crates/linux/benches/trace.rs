@@ -117,6 +117,34 @@ fn connection_without_a_trace(bencher: divan::Bencher, services: u32) {
     });
 }
 
+/// Everything that can become of a connection to a Service with this many endpoints.
+#[divan::bench(args = [10, 100, 1_000], sample_count = 10)]
+fn fates(bencher: divan::Bencher, endpoints: u32) {
+    let (mut net, request) = cluster(1);
+    let node = net.find("worker-1").expect("a node");
+    let mut rules = String::from("*nat\n");
+    for n in 0..endpoints {
+        rules += &format!(":KUBE-SEP-{n:016} - [0:0]\n");
+    }
+    rules += ":KUBE-SVC-0000000000000000 - [0:0]\n";
+    for n in 0..endpoints {
+        let left = endpoints - n;
+        let one = 1.0 / f64::from(left);
+        rules += &format!(
+            "-A KUBE-SVC-0000000000000000 -m statistic --mode random --probability {one:.11} -j KUBE-SEP-{n:016}\n-A KUBE-SEP-{n:016} -p tcp -m tcp -j DNAT --to-destination 10.42.2.10:{}\n",
+            8080 + n
+        );
+    }
+    rules += "COMMIT\n";
+    let options = Options {
+        noflush: true,
+        ..Options::default()
+    };
+    let own = &mut net.namespace_mut(node).expect("a node").netfilter;
+    restore(own, &rules, options).expect("rules");
+    bencher.bench_local(|| net.fates(&request, Time::from_secs(101)).len());
+}
+
 #[divan::bench(args = [10, 1_000, 10_000])]
 fn snapshot(bencher: divan::Bencher, services: u32) {
     let (net, _) = cluster(services);

@@ -39,7 +39,7 @@ impl Network {
             for table in ns.tables.iter_mut().flat_map(|t| t.values_mut()) {
                 table.retain(|r| r.dev != Some(id));
             }
-            ns.neighbours.retain(|(dev, _), _| *dev != id);
+            ns.forget_neighbours(|dev| dev == id);
         }
         Ok(())
     }

@@ -54,19 +54,20 @@ impl Trace {
         self.raw
             .iter()
             .enumerate()
-            .map(|(n, raw)| hop(net, n + 1, raw))
+            .map(|(n, raw)| hop(net, n + 1, raw, self.packet(raw)))
             .collect()
     }
 
     /// One hop in words, counted from 0.
     #[must_use]
     pub fn hop(&self, net: &Network, at: usize) -> Option<Hop> {
-        Some(hop(net, at + 1, self.raw.get(at)?))
+        let raw = self.raw.get(at)?;
+        Some(hop(net, at + 1, raw, self.packet(raw)))
     }
 }
 
-fn hop(net: &Network, n: usize, raw: &RawHop) -> Hop {
-    let words = words(net, raw);
+fn hop(net: &Network, n: usize, raw: &RawHop, packet: &PacketView) -> Hop {
+    let words = words(net, raw, packet);
     Hop {
         n,
         namespace: raw.namespace,
@@ -85,10 +86,7 @@ fn hop(net: &Network, n: usize, raw: &RawHop) -> Hop {
         explanation: words.explanation,
         passed: words.passed,
         dropped: raw.event.ends(),
-        packet: PacketView {
-            headers: raw.packet,
-            outer: raw.outer.as_deref().copied(),
-        },
+        packet: *packet,
     }
 }
 
@@ -101,9 +99,9 @@ fn whose(net: &Network, link: LinkId) -> &str {
     namespace.map_or("nobody", |n| &n.name)
 }
 
-fn words(net: &Network, raw: &RawHop) -> Words {
+fn words(net: &Network, raw: &RawHop, seen: &PacketView) -> Words {
     use Layer::{Conntrack, Link, Netfilter, Socket};
-    let packet = &raw.packet;
+    let packet = &seen.headers;
     match &raw.event {
         Event::Sent => say(
             Socket,
@@ -295,17 +293,17 @@ fn words(net: &Network, raw: &RawHop) -> Words {
                 ),
             )
         }
-        event => lower_words(net, raw, event),
+        event => lower_words(net, seen, event),
     }
 }
 
 /// Routes, neighbours, bridges and tunnels.
-fn lower_words(net: &Network, raw: &RawHop, event: &Event) -> Words {
+fn lower_words(net: &Network, seen: &PacketView, event: &Event) -> Words {
     use Layer::{Bridge, Neighbour, Route, Tunnel};
     // Routes, devices and bridges deal with the outer packet, a tunnel's device with the inner one.
     let packet = match event {
-        Event::Encapsulated { .. } => &raw.packet,
-        _ => raw.outer.as_deref().unwrap_or(&raw.packet),
+        Event::Encapsulated { .. } => &seen.headers,
+        _ => seen.outer.as_ref().unwrap_or(&seen.headers),
     };
     match event {
         Event::Routed {

@@ -9,9 +9,11 @@ use crate::link::{LinkId, NamespaceId};
 use crate::mesh::Member;
 use crate::neighbour::Neighbour;
 use crate::netfilter::Netfilter;
+use crate::netfilter::limit::Bucket;
 use crate::packet::Protocol;
 use crate::route::{DEFAULT, Flow, IpRule, LOCAL, MAIN, Route, RouteTable};
 use crate::sysctl::Sysctls;
+use crate::time::Time;
 
 /// A socket that accepts connections or datagrams.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -39,13 +41,15 @@ pub struct Namespace {
     pub(crate) main: RouteTable,
     pub(crate) tables: Option<BTreeMap<u32, RouteTable>>,
     pub(crate) rules: Option<Vec<IpRule>>,
-    pub(crate) neighbours: BTreeMap<(LinkId, Ipv4Addr), Neighbour>,
+    pub(crate) neighbours: Arc<BTreeMap<(LinkId, Ipv4Addr), Neighbour>>,
     pub(crate) sysctls: Sysctls,
     pub(crate) bridge_nf: bool,
     pub(crate) listeners: Vec<Listener>,
     /// Path MTUs learned from "fragmentation needed".
     pub(crate) path_mtu: BTreeMap<Ipv4Addr, u32>,
     pub(crate) packet_id: u16,
+    /// How many ICMP errors each host may be sent yet.
+    pub(crate) icmp_budgets: BTreeMap<Ipv4Addr, Bucket>,
     /// Its part in the mesh of hosts.
     pub(crate) mesh: Option<Member>,
     /// Packet filter rules and what belongs to them.
@@ -65,12 +69,13 @@ impl Namespace {
             main: RouteTable::default(),
             tables: None,
             rules: None,
-            neighbours: BTreeMap::new(),
+            neighbours: Arc::default(),
             sysctls: Sysctls::default(),
             bridge_nf: true,
             listeners: Vec::new(),
             path_mtu: BTreeMap::new(),
             packet_id: 0,
+            icmp_budgets: BTreeMap::new(),
             mesh: None,
             netfilter: Netfilter::default(),
             conntrack,
@@ -174,12 +179,42 @@ impl Namespace {
 
     /// Sets or replaces an entry of the neighbour table.
     pub fn set_neighbour(&mut self, link: LinkId, address: Ipv4Addr, neighbour: Neighbour) {
-        self.neighbours.insert((link, address), neighbour);
+        Arc::make_mut(&mut self.neighbours).insert((link, address), neighbour);
     }
 
     /// Removes an entry of the neighbour table; false if there was none.
     pub fn remove_neighbour(&mut self, link: LinkId, address: Ipv4Addr) -> bool {
-        self.neighbours.remove(&(link, address)).is_some()
+        self.neighbours.contains_key(&(link, address))
+            && Arc::make_mut(&mut self.neighbours)
+                .remove(&(link, address))
+                .is_some()
+    }
+
+    /// May a host be told of an error? At most one in `net.ipv4.icmp_ratelimit` milliseconds, but six at once
+    /// (`icmpv4_xrlim_allow`, `inet_peer_xrlim_allow`).
+    pub(crate) fn may_tell(&mut self, host: Ipv4Addr, now: Time) -> bool {
+        const BURST: u64 = 6;
+        let spacing = self.sysctls.number("net.ipv4.icmp_ratelimit");
+        let cost = Time::from_millis(u64::try_from(spacing).unwrap_or(0)).0;
+        let most = BURST * cost;
+        let full = || Bucket::full(most, now.0);
+        // Budgets that are full again say nothing.
+        if self.icmp_budgets.len() >= 256 {
+            self.icmp_budgets.retain(|_, b| !b.is_full(most, now.0));
+        }
+        cost == 0
+            || self
+                .icmp_budgets
+                .entry(host)
+                .or_insert_with(full)
+                .take(cost, most, now.0)
+    }
+
+    /// Forgets the neighbours that a condition holds for.
+    pub(crate) fn forget_neighbours(&mut self, which: impl Fn(LinkId) -> bool) {
+        if self.neighbours.keys().any(|(link, _)| which(*link)) {
+            Arc::make_mut(&mut self.neighbours).retain(|(link, _), _| !which(*link));
+        }
     }
 
     /// Sockets that accept, by protocol and port.

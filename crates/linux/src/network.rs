@@ -339,7 +339,7 @@ impl Network {
         let Some(link) = self.link(id) else { return };
         if let Some(ns) = self.namespaces.get_mut(link.namespace.0) {
             ns.links.retain(|l| *l != id);
-            ns.neighbours.retain(|(dev, _), _| *dev != id);
+            ns.forget_neighbours(|dev| dev == id);
             ns.local.retain(|r| r.dev != Some(id));
             ns.main.retain(|r| r.dev != Some(id));
         }
@@ -362,7 +362,7 @@ impl Network {
         self.set_master(id, None)?;
         if let Some(ns) = self.namespaces.get_mut(from.0) {
             ns.links.retain(|l| *l != id);
-            ns.neighbours.retain(|(dev, _), _| *dev != id);
+            ns.forget_neighbours(|dev| dev == id);
             ns.local.retain(|r| r.dev != Some(id));
         }
         let ns = self.namespaces.get_mut(to.0).ok_or(Errno::ENOENT)?;

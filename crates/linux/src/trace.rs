@@ -56,7 +56,7 @@ pub enum Event {
     ErrorReceived { kind: u8, code: u8 },
     /// Routing decided.
     Routed {
-        route: Box<Route>,
+        route: Route,
         table: u32,
         forwarded: bool,
         source: Option<Ipv4Addr>,
@@ -121,14 +121,13 @@ pub enum Event {
         policy: Policy,
         passed: u32,
     },
-    /// A rule of nftables matched; `verdict` is what it (or the element of its map) said.
+    /// A rule of nftables matched, and said something perhaps.
     NftRule {
         table: Arc<str>,
         chain: Arc<nft::Chain>,
         index: u32,
         passed: u32,
-        verdict: Option<nft::Verdict>,
-        element: Option<nft::Key>,
+        said: Option<Box<NftSaid>>,
     },
     /// No rule of a chain of nftables decided: back to the calling chain.
     NftChainEnd {
@@ -173,6 +172,15 @@ pub enum Event {
     Retransmitted { after: Time },
 }
 
+/// What a rule of nftables (or the element of its map) said.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NftSaid {
+    /// The verdict, if there is one.
+    pub verdict: Option<nft::Verdict>,
+    /// The element of the rule's map.
+    pub element: Option<nft::Key>,
+}
+
 impl Event {
     /// Is the packet's way over here?
     pub(crate) fn ends(&self) -> bool {
@@ -200,11 +208,8 @@ impl Event {
                 rule.is_some_and(|r| matches!(r.target, Target::Drop | Target::Reject(_)))
             }
             Event::NftRule {
-                chain,
-                index,
-                verdict,
-                ..
-            } => match verdict {
+                chain, index, said, ..
+            } => match said.as_ref().and_then(|said| said.verdict.as_ref()) {
                 Some(nft::Verdict::Drop) => true,
                 Some(nft::Verdict::Continue) | None => refuses(chain, *index),
                 Some(_) => false,
@@ -235,14 +240,16 @@ pub(crate) struct RawHop {
     pub phase: Phase,
     pub at: Time,
     pub event: Event,
-    pub packet: Headers,
-    pub outer: Option<Box<Headers>>,
+    /// Its place among the trace's packets.
+    pub packet: u32,
 }
 
 /// A trace: made by walking with one, read by `hops`.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     pub(crate) raw: Vec<RawHop>,
+    /// The packet after a hop, kept once for hops that left it as it was.
+    seen: Vec<PacketView>,
     /// Note packets after the first request and its answer as well?
     pub everything: bool,
 }
@@ -252,9 +259,31 @@ impl Trace {
     #[must_use]
     pub fn new() -> Trace {
         Trace {
-            raw: Vec::with_capacity(256),
+            raw: Vec::with_capacity(128),
+            seen: Vec::with_capacity(32),
             everything: false,
         }
+    }
+
+    /// Notes a hop with the packet after it.
+    pub(crate) fn note(&mut self, hop: RawHop, packet: &Packet) {
+        let (headers, outer) = match &packet.inner {
+            Some(inner) => (inner.packet.headers, Some(packet.headers)),
+            None => (packet.headers, None),
+        };
+        let view = PacketView { headers, outer };
+        if self.seen.last() != Some(&view) {
+            self.seen.push(view);
+        }
+        self.raw.push(RawHop {
+            packet: (self.seen.len() - 1) as u32,
+            ..hop
+        });
+    }
+
+    /// The packet after a hop.
+    pub(crate) fn packet(&self, hop: &RawHop) -> &PacketView {
+        &self.seen[hop.packet as usize]
     }
 
     /// How many hops were noted.
@@ -293,7 +322,7 @@ impl Trace {
 
     /// The packet's headers after each hop (of a tunnel's packet, of the one inside).
     pub fn packets(&self) -> impl Iterator<Item = &Headers> {
-        self.raw.iter().map(|raw| &raw.packet)
+        self.raw.iter().map(|raw| &self.packet(raw).headers)
     }
 
     /// The connections that were entered into a namespace's table, each as its first packet had it.
@@ -306,7 +335,7 @@ impl Trace {
 }
 
 /// A packet as a hop shows it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct PacketView {
     /// The packet (of a tunnel's: the one inside).
     #[serde(flatten)]
@@ -356,12 +385,4 @@ pub struct Hop {
     pub dropped: bool,
     /// The packet afterwards; before, it was as the hop before shows it.
     pub packet: PacketView,
-}
-
-/// The headers shown for a packet: the inner ones, and the outer ones if it is in a tunnel.
-pub(crate) fn view(packet: &Packet) -> (Headers, Option<Box<Headers>>) {
-    match &packet.inner {
-        Some(inner) => (inner.packet.headers, Some(Box::new(packet.headers))),
-        None => (packet.headers, None),
-    }
 }

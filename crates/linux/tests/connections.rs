@@ -185,6 +185,31 @@ fn a_pod_that_draws_itself_comes_from_the_bridge() {
     check("box-1", "10.43.0.3:80", "connected box-1 10.42.1.1");
 }
 
+/// Six ICMP errors at once, and then one a second (`net.ipv4.icmp_ratelimit`).
+#[test]
+fn who_asks_too_often_is_told_less_often() {
+    let mut lab = cluster(true);
+    let request = Connect {
+        resend: None,
+        timeout: Time::from_millis(50),
+        ..lab.request("box-1", "10.43.0.5:80", Protocol::UDP)
+    };
+    let mut told = |pause: u64| {
+        lab.now = lab.now + Time::from_millis(pause);
+        let connection = lab.connect(&request);
+        lab.outcome(&connection)
+    };
+    for _ in 0..6 {
+        assert_eq!(told(0), "refused");
+    }
+    assert_eq!(told(0), "timeout");
+    assert_eq!(told(1000), "refused");
+    assert_eq!(told(0), "timeout");
+    lab.run("worker-1", "sysctl -w net.ipv4.icmp_ratelimit=0");
+    let connection = lab.connect(&request);
+    assert_eq!(lab.outcome(&connection), "refused");
+}
+
 #[test]
 fn refusals_and_silence() {
     check("box-1", "10.43.0.5:80", "refused");

@@ -14,18 +14,21 @@ pub(super) fn words(event: &Event) -> Words {
             chain,
             index,
             passed,
-            verdict,
-            element,
+            said,
         } => {
             let at = *index as usize;
-            let found = element.as_ref().and_then(|key| found(chain, at, key));
+            let said = said.as_deref();
+            let verdict = said.and_then(|said| said.verdict.as_ref());
+            let found = said
+                .and_then(|said| said.element.as_ref())
+                .and_then(|key| found(chain, at, key));
             Words {
                 table: Some(table.to_string().into()),
                 chain: Some(chain.name.text()),
                 rule: Some(at),
                 rule_text: chain.rules.get(at).map(|rule| rule.text()),
                 passed: *passed,
-                ..rule(chain, at, *passed, verdict.as_ref(), found)
+                ..rule(chain, at, *passed, verdict, found)
             }
         }
         Event::NftChainEnd {

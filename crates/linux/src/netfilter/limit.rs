@@ -53,6 +53,11 @@ impl Bucket {
         enough
     }
 
+    /// Has it filled up again by now?
+    pub fn is_full(&self, most: u64, now: u64) -> bool {
+        self.credit + now.saturating_sub(self.since) >= most
+    }
+
     /// A full one.
     pub fn full(most: u64, now: u64) -> Bucket {
         Bucket {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use super::Output;
 use super::ip::{answers, device};
@@ -117,7 +118,7 @@ pub(super) fn neigh(
         if address.is_none() && dev.is_none() {
             return Err(Output::failed(255, "Flush requires arguments.\n"));
         }
-        ns.neighbours.retain(|(d, a), n| {
+        Arc::make_mut(&mut ns.neighbours).retain(|(d, a), n| {
             n.state == NeighbourState::Permanent
                 || dev.is_some_and(|dev| dev != *d)
                 || address.is_some_and(|x| x != *a)

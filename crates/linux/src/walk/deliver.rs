@@ -53,7 +53,11 @@ impl Walk<'_> {
             || !matches!(l4, Transport::Tcp { .. });
         skb.traced &= first || self.trace.as_deref().is_some_and(|t| t.everything);
         self.note(namespace, None, &skb, Event::Sent);
-        let _ = self.send_local(namespace, skb, Way::Source);
+        if matches!(l4, Transport::Icmp { .. }) {
+            self.send_icmp(namespace, skb, Way::Source);
+        } else {
+            let _ = self.send_local(namespace, skb, Way::Source);
+        }
     }
 
     /// A packet has passed INPUT.

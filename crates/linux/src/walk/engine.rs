@@ -13,7 +13,7 @@ use crate::netfilter::evaluate::CtState;
 use crate::network::Network;
 use crate::packet::{Headers, Mac, Packet};
 use crate::time::{Dice, Time};
-use crate::trace::{Event, Phase, RawHop, Trace, view};
+use crate::trace::{Event, Phase, RawHop, Trace};
 
 /// What connection tracking attached to a packet.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ pub(crate) struct Skb {
     pub physical_in: Option<LinkId>,
     /// PREROUTING was passed in the bridge.
     pub prerouted: bool,
+    /// OUTPUT has changed what its route is looked up by.
+    pub turned: bool,
     pub phase: Phase,
     pub traced: bool,
 }
@@ -66,6 +68,7 @@ impl Skb {
             in_link: None,
             physical_in: None,
             prerouted: false,
+            turned: false,
             phase,
             traced,
         }
@@ -151,6 +154,10 @@ pub(crate) struct Walk<'a> {
     /// Frames that a device sends later (netem), by when and their order.
     pub delayed: BTreeMap<(Time, u32), (LinkId, Frame)>,
     pub moved: u32,
+    /// Nobody will look at counters: they stay as they are.
+    pub quiet: bool,
+    /// The kernel is under way with an ICMP packet of its own.
+    pub icmp_busy: bool,
 }
 
 /// A walk between two ticks, when no frame is under way: all of it but the network.
@@ -216,6 +223,8 @@ impl<'a> Walk<'a> {
             held: None,
             delayed: BTreeMap::new(),
             moved: 0,
+            quiet: false,
+            icmp_busy: false,
         }
     }
 
@@ -539,14 +548,13 @@ pub(crate) fn note(
     skb: &Skb,
     event: Event,
 ) {
-    let (packet, outer) = view(&skb.packet);
-    trace.raw.push(RawHop {
+    let hop = RawHop {
         namespace,
         device,
         phase: skb.phase,
         at,
         event,
-        packet,
-        outer,
-    });
+        packet: 0,
+    };
+    trace.note(hop, &skb.packet);
 }

@@ -60,7 +60,7 @@ impl Network {
         fates.into_iter().map(|(_, fate)| fate).collect()
     }
 
-    /// The same for one who wants to see the network as each branch leaves it: `visit` is given the branch's
+    /// The same for one who wants to see the network as each branch leaves it (but for counters): `visit` is given the branch's
     /// probability, its connection and its network.
     pub fn each_fate(
         &self,
@@ -89,6 +89,7 @@ impl Network {
                     let mut net = branch.net.clone();
                     let mut dice = ScriptedDice::new(script, branch.numbers);
                     let mut walk = Walk::resume(&mut net, &mut dice, branch.paused.clone());
+                    walk.quiet = true;
                     let on = if branch.begun {
                         walk.fire_timers()
                     } else {
@@ -177,7 +178,7 @@ fn about(time: Time) -> u64 {
 }
 
 fn namespace_key(key: &mut String, ns: &Namespace, now: Time) {
-    let _ = write!(key, "\n{:?} {:?}", ns.id, ns.path_mtu);
+    let _ = write!(key, "\n{:?} {:?} {:?}", ns.id, ns.path_mtu, ns.icmp_budgets);
     for ((link, address), n) in ns.neighbours.iter() {
         let (mac, state, since) = (n.mac, n.state_at(now), about(n.since));
         let _ = write!(key, " {link:?} {address} {mac:?} {state:?} {since}");

@@ -63,6 +63,7 @@ struct Traversal<'a> {
     dice: &'a mut dyn Dice,
     skb: &'a mut Skb,
     now: Time,
+    quiet: bool,
     table: TableKind,
     spot: Spot,
     ct_state: CtState,
@@ -76,22 +77,25 @@ impl Traversal<'_> {
         let mut passed = 0usize;
         let headers = self.skb.packet.headers;
         let device = self.spot.device();
+        let links = self.links;
+        let name = |id: Option<LinkId>| id.and_then(|id| links.get(id.0)).map(|l| &*l.name);
+        let (in_device, out_device) = (name(self.spot.input), name(self.spot.output));
+        let physical_in = name(self.skb.physical_in);
+        let physical_out = name(self.spot.physical_out);
         for index in chain.candidates(&headers, 0) {
             let Some(rule) = chain.rules.get(index) else {
                 break;
             };
-            let links = self.links;
-            let name = |id: Option<LinkId>| id.and_then(|id| links.get(id.0)).map(|l| &*l.name);
             let mut cx = Context {
                 packet: &self.skb.packet,
                 mark: self.skb.mark,
                 ct_state: self.ct_state,
                 dnat: self.dnat,
                 snat: self.snat,
-                in_device: name(self.spot.input),
-                out_device: name(self.spot.output),
-                physical_in: name(self.skb.physical_in),
-                physical_out: name(self.spot.physical_out),
+                in_device,
+                out_device,
+                physical_in,
+                physical_out,
                 in_link: self.spot.input,
                 out_link: self.spot.output,
                 namespace: self.namespace,
@@ -224,6 +228,9 @@ impl Traversal<'_> {
     }
 
     fn count(&mut self, chain: &Chain, index: Option<usize>, bytes: u32) {
+        if self.quiet {
+            return;
+        }
         let counters = &mut self.namespace.netfilter.state_mut().counters[self.table as usize];
         let counters = match counters.get_mut(&chain.name) {
             Some(counters) => counters,
@@ -266,6 +273,11 @@ impl Traversal<'_> {
             Decided::Accept
         }
     }
+}
+
+/// What of a packet a route is looked up by.
+fn way(skb: &Skb) -> (std::net::Ipv4Addr, std::net::Ipv4Addr, u32) {
+    (skb.headers().ip.src, skb.headers().ip.dst, skb.mark)
 }
 
 impl Walk<'_> {
@@ -329,6 +341,10 @@ impl Walk<'_> {
             {
                 return passed;
             }
+            if self.strays(hook, namespace, skb) {
+                return Passed::Accepted;
+            }
+            let before = way(skb);
             let kind = match step {
                 Step::Track => {
                     if tracks && !self.track(namespace, skb, spot.input.or(spot.output)) {
@@ -348,9 +364,11 @@ impl Walk<'_> {
                 if tracks && !self.nat_hook(spot, skb) {
                     return Passed::Dropped;
                 }
+                skb.turned |= way(skb).1 != before.1;
                 continue;
             }
             let decided = self.table(kind, spot, skb);
+            skb.turned |= kind == TableKind::Mangle && way(skb) != before;
             if let Some(passed) = self.stopped(namespace, skb, decided) {
                 return passed;
             }
@@ -361,6 +379,12 @@ impl Walk<'_> {
             return passed;
         }
         Passed::Accepted
+    }
+
+    /// What changes a packet's way (mangle, address translation) looks for the new one at once: without one nobody else
+    /// is asked, and the sender learns why when it looks itself (`nf_route_table_hook4`, `nf_nat_ipv4_local_fn`).
+    fn strays(&self, hook: Hook, namespace: NamespaceId, skb: &Skb) -> bool {
+        hook == Hook::Output && skb.turned && !self.has_way(namespace, skb)
     }
 
     /// What a decision means for the packet; None: it goes on.
@@ -397,7 +421,9 @@ impl Walk<'_> {
             if chain.nat {
                 continue;
             }
+            let before = way(skb);
             let decided = self.nft_chain(nft, index, spot, skb);
+            skb.turned |= chain.route && way(skb) != before;
             if let Some(passed) = self.stopped(spot.namespace, skb, decided) {
                 return Some(passed);
             }
@@ -429,6 +455,7 @@ impl Walk<'_> {
             dice: self.dice,
             skb,
             now,
+            quiet: self.quiet,
             table,
             spot,
             ct_state,

@@ -6,6 +6,7 @@ use super::engine::{Frame, Skb, Walk};
 use super::hooks::{Passed, Spot};
 use crate::errno::Errno;
 use crate::link::{LinkId, LinkKind, NamespaceId};
+use crate::namespace::Namespace;
 use crate::netfilter::Hook;
 use crate::packet::{Ethernet, Headers, Ipv4, Packet, Protocol, TcpFlags, Transport};
 use crate::route::{Flow, Route, RouteKind};
@@ -154,7 +155,7 @@ impl Walk<'_> {
                 route.dev,
                 skb,
                 Event::Routed {
-                    route: Box::new(route),
+                    route,
                     table,
                     forwarded: true,
                     source: None,
@@ -316,7 +317,7 @@ impl Walk<'_> {
                 self.out_device(namespace, &route),
                 &skb,
                 Event::Routed {
-                    route: Box::new(route),
+                    route,
                     table,
                     forwarded: false,
                     source,
@@ -330,12 +331,11 @@ impl Walk<'_> {
             ns.packet_id = ns.packet_id.wrapping_add(1);
             skb.packet.headers.ip.id = ns.packet_id;
         }
-        let before = (skb.headers().ip.src, skb.headers().ip.dst, skb.mark);
         if self.hook(namespace, Hook::Output, &mut skb, None, Some(link)) != Passed::Accepted {
             self.note(namespace, Some(link), &skb, Event::Denied);
             return Err(Errno::EPERM);
         }
-        if before != (skb.headers().ip.src, skb.headers().ip.dst, skb.mark) {
+        if std::mem::take(&mut skb.turned) {
             // ip_route_me_harder
             let again = self.route_output(namespace, &flow(&skb));
             // TCP takes no notice of what becomes of its segments from here on.
@@ -351,7 +351,7 @@ impl Walk<'_> {
                     Some(link),
                     &skb,
                     Event::Routed {
-                        route: Box::new(route),
+                        route,
                         table,
                         forwarded: false,
                         source: None,
@@ -373,6 +373,18 @@ impl Walk<'_> {
             return Err(Errno::EPERM);
         }
         Ok(())
+    }
+
+    /// Is there a way for a packet made here, as it is now?
+    pub fn has_way(&self, namespace: NamespaceId, skb: &Skb) -> bool {
+        let flow = Flow {
+            dst: skb.headers().ip.dst,
+            src: Some(skb.headers().ip.src),
+            mark: skb.mark,
+            iif: None,
+            oif: None,
+        };
+        self.route_output(namespace, &flow).is_ok()
     }
 
     /// The device that a route leads to: `lo` for own addresses.
@@ -397,6 +409,11 @@ impl Walk<'_> {
         extra: u16,
     ) {
         let headers = *about.headers();
+        // The socket that sends them is in use: the kernel is under way with an ICMP packet of its own
+        // (`icmp_xmit_lock`).
+        if self.icmp_busy {
+            return;
+        }
         // Never about ICMP errors, broadcasts or other than first packets of nothing.
         let error = matches!(headers.l4, Transport::Icmp { kind, .. } if !matches!(kind, 0 | 8));
         if error
@@ -415,6 +432,15 @@ impl Walk<'_> {
             self.source_for(namespace, headers.ip.src)
         };
         let Ok(source) = source else { return };
+        // Errors to oneself are not limited, nor is what path MTU discovery needs.
+        let limited = matches!((kind, code), (3, 0..=3 | 5..) | (4 | 11 | 12, _));
+        let now = self.now;
+        let allowed = |ns: &mut Namespace| {
+            !limited || ns.is_local(headers.ip.src) || ns.may_tell(headers.ip.src, now)
+        };
+        if !self.namespace_mut(namespace).is_some_and(allowed) {
+            return;
+        }
         let way = if own { Way::Source } else { Way::Destination };
         let ip = Ipv4 {
             src: source,
@@ -449,7 +475,14 @@ impl Walk<'_> {
                 to: headers.ip.src,
             },
         );
+        self.send_icmp(namespace, skb, way);
+    }
+
+    /// Sends an ICMP packet of the kernel's own.
+    pub fn send_icmp(&mut self, namespace: NamespaceId, skb: Box<Skb>, way: Way) {
+        self.icmp_busy = true;
         let _ = self.send_local(namespace, skb, way);
+        self.icmp_busy = false;
     }
 
     /// A packet that answers another: the other way, traced if that was.

@@ -19,7 +19,7 @@ use crate::netfilter::{ChainName, Hook, Policy};
 use crate::packet::{Protocol, Transport};
 use crate::slab::Slab;
 use crate::time::{Dice, Time};
-use crate::trace::{Event, Trace};
+use crate::trace::{Event, NftSaid, Trace};
 
 /// Deepest nesting of jumps (`NFT_JUMP_STACK_SIZE`).
 const DEPTH: u32 = 16;
@@ -397,8 +397,7 @@ impl Traversal<'_> {
                     chain: chain.clone(),
                     index: index as u32,
                     passed: (index - passed) as u32,
-                    verdict: verdict.clone(),
-                    element: self.found,
+                    said: said(verdict.clone(), self.found),
                 };
                 self.note(event);
             }
@@ -456,6 +455,11 @@ impl Traversal<'_> {
             Policy::Drop => Decided::Drop,
         }
     }
+}
+
+fn said(verdict: Option<Verdict>, element: Option<Key>) -> Option<Box<NftSaid>> {
+    let something = verdict.is_some() || element.is_some();
+    something.then(|| Box::new(NftSaid { verdict, element }))
 }
 
 impl Walk<'_> {

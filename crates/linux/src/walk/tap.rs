@@ -18,6 +18,9 @@ impl Walk<'_> {
     /// A frame leaves by a device.
     #[inline]
     pub fn sent(&mut self, id: LinkId, frame: &Frame) {
+        if self.quiet {
+            return;
+        }
         let bytes = self.counted(id, frame, false);
         if let Some(traffic) = self.net.traffic.get_mut(id.0) {
             traffic.sent.packets += 1;
@@ -31,6 +34,9 @@ impl Walk<'_> {
     /// A frame has come in by a device.
     #[inline]
     pub fn received(&mut self, id: LinkId, frame: &Frame) {
+        if self.quiet {
+            return;
+        }
         let bytes = self.counted(id, frame, true);
         if let Some(traffic) = self.net.traffic.get_mut(id.0) {
             traffic.received.packets += 1;

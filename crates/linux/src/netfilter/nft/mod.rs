@@ -339,6 +339,7 @@ impl Table {
 pub(crate) struct Registered {
     pub priority: i32,
     pub nat: bool,
+    pub route: bool,
     /// Which of two with the same priority was made later: it is asked first (`nf_hook_entries_grow`).
     order: (u64, u64),
     pub table: usize,
@@ -387,6 +388,7 @@ impl Nftables {
                 hooks[base.hook as usize].push(Registered {
                     priority: base.priority,
                     nat: base.kind == ChainType::Nat,
+                    route: base.kind == ChainType::Route,
                     order: (table.made, table.chains.handle(name).unwrap_or(0)),
                     table: at,
                     chain: name.clone(),
