@@ -83,7 +83,13 @@ impl Node {
 
     fn nft(&mut self, line: &str) -> String {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let output = nft::run(&mut self.tables, &words, "", kubarium_linux::Time::ZERO);
+        let output = nft::run(
+            &mut self.tables,
+            &[],
+            &words,
+            "",
+            kubarium_linux::Time::ZERO,
+        );
         output.stdout + &output.stderr
     }
 
