@@ -63,8 +63,9 @@ fn aim(aim: &Aim) -> impl IntoView + use<> {
         let pip = |at| view! { <i data-kind=kind(at)></i> };
         view! { <span class="pips" aria-hidden="true">{(0..wanted.max(is)).map(pip).collect_view()}</span> }
     });
+    let met = differs.is_empty();
     view! {
-        <li data-met=differs.is_empty().then_some("")>
+        <li data-met=met.then_some("")>
             <span class="of">{aim.of.clone()}</span>
             {pips}
             <span class="n">{of}</span>

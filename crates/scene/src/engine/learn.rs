@@ -69,7 +69,9 @@ impl Engine {
     /// Another terminal with its cluster takes the place of this one.
     fn begin(&mut self, session: Session) {
         self.interrupt_all();
-        self.terminals.clear();
+        // What ended with the old cluster is still to be told.
+        self.terminals
+            .retain(|_, terminal| terminal.going != message::Going::default());
         self.session = session;
         let across = self.drawn.layout.across;
         self.drawn.layout = Layout::default();
