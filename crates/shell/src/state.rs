@@ -478,7 +478,8 @@ fn input(entry: &Value) -> Result<Input, String> {
         }
         _ => {
             return Err(
-                "it needs one of run, begin, goOn, interrupt, type, close and file".to_owned(),
+                "it needs one of run, begin, goOn, interrupt, type, close, goto and file"
+                    .to_owned(),
             );
         }
     };

@@ -253,7 +253,7 @@ fn what_is_wrong_is_said_and_the_rest_saved() {
         (
             "\"run\":\"kubectl",
             "\"walk\":\"kubectl",
-            "history[2]: it needs one of run, begin, goOn, interrupt and file",
+            "history[2]: it needs one of run, begin, goOn, interrupt, type, close, goto and file",
             Some(2),
         ),
         (
