@@ -241,7 +241,12 @@ mod tests {
         let web = "object:deployments.apps/default/web";
         let create = "kubectl create deployment web --image=nginx";
         check(&[create], web, "", "deployment");
-        check(&[create, "sim advance 300ms"], web, "Pending", "kubelet");
+        check(
+            &[create, "sim advance 300ms"],
+            web,
+            "ContainersNotReady",
+            "kubelet",
+        );
         check(&[create, "sim settle"], web, "", "");
         check(
             &[
