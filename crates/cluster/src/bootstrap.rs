@@ -34,6 +34,11 @@ pub(crate) fn boot(cluster: &mut Cluster) {
         if let Some(class) = storage(cluster) {
             make(cluster, class);
         }
+        for driver in cluster.config.storage.csi.clone() {
+            let mut object = new("storage.k8s.io/v1", "CSIDriver", meta(&driver, ""));
+            object["spec"]["attachRequired"] = true.into();
+            make(cluster, object);
+        }
         for object in add_ons(cluster) {
             make(cluster, object);
         }

@@ -27,6 +27,7 @@ use crate::recorder::{Note, Recorder};
 use crate::rng::Rng;
 use crate::run::Run;
 use crate::scheduler::Scheduler;
+use crate::shared_map::SharedMap;
 use crate::task::{self, Task};
 use crate::time::Time;
 use crate::{kube_proxy, kubelet, load, network_policy, scheduler};
@@ -51,7 +52,7 @@ pub struct Cluster {
     /// The machines' network: namespaces, links, rules, connections.
     pub net: Network,
     /// The machines by name, with what runs on them.
-    pub machines: BTreeMap<Text, Arc<Machine>>,
+    pub machines: SharedMap<Text, Arc<Machine>>,
     /// What the machines share.
     pub ground: Ground,
     /// The scheduler's queue.
@@ -70,6 +71,8 @@ pub struct Cluster {
     pub(crate) retries: controllers::Retries,
     /// Volumes that the provisioner is making.
     pub(crate) provisioning: BTreeSet<Text>,
+    /// Volumes that are being attached or detached.
+    pub(crate) attaching: controllers::attach_detach::Attaching,
     /// What the autoscalers remember.
     pub(crate) autoscalers: BTreeMap<ObjectKey, controllers::Autoscaled>,
     /// The loads that a person has dialled.
@@ -134,7 +137,7 @@ impl Cluster {
             etcd: Etcd::default(),
             index: Indexes::default(),
             net: Network::default(),
-            machines: BTreeMap::new(),
+            machines: SharedMap::default(),
             ground: Ground::default(),
             scheduler: Scheduler::default(),
             proxies,
@@ -145,6 +148,7 @@ impl Cluster {
             recorder: Recorder::default(),
             retries: controllers::Retries::default(),
             provisioning: BTreeSet::new(),
+            attaching: BTreeMap::new(),
             autoscalers: BTreeMap::new(),
             loads: load::Loads::new(),
             alike: Alike::default(),

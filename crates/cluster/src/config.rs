@@ -213,6 +213,11 @@ pub struct StorageConfig {
     pub default_class: Option<Text>,
     /// How long making a volume takes, in milliseconds.
     pub provision_ms: u64,
+    /// The CSI drivers that are installed on every node, by their names: they attach volumes that are made
+    /// by hand. Volumes of other drivers cannot be attached.
+    pub csi: Vec<Text>,
+    /// How long such a driver takes to attach or detach a volume, in milliseconds.
+    pub attach_ms: u64,
 }
 
 impl Default for StorageConfig {
@@ -221,6 +226,8 @@ impl Default for StorageConfig {
             provisioner: None,
             default_class: None,
             provision_ms: 2500,
+            csi: Vec::new(),
+            attach_ms: 2000,
         }
     }
 }

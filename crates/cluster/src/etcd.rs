@@ -3,7 +3,6 @@
 //! Objects are shared by reference: a snapshot of the store costs one reference a table, and a write
 //! after it the chunk that it changes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kubarium_objects::managed::ManagedFields;
@@ -59,7 +58,7 @@ type Table = SharedMap<ObjectKey, Stored>;
 #[derive(Clone, Debug, Default)]
 pub struct Etcd {
     revision: u64,
-    tables: BTreeMap<Text, Table>,
+    tables: SharedMap<Text, Table>,
 }
 
 impl Etcd {
@@ -167,29 +166,21 @@ impl Etcd {
     }
 
     fn write(&mut self, key: &ObjectKey, content: Content, by: impl FnOnce(&mut Writes)) {
-        let mod_revision = self.revision;
-        if !self.tables.contains_key(&key.resource) {
-            self.tables.insert(key.resource.clone(), Table::default());
-        }
-        let Some(table) = self.tables.get_mut(&key.resource) else {
-            return;
-        };
-        if let Some(stored) = table.get_mut(key) {
-            stored.content = content;
-            stored.mod_revision = mod_revision;
-            stored.version += 1;
-            by(&mut stored.writes);
-            return;
-        }
-        let mut stored = Stored {
-            content,
-            create_revision: mod_revision,
-            mod_revision,
-            version: 1,
+        let revision = self.revision;
+        let table = self
+            .tables
+            .get_or_insert_with(&key.resource, Table::default);
+        let stored = table.get_or_insert_with(key, || Stored {
+            content: Content::Object(Value::Null),
+            create_revision: revision,
+            mod_revision: revision,
+            version: 0,
             writes: Writes::default(),
-        };
+        });
+        stored.content = content;
+        stored.mod_revision = revision;
+        stored.version += 1;
         by(&mut stored.writes);
-        table.insert(key.clone(), stored);
     }
 
     /// Removes the key at the next revision; whether there was anything.

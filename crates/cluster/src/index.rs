@@ -9,12 +9,53 @@ use ipnet::Ipv4Net;
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
 
 use crate::controllers::pods;
+use crate::runtime::volumes;
 use crate::shared_map::SharedMap;
 
 type Keys = SharedMap<ObjectKey, ()>;
 
-/// A label in a namespace.
-type Label = (Text, Text, Text);
+/// What the objects of a set have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum By {
+    /// An owner's uid.
+    Owner,
+    /// The node that pods are bound to.
+    Node,
+    /// A pod's label: namespace, key, value.
+    Label,
+    /// The first pair of a Service's selector: namespace, key, value.
+    Service,
+    /// A Service's slices: namespace, name.
+    Slice,
+    /// No managing controller: resource, namespace.
+    Orphan,
+    /// A claim that pods use: namespace, name.
+    Claim,
+    /// A ConfigMap or Secret that pods' volumes show: resource, namespace, name.
+    Content,
+    /// A volume that is attached somewhere.
+    Volume,
+    /// A node to which volumes are attached.
+    Attached,
+    /// The first pair of a selector of that kind ([`SELECTING`]): namespace, key, value.
+    Selector(u8),
+}
+
+/// The name of a set.
+type At = (By, [Text; 3]);
+
+fn at<const N: usize>(by: By, words: [&str; N]) -> At {
+    let word = |n: usize| {
+        words
+            .get(n)
+            .map_or_else(Text::default, |word| (*word).into())
+    };
+    (by, [word(0), word(1), word(2)])
+}
+
+fn label(by: By, namespace: &Text, key: &Text, value: &Text) -> At {
+    (by, [namespace.clone(), key.clone(), value.clone()])
+}
 
 /// The label by which an EndpointSlice names its Service.
 pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -22,16 +63,9 @@ pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// The indexes. Every write to the store passes through `Indexes::change`.
 #[derive(Clone, Debug, Default)]
 pub struct Indexes {
-    by_owner: BTreeMap<Text, Keys>,
-    pods_by_node: BTreeMap<Text, Keys>,
-    pods_by_label: BTreeMap<Label, Keys>,
-    services_by_selector: BTreeMap<Label, Keys>,
+    sets: SharedMap<At, Keys>,
     services_by_ip: SharedMap<Ipv4Addr, ObjectKey>,
-    slices_by_service: BTreeMap<(Text, Text), Keys>,
-    by_selector: BTreeMap<Text, BTreeMap<Label, Keys>>,
     tallies: BTreeMap<Text, Tally>,
-    orphans: BTreeMap<(Text, Text), Keys>,
-    pods_by_claim: BTreeMap<(Text, Text), Keys>,
     pod_ranges: Arc<BTreeSet<u32>>,
 }
 
@@ -116,12 +150,12 @@ const ADOPTABLE: &[&str] = &["controllerrevisions.apps", "pods", "replicasets.ap
 impl Indexes {
     /// The objects that name `uid` among their owners.
     pub fn dependents(&self, uid: &str) -> impl Iterator<Item = &ObjectKey> + use<'_> {
-        keys(self.by_owner.get(uid))
+        self.keys(&at(By::Owner, [uid]))
     }
 
     /// How many objects name `uid` among their owners.
     pub fn dependents_count(&self, uid: &str) -> usize {
-        self.by_owner.get(uid).map_or(0, SharedMap::len)
+        self.count(&at(By::Owner, [uid]))
     }
 
     /// The objects of a resource (one of the workloads, or a disruption budget) whose label
@@ -133,14 +167,15 @@ impl Indexes {
         labels: &Value,
     ) -> BTreeSet<ObjectKey> {
         let mut found = BTreeSet::new();
-        let Some(selectors) = self.by_selector.get(resource) else {
+        let Some(kind) = selecting(resource) else {
             return found;
         };
         let namespace = Text::from(namespace);
         let any = (Text::default(), Text::default());
         let labels = labels.entries().iter().map(|(k, v)| (k.clone(), v.text()));
         for (key, value) in labels.chain([any]) {
-            found.extend(keys(selectors.get(&(namespace.clone(), key, value))).cloned());
+            let set = label(By::Selector(kind), &namespace, &key, &value);
+            found.extend(self.keys(&set).cloned());
         }
         found
     }
@@ -152,7 +187,7 @@ impl Indexes {
         resource: &str,
         namespace: &str,
     ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
-        keys(self.orphans.get(&(resource.into(), namespace.into())))
+        self.keys(&at(By::Orphan, [resource, namespace]))
     }
 
     /// The pods that `uid` manages, counted; `None` where it manages none.
@@ -191,18 +226,19 @@ impl Indexes {
 
     /// How many pods of a namespace carry the label `key=value`.
     pub fn pods_labelled_count(&self, namespace: &Text, key: &Text, value: &Text) -> usize {
-        let label = (namespace.clone(), key.clone(), value.clone());
-        self.pods_by_label.get(&label).map_or(0, |keys| keys.len())
+        self.count(&label(By::Label, namespace, key, value))
     }
 
     /// The pods bound to a node.
     pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &ObjectKey> + use<'_> {
-        keys(self.pods_by_node.get(node))
+        self.keys(&at(By::Node, [node]))
     }
 
     /// How many pods are bound to nodes.
     pub fn bound_count(&self) -> usize {
-        self.pods_by_node.values().map(SharedMap::len).sum()
+        let nodes = self.sets.since(&at(By::Node, [""]));
+        let nodes = nodes.take_while(|((by, _), _)| *by == By::Node);
+        nodes.map(|(_, pods)| pods.len()).sum()
     }
 
     /// The pods of a namespace that carry the label `key=value`.
@@ -212,10 +248,7 @@ impl Indexes {
         key: &Text,
         value: &Text,
     ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
-        keys(
-            self.pods_by_label
-                .get(&(namespace.clone(), key.clone(), value.clone())),
-        )
+        self.keys(&label(By::Label, namespace, key, value))
     }
 
     /// The Services whose selector's first pair is one of these labels: all that can select an
@@ -223,8 +256,8 @@ impl Indexes {
     pub fn services_for(&self, namespace: &Text, labels: &Value) -> BTreeSet<ObjectKey> {
         let mut found = BTreeSet::new();
         for (key, value) in labels.entries() {
-            let label = (namespace.clone(), key.clone(), value.text());
-            found.extend(keys(self.services_by_selector.get(&label)).cloned());
+            let set = label(By::Service, namespace, key, &value.text());
+            found.extend(self.keys(&set).cloned());
         }
         found
     }
@@ -235,7 +268,31 @@ impl Indexes {
         namespace: &str,
         claim: &str,
     ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
-        keys(self.pods_by_claim.get(&(namespace.into(), claim.into())))
+        self.keys(&at(By::Claim, [namespace, claim]))
+    }
+
+    /// The pods whose volumes show a ConfigMap or Secret.
+    pub(crate) fn pods_showing(
+        &self,
+        object: &ObjectKey,
+    ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
+        self.keys(&at(
+            By::Content,
+            [&object.resource, &object.namespace, &object.name],
+        ))
+    }
+
+    /// The attachments of a volume.
+    pub(crate) fn attachments_of(
+        &self,
+        volume: &str,
+    ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
+        self.keys(&at(By::Volume, [volume]))
+    }
+
+    /// The attachments of volumes to a node.
+    pub(crate) fn attachments_on(&self, node: &str) -> impl Iterator<Item = &ObjectKey> + use<'_> {
+        self.keys(&at(By::Attached, [node]))
     }
 
     /// The Service that has a cluster address.
@@ -249,10 +306,16 @@ impl Indexes {
         namespace: &Text,
         service: &Text,
     ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
-        keys(
-            self.slices_by_service
-                .get(&(namespace.clone(), service.clone())),
-        )
+        self.keys(&at(By::Slice, [namespace, service]))
+    }
+
+    fn keys(&self, set: &At) -> impl Iterator<Item = &ObjectKey> + use<'_> {
+        let found = self.sets.get(set);
+        found.into_iter().flat_map(SharedMap::keys)
+    }
+
+    fn count(&self, set: &At) -> usize {
+        self.sets.get(set).map_or(0, SharedMap::len)
     }
 
     /// Takes a write into account.
@@ -261,117 +324,176 @@ impl Indexes {
             old.cloned().unwrap_or_default(),
             new.cloned().unwrap_or_default(),
         );
-        let owners = |v: &Value| v.at(&["metadata", "ownerReferences"]).clone();
-        if !owners(&old).same(&owners(&new)) {
-            owners(&old)
-                .items()
-                .iter()
-                .for_each(|o| remove(&mut self.by_owner, &o["uid"].text(), key));
-            owners(&new)
-                .items()
-                .iter()
-                .for_each(|o| insert(&mut self.by_owner, o["uid"].text(), key));
-        }
-        if ADOPTABLE.contains(&&*key.resource) {
-            let orphan = |v: &Value| !v.is_null() && v.controller_ref().is_none();
-            let at = (key.resource.clone(), key.namespace.clone());
-            match (orphan(&old), orphan(&new)) {
-                (true, false) => remove(&mut self.orphans, &at, key),
-                (false, true) => insert(&mut self.orphans, at, key),
-                _ => {}
-            }
-        }
-        if SELECTING.contains(&&*key.resource)
-            && !old["spec"]["selector"].same(&new["spec"]["selector"])
-        {
-            let selectors = self.by_selector.entry(key.resource.clone()).or_default();
-            if let Some(at) = selecting_at(key, &old) {
-                remove(selectors, &at, key);
-            }
-            if let Some(at) = selecting_at(key, &new) {
-                insert(selectors, at, key);
+        let whole = old.is_null() || new.is_null();
+        for aspect in ASPECTS {
+            let concerned =
+                aspect.resources.is_empty() || aspect.resources.contains(&&*key.resource);
+            if concerned && (whole || !old.at(aspect.part).same(new.at(aspect.part))) {
+                self.regroup(key, &sets(aspect, key, &old), &sets(aspect, key, &new));
             }
         }
         match &*key.resource {
-            "pods" => {
-                self.count_managed(&old, &new);
-                let node = |v: &Value| v.at(&["spec", "nodeName"]).clone();
-                if node(&old) != node(&new) {
-                    node(&old)
-                        .as_str()
-                        .into_iter()
-                        .for_each(|n| remove(&mut self.pods_by_node, &n.into(), key));
-                    node(&new)
-                        .as_str()
-                        .into_iter()
-                        .for_each(|n| insert(&mut self.pods_by_node, n.into(), key));
-                }
-                if !old["spec"]["volumes"].same(&new["spec"]["volumes"]) {
-                    let at = |claim| (key.namespace.clone(), claim);
-                    claims_of(&old).for_each(|c| remove(&mut self.pods_by_claim, &at(c), key));
-                    claims_of(&new).for_each(|c| insert(&mut self.pods_by_claim, at(c), key));
-                }
-                relabel(
-                    &mut self.pods_by_label,
-                    key,
-                    &old["metadata"]["labels"],
-                    &new["metadata"]["labels"],
-                    usize::MAX,
-                );
-            }
-            "nodes" => {
-                let range = |v: &Value| {
-                    let range: Option<Ipv4Net> = v.at(&["spec", "podCIDR"]).str().parse().ok();
-                    range.map(|r| u32::from(r.network()))
-                };
-                let (old, new) = (range(&old), range(&new));
-                if old != new {
-                    let ranges = Arc::make_mut(&mut self.pod_ranges);
-                    old.iter().for_each(|r| _ = ranges.remove(r));
-                    ranges.extend(new);
-                }
-            }
-            "services" => {
-                let address = |v: &Value| v["spec"]["clusterIP"].str().parse::<Ipv4Addr>().ok();
-                let (before, after) = (address(&old), address(&new));
-                if before != after {
-                    if let Some(ip) = before {
-                        self.services_by_ip.remove(&ip);
-                    }
-                    if let Some(ip) = after {
-                        self.services_by_ip.insert(ip, key.clone());
-                    }
-                }
-                relabel(
-                    &mut self.services_by_selector,
-                    key,
-                    &old["spec"]["selector"],
-                    &new["spec"]["selector"],
-                    1,
-                );
-            }
-            "endpointslices.discovery.k8s.io" => {
-                let service = |v: &Value| {
-                    v.at(&["metadata", "labels", SERVICE_NAME])
-                        .as_str()
-                        .map(Text::from)
-                };
-                if service(&old) != service(&new) {
-                    service(&old).into_iter().for_each(|s| {
-                        remove(
-                            &mut self.slices_by_service,
-                            &(key.namespace.clone(), s),
-                            key,
-                        )
-                    });
-                    service(&new).into_iter().for_each(|s| {
-                        insert(&mut self.slices_by_service, (key.namespace.clone(), s), key)
-                    });
-                }
-            }
+            "pods" => self.count_managed(&old, &new),
+            "nodes" => self.change_range(&old, &new),
+            "services" => self.change_address(key, &old, &new),
             _ => {}
         }
     }
+
+    /// An object leaves sets and joins others.
+    fn regroup(&mut self, key: &ObjectKey, old: &[At], new: &[At]) {
+        for set in old.iter().filter(|set| !new.contains(set)) {
+            if let Some(keys) = self.sets.get_mut(set) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.sets.remove(set);
+                }
+            }
+        }
+        for set in new.iter().filter(|set| !old.contains(set)) {
+            if let Some(keys) = self.sets.get_mut(set) {
+                keys.insert(key.clone(), ());
+                continue;
+            }
+            let mut keys = Keys::default();
+            keys.insert(key.clone(), ());
+            self.sets.insert(set.clone(), keys);
+        }
+    }
+
+    fn change_range(&mut self, old: &Value, new: &Value) {
+        let range = |v: &Value| {
+            let range: Option<Ipv4Net> = v.at(&["spec", "podCIDR"]).str().parse().ok();
+            range.map(|r| u32::from(r.network()))
+        };
+        let (old, new) = (range(old), range(new));
+        if old != new {
+            let ranges = Arc::make_mut(&mut self.pod_ranges);
+            old.iter().for_each(|r| _ = ranges.remove(r));
+            ranges.extend(new);
+        }
+    }
+
+    fn change_address(&mut self, key: &ObjectKey, old: &Value, new: &Value) {
+        let address = |v: &Value| v["spec"]["clusterIP"].str().parse::<Ipv4Addr>().ok();
+        let (before, after) = (address(old), address(new));
+        if before != after {
+            if let Some(ip) = before {
+                self.services_by_ip.remove(&ip);
+            }
+            if let Some(ip) = after {
+                self.services_by_ip.insert(ip, key.clone());
+            }
+        }
+    }
+}
+
+/// A part of objects that puts them into sets.
+struct Aspect {
+    /// Of which resources; of all where there is none.
+    resources: &'static [&'static str],
+    part: &'static [&'static str],
+    sets: fn(&ObjectKey, &Value) -> Vec<At>,
+}
+
+static ASPECTS: &[Aspect] = &[
+    Aspect {
+        resources: &[],
+        part: &["metadata", "ownerReferences"],
+        sets: |_, object| {
+            let owners = object["metadata"]["ownerReferences"].items().iter();
+            owners.map(|o| at(By::Owner, [o["uid"].str()])).collect()
+        },
+    },
+    Aspect {
+        resources: ADOPTABLE,
+        part: &["metadata", "ownerReferences"],
+        sets: |key, object| {
+            let orphan = object.controller_ref().is_none();
+            let set = orphan.then(|| at(By::Orphan, [&*key.resource, &*key.namespace]));
+            set.into_iter().collect()
+        },
+    },
+    Aspect {
+        resources: SELECTING,
+        part: &["spec", "selector"],
+        sets: |key, object| selecting_at(key, object).into_iter().collect(),
+    },
+    Aspect {
+        resources: &["pods"],
+        part: &["spec", "nodeName"],
+        sets: |_, pod| {
+            let node = pod["spec"]["nodeName"].as_str();
+            node.into_iter().map(|n| at(By::Node, [n])).collect()
+        },
+    },
+    Aspect {
+        resources: &["pods"],
+        part: &["spec", "volumes"],
+        sets: |key, pod| {
+            let space = &*key.namespace;
+            let claims = claims_of(pod).map(|claim| at(By::Claim, [space, &*claim]));
+            let shown = volumes::shown_by(pod);
+            claims
+                .chain(shown.map(|(resource, name)| at(By::Content, [resource, space, &*name])))
+                .collect()
+        },
+    },
+    Aspect {
+        resources: &["pods"],
+        part: &["metadata", "labels"],
+        sets: |key, pod| {
+            let labels = pod["metadata"]["labels"].entries().iter();
+            labels
+                .map(|(name, value)| label(By::Label, &key.namespace, name, &value.text()))
+                .collect()
+        },
+    },
+    Aspect {
+        resources: &["services"],
+        part: &["spec", "selector"],
+        sets: |key, service| {
+            let first = service["spec"]["selector"].entries().iter().take(1);
+            first
+                .map(|(name, value)| label(By::Service, &key.namespace, name, &value.text()))
+                .collect()
+        },
+    },
+    Aspect {
+        resources: &["endpointslices.discovery.k8s.io"],
+        part: &["metadata", "labels"],
+        sets: |key, slice| {
+            let service = slice.at(&["metadata", "labels", SERVICE_NAME]).as_str();
+            let set = service.map(|name| at(By::Slice, [&*key.namespace, name]));
+            set.into_iter().collect()
+        },
+    },
+    Aspect {
+        resources: &["volumeattachments.storage.k8s.io"],
+        part: &["spec"],
+        sets: |_, attachment| {
+            let spec = &attachment["spec"];
+            let volume = spec["source"]["persistentVolumeName"].str();
+            vec![
+                at(By::Volume, [volume]),
+                at(By::Attached, [spec["nodeName"].str()]),
+            ]
+        },
+    },
+];
+
+/// The sets of an aspect that an object is in; none where there is no object.
+fn sets(aspect: &Aspect, key: &ObjectKey, object: &Value) -> Vec<At> {
+    match object {
+        Value::Null => Vec::new(),
+        object => (aspect.sets)(key, object),
+    }
+}
+
+/// The number of a kind whose selectors are indexed.
+fn selecting(resource: &str) -> Option<u8> {
+    let at = SELECTING.iter().position(|kind| *kind == resource)?;
+    u8::try_from(at).ok()
 }
 
 /// The names of the claims that a pod uses: its own, and those of its ephemeral volumes.
@@ -387,7 +509,7 @@ pub(crate) fn claims_of(pod: &Value) -> impl Iterator<Item = Text> + '_ {
 
 /// Where an object with a selector is found: under the first label that all it selects carry, or
 /// under an empty one.
-fn selecting_at(key: &ObjectKey, object: &Value) -> Option<Label> {
+fn selecting_at(key: &ObjectKey, object: &Value) -> Option<At> {
     let selector = object["spec"].get("selector")?;
     // A replication controller's selector is a plain map.
     let plain = &*key.resource == "replicationcontrollers";
@@ -396,47 +518,10 @@ fn selecting_at(key: &ObjectKey, object: &Value) -> Option<Label> {
     } else {
         &selector["matchLabels"]
     };
-    let (label, value) = match labels.entries().first() {
-        Some((label, value)) => (label.clone(), value.text()),
+    let (name, value) = match labels.entries().first() {
+        Some((name, value)) => (name.clone(), value.text()),
         None => (Text::default(), Text::default()),
     };
-    Some((key.namespace.clone(), label, value))
-}
-
-fn relabel(
-    index: &mut BTreeMap<Label, Keys>,
-    key: &ObjectKey,
-    old: &Value,
-    new: &Value,
-    first: usize,
-) {
-    if old.same(new) {
-        return;
-    }
-    let label = |(k, v): &(Text, Value)| (key.namespace.clone(), k.clone(), v.text());
-    old.entries()
-        .iter()
-        .take(first)
-        .for_each(|e| remove(index, &label(e), key));
-    new.entries()
-        .iter()
-        .take(first)
-        .for_each(|e| insert(index, label(e), key));
-}
-
-fn keys(set: Option<&Keys>) -> impl Iterator<Item = &ObjectKey> {
-    set.into_iter().flat_map(SharedMap::keys)
-}
-
-fn insert<K: Ord>(index: &mut BTreeMap<K, Keys>, at: K, key: &ObjectKey) {
-    index.entry(at).or_default().insert(key.clone(), ());
-}
-
-fn remove<K: Ord>(index: &mut BTreeMap<K, Keys>, at: &K, key: &ObjectKey) {
-    if let Some(set) = index.get_mut(at) {
-        set.remove(key);
-        if set.is_empty() {
-            index.remove(at);
-        }
-    }
+    let kind = By::Selector(selecting(&key.resource)?);
+    Some(label(kind, &key.namespace, &name, &value))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 use kubarium_linux::{LinkId, NamespaceId, SegmentId};
-use kubarium_objects::Text;
+use kubarium_objects::{Text, Value};
 use kubarium_posix::MemoryFiles;
 
 use crate::config::NodeConfig;
@@ -30,6 +30,8 @@ pub struct Machine {
     pub eth0: LinkId,
     /// Its address on the machines' segment.
     pub address: Ipv4Addr,
+    /// The same as pods' statuses tell it.
+    pub(crate) host_ips: Value,
     /// Its pods' network, once the controller manager has given it one and flannel has set it up.
     pub pod_net: Option<Ipv4Net>,
     /// The overlay's device, `flannel.1`, where the overlay has one.

@@ -121,6 +121,7 @@ pub(crate) fn join(cluster: &mut Cluster, node: &NodeConfig) -> Result<(), Strin
         netns,
         eth0,
         address,
+        host_ips: array([object([("ip", address.to_string().into())])]),
         pod_net: None,
         overlay: None,
         bridge: None,

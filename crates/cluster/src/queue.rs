@@ -29,17 +29,19 @@ impl Queue {
     /// Asks for `task` at `at`.
     pub fn add(&mut self, at: Time, task: Task, cause: Option<EventId>) {
         let mut cause = cause;
-        if let Some(&(planned, sequence)) = self.by_task.get(&task) {
-            if planned <= at {
+        let next = (at, self.sequence + 1);
+        let planned = self.by_task.get_or_insert_with(&task, || next);
+        if *planned != next {
+            if planned.0 <= at {
                 return;
             }
-            if let Some((_, first)) = self.by_time.remove(&(planned, sequence)) {
+            let before = std::mem::replace(planned, next);
+            if let Some((_, first)) = self.by_time.remove(&before) {
                 cause = first.or(cause);
             }
         }
         self.sequence += 1;
-        self.by_task.insert(task.clone(), (at, self.sequence));
-        self.by_time.insert((at, self.sequence), (task, cause));
+        self.by_time.insert(next, (task, cause));
     }
 
     /// Takes `task` out again; whether it was in.

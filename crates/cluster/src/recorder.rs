@@ -36,7 +36,8 @@ pub struct Recorder {
     /// At so many sources the old ones are looked for.
     tidy_at: usize,
     made: u64,
-    words: SharedMap<Text, ()>,
+    /// What was said lately, each where its letters put it.
+    words: SharedMap<u64, Text>,
 }
 
 /// Under which name a component's events come, where that is not its own.
@@ -110,8 +111,8 @@ pub struct Recorded<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Note {
     subject: Arc<Subject>,
-    /// The resourceVersion of the object that it is about.
-    version: Text,
+    /// The resourceVersion of the object that it is about; 0 for none.
+    version: u64,
     warning: bool,
     reason: Text,
     message: Text,
@@ -210,20 +211,19 @@ impl Source {
 }
 
 impl Recorder {
-    /// A word or sentence that is said often, kept once.
+    /// A word or sentence, kept once where it was said lately: what is said once makes way for what is said
+    /// again.
     fn word(&mut self, text: &str) -> Text {
-        const WORDS_MAX: usize = 512;
+        const PLACES: u64 = 512;
         if text.is_empty() {
             return Text::default();
         }
-        let known = self.words.since(text).next().map(|(word, ())| word);
-        if let Some(word) = known.filter(|word| ***word == *text) {
+        let place = hash([text]) % PLACES;
+        if let Some(word) = self.words.get(&place).filter(|word| ***word == *text) {
             return word.clone();
         }
         let word = Text::from(text);
-        if self.words.len() < WORDS_MAX {
-            self.words.insert(word.clone(), ());
-        }
+        self.words.insert(place, word.clone());
         word
     }
 
@@ -356,7 +356,7 @@ impl Cluster {
         let field_path = self.recorder.word(event.field_path);
         self.write_note(by, &key, |revision, uid| Note {
             subject,
-            version: metadata["resourceVersion"].text(),
+            version: metadata["resourceVersion"].str().parse().unwrap_or(0),
             warning: event.kind == "Warning",
             reason,
             message,
@@ -390,11 +390,15 @@ impl Note {
 
     fn make(&self) -> Value {
         let subject = &*self.subject;
+        let version = match self.version {
+            0 => String::new(),
+            version => version.to_string(),
+        };
         let mut involved = object([
             ("apiVersion", (&subject.api_version).into()),
             ("kind", (&subject.kind).into()),
             ("name", (&subject.name).into()),
-            ("resourceVersion", (&self.version).into()),
+            ("resourceVersion", version.into()),
             ("uid", (&subject.uid).into()),
         ]);
         if !subject.namespace.is_empty() {

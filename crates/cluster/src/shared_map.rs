@@ -1,7 +1,9 @@
 //! A sorted map whose clones share all that has not changed since: sorted chunks of sorted entries.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The most entries that a chunk has.
 const CHUNK: usize = 64;
@@ -16,7 +18,13 @@ pub struct SharedMap<K, V> {
     /// greater than those of the chunks before it.
     chunks: Arc<Vec<(K, Chunk<K, V>)>>,
     len: usize,
+    /// Where something was found last: what is asked for is often asked for again at once. The number of
+    /// the chunk, and the place in it in the lowest bits.
+    last: AtomicUsize,
 }
+
+/// So many bits of a place number the entry in its chunk.
+const PLACE_BITS: u32 = CHUNK.ilog2() + 1;
 
 type Chunk<K, V> = Arc<Vec<(K, V)>>;
 
@@ -25,6 +33,7 @@ impl<K, V> Clone for SharedMap<K, V> {
         SharedMap {
             chunks: self.chunks.clone(),
             len: self.len,
+            last: self.last.load(Relaxed).into(),
         }
     }
 }
@@ -34,6 +43,7 @@ impl<K, V> Default for SharedMap<K, V> {
         SharedMap {
             chunks: Arc::default(),
             len: 0,
+            last: AtomicUsize::new(0),
         }
     }
 }
@@ -65,13 +75,44 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         chunk.binary_search_by(|(k, _)| k.borrow().cmp(key))
     }
 
+    /// The chunk that has `key`, or would have it, and its place there.
+    fn search<Q: Ord + ?Sized>(&self, key: &Q) -> (usize, Result<usize, usize>)
+    where
+        K: Borrow<Q>,
+    {
+        let last = self.last.load(Relaxed);
+        let (number, at) = (last >> PLACE_BITS, last & ((1 << PLACE_BITS) - 1));
+        let entry = self.chunks.get(number).and_then(|(_, chunk)| chunk.get(at));
+        if entry.is_some_and(|(k, _)| k.borrow().cmp(key) == Ordering::Equal) {
+            return (number, Ok(at));
+        }
+        let number = self.chunk_of(key);
+        let found = match self.chunks.get(number) {
+            Some((_, chunk)) => Self::find(chunk, key),
+            None => Err(0),
+        };
+        if let Ok(at) = found {
+            self.last.store(number << PLACE_BITS | at, Relaxed);
+        }
+        (number, found)
+    }
+
+    /// The chunk that has `key`, and its place there.
+    fn locate<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(usize, usize)>
+    where
+        K: Borrow<Q>,
+    {
+        let (number, found) = self.search(key);
+        Some((number, found.ok()?))
+    }
+
     /// The value under `key`.
     pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
     {
-        let (_, chunk) = self.chunks.get(self.chunk_of(key))?;
-        let at = Self::find(chunk, key).ok()?;
+        let (number, at) = self.locate(key)?;
+        let (_, chunk) = self.chunks.get(number)?;
         chunk.get(at).map(|(_, value)| value)
     }
 
@@ -80,38 +121,76 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        let number = self.chunk_of(key);
-        let at = Self::find(&self.chunks.get(number)?.1, key).ok()?;
+        let (number, at) = self.locate(key)?;
         let (_, chunk) = Arc::make_mut(&mut self.chunks).get_mut(number)?;
         let chunk = Arc::make_mut(chunk);
         chunk.get_mut(at).map(|(_, value)| value)
     }
 
+    /// The key as it is kept, with its value.
+    pub fn get_key_value<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+    {
+        let (number, at) = self.locate(key)?;
+        let (_, chunk) = self.chunks.get(number)?;
+        chunk.get(at).map(|(key, value)| (key, value))
+    }
+
+    /// Whether there is `key`.
+    pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.locate(key).is_some()
+    }
+
     /// Puts a value under `key`, and gives back the one that was there.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let number = self.chunk_of(&key);
+        let (number, found) = self.search(&key);
+        match found {
+            Ok(at) => Some(std::mem::replace(self.value_mut(number, at), value)),
+            Err(at) => {
+                self.place(number, at, key, value);
+                None
+            }
+        }
+    }
+
+    /// The value under `key`, to be changed; `make` gives it where there is none.
+    pub fn get_or_insert_with(&mut self, key: &K, make: impl FnOnce() -> V) -> &mut V {
+        let (number, found) = self.search(key);
+        let (number, at) = match found {
+            Ok(at) => (number, at),
+            Err(at) => self.place(number, at, key.clone(), make()),
+        };
+        self.value_mut(number, at)
+    }
+
+    fn value_mut(&mut self, number: usize, at: usize) -> &mut V {
+        let (_, chunk) = &mut Arc::make_mut(&mut self.chunks)[number];
+        &mut Arc::make_mut(chunk)[at].1
+    }
+
+    /// Puts an entry where a search has found its place; gives back where that is now.
+    fn place(&mut self, number: usize, at: usize, key: K, value: V) -> (usize, usize) {
+        self.len += 1;
         let chunks = Arc::make_mut(&mut self.chunks);
         let last = number + 1 >= chunks.len();
         let Some((first, shared)) = chunks.get_mut(number) else {
             chunks.push((key.clone(), Arc::new(vec![(key, value)])));
-            self.len = 1;
-            return None;
+            return (chunks.len() - 1, 0);
         };
         if key < *first {
             *first = key.clone();
         }
         let chunk = Arc::make_mut(shared);
-        let at = match Self::find(chunk, &key) {
-            Ok(at) => return Some(std::mem::replace(&mut chunk[at].1, value)),
-            Err(at) => at,
-        };
-        self.len += 1;
         if chunk.len() < CHUNK {
             if chunk.len() == chunk.capacity() {
                 chunk.reserve_exact((CHUNK - chunk.len()).min(GROWTH));
             }
             chunk.insert(at, (key, value));
-            return None;
+            return (number, at);
         }
         // Entries that come in order leave full chunks behind them.
         let mut right = if last && at == CHUNK {
@@ -119,14 +198,20 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         } else {
             chunk.split_off(CHUNK / 2)
         };
-        match at.checked_sub(chunk.len()) {
-            Some(within) => right.insert(within, (key, value)),
-            None => chunk.insert(at, (key, value)),
-        }
+        let place = match at.checked_sub(chunk.len()) {
+            Some(within) => {
+                right.insert(within, (key, value));
+                (number + 1, within)
+            }
+            None => {
+                chunk.insert(at, (key, value));
+                (number, at)
+            }
+        };
         if let Some((first, _)) = right.first() {
             chunks.insert(number + 1, (first.clone(), Arc::new(right)));
         }
-        None
+        place
     }
 
     /// Removes `key` and gives back what was there.
@@ -134,8 +219,7 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        let number = self.chunk_of(key);
-        let at = Self::find(&self.chunks.get(number)?.1, key).ok()?;
+        let (number, at) = self.locate(key)?;
         let chunks = Arc::make_mut(&mut self.chunks);
         let chunk = Arc::make_mut(&mut chunks.get_mut(number)?.1);
         let (_, value) = chunk.remove(at);
@@ -177,6 +261,11 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         self.iter().map(|(key, _)| key)
     }
 
+    /// All values in the order of their keys.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> + use<'_, K, V> {
+        self.iter().map(|(_, value)| value)
+    }
+
     /// The entries from `first` on.
     pub fn since<'a, Q: Ord + ?Sized>(
         &'a self,
@@ -195,6 +284,17 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
             .flat_map(|(_, chunk)| chunk.iter())
             .skip(within)
             .map(|(key, value)| (key, value))
+    }
+}
+
+impl<K: Ord + Clone + Borrow<Q>, V: Clone, Q: Ord + ?Sized> std::ops::Index<&Q>
+    for SharedMap<K, V>
+{
+    type Output = V;
+
+    /// Panics where there is no such key, as other maps do.
+    fn index(&self, key: &Q) -> &V {
+        self.get(key).expect("no entry found for key")
     }
 }
 

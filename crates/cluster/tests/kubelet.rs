@@ -1,128 +1,9 @@
 //! What a kubelet does for the pods of its node beside starting and stopping them.
 
-use std::time::Duration;
+mod common;
 
-use kubarium_cluster::api::{Patch, Subresource, WriteOptions};
-use kubarium_cluster::{Cluster, Component, Config};
-use kubarium_objects::{ObjectKey, Value, yaml};
-
-struct World(Cluster);
-
-impl World {
-    /// A cluster that has come up, with these objects.
-    fn with(manifests: &str) -> World {
-        let mut world = World(Cluster::new(Config::default()));
-        for document in yaml::parse(manifests).unwrap() {
-            let person = Component::Person;
-            world
-                .0
-                .create_with(&person, document.value, &WriteOptions::strict())
-                .unwrap();
-        }
-        world.run(8.0);
-        world
-    }
-
-    fn run(&mut self, seconds: f64) {
-        self.0
-            .run_until(self.0.now + Duration::from_secs_f64(seconds));
-    }
-
-    fn pod(&self, name: &str) -> Value {
-        self.0
-            .find("pods", "default", name)
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    /// What a JSON pointer of a pod leads to, as text.
-    fn at(&self, name: &str, path: &str) -> String {
-        let mut value = self.pod(name);
-        for part in path.split('/') {
-            value = match part.parse::<usize>() {
-                Ok(at) => value[at].clone(),
-                Err(_) => value[part].clone(),
-            };
-        }
-        value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned)
-    }
-
-    fn condition(&self, name: &str, kind: &str) -> String {
-        let pod = self.pod(name);
-        let mut all = pod["status"]["conditions"].items().iter();
-        all.find(|c| c["type"].str() == kind)
-            .map_or_else(String::new, |c| {
-                format!("{} {}", c["reason"].str(), c["message"].str())
-            })
-    }
-
-    /// The messages of a pod's events for that reason.
-    fn events(&self, name: &str, reason: &str) -> Vec<String> {
-        let all = self.0.etcd.list("events", Some("default"));
-        all.filter(|(_, e)| {
-            e["involvedObject"]["name"].str() == name && e["reason"].str() == reason
-        })
-        .map(|(_, e)| e["message"].str().to_owned())
-        .collect()
-    }
-
-    fn sh(&mut self, name: &str, script: &str) -> String {
-        let argv = ["sh", "-c", script].map(str::to_owned);
-        let key = ObjectKey::new("pods", "default", name);
-        let output = self.0.exec(&key, None, &argv, b"").unwrap();
-        String::from_utf8_lossy(&output.merged).into_owned()
-    }
-
-    fn on(&mut self, node: &str, script: &str) -> String {
-        let argv = ["sh", "-c", script].map(str::to_owned);
-        let output = self.0.run_on_node(node, &argv, b"").unwrap();
-        String::from_utf8_lossy(&output.merged).into_owned()
-    }
-
-    fn patch(
-        &mut self,
-        resource: &str,
-        name: &str,
-        part: Subresource,
-        patch: &str,
-    ) -> Result<(), String> {
-        let patch = yaml::parse(patch).unwrap().remove(0).value;
-        let key = ObjectKey::new(resource, "default", name);
-        let options = WriteOptions::strict();
-        self.0
-            .patch(
-                &Component::Person,
-                &key,
-                &Patch::Strategic(patch),
-                part,
-                &options,
-            )
-            .map(drop)
-            .map_err(|status| status.message)
-    }
-
-    fn resize(&mut self, name: &str, resources: &str) -> Result<(), String> {
-        let patch = format!("{{spec: {{containers: [{{name: c, resources: {resources}}}]}}}}");
-        self.patch("pods", name, Subresource::Resize, &patch)
-    }
-}
-
-/// A pod whose container `c` has these fields.
-fn one(name: &str, spec: &str, container: &str) -> String {
-    format!(
-        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{nodeName: worker-1{spec}, containers: [{{name: c, image: busybox, {container}}}]}}\n---\n"
-    )
-}
-
-fn sleeper(name: &str, container: &str) -> String {
-    one(
-        name,
-        "",
-        &format!("command: [sleep, '100000'], {container}"),
-    )
-}
+use common::live::{World, one, sleeper};
+use kubarium_cluster::api::Subresource;
 
 #[test]
 fn a_container_leaves_last_words() {
@@ -294,11 +175,7 @@ fn a_resize_waits_for_room() {
             .starts_with("Deferred Node didn't have enough resource: cpu, requested: 2000, used: "),
         "{pending}"
     );
-    let key = ObjectKey::new("pods", "default", "q");
-    world
-        .0
-        .delete(&Component::Person, &key, &Default::default())
-        .unwrap();
+    world.delete("pods", "q");
     world.run(40.0);
     assert_eq!(world.condition("p", "PodResizePending"), "");
     assert_eq!(
@@ -320,11 +197,7 @@ fn a_machine_runs_the_pods_of_its_manifests() {
     let container = world.at("web-worker-1", "status/containerStatuses/0/containerID");
     let uid = world.at("web-worker-1", "metadata/uid");
     // The mirror comes back; the containers go on.
-    let key = ObjectKey::new("pods", "default", "web-worker-1");
-    world
-        .0
-        .delete(&Component::Person, &key, &Default::default())
-        .unwrap();
+    world.delete("pods", "web-worker-1");
     world.run(2.0);
     assert_ne!(world.at("web-worker-1", "metadata/uid"), uid);
     assert_eq!(

@@ -496,7 +496,7 @@ impl Run {
         // Back-offs of up to five minutes, five minutes of patience with taints and conditions, …
         // Where a quota lets a rollout go on by one pod at a time, a controller may wait out its
         // longest back-off (1000 s) for each.
-        for _ in 0..100 {
+        for _ in 0..300 {
             self.cluster
                 .run_until(self.cluster.now + Duration::from_secs(60));
             self.check();

@@ -265,6 +265,42 @@ fn an_autoscaler_without_metrics_says_so() {
 }
 
 #[test]
+fn an_autoscaler_follows_one_container_of_several() {
+    // Each pod uses four fifths of what it requests: `c` 80m of 100m, `side` 240m of 300m.
+    for (container, target, replicas) in [
+        ("c", "type: Utilization, averageUtilization: 40", 6),
+        ("side", "type: Utilization, averageUtilization: 80", 1),
+        ("c", "type: AverageValue, averageValue: 40m", 6),
+        ("side", "type: AverageValue, averageValue: 240m", 1),
+    ] {
+        let mut cluster = world("metrics: true");
+        let metric = format!(
+            "{{type: ContainerResource, containerResource: {{name: cpu, container: {container}, target: {{{target}}}}}}}"
+        );
+        let side = "{name: side, image: busybox, command: [sleep, '100000'], resources: {requests: {cpu: 300m}}}";
+        let text = WEB
+            .replace("containers: [{name: c,", &format!("containers: [{side}, {{name: c,"))
+            .replace("{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}}", &metric);
+        apply(&mut cluster, &text);
+        run(&mut cluster, 20);
+        let web = ObjectKey::new("deployments.apps", "default", "web");
+        let load = Load::parse("80%").expect("a load");
+        cluster.set_load(&web, load).expect("dialled");
+        run(&mut cluster, 100);
+        let hpa = get(&cluster, "horizontalpodautoscalers.autoscaling", "web");
+        let told = &hpa["status"]["currentMetrics"][0]["containerResource"];
+        assert_eq!(told["container"].str(), container);
+        let found = get(&cluster, "deployments.apps", "web")["spec"]["replicas"].as_i64();
+        assert_eq!(
+            found,
+            Some(replicas),
+            "{container} {target}: {}",
+            hpa["status"]
+        );
+    }
+}
+
+#[test]
 fn a_quota_tells_what_is_used() {
     let mut cluster = world("");
     apply(

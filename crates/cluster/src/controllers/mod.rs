@@ -4,6 +4,7 @@
 //! for one object. It reads the store as its informers would, writes through the API server, and
 //! keeps no state of its own beside what it stores.
 
+pub(crate) mod attach_detach;
 mod certificate_signing;
 mod clusterrole_aggregation;
 mod cronjob;
@@ -21,6 +22,7 @@ mod job;
 mod namespace;
 mod node_ipam;
 mod node_lifecycle;
+mod node_ttl;
 pub(crate) mod persistent_volume;
 mod pod_gc;
 pub(crate) mod pods;
@@ -78,6 +80,7 @@ pub(crate) static CONTROLLERS: &[Controller] = &[
     namespace::CONTROLLER,
     node_ipam::CONTROLLER,
     node_lifecycle::CONTROLLER,
+    node_ttl::CONTROLLER,
     taint_eviction::CONTROLLER,
     deployment::CONTROLLER,
     replicaset::CONTROLLER,
@@ -90,6 +93,8 @@ pub(crate) static CONTROLLERS: &[Controller] = &[
     endpoints::CONTROLLER,
     endpointslice_mirroring::CONTROLLER,
     ephemeral_volume::CONTROLLER,
+    attach_detach::CONTROLLER,
+    attach_detach::external::CONTROLLER,
     persistent_volume::CONTROLLER,
     provisioner::CONTROLLER,
     protection::OF_CLAIMS,

@@ -42,7 +42,8 @@ fn observe(cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
     }
 }
 
-fn is_out_of_service(node: &Value) -> bool {
+/// Whether a node is given up for good.
+pub(super) fn is_out_of_service(node: &Value) -> bool {
     let tainted = node["spec"]["taints"]
         .items()
         .iter()

@@ -5,10 +5,12 @@
 //! when a back-off is over; each time it does what comes next and says when to wake it again.
 
 mod admission;
+mod attach;
 mod eviction;
 pub(crate) mod node_status;
 mod probe;
 mod resize;
+mod restart_all;
 mod start;
 mod static_pods;
 mod status;
@@ -92,7 +94,10 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
                 || change.differs(&["metadata"]) && {
                     let differs = |field| change.differs(&["metadata", field]);
                     differs("deletionTimestamp") || differs("deletionGracePeriodSeconds")
-                };
+                }
+                // Others set the conditions of readiness gates (`NeedToReconcilePodReadiness`).
+                || !pod["spec"]["readinessGates"].items().is_empty()
+                    && change.differs(&["status", "conditions"]);
             // A kubelet that is cut off hears of nothing.
             if !concerns
                 || !cluster.machines.contains_key(node.str())

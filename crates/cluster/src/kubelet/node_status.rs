@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use kubarium_objects::{ObjectKey, Text, Value, array, object};
 
-use super::{Pressure, Work};
+use super::{Pressure, Work, attach};
 use crate::api::Subresource;
 use crate::cluster::Cluster;
 use crate::event::Component;
@@ -57,7 +57,7 @@ pub(crate) fn register(cluster: &mut Cluster, name: &Text) {
             "metadata",
             object([("name", name.into()), ("ownerReferences", owner(&node))]),
         ),
-        ("spec", object([("drivers", Value::Null)])),
+        ("spec", object([("drivers", drivers(cluster, name))])),
     ]);
     let _ = cluster.create(&by, csi);
     let mut lease = object([
@@ -80,6 +80,22 @@ pub(crate) fn register(cluster: &mut Cluster, name: &Text) {
     let _ = cluster.create(&by, lease);
     let period = Duration::from_millis(cluster.config.timing.lease_ms);
     cluster.enqueue(Task::Kubelet(name.clone(), Work::Lease), period);
+}
+
+/// The CSI drivers that have registered with the kubelet.
+fn drivers(cluster: &Cluster, node: &Text) -> Value {
+    let installed = &cluster.config.storage.csi;
+    if installed.is_empty() {
+        return Value::Null;
+    }
+    let driver = |name: &Text| {
+        object([
+            ("name", name.into()),
+            ("nodeID", node.into()),
+            ("topologyKeys", Value::Null),
+        ])
+    };
+    array(installed.iter().map(driver).collect::<Vec<_>>())
 }
 
 fn owner(node: &Value) -> Value {
@@ -217,6 +233,10 @@ pub(super) fn report(cluster: &mut Cluster, name: &Text) {
                 .chain(own.iter().cloned())
                 .collect::<Vec<_>>(),
         );
+        // What is attached is the attach-detach controller's.
+        if let Some(attached) = node["status"].get("volumesAttached") {
+            new["volumesAttached"] = attached.clone();
+        }
         node["status"] = new;
     });
 }
@@ -275,12 +295,13 @@ fn status(cluster: &Cluster, machine: &Machine) -> Value {
     // The machine's ids are its own for as long as it is there: made from its number. Each boot has
     // its own.
     let boot = 1 + u64::from(machine.kubelet.boots) * 16;
+    let in_use = attach::in_use(cluster, &machine.kubelet);
     let id = |salt: u64| {
         let mut rng =
             crate::rng::Rng::new(cluster.config.seed ^ u64::from(machine.number) << 8 ^ salt);
         rng.uuid()
     };
-    object([
+    let mut status = object([
         (
             "addresses",
             array([
@@ -324,5 +345,9 @@ fn status(cluster: &Cluster, machine: &Machine) -> Value {
                 ("name", "".into()),
             ])]),
         ),
-    ])
+    ]);
+    if !in_use.is_empty() {
+        status["volumesInUse"] = array(in_use);
+    }
+    status
 }

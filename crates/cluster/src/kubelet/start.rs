@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kubarium_objects::Text;
 
+use super::attach::{self, Missing};
 use super::worker::{
     Backoff, Next, Operation, Role, Stage, Waiting, Worker, container, containers, role,
 };
@@ -29,8 +30,14 @@ fn by(node: &Text) -> Component {
 /// The pod needs its sandbox: it is begun, or the volumes are waited for.
 pub(super) fn sandbox(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Next {
     let pod = worker.pod.clone();
-    if let Err(message) = volumes::check(cluster, node, &pod) {
-        cluster.warn(&by(node), &pod, "FailedMount", &message);
+    let missing = match attach::check(cluster, node, worker) {
+        Ok(()) => volumes::check(cluster, node, &pod).err().map(Missing::Part),
+        Err(missing) => Some(missing),
+    };
+    if let Some(missing) = missing {
+        if let Missing::Part(message) = missing {
+            cluster.warn(&by(node), &pod, "FailedMount", &message);
+        }
         let entry = Backoff::next(worker.pulls.get(&u8::MAX), cluster.now);
         // The volume manager begins with half a second and doubles up to about two minutes.
         let delay = (entry.delay / 20).min(Duration::from_secs(122));

@@ -3,8 +3,8 @@
 
 use kubarium_objects::{Text, Value, array, object};
 
-use super::start;
 use super::worker::{Role, Stage, Worker, container, containers, restarts, role, sandbox};
+use super::{restart_all, start};
 use crate::alike::Alike;
 use crate::api::Subresource;
 use crate::cluster::Cluster;
@@ -23,7 +23,10 @@ impl Worker {
 pub(super) fn is_over(cluster: &Cluster, node: &str, worker: &Worker) -> bool {
     let states: Vec<Option<State>> = containers(&worker.pod)
         .enumerate()
-        .map(|(place, _)| container(cluster, node, &worker.uid, place).map(|c| c.state.clone()))
+        .map(|(place, _)| {
+            let container = container(cluster, node, &worker.uid, place);
+            container.filter(|c| !c.stale).map(|c| c.state.clone())
+        })
         .collect();
     if worker.verdict.is_some() {
         return states
@@ -145,9 +148,8 @@ fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) ->
         .get(node)
         .filter(|_| old["hostIP"].is_empty())
     {
-        let address: Text = machine.address.to_string().into();
-        new["hostIPs"] = array([object([("ip", (&address).into())])]);
-        new["hostIP"] = address.into();
+        new["hostIPs"] = machine.host_ips.clone();
+        new["hostIP"] = machine.host_ips[0]["ip"].clone();
     }
     // The address is told with the first container that was looked at, as the relist finds it.
     let told = !old["podIP"].is_empty()
@@ -224,7 +226,12 @@ fn container_status(
     status["image"] = (&container.image).into();
     status["imageID"] = pulled.map(|p| p.id.clone()).into();
     status["containerID"] = id(&container.id);
-    status["restartCount"] = container.attempt.into();
+    // One that was taken away to be made again counts already.
+    let again = worker
+        .waiting
+        .get(&(place as u8))
+        .is_some_and(|w| w.reason == restart_all::REASON);
+    status["restartCount"] = (container.attempt + u32::from(again)).into();
     let granted = &worker.granted(place)["requests"];
     if !granted.is_empty() {
         status["allocatedResources"] = granted.clone();
@@ -294,6 +301,16 @@ fn id(id: &str) -> Value {
 }
 
 fn terminated(container: &str, end: &End) -> Value {
+    if *end.reason == *restart_all::REASON {
+        // Of one that was taken away the kubelet knows no more.
+        return object([
+            ("exitCode", i64::from(end.code).into()),
+            ("finishedAt", Value::Null),
+            ("message", (&end.message).into()),
+            ("reason", (&end.reason).into()),
+            ("startedAt", Value::Null),
+        ]);
+    }
     let mut state = object([
         ("containerID", id(container)),
         ("exitCode", i64::from(end.code).into()),
@@ -509,6 +526,25 @@ fn conditions(
         ),
     };
     let mut all = worker.resize_conditions();
+    if restart_all::is_possible(pod) {
+        let (reason, message) = match (phase, worker.restarting_all) {
+            ("Succeeded", _) => ("PodCompleted", ""),
+            ("Failed", _) => ("PodFailed", ""),
+            (_, true) => (
+                "RestartAllContainersStarted",
+                "container exited with restart policy rule",
+            ),
+            (_, false) => ("", ""),
+        };
+        let restarting = worker.restarting_all && !message.is_empty();
+        let message = message.to_owned();
+        all.push(condition(
+            "AllContainersRestarting",
+            restarting,
+            reason,
+            message,
+        ));
+    }
     all.extend([
         sandbox,
         initialized,

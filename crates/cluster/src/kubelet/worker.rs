@@ -10,7 +10,7 @@ use kubarium_objects::{ObjectKey, Text, Value, object};
 use super::probe::Probe;
 use super::resize::{self, Resize};
 use super::terminate::Kill;
-use super::{Work, admission, probe, start, static_pods, status, terminate};
+use super::{Work, admission, attach, probe, restart_all, start, static_pods, status, terminate};
 use crate::api::Subresource;
 use crate::cluster::Cluster;
 use crate::event::{Action, Component, EventId};
@@ -44,6 +44,8 @@ pub struct Worker {
     pub(super) verdict: Option<(Text, Text)>,
     /// Whether the API server could not be told of the pod's last status.
     pub(super) untold: bool,
+    /// Whether all containers are being stopped, to be started again from the first on.
+    pub(super) restarting_all: bool,
     /// The event that began what is being done for the pod.
     pub(super) last: Option<EventId>,
     pub(super) started: Time,
@@ -180,7 +182,8 @@ pub(super) fn restarts(pod: &Value, place: usize, code: i32) -> bool {
     }
     let container = containers(pod).nth(place).unwrap_or(&NULL);
     let own = container["restartPolicy"].str();
-    if !own.is_empty() && restart_rules(container, code) {
+    // Whatever a rule asks for, it is a restart.
+    if !own.is_empty() && matching_rule(container, code).is_some() {
         return true;
     }
     let policy = match own {
@@ -194,8 +197,8 @@ pub(super) fn restarts(pod: &Value, place: usize, code: i32) -> bool {
     }
 }
 
-/// Whether the first rule that an exit code meets asks for a restart.
-fn restart_rules(container: &Value, code: i32) -> bool {
+/// The first rule of a container that an exit code meets.
+pub(super) fn matching_rule(container: &Value, code: i32) -> Option<&Value> {
     let meets = |rule: &&Value| {
         let codes = &rule["exitCodes"];
         let mut values = codes["values"].items().iter();
@@ -206,10 +209,7 @@ fn restart_rules(container: &Value, code: i32) -> bool {
             _ => false,
         }
     };
-    let mut rules = container["restartPolicyRules"].items().iter();
-    rules
-        .find(meets)
-        .is_some_and(|rule| rule["action"].str() == "Restart")
+    container["restartPolicyRules"].items().iter().find(meets)
 }
 
 impl Worker {
@@ -228,6 +228,7 @@ impl Worker {
             report_at: None,
             verdict: None,
             untold: false,
+            restarting_all: false,
             last: None,
             started: now,
             allocated: Value::Null,
@@ -348,6 +349,7 @@ pub(super) fn sync(cluster: &mut Cluster, node: &Text, key: &ObjectKey, uid: &Te
         }
     }
     if let Next::Gone = next {
+        attach::released(cluster, node, &worker.pod);
         return resize::retry(cluster, node);
     }
     if let Some(machine) = cluster.machine_mut(node) {
@@ -539,6 +541,7 @@ fn report(
         runtime::stop_sandbox(cluster, node, &worker.uid);
         worker.stage = Stage::Ended;
         worker.probes.clear();
+        attach::released(cluster, node, &worker.pod);
         status::report(cluster, node, worker);
         return None;
     }
@@ -565,6 +568,9 @@ fn next(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Decision {
             Some(at) => Decision::Rest(Some(at)),
             None => Decision::Continue,
         };
+    }
+    if restart_all::sync(cluster, node, worker) {
+        return Decision::Continue;
     }
     if status::is_over(cluster, node, worker) {
         let begun = terminate::end_sidecars(cluster, node, worker);

@@ -78,6 +78,20 @@ fn missing_key<'a>(source: &'a Value, data: &BTreeMap<Text, Vec<u8>>) -> Option<
     keys.find(|key| !optional && !data.contains_key(*key))
 }
 
+/// The ConfigMaps and Secrets that a pod's volumes show, without the certificate that every pod has and
+/// that does not change: resource and name.
+pub(crate) fn shown_by(pod: &Value) -> impl Iterator<Item = (&'static str, Text)> + '_ {
+    let volumes = pod["spec"]["volumes"].items().iter();
+    let named = |(resource, source)| (resource, environment::source_name(source).into());
+    volumes
+        .flat_map(sources)
+        .map(named)
+        .filter(|(resource, name): &(_, Text)| (*resource, &**name) != ("configmaps", ROOT_CA))
+}
+
+/// The certificate of the API server's authority, in each namespace (root-ca-certificate-publisher).
+const ROOT_CA: &str = "kube-root-ca.crt";
+
 /// The ConfigMaps and Secrets that a volume is made from.
 fn sources(volume: &Value) -> Vec<(&'static str, &Value)> {
     let mut found = Vec::new();
@@ -178,7 +192,11 @@ pub(super) fn machine_directory(cluster: &Cluster, pod: &Value, volume: &Value) 
 }
 
 /// The PersistentVolume behind a volume of a pod.
-fn volume_of<'a>(cluster: &'a Cluster, pod: &Value, volume: &Value) -> Option<&'a Value> {
+pub(crate) fn volume_of<'a>(
+    cluster: &'a Cluster,
+    pod: &Value,
+    volume: &Value,
+) -> Option<&'a Value> {
     let claim = match volume.get("ephemeral") {
         Some(_) => format!("{}-{}", pod["metadata"]["name"].str(), volume["name"].str()),
         None => volume.get("persistentVolumeClaim")?["claimName"]
@@ -283,10 +301,17 @@ pub(crate) fn changed(
             .iter()
             .any(|(r, source)| *r == resource && environment::source_name(source) == &*object.name)
     };
-    // Only what a person changes comes here: no index is kept for it.
-    let pods: Vec<(ObjectKey, Value)> = cluster
-        .etcd
-        .list("pods", Some(&object.namespace))
+    let all: Vec<&ObjectKey> = match (resource, &*object.name) {
+        // Nobody but a person's mistake changes it: no index is kept for it.
+        ("configmaps", ROOT_CA) => {
+            let pods = cluster.etcd.list("pods", Some(&object.namespace));
+            pods.map(|(key, _)| key).collect()
+        }
+        _ => cluster.index.pods_showing(object).collect(),
+    };
+    let pods: Vec<(ObjectKey, Value)> = all
+        .into_iter()
+        .filter_map(|key| Some((key, cluster.etcd.get(key)?)))
         .filter(|(_, pod)| pod["spec"]["volumes"].items().iter().any(shows))
         .map(|(key, pod)| (key.clone(), pod.clone()))
         .collect();

@@ -39,7 +39,7 @@ use filter::{Cycle, Failure, Hints, Reason, message};
 use node::NodeInfo;
 use pod::PodInfo;
 use preempt::{Preemption, preempt};
-use queue::PodQueue;
+use queue::{News, PodQueue};
 pub use score::PLUGINS as SCORERS;
 use score::{PLUGINS, Scores};
 
@@ -87,7 +87,7 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
         | "persistentvolumes"
         | "storageclasses.storage.k8s.io"
         | "csinodes.storage.k8s.io" => {
-            scheduler.queue.move_where(now, |_, hints| hints.volumes);
+            scheduler.queue.take_note(now, News::Volumes);
             if !scheduler.binding.is_empty() {
                 let delay = Duration::from_millis(cluster.config.timing.watch_ms);
                 cluster.enqueue(Task::Scheduler, delay);
@@ -131,13 +131,13 @@ impl Scheduler {
                 Arc::make_mut(&mut self.cache).set_pod(pod["spec"]["nodeName"].str(), key, pod);
                 // Company for those that want some.
                 if self.queue.has_unschedulable() {
-                    self.queue.move_where(now, |_, hints| hints.pods);
+                    self.queue.take_note(now, News::Pods);
                 }
             }
             (Some(old), None) => {
                 Arc::make_mut(&mut self.cache).remove_pod(old["spec"]["nodeName"].str(), key);
                 if self.queue.has_unschedulable() {
-                    self.queue.move_where(now, |_, _| true);
+                    self.queue.take_note(now, News::Room);
                 }
             }
         }
@@ -211,7 +211,7 @@ impl Scheduler {
         if parts.iter().any(|part| change.differs(part)) {
             Arc::make_mut(&mut self.cache).set_node(node);
             if parts.iter().take(3).any(|part| change.differs(part)) {
-                self.queue.move_where(now, |_, _| true);
+                self.queue.take_note(now, News::Room);
             }
         }
     }

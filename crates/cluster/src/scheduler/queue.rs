@@ -1,13 +1,14 @@
 //! The pods that wait for a node (kubernetes v1.37, `pkg/scheduler/backend/queue`).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kubarium_objects::{ObjectKey, Value};
 
 use super::filter::Hints;
+use crate::shared_map::SharedMap;
 use crate::time::Time;
 
 /// A pod that nothing has helped is tried again after this long all the same.
@@ -41,12 +42,35 @@ type Rank = (Reverse<i64>, u64, ObjectKey);
 /// The queue: pods to be tried now, after a pause, or once something has changed that can help.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PodQueue {
-    pods: Arc<BTreeMap<ObjectKey, Waiting>>,
+    pods: SharedMap<ObjectKey, Waiting>,
     active: Arc<BTreeSet<Rank>>,
     backoff: Arc<BTreeSet<(Time, u64, ObjectKey)>>,
     /// Those that nothing has helped yet, by the moment of their failure.
     unschedulable: Arc<BTreeSet<(Time, ObjectKey)>>,
+    /// How many of those wait for pods, and for volumes.
+    waiting_for: (usize, usize),
     sequence: u64,
+}
+
+/// What has changed, for pods that nothing has helped yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// Something that can help all of them: there is more room.
+    Room,
+    /// Pods have come or changed.
+    Pods,
+    /// Volumes or claims have.
+    Volumes,
+}
+
+impl News {
+    fn helps(self, hints: Hints) -> bool {
+        match self {
+            News::Room => true,
+            News::Pods => hints.pods,
+            News::Volumes => hints.volumes,
+        }
+    }
 }
 
 impl PodQueue {
@@ -77,18 +101,17 @@ impl PodQueue {
                 Arc::make_mut(&mut self.backoff).insert((until, rank.1, rank.2))
             }
             Place::Unschedulable => {
+                self.waiting_for.0 += usize::from(waiting.hints.pods);
+                self.waiting_for.1 += usize::from(waiting.hints.volumes);
                 Arc::make_mut(&mut self.unschedulable).insert((waiting.failed, rank.2))
             }
             Place::Gated => true,
         };
-        Arc::make_mut(&mut self.pods).insert(key, waiting);
+        self.pods.insert(key, waiting);
     }
 
     fn take(&mut self, key: &ObjectKey) -> Option<Waiting> {
-        if !self.pods.contains_key(key) {
-            return None;
-        }
-        let waiting = Arc::make_mut(&mut self.pods).remove(key)?;
+        let waiting = self.pods.remove(key)?;
         let rank = (Reverse(waiting.priority), waiting.sequence, key.clone());
         let _was = match waiting.place {
             Place::Active => Arc::make_mut(&mut self.active).remove(&rank),
@@ -96,6 +119,8 @@ impl PodQueue {
                 Arc::make_mut(&mut self.backoff).remove(&(until, rank.1, rank.2))
             }
             Place::Unschedulable => {
+                self.waiting_for.0 -= usize::from(waiting.hints.pods);
+                self.waiting_for.1 -= usize::from(waiting.hints.volumes);
                 Arc::make_mut(&mut self.unschedulable).remove(&(waiting.failed, rank.2))
             }
             Place::Gated => true,
@@ -149,8 +174,16 @@ impl PodQueue {
     }
 
     /// Something changed that can help some of those that failed.
-    pub fn move_where(&mut self, now: Time, helps: impl Fn(&ObjectKey, Hints) -> bool) {
-        let helped = |key: &&ObjectKey| self.pods.get(*key).is_some_and(|w| helps(key, w.hints));
+    pub fn take_note(&mut self, now: Time, news: News) {
+        let concerned = match news {
+            News::Room => self.unschedulable.len(),
+            News::Pods => self.waiting_for.0,
+            News::Volumes => self.waiting_for.1,
+        };
+        if concerned == 0 {
+            return;
+        }
+        let helped = |key: &&ObjectKey| self.pods.get(*key).is_some_and(|w| news.helps(w.hints));
         let keys: Vec<ObjectKey> = self
             .unschedulable
             .iter()

@@ -1,6 +1,8 @@
 //! A cluster from a few lines of YAML, with stand-ins for kubelets.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod live;
+
 use std::time::Duration;
 
 use kubarium_cluster::api::{Subresource, WriteOptions};
