@@ -232,6 +232,12 @@ fn a_job_runs_as_many_as_it_may_for_as_long_as_it_may() {
         "jobs.batch j status/conditions/1/type = Complete",
     ]);
     plays(&[
+        &job("j", "activeDeadlineSeconds: 5", "sleep 1000"),
+        "+15",
+        "jobs.batch j status/conditions/1/reason = DeadlineExceeded",
+        "count pods j- = 0",
+    ]);
+    plays(&[
         &job("j", "ttlSecondsAfterFinished: 10", "true"),
         "+8",
         "jobs.batch j status/succeeded = 1",

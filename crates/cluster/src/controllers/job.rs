@@ -96,12 +96,12 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     let mut status = job["status"].clone();
     if status["startTime"].is_null() && !suspended {
         status["startTime"] = cluster.now.rfc3339().into();
-        if let Some(seconds) = job["spec"]["activeDeadlineSeconds"].as_i64() {
-            cluster.enqueue(
-                Task::Controller(CONTROLLER.name, key.clone()),
-                Duration::from_secs(seconds.max(0).unsigned_abs()),
-            );
-        }
+    }
+    // Each sync asks for the one at the deadline anew: it was an earlier turn of the same work item.
+    let deadline = deadline(&job, &status).filter(|at| !suspended && *at > cluster.now);
+    if let Some(at) = deadline {
+        let task = Task::Controller(CONTROLLER.name, key.clone());
+        cluster.enqueue(task, at.since(cluster.now));
     }
     let before = |field: &str| job["status"][field].as_i64().unwrap_or(0);
     let indexed = job["spec"]["completionMode"].as_str() == Some("Indexed");
@@ -153,6 +153,13 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         release(cluster, by, pod)?;
     }
     outcome
+}
+
+/// When the Job has been active for as long as it may.
+fn deadline(job: &Value, status: &Value) -> Option<Time> {
+    let seconds = job["spec"]["activeDeadlineSeconds"].as_i64()?;
+    let start = Time::parse(status["startTime"].str())?;
+    Some(start + Duration::from_secs(seconds.max(0).unsigned_abs()))
 }
 
 /// The end that was decided on before, where pods are still waited for.
@@ -389,12 +396,7 @@ fn end(
         let message = "Job has reached the specified backoff limit";
         return failed_for("BackoffLimitExceeded", message);
     }
-    let deadline = spec["activeDeadlineSeconds"]
-        .as_i64()
-        .zip(Time::parse(status["startTime"].str()));
-    if deadline.is_some_and(|(seconds, start)| {
-        start + Duration::from_secs(seconds.max(0).unsigned_abs()) <= cluster.now
-    }) {
+    if deadline(job, status).is_some_and(|at| at <= cluster.now) {
         let message = "Job was active longer than specified deadline";
         return failed_for("DeadlineExceeded", message);
     }
