@@ -1,0 +1,238 @@
+//! What kubectl answers when all is well, and its own refusals.
+
+use super::{prints, session};
+
+#[test]
+fn kubectl_answers_as_the_real_one() {
+    prints(
+        &["kubectl create configmap c --from-literal=a=b"],
+        "configmap/c created\n",
+        0,
+    );
+    prints(
+        &[
+            "kubectl create configmap c --from-literal=a=b",
+            "kubectl get cm c -o jsonpath='{.data.a}'",
+        ],
+        "b",
+        0,
+    );
+    prints(
+        &["kubectl get pods"],
+        "No resources found in default namespace.\n",
+        0,
+    );
+    prints(
+        &["kubectl get pod x"],
+        "Error from server (NotFound): pods \"x\" not found\n",
+        1,
+    );
+    prints(
+        &["kubectl create configmap c", "kubectl delete cm c"],
+        "configmap \"c\" deleted from default namespace\n",
+        0,
+    );
+}
+
+#[test]
+fn usage_errors_are_kubectls() {
+    prints(
+        &["kubectl get pods --nosuchflag"],
+        "error: unknown flag: --nosuchflag\nSee 'kubectl get --help' for usage.\n",
+        1,
+    );
+    prints(
+        &["kubectl frobnicate"],
+        "error: unknown command \"frobnicate\" for \"kubectl\"\n",
+        1,
+    );
+    prints(
+        &["kubectl get pods,"],
+        "error: the server doesn't have a resource type \"\"\n",
+        1,
+    );
+    prints(
+        &["kubectl get pods/"],
+        "error: arguments in resource/name form must have a single resource and name\n",
+        1,
+    );
+    prints(
+        &["kubectl scale deploy queue"],
+        "error: required flag(s) \"replicas\" not set\n",
+        1,
+    );
+    prints(
+        &["kubectl apply -f nosuch.yaml"],
+        "error: the path \"nosuch.yaml\" does not exist\n",
+        1,
+    );
+}
+
+#[test]
+fn rarer_commands_change_objects_too() {
+    prints(
+        &[
+            "kubectl create deployment web --image=nginx",
+            "kubectl set image deploy/web nginx=nginx:1.27 --record",
+            "kubectl get deploy web -o jsonpath='{.metadata.annotations}'",
+        ],
+        r#"{"kubernetes.io/change-cause":"kubectl set image deploy/web nginx=nginx:1.27 --record=true"}"#,
+        0,
+    );
+    prints(
+        &[
+            "kubectl create clusterrolebinding b --clusterrole=admin --user=bob",
+            "kubectl set subject clusterrolebinding b --user=eve --serviceaccount=default:x",
+            "kubectl get clusterrolebinding b -o jsonpath='{.subjects[*].name}'",
+        ],
+        "bob eve x",
+        0,
+    );
+    prints(
+        &["kubectl set subject clusterrolebinding b --serviceaccount=x"],
+        "Error from server (NotFound): clusterrolebindings.rbac.authorization.k8s.io \"b\" not found\n",
+        1,
+    );
+    prints(
+        &[
+            "kubectl run a --image=nginx",
+            "kubectl debug a -c d --image=busybox --target=a -q",
+            "kubectl get pod a -o jsonpath='{.spec.ephemeralContainers[*].name} {.metadata.generation}'",
+        ],
+        "d 2",
+        0,
+    );
+    prints(
+        &[
+            "kubectl run a --image=nginx",
+            "kubectl debug a --copy-to=b --set-image=*=httpd",
+            "kubectl get pod b -o jsonpath='{.spec.containers[*].image} {.spec.shareProcessNamespace}'",
+        ],
+        "httpd true",
+        0,
+    );
+    prints(
+        &["kubectl debug a --same-node --image=x"],
+        "error: --same-node may only be used with --copy-to.\n",
+        1,
+    );
+}
+
+/// Words that have been trouble elsewhere: whatever is made of them, nothing may panic.
+const WORDS: &[&str] = &[
+    "kubectl",
+    "get",
+    "pods",
+    "pod/x",
+    "-o",
+    "jsonpath={.a[",
+    "-o=custom-columns=A:.x[*]",
+    "-o",
+    "go-template={{range}}",
+    "{{.é}}{{\"ü",
+    "-f",
+    "-",
+    "--",
+    "-l",
+    "a in (",
+    "describe",
+    "node",
+    "ns",
+    "default",
+    "delete",
+    "--all",
+    "-n",
+    "ä",
+    "apply",
+    "create",
+    "cm",
+    "x",
+    "--from-literal=ß=ö",
+    "logs",
+    "exec",
+    "rollout",
+    "undo",
+    "set",
+    "image",
+    "*=y",
+    "label",
+    "a-",
+    "=",
+    "/",
+    "patch",
+    "-p",
+    "{",
+    "--type=json",
+    "[{}]",
+    "wait",
+    "--for=jsonpath={",
+    "--timeout=0s",
+    "sim",
+    "events",
+    "--since",
+    "goto",
+    "#1",
+    "trace",
+    "ssh",
+    "worker-1",
+    "top",
+    "explain",
+    "deploy.spec.template",
+    "--raw",
+    "/api/v1/pods",
+    "-w=",
+    "--sort-by=.é[",
+    "-it",
+    "--replicas=99999999999999999999",
+    "-A",
+    "--dry-run",
+    "taint",
+    "k=v:",
+    "run",
+    "--image",
+    "a/b@c:d",
+    "auth",
+    "can-i",
+    "expose",
+    "--port=0",
+];
+
+#[test]
+fn no_command_line_panics() {
+    let mut session = session();
+    // A small generator of its own: the same lines each time.
+    let mut state = 7u64;
+    let mut next = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap_or(0) % below
+    };
+    for _ in 0..1500 {
+        let mut words = vec!["kubectl".to_owned()];
+        words.extend((0..1 + next(6)).map(|_| WORDS[next(WORDS.len())].to_owned()));
+        let quoted: Vec<String> = words.iter().map(|w| kubarium_posix::quote(w)).collect();
+        let output = session.run(&format!(
+            "{} <<'EOF'\na: [é\n---\nkind: Pod\nEOF",
+            quoted.join(" ")
+        ));
+        assert!((0..=255).contains(&output.status), "{words:?}");
+    }
+}
+
+#[test]
+fn a_flag_of_a_commands_own_is_not_the_global_one() {
+    prints(
+        &["kubectl create rolebinding rb --role=r --user=u"],
+        "rolebinding.rbac.authorization.k8s.io/rb created\n",
+        0,
+    );
+    prints(
+        &[
+            "kubectl config set-context other --cluster=nosuch --user=u",
+            "kubectl --context=other get pods",
+        ],
+        "The connection to the server localhost:8080 was refused - did you specify the right host or port?\n",
+        1,
+    );
+}

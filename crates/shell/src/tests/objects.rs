@@ -1,0 +1,225 @@
+//! Objects made, shown, applied and taken back.
+
+use super::prints;
+
+const CONFIG_MAP: &str = "kubectl apply -f - <<'EOF'\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\nEOF";
+
+#[test]
+fn apply_creates_and_changes() {
+    prints(&[CONFIG_MAP], "configmap/c created\n", 0);
+    prints(&[CONFIG_MAP, CONFIG_MAP], "configmap/c unchanged\n", 0);
+    prints(
+        &[CONFIG_MAP, &CONFIG_MAP.replace("a: b", "a: c")],
+        "configmap/c configured\n",
+        0,
+    );
+    prints(
+        &[
+            CONFIG_MAP,
+            &CONFIG_MAP.replace("a: b", "x: z"),
+            "kubectl get cm c -o jsonpath='{.data}'",
+        ],
+        "{\"x\":\"z\"}",
+        0,
+    );
+    prints(
+        &[
+            "cat > f.yaml <<EOF\napiVersion: v1\nkind: Namespace\nmetadata: {name: new}\nEOF\n",
+            "kubectl apply -f f.yaml",
+        ],
+        "namespace/new created\n",
+        0,
+    );
+}
+
+#[test]
+fn what_was_done_can_be_undone() {
+    prints(
+        &[CONFIG_MAP, "sim undo", "kubectl get cm c"],
+        "Error from server (NotFound): configmaps \"c\" not found\n",
+        1,
+    );
+    prints(
+        &[
+            CONFIG_MAP,
+            "sim undo",
+            "sim redo",
+            "kubectl get cm c -o name",
+        ],
+        "configmap/c\n",
+        0,
+    );
+}
+
+#[test]
+fn objects_are_made_shown_and_changed() {
+    let web = "kubectl create deployment web --image=nginx";
+    let settle = "sim settle";
+    prints(&[web], "deployment.apps/web created\n", 0);
+    prints(
+        &[web, web],
+        "error: failed to create deployment: deployments.apps \"web\" already exists\n",
+        1,
+    );
+    prints(
+        &[
+            web,
+            settle,
+            "kubectl get deploy web --no-headers | cut -d' ' -f1-4",
+        ],
+        "web   1/1\n",
+        0,
+    );
+    prints(
+        &[web, settle, "kubectl rollout status deploy/web"],
+        "deployment \"web\" successfully rolled out\n",
+        0,
+    );
+    prints(
+        &[web, settle, "kubectl scale deploy web --replicas=3"],
+        "deployment.apps/web scaled\n",
+        0,
+    );
+    prints(
+        &[
+            web,
+            settle,
+            "kubectl scale deploy web --current-replicas=2 --replicas=3",
+        ],
+        "error: Expected replicas to be 2, was 1\n",
+        1,
+    );
+    prints(
+        &[web, settle, "kubectl set image deploy/web nginx=nginx:1.27"],
+        "deployment.apps/web image updated\n",
+        0,
+    );
+    prints(
+        &[web, settle, "kubectl set image deploy/web x=nginx:1.27"],
+        "error: unable to find container named \"x\"\n",
+        1,
+    );
+    prints(
+        &[web, settle, "kubectl expose deploy web --port=80"],
+        "service/web exposed\n",
+        0,
+    );
+    prints(
+        &[web, "kubectl expose deploy web"],
+        "error: couldn't find port via --port flag or introspection\n",
+        1,
+    );
+    prints(
+        &[
+            web,
+            settle,
+            "kubectl wait --for=condition=Available deploy/web",
+        ],
+        "deployment.apps/web condition met\n",
+        0,
+    );
+    prints(
+        &[web, settle, "kubectl delete deploy web"],
+        "deployment.apps \"web\" deleted from default namespace\n",
+        0,
+    );
+    prints(
+        &[web, "kubectl label deploy web a=b"],
+        "deployment.apps/web labeled\n",
+        0,
+    );
+    prints(
+        &[web, "kubectl label deploy web app=x"],
+        "error: 'app' already has a value (web), and --overwrite is false\n",
+        1,
+    );
+    prints(
+        &[web, "kubectl annotate deploy web note=x"],
+        "deployment.apps/web annotated\n",
+        0,
+    );
+    prints(
+        &[
+            web,
+            "kubectl patch deploy web -p '{\"spec\":{\"replicas\":2}}'",
+        ],
+        "deployment.apps/web patched\n",
+        0,
+    );
+    prints(
+        &[
+            web,
+            "kubectl patch deploy web -p '{\"spec\":{\"replicas\":1}}'",
+        ],
+        "deployment.apps/web patched (no change)\n",
+        0,
+    );
+    prints(
+        &[
+            web,
+            settle,
+            "kubectl rollout history deploy/web | tail -n +2",
+        ],
+        "REVISION  CHANGE-CAUSE\n1         <none>\n\n",
+        0,
+    );
+    prints(
+        &[web, settle, "kubectl describe deploy web | grep -c Scaled"],
+        "1\n",
+        0,
+    );
+    prints(&["kubectl cordon worker-1"], "node/worker-1 cordoned\n", 0);
+    prints(
+        &["kubectl cordon worker-1", "kubectl uncordon worker-1"],
+        "node/worker-1 uncordoned\n",
+        0,
+    );
+    prints(
+        &["kubectl taint nodes worker-1 a=b:NoSchedule"],
+        "node/worker-1 tainted\n",
+        0,
+    );
+    prints(
+        &["kubectl taint nodes worker-1 a-"],
+        "error: taint \"a\" not found\n",
+        1,
+    );
+    prints(
+        &[
+            "kubectl config set-context --current --namespace=kube-system",
+            "kubectl get deploy -o name",
+        ],
+        "deployment.apps/coredns\n",
+        0,
+    );
+    prints(
+        &["kubectl get pods --as=eve"],
+        "Error from server (Forbidden): pods is forbidden: User \"eve\" cannot list resource \"pods\" in API group \"\" in the namespace \"default\"\n",
+        1,
+    );
+    prints(
+        &["kubectl edit deploy web"],
+        "error: kubectl edit is not simulated yet: it needs an editor in a terminal; kubectl get -o yaml > FILE, change the file, kubectl apply -f FILE does the same\n",
+        1,
+    );
+}
+
+#[test]
+fn kustomizations_are_built() {
+    let files = "mkdir -p base over\nprintf 'apiVersion: v1\\nkind: Pod\\nmetadata: {name: p}\\nspec: {containers: [{name: c, image: nginx, envFrom: [{configMapRef: {name: conf}}]}]}\\n' > base/p.yaml\nprintf 'resources: [p.yaml]\\nconfigMapGenerator: [{name: conf, literals: [a=b]}]\\n' > base/kustomization.yaml\nprintf 'resources: [../base]\\nnamePrefix: x-\\nimages: [{name: nginx, newTag: \"1.27\"}]\\nlabels: [{pairs: {env: prod}}]\\n' > over/kustomization.yaml";
+    prints(
+        &[files, "kubectl kustomize over"],
+        "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\nmetadata:\n  labels:\n    env: prod\n  name: x-conf-4h2mbtbbt6\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  labels:\n    env: prod\n  name: x-p\nspec:\n  containers:\n  - envFrom:\n    - configMapRef:\n        name: x-conf-4h2mbtbbt6\n    image: nginx:1.27\n    name: c\n",
+        0,
+    );
+    prints(
+        &[files, "kubectl apply -k over"],
+        "configmap/x-conf-4h2mbtbbt6 created\npod/x-p created\n",
+        0,
+    );
+    prints(
+        &["kubectl kustomize nosuch"],
+        "error: must build at directory: not a valid directory: evalsymlink failure on 'nosuch' : lstat /root/nosuch: no such file or directory\n",
+        1,
+    );
+}

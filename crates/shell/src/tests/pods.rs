@@ -1,0 +1,99 @@
+//! Commands in pods, logs and use of resources.
+
+use kubarium_cluster::{Config, Simulation};
+
+use super::prints;
+use crate::Session;
+
+#[test]
+fn top_sorts_sums_and_shows_containers() {
+    let mut session = Session::new(Simulation::new(Config {
+        metrics: true,
+        ..Config::default()
+    }));
+    for line in [
+        "kubectl run a --image=nginx",
+        "kubectl run b --image=nginx",
+        "sim settle",
+        "sim dial pod/b 70m",
+    ] {
+        session.run(line);
+    }
+    let mut says = |line: &str, want: &str| assert_eq!(session.run(line).text(), want, "{line}");
+    says(
+        "kubectl top pods --sort-by=cpu",
+        "NAME   CPU(cores)   MEMORY(bytes)   \nb      70m          6Mi             \na      1m           6Mi             \n",
+    );
+    says(
+        "kubectl top pod a --containers --no-headers",
+        "a     a     1m    6Mi   \n",
+    );
+    says(
+        "kubectl top pods --sum",
+        "NAME   CPU(cores)   MEMORY(bytes)   \na      1m           6Mi             \nb      70m          6Mi             \n       ________     ________        \n       71m          12Mi            \n",
+    );
+    says(
+        "kubectl top pod c",
+        "Error from server (NotFound): podmetrics.metrics.k8s.io \"default/c\" not found\n",
+    );
+    says(
+        "kubectl top node --sort-by=age",
+        "error: --sort-by accepts only cpu or memory\n",
+    );
+}
+
+#[test]
+fn pods_run_commands_and_keep_logs() {
+    let pod = "kubectl run p --image=busybox -- sh -c 'echo hello; sleep 1000'";
+    prints(&[pod, "sim settle", "kubectl logs p"], "hello\n", 0);
+    prints(&[pod, "sim settle", "kubectl exec p -- echo hi"], "hi\n", 0);
+    prints(
+        &[pod, "sim settle", "kubectl exec p -- sh -c 'exit 3'"],
+        "command terminated with exit code 3\n",
+        3,
+    );
+    prints(
+        &[pod, "sim settle", "kubectl logs p -c x"],
+        "error: container x is not valid for pod p out of: p\n",
+        1,
+    );
+    prints(&[pod, "kubectl logs p"], "", 0);
+    prints(&["ssh worker-1 hostname"], "worker-1\n", 0);
+    prints(
+        &["ssh nowhere hostname"],
+        "ssh: Could not resolve hostname nowhere: Name or service not known\n",
+        255,
+    );
+    prints(
+        &["ssh control-plane etcdctl get --prefix --keys-only /registry/namespaces/def"],
+        "/registry/namespaces/default\n\n",
+        0,
+    );
+    prints(
+        &["sim trace pod/nowhere http://x"],
+        "sim: there is no pod \"nowhere\"\n",
+        1,
+    );
+}
+
+#[test]
+fn logs_are_followed_while_the_container_runs() {
+    prints(
+        &[
+            "kubectl run c --image=busybox --restart=Never -- sh -c 'for i in 1 2 3; do echo line $i; sleep 2; done'",
+            "kubectl wait --for=jsonpath='{.status.phase}'=Running pod/c",
+            "kubectl logs -f c",
+        ],
+        "line 1\nline 2\nline 3\n",
+        0,
+    );
+    prints(
+        &[
+            "kubectl run c --image=busybox --restart=Never -- sh -c 'while true; do echo tick; sleep 2; done'",
+            "kubectl wait --for=condition=Ready pod/c",
+            "timeout 5 kubectl logs -f c --prefix --tail=1",
+        ],
+        "[pod/c/c] tick\n[pod/c/c] tick\n[pod/c/c] tick\n",
+        124,
+    );
+}
