@@ -81,6 +81,11 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         })
         .count() as i64;
     let (expected, desired) = expected(cluster, &budget, &found);
+    let unmanaged =
+        counts_controllers(&budget) && found.iter().any(|pod| pod.controller_ref().is_none());
+    if unmanaged {
+        cluster.warn(by, &budget, "UnmanagedPods", &format!("Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set \".spec.minAvailable\" field of the PDB to an integer value.", go_selector(&budget["spec"]["selector"])));
+    }
     if none {
         cluster.record(by, &budget, "NoPods", "No matching pods found");
     }
@@ -129,6 +134,37 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     } else {
         cluster.update_status(by, updated).map(drop)
     }
+}
+
+/// Whether the budget speaks of what the pods' controllers want, not of the pods alone.
+fn counts_controllers(budget: &Value) -> bool {
+    let spec = &budget["spec"];
+    spec.get("maxUnavailable").is_some() || spec["minAvailable"].as_str().is_some()
+}
+
+/// A label selector as Go prints it.
+fn go_selector(selector: &Value) -> String {
+    let labels: String = selector["matchLabels"]
+        .entries()
+        .iter()
+        .map(|(key, value)| format!("{key}: {},", value.str()))
+        .collect();
+    let expressions: String = selector["matchExpressions"]
+        .items()
+        .iter()
+        .map(|e| {
+            let values: Vec<&str> = e["values"].items().iter().map(Value::str).collect();
+            format!(
+                "LabelSelectorRequirement{{Key:{},Operator:{},Values:[{}],}},",
+                e["key"].str(),
+                e["operator"].str(),
+                values.join(" ")
+            )
+        })
+        .collect();
+    format!(
+        "&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+    )
 }
 
 /// How many pods there should be, and how many of them healthy.

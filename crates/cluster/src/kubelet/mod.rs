@@ -19,7 +19,7 @@ mod worker;
 
 pub use eviction::Pressure;
 pub(crate) use eviction::{overfull, under_pressure};
-pub(crate) use probe::port;
+pub(crate) use probe::{Unwell, port};
 pub(crate) use static_pods::{disk_changes, uid_on_node};
 pub use worker::Worker;
 pub(crate) use worker::containers;

@@ -220,7 +220,11 @@ fn run_one(cluster: &mut Cluster, node: &Text, worker: &mut Worker, at: usize) -
     }
     let text = match &outcome {
         Ok(()) => format!("{} probe succeeded", kind.word()),
-        Err(why) => format!("{} probe failed: {why}", kind.word()),
+        Err(Unwell::Failed(why)) => format!("{} probe failed: {why}", kind.word()),
+        Err(Unwell::Errored(why)) => format!(
+            "{} probe errored and resulted in unknown state: {why}",
+            kind.word()
+        ),
     };
     if first {
         let name = worker.spec(place)["name"].str().to_owned();
@@ -257,6 +261,20 @@ fn run_one(cluster: &mut Cluster, node: &Text, worker: &mut Worker, at: usize) -
     changed
 }
 
+/// Why a container is not well.
+pub(crate) enum Unwell {
+    /// The check says so.
+    Failed(String),
+    /// The check could not be made.
+    Errored(String),
+}
+
+impl From<String> for Unwell {
+    fn from(why: String) -> Unwell {
+        Unwell::Failed(why)
+    }
+}
+
 /// Asks the container.
 fn probe(
     cluster: &mut Cluster,
@@ -265,7 +283,7 @@ fn probe(
     place: usize,
     spec: &Value,
     timeout: Duration,
-) -> Result<(), String> {
+) -> Result<(), Unwell> {
     let container = worker.spec(place);
     if let Some(action) = spec.get("exec") {
         let argv: Vec<String> = action["command"]
@@ -276,7 +294,7 @@ fn probe(
         return exec::exec_probe(cluster, node, &worker.uid, place, &argv, timeout);
     }
     let Some(sandbox) = cluster.sandbox(node, &worker.uid) else {
-        return Err("no sandbox".to_owned());
+        return Err("no sandbox".to_owned().into());
     };
     let ip = sandbox.ip;
     let host = |action: &Value| {
@@ -293,23 +311,32 @@ fn probe(
             path if path.starts_with('/') => path.to_owned(),
             path => format!("/{path}"),
         };
-        return programs::probe_http(cluster, node, &scheme, &host(action), port, &path, timeout);
+        return Ok(programs::probe_http(
+            cluster,
+            node,
+            &scheme,
+            &host(action),
+            port,
+            &path,
+            timeout,
+        )?);
     }
     if let Some(action) = spec.get("tcpSocket") {
-        return programs::probe_tcp(
+        return Ok(programs::probe_tcp(
             cluster,
             node,
             &host(action),
             number(&action["port"])?,
             timeout,
-        );
+        )?);
     }
     if let Some(action) = spec.get("grpc") {
         let port = number(&action["port"])?;
         let service = action["service"].str();
-        return grpc(cluster, node, SocketAddrV4::new(ip, port), service, timeout);
+        let address = SocketAddrV4::new(ip, port);
+        return Ok(grpc(cluster, node, address, service, timeout)?);
     }
-    Err("missing probe handler".to_owned())
+    Err("missing probe handler".to_owned().into())
 }
 
 /// Asks for a service's health by gRPC (`pkg/probe/grpc`, grpc.health.v1).

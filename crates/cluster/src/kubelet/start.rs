@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kubarium_objects::Text;
+use kubarium_objects::{ObjectKey, Text};
 
 use super::attach::{self, Missing};
 use super::worker::{
@@ -476,8 +476,32 @@ fn pulled(
                 "Error: ErrImagePull",
             );
             worker.wait(slot, "ErrImagePull", error, now + LOOK_AGAIN, now);
+            warn_of_missing_secrets(cluster, node, worker);
         }
     }
+}
+
+/// A pull that has failed may lack the secrets that the pod names and nobody has made.
+fn warn_of_missing_secrets(cluster: &mut Cluster, node: &Text, worker: &Worker) {
+    let names = worker.pod["spec"]["imagePullSecrets"].items().iter();
+    let missing: Vec<&str> = names
+        .map(|secret| secret["name"].str())
+        .filter(|name| !name.is_empty())
+        .filter(|name| {
+            let key = ObjectKey::new("secrets", worker.key.namespace.clone(), *name);
+            cluster.etcd.get(&key).is_none()
+        })
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    let message = format!(
+        "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
+        missing.join(", ")
+    );
+    let cause = worker.last.or(cluster.cause());
+    let reason = "FailedToRetrieveImagePullSecret";
+    cluster.caused_by(cause, |c| c.warn(&by(node), &worker.pod, reason, &message));
 }
 
 /// `1.234s`, `311ms`

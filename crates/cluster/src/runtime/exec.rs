@@ -16,7 +16,7 @@ use super::process::{
 use crate::cluster::Cluster;
 use crate::event::{Action, Component, EventId};
 use crate::images::Tools;
-use crate::kubelet::containers;
+use crate::kubelet::{Unwell, containers};
 use crate::programs::{self, Place, Program};
 
 /// How long a command from outside may run in simulated time.
@@ -155,15 +155,21 @@ pub(crate) fn exec_probe(
     at: usize,
     argv: &[String],
     timeout: Duration,
-) -> Result<(), String> {
+) -> Result<(), Unwell> {
     let (takes, status, text) = try_out(cluster, node, uid, at, argv, timeout);
     match status {
         Some(0) => Ok(()),
-        None if takes >= timeout => Err(format!(
+        None if takes >= timeout => Err(Unwell::Failed(format!(
             "command timed out: {argv:?} timed out after {}s",
             timeout.as_secs()
-        )),
-        _ => Err(text),
+        ))),
+        None if !text.is_empty() => {
+            let id = cluster.rng.hex(64);
+            Err(Unwell::Errored(format!(
+                "rpc error: code = Unknown desc = failed to exec in container: failed to start exec \"{id}\": OCI runtime exec failed: exec failed: unable to start container process: {text}"
+            )))
+        }
+        _ => Err(Unwell::Failed(text)),
     }
 }
 
