@@ -382,13 +382,10 @@ impl Kubectl<'_> {
         self.check_globals()?;
         self.cause = self.flags.bool("record").then(|| self.command_line());
         if self.flags.str("dry-run") == "unchanged" {
-            let at = self.cluster().now;
-            let day = at.rfc3339_micro();
-            let (date, clock) = (day.get(5..10).unwrap_or(""), day.get(11..26).unwrap_or(""));
-            self.err(format!(
-                "W{} {clock}    1000 helpers.go:714] --dry-run is deprecated and can be replaced with --dry-run=client.\n",
-                date.replace('-', "")
-            ));
+            self.log_warning(
+                "helpers.go:714",
+                "--dry-run is deprecated and can be replaced with --dry-run=client.",
+            );
         }
         if self.flags.changed("kustomize") {
             self.kustomize()?;
@@ -529,6 +526,14 @@ impl Kubectl<'_> {
         if self.warned.insert(text.to_owned()) {
             self.err(format!("Warning: {text}\n"));
         }
+    }
+
+    /// A warning as kubectl's own log has it (klog).
+    pub fn log_warning(&mut self, place: &str, text: &str) {
+        let now = self.cluster().now.rfc3339_micro();
+        let (date, clock) = (now.get(5..10).unwrap_or(""), now.get(11..26).unwrap_or(""));
+        let date = date.replace('-', "");
+        self.err(format!("W{date} {clock}    1000 {place}] {text}\n"));
     }
 
     /// `error: …` with a pointer to the command's help (`cmdutil.UsageErrorf`).

@@ -37,7 +37,7 @@ pub(crate) const ROOT: &[Command] = &[
     commands::exec::COMMAND,
     commands::forward::PORT_FORWARD,
     commands::forward::PROXY,
-    commands::access::COPY,
+    commands::copy::COPY,
     commands::auth::AUTH,
     commands::debug::COMMAND,
     commands::events::COMMAND,

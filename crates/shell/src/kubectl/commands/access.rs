@@ -1,7 +1,6 @@
-//! `kubectl top` and other commands that say little
+//! `kubectl top`: what it takes
 
 use crate::kubectl::command::{ALL_NAMESPACES, Command};
-use crate::kubectl::error::plain;
 use crate::kubectl::flags::{Flag, switch, text};
 
 pub(crate) const TOP: Command = Command {
@@ -55,12 +54,3 @@ const TOP_FLAGS: &[Flag] = &[
     text("sort-by", "If non-empty, sort list using specified field."),
     text("field-selector", "Selector (field query) to filter on"),
 ];
-
-pub(crate) const COPY: Command = Command::new("cp", "<file-spec-src> <file-spec-dest> [options]", "Copy files and directories to and from containers", |k| {
-    if k.flags.args.len() != 2 {
-        return plain("source and destination are required");
-    }
-    plain(crate::registry::not_yet("kubectl cp", "kubectl exec POD -- cat FILE shows a file"))
-})
-.flags(&[&[text("container", "Container name.").short('c'), switch("no-preserve", "The copied file/directory's ownership and permissions will not be preserved in the container")]])
-.partly("it copies nothing yet");

@@ -55,13 +55,11 @@ const FLAGS: &[Flag] = &[
     switch(
         "prune",
         "Automatically delete resource objects, that do not appear in the configs.",
-    )
-    .not_yet(),
+    ),
     list(
         "prune-allowlist",
         "Overwrite the default allowlist with <group/version/kind> for --prune",
-    )
-    .not_yet(),
+    ),
     switch(
         "server-side",
         "If true, apply runs in the server instead of the client.",
@@ -122,14 +120,21 @@ fn run(k: &mut Kubectl) -> Result {
     if k.flags.bool("force") && server_side {
         return plain("--force cannot be used with --server-side");
     }
-    if k.flags.list("filename").is_empty() {
-        return plain("must specify one of -f and -k");
+    if let Some(why) = contradiction(k, server_side, dry_run) {
+        return plain(why);
     }
     if !k.flags.args.is_empty() {
         let args = k.flags.args.join(" ");
         return Err(k.usage(format!("Unexpected args: [{args}]")));
     }
+    if k.flags.list("filename").is_empty() {
+        return plain("must specify one of -f and -k");
+    }
     let format = k.format()?;
+    let prunable = match k.flags.bool("prune") {
+        true => super::prune::kinds(k)?,
+        false => Vec::new(),
+    };
     let mut manifests = k.manifests()?;
     if let Some(selector) = k
         .flags
@@ -159,9 +164,37 @@ fn run(k: &mut Kubectl) -> Result {
         }
     }
     if !matches!(format, Format::Default | Format::Name) {
-        print_all(k, &format, applied)?;
+        print_all(k, &format, applied.clone())?;
     }
-    Error::aggregate(errors)
+    // Where anything failed, nothing is pruned.
+    Error::aggregate(errors)?;
+    match k.flags.bool("prune") {
+        true => super::prune::prune(k, &prunable, &applied, &format),
+        false => Ok(()),
+    }
+}
+
+/// Flags that do not go together (`ApplyOptions.Validate`).
+fn contradiction(k: &Kubectl, server_side: bool, dry_run: DryRun) -> Option<&'static str> {
+    let (force, prune) = (k.flags.bool("force"), k.flags.bool("prune"));
+    let (all, selector) = (k.flags.bool("all"), !k.flags.str("selector").is_empty());
+    match () {
+        _ if force && dry_run == DryRun::Server => {
+            Some("--dry-run=server cannot be used with --force")
+        }
+        _ if all && selector => Some("cannot set --all and --selector at the same time"),
+        _ if prune && force => Some("--force cannot be used with --prune"),
+        _ if prune && !all && !selector => Some(
+            "all resources selected for prune without explicitly passing --all. To prune all resources, pass the --all flag. If you did not mean to prune all resources, specify a label selector",
+        ),
+        _ if prune && server_side => Some(
+            "--prune is in alpha and doesn't currently work on objects created by server-side apply",
+        ),
+        _ if k.flags.changed("subresource") && !server_side => {
+            Some("--subresource can only be specified for --server-side")
+        }
+        _ => None,
+    }
 }
 
 /// With `-o json` and their like, several objects come as one List.

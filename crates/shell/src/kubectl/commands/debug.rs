@@ -4,6 +4,7 @@
 use kubarium_objects::{ObjectMeta, Text, Value, array, go, names, object};
 
 use super::exec;
+use super::run::bad_reference;
 use crate::kubectl::Kubectl;
 use crate::kubectl::command::Command;
 use crate::kubectl::error::{Result, plain};
@@ -92,10 +93,10 @@ fn debug(k: &mut Kubectl) -> Result {
     let dash = k.flags.dash.unwrap_or(k.flags.args.len());
     let targets: Vec<String> = k.flags.args.iter().take(dash).cloned().collect();
     let words: Vec<String> = k.flags.args.iter().skip(dash).cloned().collect();
-    if targets.is_empty() {
-        return Err(k.usage("NAME or TYPE/NAME is required for debug"));
-    }
     check(k, &words)?;
+    if targets.is_empty() {
+        return plain("NAME or filename is required for debug");
+    }
     for target in targets {
         let info = exec::object_of(k, &target)?;
         match &*info.resource.kind {
@@ -116,6 +117,13 @@ fn debug(k: &mut Kubectl) -> Result {
 /// What flags do not go together.
 fn check(k: &Kubectl, words: &[String]) -> Result {
     let given = |name: &str| !k.flags.str(name).is_empty();
+    if let Some(pair) = k.flags.list("env").iter().find(|p| !p.contains('=')) {
+        return plain(format!(
+            "invalid argument {} for \"--env\" flag: {pair} must be formatted as key=value\nSee '{} --help' for usage.",
+            go::quote(pair),
+            k.path
+        ));
+    }
     let profiles = [
         "legacy",
         "general",
@@ -124,6 +132,10 @@ fn check(k: &Kubectl, words: &[String]) -> Result {
         "restricted",
         "sysadmin",
     ];
+    let profile = k.flags.str("profile");
+    if !profiles.contains(&profile) {
+        return plain(format!("unknown profile: {profile}"));
+    }
     let why = if given("copy-to") {
         if !given("image") && k.flags.list("set-image").is_empty() && words.is_empty() {
             "you must specify --image, --set-image or command arguments."
@@ -146,9 +158,18 @@ fn check(k: &Kubectl, words: &[String]) -> Result {
     if !why.is_empty() {
         return plain(why);
     }
-    let profile = k.flags.str("profile");
-    if !profiles.contains(&profile) {
-        return plain(format!("unknown profile: {profile}"));
+    let image = k.flags.str("image");
+    if given("image")
+        && let Some(why) = bad_reference(image)
+    {
+        return plain(format!("invalid image name {}: {why}", go::quote(image)));
+    }
+    let policy = k.flags.str("image-pull-policy");
+    if !matches!(policy, "" | "Always" | "IfNotPresent" | "Never") {
+        return plain(format!("invalid image pull policy: {policy}"));
+    }
+    if given("target") && given("copy-to") {
+        return plain("--target is incompatible with --copy-to. Use --share-processes instead.");
     }
     if k.flags.bool("tty") && !k.flags.bool("stdin") {
         return plain("-i/--stdin is required for containers with -t/--tty=true");
@@ -243,7 +264,7 @@ fn ephemeral(k: &mut Kubectl, info: &Info, words: &[String]) -> Result {
     let target = k.flags.str("target").to_owned();
     if !target.is_empty() {
         if !k.flags.bool("quiet") {
-            k.err(format!("Targeting container {}. If you don't see processes from this container it may be because the container runtime doesn't support this feature.\n", go::quote(&target)));
+            k.out(format!("Targeting container {}. If you don't see processes from this container it may be because the container runtime doesn't support this feature.\n", go::quote(&target)));
         }
         c["targetContainerName"] = target.as_str().into();
     }

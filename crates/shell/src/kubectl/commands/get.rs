@@ -92,10 +92,19 @@ fn run(k: &mut Kubectl) -> Result {
         k.err("You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of supported resources.\n\n");
         return Err(k.usage("Required resource not specified.\nUse \"kubectl explain <resource>\" for a detailed description of that resource (e.g. kubectl explain pods)."));
     }
+    let output = k.flags.str("output");
+    if k.flags.bool("show-labels") && !matches!(output, "" | "wide") {
+        return plain(format!(
+            "--show-labels option cannot be used with {output} printer"
+        ));
+    }
+    if output.starts_with("custom-columns") && !k.flags.list("label-columns").is_empty() {
+        return plain(format!(
+            "--label-columns option cannot be used with {output} printer"
+        ));
+    }
     if k.flags.bool("output-watch-events") && !watches(k) {
-        return Err(
-            k.usage("--output-watch-events option can only be used with --watch or --watch-only")
-        );
+        return plain("--output-watch-events option can only be used with --watch or --watch-only");
     }
     if watches(k) {
         return watch(k, &format);

@@ -68,14 +68,19 @@ fn run(k: &mut Kubectl, what: &str) -> Result {
         );
     }
     let list = k.flags.bool("list");
+    if list && k.flags.changed("output") {
+        return plain("--list and --output may not be specified together");
+    }
     if update.set.is_empty() && update.remove.is_empty() && !list {
         return plain(format!("at least one {what} update is required"));
     }
     let format = k.format()?;
     k.flags.args = resources;
-    let infos = super::infos(k)?;
+    let (infos, mut errors) = super::found(k)?;
     let one = infos.len() == 1;
-    let mut errors = Vec::new();
+    if !one && !k.flags.str("resource-version").is_empty() {
+        return plain("--resource-version may only be used with a single resource");
+    }
     for info in infos {
         let result = if list && update.set.is_empty() && update.remove.is_empty() {
             show(k, &info, what, one);
@@ -130,19 +135,17 @@ fn parse(pairs: &[String], what: &str) -> Result<Update> {
             None => update.remove.push(pair.trim_end_matches('-').to_owned()),
         }
     }
-    if update
-        .remove
-        .iter()
-        .any(|key| update.set.iter().any(|(set, _)| set == key))
-    {
-        let article = if what == "label" {
-            "a label"
-        } else {
-            "an annotation"
-        };
-        return plain(format!(
-            "can not both modify and remove {article} in the same command"
-        ));
+    let is_set = |key: &&String| update.set.iter().any(|(set, _)| set == *key);
+    let mut both: Vec<&str> = update.remove.iter().filter(is_set).map(|k| &**k).collect();
+    both.sort_unstable();
+    if !both.is_empty() {
+        return plain(match what {
+            "label" => "can not both modify and remove a label in the same command".to_owned(),
+            _ => format!(
+                "can not both modify and remove the following annotation(s) in the same command: {}",
+                both.join(", ")
+            ),
+        });
     }
     Ok(update)
 }

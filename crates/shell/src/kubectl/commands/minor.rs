@@ -168,15 +168,18 @@ fn create_token(k: &mut Kubectl) -> Result {
     if kind.is_empty() && !bound.is_empty() {
         return plain("--bound-object-name can only be set if --bound-object-kind is provided");
     }
+    if kind.is_empty() && k.flags.changed("bound-object-uid") {
+        return plain("--bound-object-uid can only be set if --bound-object-kind is provided");
+    }
+    if k.flags.changed("audience") && k.flags.list("audience").is_empty() {
+        return plain("--audience must not be an empty string");
+    }
     if !kind.is_empty() {
         if !matches!(kind.as_str(), "Pod" | "Secret" | "Node") {
-            return plain(
-                format!("supported --bound-object-kind values are Node, Pod, Secret, got {kind:?}")
-                    .replace("got \"", "got \""),
-            );
+            return plain("supported --bound-object-kind values are Node, Pod, Secret");
         }
         if bound.is_empty() {
-            return plain("--bound-object-name must be set if --bound-object-kind is provided");
+            return plain("--bound-object-name is required if --bound-object-kind is provided");
         }
     }
     let accounts = k.mapping("serviceaccounts")?;

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod apply;
 pub(crate) mod auth;
 pub(crate) mod config;
+pub(crate) mod copy;
 pub(crate) mod create;
 pub(crate) mod debug;
 pub(crate) mod delete;
@@ -22,6 +23,7 @@ pub(crate) mod logs;
 pub(crate) mod minor;
 pub(crate) mod nodes;
 pub(crate) mod patch;
+mod prune;
 pub(crate) mod raw;
 mod reconcile;
 pub(crate) mod rollout;
@@ -33,26 +35,36 @@ pub(crate) mod top;
 pub(crate) mod wait;
 
 use super::Kubectl;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::resource::{Info, Query};
 
 /// The objects that a command's arguments or files mean; those of files as they are now.
 fn infos(k: &mut Kubectl) -> Result<Vec<Info>> {
+    let (infos, errors) = found(k)?;
+    Error::aggregate(errors)?;
+    Ok(infos)
+}
+
+/// The same for commands that go on with what there is: what was found, and why the rest was not.
+fn found(k: &mut Kubectl) -> Result<(Vec<Info>, Vec<Error>)> {
     if k.flags.list("filename").is_empty() {
         let query = query(k);
-        return k.select(&query)?.all();
+        let mut selection = k.select(&query)?;
+        let errors = std::mem::take(&mut selection.errors);
+        return Ok((selection.infos().collect(), errors));
     }
     let manifests = k.manifests()?;
-    super::error::Error::aggregate(manifests.errors)?;
-    let mut infos = manifests.infos;
-    for info in &mut infos {
-        info.object = k.read(
-            &info.resource.clone(),
-            &info.namespace.clone(),
-            &info.name.clone(),
-        )?;
+    let (mut infos, mut errors) = (Vec::new(), manifests.errors);
+    for mut info in manifests.infos {
+        match k.read(&info.resource, &info.namespace, &info.name) {
+            Ok(object) => {
+                info.object = object;
+                infos.push(info);
+            }
+            Err(error) => errors.push(error),
+        }
     }
-    Ok(infos)
+    Ok((infos, errors))
 }
 
 /// What the usual flags and the arguments ask for.

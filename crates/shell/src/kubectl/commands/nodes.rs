@@ -122,6 +122,22 @@ fn taint(k: &mut Kubectl) -> Result {
             "invalid resource type {kind}, only node types are supported"
         ));
     }
+    let mut both = Vec::new();
+    for (added, removed) in add.iter().flat_map(|a| remove.iter().map(move |r| (a, r))) {
+        if added.key == removed.key && (removed.effect.is_empty() || removed.effect == added.effect)
+        {
+            both.push(format!("{}={}", removed.key, removed.effect));
+        }
+    }
+    if !both.is_empty() {
+        return plain(format!(
+            "can not both modify and remove the following taint(s) in the same command: {}",
+            both.join(", ")
+        ));
+    }
+    if k.flags.bool("all") && !k.flags.str("selector").is_empty() {
+        return plain("setting 'all' parameter with a non empty selector is prohibited");
+    }
     let all = k.flags.bool("all") || k.flags.changed("selector");
     if !all && resources.len() < 2 {
         return plain(
@@ -130,8 +146,8 @@ fn taint(k: &mut Kubectl) -> Result {
     }
     let format = k.format()?;
     k.flags.args = resources;
-    let mut errors = Vec::new();
-    for mut info in super::infos(k)? {
+    let (infos, mut errors) = super::found(k)?;
+    for mut info in infos {
         match tainted(&info.object, &add, &remove, k.flags.bool("overwrite")) {
             Ok((taints, operation)) => {
                 let patch = Patch::Merge(object([(
@@ -349,6 +365,9 @@ pub(crate) const DRAIN: Command = Command::new(
 .changing();
 
 fn drain(k: &mut Kubectl) -> Result {
+    if kubarium_objects::Selector::parse(k.flags.str("pod-selector")).is_err() {
+        return plain("--pod-selector=<pod_selector> must be a valid label selector");
+    }
     let nodes = nodes(k)?;
     for node in &nodes {
         mark(k, node, true)?;

@@ -109,11 +109,11 @@ fn patch(k: &mut Kubectl) -> Result {
     };
     let format = k.format()?;
     let dry_run = k.dry_run()?;
-    let infos = super::infos(k)?;
+    let (infos, mut errors) = super::found(k)?;
     if infos.is_empty() {
+        Error::aggregate(errors)?;
         return plain("no objects passed to patch");
     }
-    let mut errors = Vec::new();
     for mut info in infos {
         let before = info.object.clone();
         let sent = match kind.as_str() {
@@ -227,6 +227,9 @@ fn replace(k: &mut Kubectl) -> Result {
     }
     let force = k.flags.bool("force");
     let grace = k.flags.int("grace-period");
+    if force && k.dry_run()? != DryRun::None {
+        return plain("--dry-run can not be used when --force is set");
+    }
     if grace >= 0 && !force {
         return plain("--grace-period must have --force specified");
     }

@@ -617,13 +617,13 @@ fn restart_one(k: &mut Kubectl, info: &Info) -> Result<Value> {
         "Deployment" | "DaemonSet" | "StatefulSet"
     ) {
         return plain(format!(
-            "{id} {} restarting is not supported",
+            "error: {id} {} restarting is not supported",
             go::quote(&info.name)
         ));
     }
     if info.object["spec"]["paused"].as_bool() == Some(true) {
         return plain(format!(
-            "{id} {} can't restart paused deployment (run rollout resume first)",
+            "error: {id} {} can't restart paused deployment (run rollout resume first)",
             go::quote(&info.name)
         ));
     }
@@ -631,8 +631,8 @@ fn restart_one(k: &mut Kubectl, info: &Info) -> Result<Value> {
     let annotations = &info.object["spec"]["template"]["metadata"]["annotations"];
     if annotations["kubectl.kubernetes.io/restartedAt"].str() == now {
         return plain(format!(
-            "{id} {} if restart has already been triggered within the past second, please wait before attempting to trigger another",
-            go::quote(&info.name)
+            "failed to create patch for {}: if restart has already been triggered within the past second, please wait before attempting to trigger another",
+            info.name
         ));
     }
     let mut patch = Value::new_object();

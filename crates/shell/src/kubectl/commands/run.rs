@@ -2,11 +2,11 @@
 
 use kubarium_objects::{Quantity, Value, array, go, object};
 
-use crate::kubectl::Kubectl;
 use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, RECORD, SAVE_CONFIG, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
 use crate::kubectl::resource::Info;
+use crate::kubectl::{DryRun, Kubectl};
 
 const RUN_FLAGS: &[Flag] = &[
     flag(
@@ -104,6 +104,17 @@ fn run(k: &mut Kubectl) -> Result {
             ));
         }
     };
+    let policy = k.flags.str("image-pull-policy");
+    if !matches!(policy, "" | "Always" | "IfNotPresent" | "Never") {
+        return plain(format!(
+            "invalid image pull policy: {policy}, valid values are: Always, IfNotPresent, Never"
+        ));
+    }
+    if interactive && k.dry_run()? != DryRun::None {
+        return plain(
+            "--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)",
+        );
+    }
     let words: Vec<Value> = k
         .flags
         .args
@@ -200,7 +211,7 @@ fn run(k: &mut Kubectl) -> Result {
 }
 
 /// What is wrong with an image's name, as `distribution/reference` says it.
-fn bad_reference(image: &str) -> Option<&'static str> {
+pub(super) fn bad_reference(image: &str) -> Option<&'static str> {
     const BAD: Option<&str> = Some("invalid reference format");
     let (rest, digest) = image
         .split_once('@')
@@ -264,9 +275,12 @@ fn environment(pairs: &[String]) -> Result<Vec<Value>> {
 fn pairs(text: &str) -> Result<Value> {
     let mut labels = Value::new_object();
     for pair in text.split(',').filter(|p| !p.is_empty()) {
-        let Some((key, value)) = pair.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+        let Some((key, value)) = pair.split_once('=').filter(|(_, v)| !v.contains('=')) else {
             return plain(format!("unexpected label spec: {pair}"));
         };
+        if key.is_empty() {
+            return plain("unexpected empty label key");
+        }
         labels[key] = value.into();
     }
     Ok(labels)
@@ -560,7 +574,10 @@ fn autoscale(k: &mut Kubectl) -> Result {
     }
     let mut metrics = Vec::new();
     let percent = k.flags.int("cpu-percent");
-    let cpu = if percent >= 0 {
+    if percent > 0 && !k.flags.str("cpu").is_empty() {
+        return plain("--cpu-percent and --cpu are mutually exclusive");
+    }
+    let cpu = if percent > 0 {
         format!("{percent}%")
     } else {
         k.flags.str("cpu").to_owned()
@@ -637,28 +654,28 @@ fn autoscale(k: &mut Kubectl) -> Result {
 
 fn metric(name: &str, value: &str) -> Result<Value> {
     let target = match value.strip_suffix('%') {
-        Some(percent) => match percent.parse::<i64>() {
-            Ok(percent) if percent > 0 => object([
+        Some(percent) => match percent.parse::<i32>() {
+            Ok(percent) if percent >= 0 => object([
                 ("averageUtilization", percent.into()),
                 ("type", "Utilization".into()),
             ]),
-            _ => {
-                return plain(format!(
-                    "failed to parse {name} utilization: invalid {name} value: {value}"
-                ));
-            }
+            _ => return plain(format!("invalid percentage value: {percent}")),
         },
-        None => match value.parse::<Quantity>() {
-            Ok(_) => object([
-                ("averageValue", value.into()),
+        None => {
+            // A bare number is thousandths of a CPU, or mebibytes.
+            let unit = if name == "cpu" { "m" } else { "Mi" };
+            let given = match value.parse::<f64>() {
+                Ok(number) => format!("{number}{unit}"),
+                Err(_) => value.to_owned(),
+            };
+            let Ok(quantity) = given.parse::<Quantity>() else {
+                return plain(format!("invalid resource {name} value: {value}"));
+            };
+            object([
+                ("averageValue", quantity.to_string().into()),
                 ("type", "AverageValue".into()),
-            ]),
-            Err(_) => {
-                return plain(format!(
-                    "failed to parse {name}: invalid {name} value: {value}"
-                ));
-            }
-        },
+            ])
+        }
     };
     Ok(object([
         (

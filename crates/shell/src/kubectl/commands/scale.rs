@@ -5,7 +5,7 @@ use std::time::Duration;
 use kubarium_objects::{Value, object};
 
 use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, RECORD, SELECTOR};
-use crate::kubectl::error::{Result, plain};
+use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, text};
 use crate::kubectl::request::{Patch, Subresource};
 use crate::kubectl::resource::Info;
@@ -50,12 +50,19 @@ fn run(k: &mut Kubectl) -> Result {
             "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0",
         );
     }
+    let wanted = k.flags.int("current-replicas");
+    if wanted < -1 {
+        return plain("The --current-replicas must specify an integer of -1 or greater");
+    }
     let format = k.format()?;
     let dry_run = k.dry_run()?;
-    let infos = super::infos(k)?;
-    let wanted = k.flags.int("current-replicas");
+    let (infos, errors) = super::found(k)?;
     let version = k.flags.str("resource-version").to_owned();
+    if !version.is_empty() && infos.len() > 1 {
+        return plain("cannot use --resource-version with multiple resources");
+    }
     if infos.is_empty() {
+        Error::aggregate(errors)?;
         return plain("no objects passed to scale");
     }
     for mut info in infos {
@@ -85,7 +92,7 @@ fn run(k: &mut Kubectl) -> Result {
         }
         k.report(&format, &info, "scaled")?;
     }
-    Ok(())
+    Error::aggregate(errors)
 }
 
 fn wait(k: &mut Kubectl, info: &Info, replicas: i64, limit: Duration) -> Result {

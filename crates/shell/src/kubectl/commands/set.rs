@@ -126,16 +126,18 @@ fn change(
     for mut info in infos {
         let Some(path) = pod_spec_path(&info.resource.kind) else {
             errors.push(Error::Plain(format!(
-                "{} {} does not have a pod template",
-                crate::kubectl::resource::kind_name(&info.resource),
-                go::quote(&info.name)
+                "error: {} the object is not a pod or does not have a pod template: *{}.{}",
+                info.plural(),
+                info.resource.version,
+                info.resource.kind
             )));
             continue;
         };
         let mut wanted = info.object.clone();
         let target = path.iter().fold(&mut wanted, |v, key| &mut v[*key]);
         if let Err(error) = edit(&info, target) {
-            errors.push(error);
+            let text = format!("error: {} {}", info.plural(), error.text());
+            errors.push(Error::Plain(text));
             continue;
         }
         if wanted.same(&info.object) {
@@ -186,8 +188,14 @@ fn image(k: &mut Kubectl) -> Result {
         .filter_map(|p| p.split_once('='))
         .map(|(n, i)| (n.to_owned(), i.to_owned()))
         .collect();
-    change(k, infos, "image", "image updated", |_, spec| {
-        let mut errors = Vec::new();
+    if pairs.len() > 1 && pairs.iter().any(|(name, _)| name == "*") {
+        return plain(
+            "all containers are already specified by *, but saw more than one container_name=container_image pairs",
+        );
+    }
+    // A name that no container has is an error, but the others are changed.
+    let mut errors = Vec::new();
+    let changed = change(k, infos, "image", "image updated", |_, spec| {
         for (name, image) in &pairs {
             let mut found = false;
             for list in ["initContainers", "containers"] {
@@ -200,13 +208,15 @@ fn image(k: &mut Kubectl) -> Result {
             }
             if !found {
                 errors.push(Error::Plain(format!(
-                    "unable to find container named {}",
+                    "error: unable to find container named {}",
                     go::quote(name)
                 )));
             }
         }
-        Error::aggregate(errors)
-    })
+        Ok(())
+    });
+    errors.extend(changed.err());
+    Error::aggregate(errors)
 }
 
 /// Whether a container's name matches `--containers`: `*`, a name, a name with `*` in it.
@@ -294,8 +304,19 @@ fn resources(k: &mut Kubectl) -> Result {
 }
 
 fn env(k: &mut Kubectl) -> Result {
-    let is_pair = |a: &str| a.contains('=') || (a.ends_with('-') && a != "-" && !a.contains('/'));
+    let is_pair = |a: &str| (a.contains('=') && !a.starts_with('=')) || a.ends_with('-');
     let (resources, mut pairs) = split(&k.flags.args, is_pair);
+    if k.flags
+        .args
+        .iter()
+        .skip(resources.len())
+        .any(|a| !is_pair(a))
+    {
+        return plain(format!(
+            "all resources must be specified before environment changes: {}",
+            k.flags.args.join(" ")
+        ));
+    }
     pairs.extend(k.flags.list("env").to_vec());
     let from = k.flags.str("from").to_owned();
     if resources.is_empty() && k.flags.list("filename").is_empty() {
@@ -304,45 +325,30 @@ fn env(k: &mut Kubectl) -> Result {
         );
     }
     let listing = k.flags.bool("list");
-    let slashes = resources.iter().filter(|r| r.contains('/')).count();
-    if slashes > 0 && slashes < resources.len() {
-        return plain(crate::kubectl::resource::COMBINED);
+    if listing && k.flags.changed("output") {
+        return plain("--list and --output may not be specified together");
     }
-    if pairs.is_empty() && from.is_empty() && !listing {
-        // Nothing is to be set: nothing is said.
-        return infos(k, resources).map(|_| ());
+    if !k.flags.list("keys").is_empty() && from.is_empty() {
+        return plain("when specifying --keys, a configmap or secret must be provided with --from");
     }
-    let infos = infos(k, resources)?;
-    let pattern = k.flags.str("containers").to_owned();
-    let mut wanted: Vec<Value> = Vec::new();
-    let mut removed: Vec<String> = Vec::new();
+    let (mut wanted, removed) = variables(&pairs)?;
     if !from.is_empty() {
         wanted.extend(from_resource(k, &from)?);
     }
-    for pair in &pairs {
-        match pair.split_once('=') {
-            Some((name, value)) => {
-                wanted.push(object([("name", name.into()), ("value", value.into())]))
-            }
-            None => removed.push(pair.trim_end_matches('-').to_owned()),
-        }
-    }
+    let infos = infos(k, resources)?;
+    let pattern = k.flags.str("containers").to_owned();
     if listing {
         for info in &infos {
-            let text = listed(info, &pattern, &wanted, &removed);
-            k.out(text);
+            listed(k, info, &pattern, (&wanted[..], &removed[..]))?;
         }
         return Ok(());
     }
     let overwrite = k.flags.bool("overwrite");
-    change(k, infos, "env", "env updated", |info, spec| {
+    let mut without = Vec::new();
+    let changed = change(k, infos, "env", "env updated", |info, spec| {
         let chosen = chosen(spec, &pattern);
         if chosen.is_empty() {
-            return plain(format!(
-                "{} does not have any containers matching {}",
-                info.shown(),
-                go::quote(&pattern)
-            ));
+            without.push(format!("{}/{}", info.resource.kind, info.name));
         }
         for (list, at) in chosen {
             if !overwrite && let Some(taken) = taken(&spec[list][at]["env"], &wanted) {
@@ -360,7 +366,44 @@ fn env(k: &mut Kubectl) -> Result {
             }
         }
         Ok(())
-    })
+    });
+    for object in without {
+        let pattern = go::quote(&pattern);
+        k.warn(&format!(
+            "{object} does not have any containers matching {pattern}"
+        ));
+    }
+    changed
+}
+
+/// What `NAME=VALUE` and `NAME-` set and remove (`parseIntoEnvVar`).
+fn variables(pairs: &[String]) -> Result<(Vec<Value>, Vec<String>)> {
+    let (mut wanted, mut removed) = (Vec::new(), Vec::new());
+    for pair in pairs {
+        let Some((name, value)) = pair.split_once('=') else {
+            let Some(name) = pair.strip_suffix('-') else {
+                return plain(format!("unknown environment variable: {pair}"));
+            };
+            removed.push(name.to_owned());
+            continue;
+        };
+        let complaints = kubarium_objects::names::env_var_name(name);
+        if !complaints.is_empty() {
+            return plain(format!(
+                "{} is not a valid key name: {}",
+                go::quote(name),
+                complaints.join(";")
+            ));
+        }
+        wanted.push(object([("name", name.into()), ("value", value.into())]));
+    }
+    let both = |w: &Value| removed.iter().any(|r| w["name"].str() == r);
+    if wanted.iter().any(both) {
+        return plain(
+            "can not both modify and remove the same environment variable in the same command",
+        );
+    }
+    Ok((wanted, removed))
 }
 
 fn taken<'a>(env: &'a Value, wanted: &[Value]) -> Option<&'a Value> {
@@ -391,7 +434,7 @@ fn from_resource(k: &mut Kubectl, from: &str) -> Result<Vec<Value>> {
     let (field, reference) = match &*resource.kind {
         "ConfigMap" => ("configMapKeyRef", name),
         "Secret" => ("secretKeyRef", name),
-        _ => return plain(format!("unsupported resource specified in --from: {from}")),
+        _ => return plain("unsupported resource specified in --from"),
     };
     let namespace = k.namespace();
     let object_from = k.read(&resource, &namespace, name)?;
@@ -427,47 +470,117 @@ fn from_resource(k: &mut Kubectl, from: &str) -> Result<Vec<Value>> {
     Ok(made)
 }
 
-fn listed(info: &Info, pattern: &str, wanted: &[Value], removed: &[String]) -> String {
+/// Prints the variables of an object's containers; with `--resolve` what they refer to.
+fn listed(
+    k: &mut Kubectl,
+    info: &Info,
+    pattern: &str,
+    (wanted, removed): (&[Value], &[String]),
+) -> Result {
     let Some(path) = pod_spec_path(&info.resource.kind) else {
-        return String::new();
+        return Ok(());
     };
     let spec = info.object.at(path);
-    let mut text = String::new();
+    let resolve = k.flags.bool("resolve");
+    let mut unresolved: std::collections::BTreeMap<String, Vec<String>> = Default::default();
     for (list, at) in chosen(spec, pattern) {
         let container = &spec[list][at];
-        text.push_str(&format!(
+        k.out(format!(
             "# {} {}, container {}\n",
             &info.resource.kind,
             info.name,
             container["name"].str()
         ));
         for env in updated(&container["env"], wanted, removed) {
-            let source = &env["valueFrom"];
-            let name = env["name"].str();
-            text.push_str(&match () {
-                _ if source.is_null() => format!("{name}={}\n", env["value"].str()),
-                _ if !source["fieldRef"].is_null() => format!(
-                    "# {name} from field path {}\n",
-                    source["fieldRef"]["fieldPath"].str()
-                ),
-                _ if !source["configMapKeyRef"].is_null() => format!(
-                    "# {name} from configmap {}, key {}\n",
-                    source["configMapKeyRef"]["name"].str(),
-                    source["configMapKeyRef"]["key"].str()
-                ),
-                _ if !source["secretKeyRef"].is_null() => format!(
-                    "# {name} from secret {}, key {}\n",
-                    source["secretKeyRef"]["name"].str(),
-                    source["secretKeyRef"]["key"].str()
-                ),
-                _ => format!(
-                    "# {name} from resource field {}\n",
-                    source["resourceFieldRef"]["resource"].str()
-                ),
-            });
+            let (name, source) = (env["name"].str(), &env["valueFrom"]);
+            let value = match source.is_null() {
+                true => Ok(env["value"].str().to_owned()),
+                false if resolve => resolved(k, info, source),
+                false => Err(String::new()),
+            };
+            match value {
+                Ok(value) => k.out(format!("{name}={value}\n")),
+                Err(why) => {
+                    k.out(format!("# {name} from {}\n", reference(source)));
+                    unresolved.entry(why).or_default().push(name.to_owned());
+                }
+            }
         }
     }
-    text
+    unresolved.remove("");
+    if unresolved.is_empty() {
+        return Ok(());
+    }
+    for (why, names) in unresolved {
+        let names = names.join(", ");
+        k.err(format!("error retrieving reference for {names}: {why}\n"));
+    }
+    plain("failed to retrieve valueFrom references")
+}
+
+/// What a variable's source is, in words (`GetEnvVarRefString`).
+fn reference(source: &Value) -> String {
+    let key = |s: &Value| format!("{}, key {}", s["name"].str(), s["key"].str());
+    match () {
+        _ if !source["configMapKeyRef"].is_null() => {
+            format!("configmap {}", key(&source["configMapKeyRef"]))
+        }
+        _ if !source["secretKeyRef"].is_null() => {
+            format!("secret {}", key(&source["secretKeyRef"]))
+        }
+        _ if !source["fieldRef"].is_null() => {
+            format!("field path {}", source["fieldRef"]["fieldPath"].str())
+        }
+        _ => {
+            let source = &source["resourceFieldRef"];
+            let container = match source["containerName"].str() {
+                "" => String::new(),
+                name => format!("{name}/"),
+            };
+            format!("resource field {container}{}", source["resource"].str())
+        }
+    }
+}
+
+/// The value that a variable's source has now (`GetEnvVarRefValue`), or why there is none.
+fn resolved(k: &mut Kubectl, info: &Info, source: &Value) -> std::result::Result<String, String> {
+    let namespace = k.namespace();
+    for (field, kind, word) in [
+        ("secretKeyRef", "secrets", "secret"),
+        ("configMapKeyRef", "configmaps", "config map"),
+    ] {
+        let (from, name) = (&source[field], source[field]["name"].str());
+        if from.is_null() {
+            continue;
+        }
+        let of_kind = k.mapping(kind).map_err(|e| e.text())?;
+        let object = k.read(&of_kind, &namespace, name).map_err(|e| e.text())?;
+        let key = from["key"].str();
+        let Some(value) = object["data"].get(key) else {
+            return Err(format!("key {key} not found in {word} {name}"));
+        };
+        return Ok(match field {
+            "secretKeyRef" => {
+                let bytes = kubarium_objects::base64::decode(value.str()).unwrap_or_default();
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            _ => value.str().to_owned(),
+        });
+    }
+    let path = source["fieldRef"]["fieldPath"].str();
+    let steps: Vec<&str> = path.split('.').collect();
+    match steps[..] {
+        ["metadata", "name" | "namespace" | "uid"] => Ok(info.object.at(&steps).str().to_owned()),
+        ["metadata", "labels" | "annotations"] => Ok(info
+            .object
+            .at(&steps)
+            .entries()
+            .iter()
+            .map(|(key, value)| format!("{key}={}", go::quote(value.str())))
+            .collect::<Vec<_>>()
+            .join("\n")),
+        _ => Err(format!("unsupported fieldPath: {path}")),
+    }
 }
 
 fn selector(k: &mut Kubectl) -> Result {

@@ -5,6 +5,7 @@ mod cluster;
 mod custom;
 mod network;
 mod pod;
+mod policy;
 mod storage;
 mod workloads;
 
@@ -110,6 +111,16 @@ pub(crate) fn of(resource: &Resource) -> &'static Printer {
         "validatingwebhookconfigurations.admissionregistration.k8s.io"
         | "mutatingwebhookconfigurations.admissionregistration.k8s.io" => &cluster::WEBHOOKS,
         "validatingadmissionpolicies.admissionregistration.k8s.io" => &cluster::ADMISSION_POLICY,
+        "mutatingadmissionpolicies.admissionregistration.k8s.io" => &policy::MUTATING_POLICY,
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io"
+        | "mutatingadmissionpolicybindings.admissionregistration.k8s.io" => &policy::POLICY_BINDING,
+        "flowschemas.flowcontrol.apiserver.k8s.io" => &policy::FLOW_SCHEMA,
+        "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io" => &policy::PRIORITY_LEVEL,
+        "resourceclaims.resource.k8s.io" => &policy::RESOURCE_CLAIM,
+        "resourceslices.resource.k8s.io" => &policy::RESOURCE_SLICE,
+        "deviceclasses.resource.k8s.io" | "resourceclaimtemplates.resource.k8s.io" => {
+            &policy::PLAIN
+        }
         _ => &DEFAULT,
     }
 }

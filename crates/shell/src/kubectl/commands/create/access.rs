@@ -1,6 +1,6 @@
 //! `kubectl create role|clusterrole|rolebinding|clusterrolebinding|serviceaccount`
 
-use kubarium_objects::{Value, array, object};
+use kubarium_objects::{Value, array, go, object};
 
 use crate::kubectl::Kubectl;
 use crate::kubectl::command::{Command, DRY_RUN, PRINT, SAVE_CONFIG, VALIDATE};
@@ -99,7 +99,13 @@ fn role(k: &mut Kubectl, cluster: bool) -> Result {
         }
         let mut labels = Value::new_object();
         for pair in &aggregation {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some((key, value)) = pair.split_once('=') else {
+                return plain(format!(
+                    "invalid argument {} for \"--aggregation-rule\" flag: malformed pair, expect string=string\nSee '{} --help' for usage.",
+                    go::quote(&aggregation.join(",")),
+                    k.path
+                ));
+            };
             labels[key] = value.into();
         }
         made["aggregationRule"] = object([(
@@ -128,6 +134,7 @@ fn role(k: &mut Kubectl, cluster: bool) -> Result {
             "at least one resource must be specified"
         });
     }
+    check_urls(&urls, &verbs)?;
     let mut rules = resource_rules(k, &resources, &verbs, &names)?;
     if !urls.is_empty() {
         rules.push(object([
@@ -137,6 +144,27 @@ fn role(k: &mut Kubectl, cluster: bool) -> Result {
     }
     made["rules"] = array(rules);
     k.generate(made, "", "created")
+}
+
+/// Paths begin with a slash, end with `*` at the most, and have verbs of their own.
+fn check_urls(urls: &[String], verbs: &[String]) -> Result {
+    const VERBS: [&str; 8] = [
+        "*", "get", "post", "put", "delete", "patch", "head", "options",
+    ];
+    for verb in verbs.iter().filter(|_| !urls.is_empty()) {
+        if !VERBS.contains(&verb.as_str()) {
+            return plain(format!("invalid verb: '{verb}' for nonResourceURL"));
+        }
+    }
+    for url in urls.iter().filter(|url| *url != "*") {
+        if !url.starts_with('/') {
+            return plain("nonResourceURL should start with /");
+        }
+        if url.trim_end_matches('*').contains('*') {
+            return plain("nonResourceURL only supports wildcard matches when '*' is at the end");
+        }
+    }
+    Ok(())
 }
 
 /// A rule for each API group.
@@ -151,6 +179,9 @@ fn resource_rules(
         let (word, part) = given
             .split_once('/')
             .map_or((given.as_str(), ""), |(w, p)| (w, p));
+        if word.is_empty() {
+            return plain("resource must be specified if apiGroup/subresource specified");
+        }
         let (group, plural) = if word == "*" {
             ("*".to_owned(), "*".to_owned())
         } else {

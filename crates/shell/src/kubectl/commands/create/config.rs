@@ -92,6 +92,13 @@ fn sources(k: &mut Kubectl) -> Result<Vec<(String, Vec<u8>)>> {
         ));
     }
     for file in k.flags.list("from-env-file").to_vec() {
+        if k.session.is_directory(&k.session.absolute(&k.cwd, &file)) {
+            let kind = match k.command.name {
+                "configmap" => "config",
+                _ => "secret",
+            };
+            return plain(format!("env {kind} file cannot be a directory"));
+        }
         let bytes = read(k, &file)?;
         for line in String::from_utf8_lossy(&bytes).lines() {
             let line = line.trim_start();
@@ -157,34 +164,39 @@ fn from_file(k: &Kubectl, source: &str, found: &mut Vec<(String, Vec<u8>)>) -> R
     Ok(())
 }
 
-fn check_key(key: &str, seen: &Value, name: &str) -> Result {
+/// A key that an object's data can take; `of_config_map` is that object's name where it is a ConfigMap.
+fn check_key(key: &str, seen: &[&Value], of_config_map: Option<&str>) -> Result {
+    let quoted = go::quote(key);
     let complaints = names::config_map_key(key);
     if !complaints.is_empty() {
-        let kind = if name.starts_with("ConfigMap") {
-            " for a ConfigMap"
-        } else {
-            ""
-        };
-        return plain(format!(
-            "{} is not a valid key name{kind}: {}",
-            go::quote(key),
-            complaints.join(",")
-        ));
+        return plain(match of_config_map {
+            Some(_) => format!(
+                "{quoted} is not a valid key name for a ConfigMap: {}",
+                complaints.join(",")
+            ),
+            None => format!(
+                "{quoted} is not valid key name for a Secret {}",
+                complaints.join(";")
+            ),
+        });
     }
-    if seen.get(key).is_some() {
-        return plain(format!(
-            "cannot add key {}, another key by that name already exists in Data for {name}",
-            go::quote(key)
-        ));
+    if seen.iter().all(|data| data.get(key).is_none()) {
+        return Ok(());
     }
-    Ok(())
+    plain(match of_config_map {
+        Some(name) => format!(
+            "cannot add key {quoted}, another key by that name already exists in Data for ConfigMap {}",
+            go::quote(name)
+        ),
+        None => format!("cannot add key {key}, another key by that name already exists"),
+    })
 }
 
 fn config_map(k: &mut Kubectl) -> Result {
     let name = k.name_argument()?;
     let (mut data, mut binary) = (Value::new_object(), Value::new_object());
     for (key, bytes) in sources(k)? {
-        check_key(&key, &data, &format!("ConfigMap {}", go::quote(&name)))?;
+        check_key(&key, &[&data, &binary], Some(&name))?;
         match String::from_utf8(bytes) {
             Ok(text) => data[key.as_str()] = text.into(),
             Err(e) => binary[key.as_str()] = base64::encode(e.as_bytes()).into(),
@@ -306,7 +318,7 @@ fn generic_secret(k: &mut Kubectl) -> Result {
     let name = k.name_argument()?;
     let mut data = Value::new_object();
     for (key, bytes) in sources(k)? {
-        check_key(&key, &data, &format!("Secret {}", go::quote(&name)))?;
+        check_key(&key, &[&data], None)?;
         data[key.as_str()] = base64::encode(&bytes).into();
     }
     let kind = k.flags.str("type").to_owned();
@@ -422,15 +434,12 @@ fn quota(k: &mut Kubectl) -> Result {
         }
         spec["hard"][key] = value.into();
     }
-    let scopes: Vec<String> = k
-        .flags
-        .str("scopes")
-        .split(',')
-        .filter(|s| !s.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let scopes = k.flags.str("scopes");
     if !scopes.is_empty() {
-        spec["scopes"] = array(scopes);
+        if scopes.split(',').any(str::is_empty) {
+            return plain("invalid resource quota scope \"\"");
+        }
+        spec["scopes"] = array(scopes.split(','));
     }
     let made = object([
         ("apiVersion", "v1".into()),

@@ -58,6 +58,9 @@ pub(crate) const COMMAND: Command = Command::new(
 
 fn run(k: &mut Kubectl) -> Result {
     if k.flags.changed("raw") {
+        if k.flags.changed("selector") {
+            return plain("--raw and --selector (-l) are mutually exclusive");
+        }
         return crate::kubectl::commands::raw::send(k, crate::kubectl::commands::raw::Method::Post);
     }
     if !k.flags.args.is_empty() {

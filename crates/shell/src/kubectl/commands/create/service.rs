@@ -1,6 +1,6 @@
 //! `kubectl create service|ingress`
 
-use kubarium_objects::{Value, array, object};
+use kubarium_objects::{Value, array, go, names, object};
 
 use crate::kubectl::Kubectl;
 use crate::kubectl::command::{Command, DRY_RUN, PRINT, SAVE_CONFIG, VALIDATE};
@@ -38,33 +38,37 @@ fn target_port(text: &str) -> Value {
 }
 
 fn port(pair: &str) -> Result<Value> {
-    let (port, target) = pair.split_once(':').unwrap_or((pair, ""));
-    let number: i64 = match port.parse() {
-        Ok(number) => number,
-        Err(_) => {
+    let mut parts = pair.split(':');
+    let (port, target) = (parts.next().unwrap_or(""), parts.next());
+    let number: i64 = match port.parse::<u16>() {
+        Ok(number) => number.into(),
+        Err(e) => {
+            let out_of_range = matches!(e.kind(), std::num::IntErrorKind::PosOverflow);
             return plain(format!(
-                "strconv.ParseUint: parsing {}: invalid syntax",
-                kubarium_objects::go::quote(port)
+                "strconv.ParseUint: parsing {}: {}",
+                go::quote(port),
+                if out_of_range {
+                    "value out of range"
+                } else {
+                    "invalid syntax"
+                }
             ));
         }
     };
-    if !(1..=65535).contains(&number) {
-        return plain(format!(
-            "invalid port: {number} must be between 1 and 65535, inclusive"
-        ));
+    let target = target.map_or(Value::from(number), target_port);
+    let complaints = match target.as_i64() {
+        Some(n) if n == number => Vec::new(),
+        Some(n) => names::port_number(n),
+        None => names::port_name(target.str()),
+    };
+    if !complaints.is_empty() {
+        return plain(complaints.join(","));
     }
     Ok(object([
         ("name", pair.replace(':', "-").into()),
         ("port", number.into()),
         ("protocol", "TCP".into()),
-        (
-            "targetPort",
-            if target.is_empty() {
-                number.into()
-            } else {
-                target_port(target)
-            },
-        ),
+        ("targetPort", target),
     ]))
 }
 
@@ -74,6 +78,10 @@ fn service(k: &mut Kubectl, kind: &str) -> Result {
     let cluster_ip = k.flags.str("clusterip").to_owned();
     if tcp.is_empty() && kind != "ExternalName" && cluster_ip != "None" {
         return plain("at least one tcp port specifier must be provided");
+    }
+    let external = k.flags.str("external-name");
+    if kind == "ExternalName" && !names::dns1123_subdomain(external).is_empty() {
+        return plain(format!("invalid service external name {external}"));
     }
     let mut ports = Vec::new();
     for pair in &tcp {
@@ -243,10 +251,8 @@ impl Rule {
         let tls = match tls {
             None => None,
             Some("tls") => Some(String::new()),
-            Some(tls) => match tls.strip_prefix("tls=") {
-                Some(secret) => Some(secret.to_owned()),
-                None => return bad(),
-            },
+            // What follows a rule and is nothing of this is not looked at.
+            Some(tls) => tls.strip_prefix("tls=").map(str::to_owned),
         };
         let path = format!("/{path}");
         let prefix = path.ends_with('*');

@@ -1,5 +1,6 @@
 //! `kubectl create deployment|job|cronjob|poddisruptionbudget`
 
+use kubarium_objects::selector::Operator;
 use kubarium_objects::{Selector, Value, array, object};
 
 use crate::kubectl::Kubectl;
@@ -280,6 +281,13 @@ fn disruption_budget(k: &mut Kubectl) -> Result {
     if !min.is_empty() && !max.is_empty() {
         return plain("min-available and max-unavailable cannot be both specified");
     }
+    for (flag, value) in [("min-available", &min), ("max-unavailable", &max)] {
+        let number = value.strip_suffix('%').unwrap_or(value);
+        let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        if !value.is_empty() && !digits {
+            return plain(format!("invalid format specified for {flag}"));
+        }
+    }
     let mut spec = object([("selector", label_selector(&selector)?)]);
     for (field, value) in [("minAvailable", min), ("maxUnavailable", max)] {
         if !value.is_empty() {
@@ -306,15 +314,35 @@ fn disruption_budget(k: &mut Kubectl) -> Result {
     k.generate(made, "failed to create poddisruptionbudgets: ", "created")
 }
 
-/// A selector's text as `matchLabels` and `matchExpressions`.
+/// A selector's text as `matchLabels` and `matchExpressions` (`metav1.ParseToLabelSelector`).
 fn label_selector(text: &str) -> Result<Value> {
     let selector = Selector::parse(text).map_err(|e| Error::Plain(e.to_string()))?;
     let mut made = Value::new_object();
-    for (key, value) in selector.exact() {
-        made["matchLabels"][&**key] = value.into();
-    }
-    if made.is_empty() {
-        return plain(format!("{text:?} is no selector of labels by their values"));
+    for requirement in selector.requirements() {
+        let operator = match requirement.operator {
+            Operator::Equals | Operator::DoubleEquals => {
+                let value = requirement.values.first();
+                made["matchLabels"][&*requirement.key] = value.cloned().unwrap_or_default().into();
+                continue;
+            }
+            Operator::In => "In",
+            Operator::NotIn | Operator::NotEquals => "NotIn",
+            Operator::Exists => "Exists",
+            Operator::DoesNotExist => "DoesNotExist",
+            Operator::GreaterThan | Operator::LessThan => {
+                return plain(format!(
+                    "{text:?} compares numbers, which no label selector does"
+                ));
+            }
+        };
+        let mut expression = object([
+            ("key", requirement.key.clone().into()),
+            ("operator", operator.into()),
+        ]);
+        if !requirement.values.is_empty() {
+            expression["values"] = array(requirement.values.clone());
+        }
+        made["matchExpressions"].push(expression);
     }
     Ok(made)
 }
