@@ -273,6 +273,38 @@ fn endpoints_follow_pods() {
     );
 }
 
+/// Zones get endpoints by their CPU: `a` has two of the three nodes.
+#[test]
+fn endpoints_are_meant_for_zones() {
+    let mut world = World::new(3);
+    for (node, zone) in [("n1", "a"), ("n2", "a"), ("n3", "b")] {
+        let label = ["metadata", "labels", "topology.kubernetes.io/zone"];
+        world.change("nodes", node, &label, zone);
+    }
+    let auto = "annotations: {service.kubernetes.io/topology-mode: Auto}, labels:";
+    world.apply(&SERVICE.replace("labels:", auto)).apply(WEB);
+    let mut said = |replicas: i64| -> (String, Vec<String>) {
+        let path = ["spec", "replicas"];
+        world.change("deployments.apps", "web", &path, replicas);
+        world.run(5.0);
+        let slices = world.list("endpointslices.discovery.k8s.io");
+        let endpoints = slices.iter().flat_map(|s| s["endpoints"].items());
+        let mut zones: Vec<String> = endpoints
+            .map(|e| e["hints"]["forZones"][0]["name"].str().to_owned())
+            .collect();
+        zones.sort();
+        let events = world.events("web").pop().unwrap_or_default();
+        (events, zones)
+    };
+    assert_eq!(said(6).1, ["a", "a", "a", "a", "b", "b"]);
+    let (event, zones) = said(1);
+    assert_eq!(zones, [""]);
+    assert_eq!(
+        event,
+        "Insufficient number of endpoints (1 endpoints, 2 zones), addressType: IPv4"
+    );
+}
+
 #[test]
 fn owners_take_what_they_own_along() {
     for (propagation, pods) in [

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use kubarium_objects::status::Status;
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
 
-use super::{Controller, Outcome, pods, slices};
+use super::{Controller, Outcome, pods, slices, topology};
 use crate::api::DeleteOptions;
 use crate::cluster::{Change, Cluster};
 use crate::event::Component;
@@ -85,6 +85,7 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         create: Vec::new(),
         update: Vec::new(),
         delete: Vec::new(),
+        unchanged: Vec::new(),
     };
     for group in groups.into_values() {
         plan.reconcile(group);
@@ -99,6 +100,9 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
             }
             None => plan.add(Vec::new(), Vec::new()),
         }
+    }
+    if topology::is_wanted(&service) {
+        plan.hint(cluster, by, &existing);
     }
     carry_out(cluster, by, plan)
 }
@@ -150,6 +154,10 @@ fn endpoint(cluster: &Cluster, service: &Value, pod: &Value) -> Value {
 /// Who should use an endpoint, by what the Service prefers (`trafficdist`): clients in the endpoint's zone, or on its
 /// node, and for proxies that only know zones, those too.
 fn hints(service: &Value, endpoint: &Value) -> Option<Value> {
+    // The older way has the last word, and looks at all endpoints together.
+    if topology::is_wanted(service) {
+        return None;
+    }
     let preferred = service["spec"]["trafficDistribution"].str();
     let one = |name: &Value| Value::from(vec![object([("name", name.clone())])]);
     let known = |field: &str| Some(&endpoint[field]).filter(|value| !value.is_empty());
@@ -174,6 +182,7 @@ struct Plan<'a> {
     create: Vec<Value>,
     update: Vec<Value>,
     delete: Vec<Value>,
+    unchanged: Vec<Value>,
 }
 
 impl Plan<'_> {
@@ -197,7 +206,7 @@ impl Plan<'_> {
             let kept: Vec<Value> = had
                 .items()
                 .iter()
-                .filter_map(|e| open.remove(&address(e)))
+                .filter_map(|e| Some(self.as_hinted(open.remove(&address(e))?, e)))
                 .collect();
             let kept: Value = kept.into();
             if kept.items() == had.items() && !had.items().is_empty() {
@@ -245,8 +254,41 @@ impl Plan<'_> {
         // What did not change may still lack the Service's labels.
         for slice in unchanged {
             let labelled = self.labelled(&slice);
-            if !labelled.same(slice.labels()) {
+            if labelled.same(slice.labels()) {
+                self.unchanged.push(slice);
+            } else {
                 self.note(slice);
+            }
+        }
+    }
+
+    /// Hints that look at all endpoints together stay until all is known.
+    fn as_hinted(&self, mut endpoint: Value, before: &Value) -> Value {
+        if topology::is_wanted(self.service) && !before["hints"].is_null() {
+            endpoint["hints"] = before["hints"].clone();
+        }
+        endpoint
+    }
+
+    /// Topology aware hints, and the event that says whether there are some.
+    fn hint(&mut self, cluster: &mut Cluster, by: &Component, existing: &[Value]) {
+        const DISABLED: &str = "TopologyAwareHintsDisabled";
+        let endpoints = existing.iter().flat_map(|s| s["endpoints"].items());
+        let had = endpoints.clone().any(|e| !e["hints"].is_null());
+        let mut slices = topology::Slices {
+            create: &mut self.create,
+            update: &mut self.update,
+            unchanged: &mut self.unchanged,
+        };
+        let family = self.service["spec"]["ipFamilies"][0].as_str();
+        let family = family.unwrap_or("IPv4");
+        let said = |what: &str| format!("{what}, addressType: {family}");
+        match slices.hint(cluster) {
+            Err(why) => cluster.warn(by, self.service, DISABLED, &said(&why)),
+            Ok(()) if had => {}
+            Ok(()) => {
+                let message = said("Topology Aware Hints has been enabled");
+                cluster.record(by, self.service, "TopologyAwareHintsEnabled", &message);
             }
         }
     }

@@ -42,6 +42,7 @@ mod statefulset_claims;
 mod taint_eviction;
 mod template;
 mod time_zone;
+mod topology;
 
 pub(crate) use horizontal::Memory as Autoscaled;
 
