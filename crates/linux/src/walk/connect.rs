@@ -12,11 +12,14 @@ use crate::errno::Errno;
 use crate::link::NamespaceId;
 use crate::network::Network;
 use crate::packet::{Headers, Ipv4, Packet, Protocol, TcpFlags, Transport};
+use crate::route::RouteKind;
 use crate::time::{Dice, Time};
 use crate::trace::{Event, Phase, Trace};
 
 /// IP and TCP headers with timestamps: what a segment has beside its payload.
 const SEGMENT_HEADERS: u32 = 52;
+/// The longest IP packet, which `lo` takes.
+const LOOPBACK: u32 = 65535;
 /// SYNs sent a second apart before the wait doubles (`tcp_syn_linear_timeouts`, Linux 6.5).
 const LINEAR: u32 = 4;
 /// Largest payload that is sent segment by segment.
@@ -54,6 +57,8 @@ pub(crate) struct Client {
     pub(super) answer: Option<Arc<[u8]>>,
     /// The server, once it has answered.
     session: Option<Session>,
+    /// The path MTU that was known when the socket was opened.
+    path_mtu: Option<u32>,
 }
 
 /// What is said in one direction.
@@ -296,17 +301,25 @@ impl Walk<'_> {
         })
     }
 
+    /// What was learned of the way to an address.
+    fn path_mtu(&self, namespace: NamespaceId, dst: Ipv4Addr) -> Option<u32> {
+        self.namespace(namespace)?.path_mtu.get(&dst).copied()
+    }
+
     /// Payload that fits one segment on the way to an address: by the MTUs of both ends and what was learned since.
     pub fn segment(&self, namespace: NamespaceId, dst: Ipv4Addr) -> u32 {
         let end = |namespace: NamespaceId, dst: Ipv4Addr| {
             let ns = self.namespace(namespace)?;
             let (route, _) = self.net.route(ns, &crate::route::Flow::to(dst))?;
+            if route.kind == RouteKind::Local {
+                // A socket keeps its route to an own address, which address translation may have led elsewhere: what is
+                // learned of the path holds for later sockets only (no next hop caches such a route).
+                let known = self.client.as_ref().and_then(|c| c.path_mtu);
+                return Some(known.unwrap_or(LOOPBACK).min(LOOPBACK));
+            }
             let mtu = self.link(route.dev?)?.mtu;
-            Some(
-                ns.path_mtu
-                    .get(&dst)
-                    .map_or(mtu, |learned| mtu.min(*learned)),
-            )
+            let learned = self.path_mtu(namespace, dst);
+            Some(learned.map_or(mtu, |learned| mtu.min(learned)))
         };
         let own = end(namespace, dst).unwrap_or(1500);
         let other = self.client.as_ref().and_then(|c| {
@@ -448,6 +461,7 @@ impl Walk<'_> {
             server_closed: false,
             answer: None,
             session: None,
+            path_mtu: self.path_mtu(request.from, *request.dst.ip()),
         });
         self.set_timer(request.timeout, Timer::Deadline);
         self.client_ask(0);
