@@ -229,7 +229,7 @@ fn a_projected_token_is_for_whom_it_says() {
         let token = world.sh(name, "cat /t/token");
         let payload = token.split('.').nth(1).unwrap_or_default();
         let mut payload = payload.replace('-', "+").replace('_', "/");
-        while payload.len() % 4 > 0 {
+        while !payload.len().is_multiple_of(4) {
             payload.push('=');
         }
         let claims = String::from_utf8(base64::decode(&payload).unwrap()).unwrap();

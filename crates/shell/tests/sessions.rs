@@ -55,7 +55,7 @@ fn config(text: &str) -> Config {
 /// What a terminal shows for each of the commands.
 fn play(config: Config, commands: &str) -> Vec<Step> {
     let mut session = Session::new(Simulation::new(config));
-    let play = |command: kubarium_posix::Complete| {
+    let mut play = |command: kubarium_posix::Complete| {
         let output = session.run_command(&command);
         let mut lines: Vec<String> = output.text().lines().map(str::to_owned).collect();
         if output.status != 0 {
