@@ -59,6 +59,11 @@
     try {
       const module = await import(new URL("page.js", folder));
       await module.default({ module_or_path: new URL("page_bg.wasm", folder) });
+      // What later views look like need not keep the first one waiting.
+      const later = document.createElement("link");
+      later.rel = "stylesheet";
+      later.href = new URL("later.css", folder);
+      document.head.append(later);
     } catch (error) {
       const advice = self.origin === "null"
         ? "This frame has no origin of its own (a sandbox without allow-same-origin), so its server has to let all origins read the files: Access-Control-Allow-Origin: *"

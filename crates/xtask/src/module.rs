@@ -14,8 +14,14 @@ use crate::run::run;
 
 /// What the page calls the folder until it has its name.
 pub(crate) const FOLDER: &str = "page";
-/// Scripts of ours that lie in it too.
-const SCRIPTS: [&str; 4] = ["boot.js", "editor.js", "picture.js", "worker.js"];
+/// Scripts and styles of ours that lie in it too.
+const OURS: [&str; 5] = [
+    "boot.js",
+    "editor.js",
+    "later.css",
+    "picture.js",
+    "worker.js",
+];
 /// What FNV-1a begins with.
 const FNV: u64 = 0xcbf2_9ce4_8422_2325;
 /// Where the parts are put together.
@@ -39,10 +45,10 @@ pub(crate) fn module() -> Result {
     cut(&fs::read(linked)?, made)?;
     bind(made)?;
     fs::write(made.join("lessons.txt"), lessons()?)?;
-    for script in SCRIPTS {
-        fs::rename(staging.join(script), made.join(script))
-            .or_else(|_| fs::copy(staging.join(script), made.join(script)).map(drop))
-            .map_err(|e| format!("{script}: {e}"))?;
+    for file in OURS {
+        fs::rename(staging.join(file), made.join(file))
+            .or_else(|_| fs::copy(staging.join(file), made.join(file)).map(drop))
+            .map_err(|e| format!("{file}: {e}"))?;
     }
     let mut files = Vec::new();
     list(made, &mut files)?;
