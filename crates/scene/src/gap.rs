@@ -266,7 +266,7 @@ mod tests {
             ],
             web,
             "nodes are available",
-            "",
+            "kube-scheduler",
         );
         check(
             &[
