@@ -555,7 +555,7 @@ impl Simulator {
             let here = || console.iter().filter(|entry| entry.place == going.place);
             let running = |entry: &&Entry| entry.status.read_untracked().is_none();
             // What ends by itself, as a shell in a pod that goes, says so below what was typed last.
-            here().find(running).or(here().last()).cloned()
+            here().find(running).or(here().next_back()).cloned()
         });
         if going.status.is_some() {
             self.set_prompt(&going.place, going.prompt);

@@ -21,8 +21,9 @@ static ENGLISH: LazyLock<Texts> = LazyLock::new(|| parse(include_str!("../locale
 
 thread_local! {
     static CHOSEN: RefCell<(&'static str, Texts)> = const { RefCell::new(("en", BTreeMap::new())) };
-    /// Counts the changes of language: whoever shows words reads it.
-    static SPOKEN: RwSignal<u32> = RwSignal::new(0);
+    /// Counts the changes of language: whoever shows words reads it. It belongs to nobody who may go, as what shows the words
+    /// does with each change.
+    static SPOKEN: ArcRwSignal<u32> = ArcRwSignal::new(0);
 }
 
 fn parse(file: &'static str) -> Texts {
