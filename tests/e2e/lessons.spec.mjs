@@ -212,25 +212,39 @@ test("a frame without an origin works, and what is done there lasts until it is 
   await expect(frame.locator(".notice")).toHaveCount(0);
 });
 
-test("a page that stands itself in a frame without an origin has a cluster", async ({ page }) => {
-  const body = `<!doctype html><html lang="en"><title>Inner</title><body>${TAG}<kube-lab></kube-lab>`;
-  await page.route("**/inner.html", (route) => route.fulfill({ contentType: "text/html", body }));
-  await host(page, '<iframe title="Inner" sandbox="allow-scripts" src="./inner.html" width="1200" height="700"></iframe>');
+/** A server that gives the page's files, and pages of its own by their paths, with or without the header that lets all
+ *  origins read them. What the tests answer themselves counts as a page from elsewhere, which may not ask this machine. */
+async function server(baseURL, own, headers) {
+  const running = createServer(async (request, response) => {
+    if (request.url === "/favicon.ico") return response.writeHead(204).end();
+    const page = own[request.url];
+    if (page) return response.writeHead(200, { ...headers, "Content-Type": "text/html" }).end(page);
+    const answer = await fetch(new URL(request.url, baseURL));
+    response.writeHead(answer.status, { ...headers, "Content-Type": answer.headers.get("Content-Type") });
+    response.end(Buffer.from(await answer.arrayBuffer()));
+  });
+  await new Promise((resolve) => running.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${running.address().port}/`, close: () => new Promise((resolve) => running.close(resolve)) };
+}
+
+const whole = (body) => `<!doctype html><html lang="en"><title>Host</title><body>${body}</body></html>`;
+
+test("a page that stands itself in a frame without an origin has a cluster", async ({ page, baseURL }) => {
+  const outer = whole('<iframe title="Inner" sandbox="allow-scripts" src="./inner.html" width="1200" height="700"></iframe>');
+  const own = { "/outer.html": outer, "/inner.html": whole(`${TAG}<kube-lab></kube-lab>`) };
+  const site = await server(baseURL, own, { "Access-Control-Allow-Origin": "*" });
+  await page.goto(`${site.url}outer.html`);
   const frame = page.frameLocator("iframe").frameLocator("kube-lab iframe");
   await expect(frame.locator(".room")).toHaveCount(3);
+  await page.goto("about:blank");
+  await site.close();
 });
 
 test("where the server keeps its files to its own pages, a frame without an origin says so", async ({ page, baseURL }) => {
   page.allowErrors();
-  // The same files, without the header that lets all origins read them.
-  const server = createServer(async (request, response) => {
-    const answer = await fetch(new URL(request.url, baseURL));
-    response.writeHead(answer.status, { "Content-Type": answer.headers.get("Content-Type") });
-    response.end(Buffer.from(await answer.arrayBuffer()));
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const src = `http://127.0.0.1:${server.address().port}/`;
-  await host(page, `${TAG}<kube-lab isolated load="click" src="${src}"></kube-lab>`);
+  const own = { "/own.html": whole(`${TAG}<kube-lab isolated load="click"></kube-lab>`) };
+  const site = await server(baseURL, own, {});
+  await page.goto(`${site.url}own.html`);
   const why = await page.evaluate(() => {
     const heard = new Promise((resolve) => addEventListener("kube-error", (event) => resolve(event.detail)));
     document.querySelector("kube-lab").start();
@@ -242,7 +256,8 @@ test("where the server keeps its files to its own pages, a frame without an orig
   // With an origin of its own it works there too.
   await page.evaluate(() => document.querySelector("kube-lab").removeAttribute("isolated"));
   await expect(page.frameLocator("kube-lab iframe").locator(".room")).toHaveCount(3);
-  await new Promise((resolve) => server.close(resolve));
+  await page.goto("about:blank");
+  await site.close();
 });
 
 test("attributes are live, and an element can go and come again", async ({ page }) => {

@@ -134,7 +134,7 @@ test("a site made with Docusaurus has a live cluster, and another after a click"
   await page.goto("./site/");
   await expect(page.frameLocator("kube-lab iframe").locator(".lesson h2")).toHaveText("Problem 4: pod to Service");
   await page.evaluate(() => addEventListener("kube-applied", (event) => (window.applied = event.detail)));
-  await page.getByRole("link", { name: "another page" }).click();
+  await page.getByRole("link", { name: "another page", exact: true }).click();
   await page.waitForFunction(() => window.applied);
   expect(await page.evaluate(() => window.applied)).toEqual({ output: "configmap/from-site created\n", status: 0 });
 });

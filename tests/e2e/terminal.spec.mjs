@@ -8,7 +8,12 @@ test("each terminal is a shell of its own, and one follows while another is type
   const last = page.locator(".entry").last();
   const running = page.locator(".entry .running");
   const place = (name) => page.locator(".places").getByRole("button", { name, exact: true });
-  const another = (label) => page.getByLabel("Open a terminal on another place").selectOption({ label });
+  const another = async (label) => {
+    const choice = page.getByLabel("Open a terminal on another place");
+    // What there is to choose from is listed then.
+    await choice.focus();
+    await choice.selectOption({ label });
+  };
   const type = async (line) => {
     await prompt.fill(line);
     await prompt.press("Enter");
