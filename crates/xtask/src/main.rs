@@ -65,7 +65,7 @@ fn task(words: &[&str]) -> Result {
         "module" => module::module(),
         "setup" => setup::for_page()
             .and_then(|()| setup::for_tests())
-            .and_then(|()| setup::for_recipes()),
+            .map(|()| setup::for_recipes()),
         "screenshots" => test::screenshots(),
         // The glob names the benchmarks themselves, so that no tests are compiled with all optimizations beside them.
         "bench" => run::step(

@@ -44,7 +44,7 @@ pub(crate) fn test(options: &[&str]) -> Result {
         let prepare = || {
             setup::for_page()
                 .and_then(|()| setup::for_tests())
-                .and_then(|()| setup::for_recipes())
+                .map(|()| setup::for_recipes())
                 .and_then(|()| page::build())
                 .and_then(|()| run(Command::new("cargo").args(BUILD)))
         };
