@@ -221,7 +221,12 @@ fn scale(o: &Value) -> Value {
     ] {
         metadata[field] = o["metadata"][field].clone();
     }
-    let number = |part: &str| Value::from(o[part]["replicas"].as_i64().unwrap_or(0));
+    let number = |part: &str| o[part]["replicas"].as_i64().unwrap_or(0);
+    let mut spec = Value::new_object();
+    // Go leaves a zero out here.
+    if number("spec") != 0 {
+        spec["replicas"] = number("spec").into();
+    }
     let selector = match o["kind"].str() {
         "ReplicationController" => Some(Selector::from_map(&o["spec"]["selector"])),
         _ => Selector::from_label_selector(&o["spec"]["selector"]).ok(),
@@ -231,11 +236,11 @@ fn scale(o: &Value) -> Value {
         ("apiVersion", "autoscaling/v1".into()),
         ("kind", "Scale".into()),
         ("metadata", metadata),
-        ("spec", object([("replicas", number("spec"))])),
+        ("spec", spec),
         (
             "status",
             object([
-                ("replicas", number("status")),
+                ("replicas", number("status").into()),
                 ("selector", selector.into()),
             ]),
         ),
