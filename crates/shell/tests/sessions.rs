@@ -18,7 +18,7 @@ use kubarium_shell::Session;
 use regex_lite::Regex;
 
 /// How many of a hundred recorded lines must come out the same, at the least.
-const FLOOR: usize = 75;
+const FLOOR: usize = 93;
 
 /// A command and the lines that it printed.
 struct Step {

@@ -57,6 +57,15 @@ impl Command {
         }
     }
 
+    /// A command that is not modelled but checks its arguments.
+    pub const fn checking(self, usage: &'static str, run: fn(&mut Kubectl) -> Result) -> Command {
+        Command {
+            usage,
+            run: Some(run),
+            ..self
+        }
+    }
+
     pub const fn flags(self, flags: &'static [&'static [Flag]]) -> Command {
         Command { flags, ..self }
     }

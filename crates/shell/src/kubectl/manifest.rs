@@ -190,7 +190,11 @@ impl Kubectl<'_> {
                 go::quote(object["apiVersion"].str()),
             ));
         };
-        let namespace = self.place(&resource, &mut object)?;
+        // A file's object has no place of its own before a server is asked.
+        let namespace = match self.is_local() {
+            true => object["metadata"]["namespace"].text(),
+            false => self.place(&resource, &mut object)?,
+        };
         let name = object["metadata"]["name"].text();
         Ok(Mapped::One(Info {
             resource,

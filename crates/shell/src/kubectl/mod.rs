@@ -189,9 +189,13 @@ fn prepare<'a>(
         words,
     } = find(words).map_err(fail)?;
     let Some(command) = command else {
-        return Err(Finished::done(help::overview()));
+        // pflag refuses what it does not know before there is a command.
+        return Err(match Flags::parse(&[GLOBAL], &words, true) {
+            Err(FlagError::Bad(text)) => fail(bad_flag(&text, &path)),
+            _ => Finished::done(help::overview()),
+        });
     };
-    if let State::NotYet(hint) = command.state {
+    if let (State::NotYet(hint), None) = (command.state, command.run) {
         return Err(fail(format!("error: {}\n", registry::not_yet(&path, hint))));
     }
     let mut tables = command.flags.to_vec();
@@ -201,9 +205,7 @@ fn prepare<'a>(
         Ok(flags) => flags,
         Err(FlagError::Help) => return Err(Finished::done(help::command(command, &path))),
         Err(FlagError::Bad(text)) => {
-            return Err(fail(format!(
-                "error: {text}\nSee '{path} --help' for usage.\n"
-            )));
+            return Err(fail(bad_flag(&text, &path)));
         }
     };
     let (output, warned) = (Vec::new(), BTreeSet::new());
@@ -222,6 +224,10 @@ fn prepare<'a>(
     })
 }
 
+fn bad_flag(text: &str, path: &str) -> String {
+    format!("error: {text}\nSee '{path} --help' for usage.\n")
+}
+
 /// Commands that need no server.
 const LOCAL: [&str; 6] = [
     "kubectl config",
@@ -235,7 +241,8 @@ const LOCAL: [&str; 6] = [
 impl Kubectl<'_> {
     /// What is printed instead of an answer while the API server cannot be reached.
     fn connection_error(&self) -> Option<String> {
-        let local = LOCAL.iter().any(|l| self.path.starts_with(l))
+        let local = self.is_local()
+            || LOCAL.iter().any(|l| self.path.starts_with(l))
             || self.flags.str("dry-run") == "client" && self.path.starts_with("kubectl create ");
         if local {
             return None;
@@ -367,7 +374,10 @@ impl Kubectl<'_> {
                     flag.name, flag.deprecated
                 ));
             }
-            if let State::NotYet(hint) = flag.state {
+            let wanted = self.flags.str(flag.name) != flag.default;
+            if let State::NotYet(hint) = flag.state
+                && wanted
+            {
                 return error::plain(registry::not_yet(
                     &format!("{} --{}", self.path, flag.name),
                     hint,
@@ -390,7 +400,8 @@ impl Kubectl<'_> {
         if self.flags.changed("kustomize") {
             self.kustomize()?;
         }
-        if self.command.changes && !matches!(self.flags.str("dry-run"), "client" | "unchanged") {
+        let dry = matches!(self.flags.str("dry-run"), "client" | "unchanged");
+        if self.command.changes && !dry && !self.is_local() {
             self.session.changing();
         }
         match self.command.run {
@@ -543,6 +554,53 @@ impl Kubectl<'_> {
             text.as_ref(),
             self.path
         ))
+    }
+
+    /// Refuses arguments where a command takes none.
+    pub fn no_arguments(&self) -> Result {
+        if self.flags.args.is_empty() {
+            return Ok(());
+        }
+        let given = self.flags.args.join(" ");
+        Err(self.usage(format!("unexpected arguments: [{given}]")))
+    }
+
+    /// `cmdutil.GetPodRunningTimeoutFlag`
+    pub fn pod_running_timeout(&self) -> Result<Duration> {
+        let limit = self.flags.duration("pod-running-timeout");
+        if limit.is_zero() {
+            return Err(self.usage("--pod-running-timeout must be higher than zero"));
+        }
+        Ok(limit)
+    }
+
+    /// Whether the command works on files alone (`--local`).
+    pub fn is_local(&self) -> bool {
+        self.command.changes && self.flags.bool("local")
+    }
+
+    /// Whether what the command changes is only printed.
+    pub fn only_prints(&self) -> Result<bool> {
+        Ok(self.is_local() || self.dry_run()? == DryRun::Client)
+    }
+
+    /// Refuses `--local` together with `--dry-run=server`.
+    pub fn check_local(&self) -> Result {
+        if self.is_local() && self.dry_run()? == DryRun::Server {
+            return error::plain(
+                "cannot specify --local and --dry-run=server - did you mean --dry-run=client?",
+            );
+        }
+        Ok(())
+    }
+
+    /// What a command that is not modelled says once its arguments are found right.
+    pub fn not_yet(&self) -> Result {
+        let hint = match self.command.state {
+            State::NotYet(hint) => hint,
+            _ => "",
+        };
+        error::plain(registry::not_yet(&self.path, hint))
     }
 
     pub fn cluster(&self) -> &Cluster {

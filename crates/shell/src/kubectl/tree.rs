@@ -15,7 +15,9 @@ pub(crate) const ROOT: &[Command] = &[
         "edit",
         "Edit a resource on the server",
         "it needs an editor in a terminal; kubectl get -o yaml > FILE, change the file, kubectl apply -f FILE does the same",
-    ),
+    )
+    .checking("(RESOURCE/NAME | -f FILENAME) [options]", commands::unmodelled::edit)
+    .flags(commands::unmodelled::EDIT),
     commands::delete::COMMAND,
     commands::rollout::COMMAND,
     commands::scale::COMMAND,
@@ -33,7 +35,9 @@ pub(crate) const ROOT: &[Command] = &[
         "attach",
         "Attach to a running container",
         "kubectl logs shows what it writes",
-    ),
+    )
+    .checking("(POD | TYPE/NAME) -c CONTAINER [options]", commands::unmodelled::attach)
+    .flags(commands::unmodelled::ATTACH),
     commands::exec::COMMAND,
     commands::forward::PORT_FORWARD,
     commands::forward::PROXY,

@@ -198,7 +198,7 @@ fn objects_are_made_shown_and_changed() {
         1,
     );
     prints(
-        &["kubectl edit deploy web"],
+        &["kubectl edit -n kube-system deploy coredns"],
         "error: kubectl edit is not simulated yet: it needs an editor in a terminal; kubectl get -o yaml > FILE, change the file, kubectl apply -f FILE does the same\n",
         1,
     );
@@ -218,8 +218,8 @@ fn kustomizations_are_built() {
         0,
     );
     prints(
-        &["kubectl kustomize nosuch"],
-        "error: must build at directory: not a valid directory: evalsymlink failure on 'nosuch' : lstat /root/nosuch: no such file or directory\n",
+        &["cd /tmp", "kubectl kustomize nosuch"],
+        "error: must build at directory: not a valid directory: evalsymlink failure on 'nosuch' : lstat /tmp/nosuch: no such file or directory\n",
         1,
     );
 }

@@ -434,6 +434,11 @@ fn rename_context(k: &mut Kubectl) -> Result {
 }
 
 fn view(k: &mut Kubectl) -> Result {
+    k.no_arguments()?;
+    let merge = !k.flags.changed("merge") || k.flags.bool("merge");
+    if !merge && k.flags.str("kubeconfig").is_empty() {
+        return plain("if merge==false a precise file must be specified");
+    }
     let context = k.flags.str("context").to_owned();
     let mut config = k.session.kubeconfig.clone();
     if k.flags.bool("minify") {

@@ -11,6 +11,10 @@ use crate::kubectl::resource::Info;
 
 const FLAGS: &[Flag] = &[
     switch(
+        "force-conflicts",
+        "If true, server-side apply will force the changes against conflicts.",
+    ),
+    switch(
         "prune",
         "Include resources that would be deleted by pruning.",
     )
@@ -35,8 +39,15 @@ pub(crate) const COMMAND: Command = Command::new(
 .flags(&[FILES, SELECTOR, FLAGS]);
 
 fn run(k: &mut Kubectl) -> Result {
+    if !k.flags.args.is_empty() {
+        let given = k.flags.args.join(" ");
+        return Err(k.usage(format!("Unexpected args: [{given}]")));
+    }
     if k.flags.list("filename").is_empty() {
         return plain("must specify one of -f and -k");
+    }
+    if k.flags.bool("force-conflicts") && !k.flags.bool("server-side") {
+        return plain("--force-conflicts only works with --server-side");
     }
     let manifests = k.manifests()?;
     Error::aggregate(manifests.errors)?;

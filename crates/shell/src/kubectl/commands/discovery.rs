@@ -49,12 +49,7 @@ pub(crate) const API_RESOURCES: Command = Command::new(
 .flags(&[API_FLAGS]);
 
 fn api_resources(k: &mut Kubectl) -> Result {
-    if !k.flags.args.is_empty() {
-        return Err(k.usage(format!(
-            "unexpected arguments: [{}]",
-            k.flags.args.join(" ")
-        )));
-    }
+    k.no_arguments()?;
     let output = k.flags.str("output").to_owned();
     if !matches!(output.as_str(), "" | "wide" | "name" | "json" | "yaml") {
         return plain(format!(
@@ -133,6 +128,7 @@ pub(crate) const API_VERSIONS: Command = Command::new(
 );
 
 fn api_versions(k: &mut Kubectl) -> Result {
+    k.no_arguments()?;
     let mut versions: Vec<String> = k
         .cluster()
         .resources()
@@ -160,6 +156,9 @@ pub(crate) const VERSION: Command = Command::new(
 ]]);
 
 fn version(k: &mut Kubectl) -> Result {
+    if !k.flags.args.is_empty() {
+        return plain(format!("extra arguments: [{}]", k.flags.args.join(" ")));
+    }
     let client_only = k.flags.bool("client");
     let mut shown = object([
         ("clientVersion", super::raw::version(false)),

@@ -35,14 +35,15 @@ pub(crate) const COMMAND: Command = Command::new(
 fn exec(k: &mut Kubectl) -> Result {
     let args = k.flags.args.clone();
     let dash = k.flags.dash;
-    let Some(target) = args.first().filter(|_| dash != Some(0)) else {
-        return plain("pod, type/name or --filename must be specified");
-    };
     if dash.is_none() && args.len() > 1 {
         return Err(k.usage(
             "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead",
         ));
     }
+    k.pod_running_timeout()?;
+    let Some(target) = args.first().filter(|_| dash != Some(0)) else {
+        return plain("pod, type/name or --filename must be specified");
+    };
     let words: Vec<String> = args
         .iter()
         .skip(dash.unwrap_or(args.len()))

@@ -155,6 +155,7 @@ fn port_forward(k: &mut Kubectl) -> Result {
     if args.len() < 2 {
         return Err(k.usage("TYPE/NAME and list of ports are required for port-forward"));
     }
+    k.pod_running_timeout()?;
     let target = exec::object_of(k, &args[0])?;
     let pod = exec::pod_behind(k, &target)?;
     let is_service = &*target.resource.id() == "services";

@@ -2,6 +2,7 @@
 
 use kubarium_objects::{Value, go, names};
 
+use crate::kubectl::Kubectl;
 use crate::kubectl::command::{
     ALL, ALL_NAMESPACES, Command, DRY_RUN, FIELD_SELECTOR, FILES, PRINT, RECORD, SELECTOR,
 };
@@ -9,7 +10,6 @@ use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, switch, text};
 use crate::kubectl::request::{Patch, Subresource};
 use crate::kubectl::resource::Info;
-use crate::kubectl::{DryRun, Kubectl};
 
 const FLAGS: &[Flag] = &[
     switch(
@@ -19,8 +19,7 @@ const FLAGS: &[Flag] = &[
     switch(
         "local",
         "If true, label or annotation will NOT contact api-server but run locally.",
-    )
-    .not_yet(),
+    ),
     switch(
         "overwrite",
         "If true, allow labels or annotations to be overwritten, otherwise reject updates that overwrite existing ones.",
@@ -62,7 +61,21 @@ fn run(k: &mut Kubectl, what: &str) -> Result {
     if k.flags.bool("all") && k.flags.changed("selector") {
         return plain("cannot set --all and --selector at the same time");
     }
-    if resources.is_empty() && k.flags.list("filename").is_empty() {
+    let no_file = k.flags.list("filename").is_empty();
+    if k.is_local() {
+        k.check_local()?;
+        let example = if what == "label" { "pod" } else { "rsrc" };
+        let files = format!("-f {example}.yaml or --filename={example}.json");
+        if !resources.is_empty() {
+            return plain(format!(
+                "can only use local files by {files} when --local=true is set"
+            ));
+        }
+        if no_file {
+            return plain(format!("one or more files must be specified as {files}"));
+        }
+    }
+    if resources.is_empty() && no_file {
         return plain(
             "one or more resources must be specified as <resource> <name> or <resource>/<name>",
         );
@@ -189,7 +202,7 @@ fn change(
     let plural = field(what);
     let current = info.object["metadata"][plural].clone();
     let overwrite = k.flags.bool("overwrite");
-    if what == "label" && k.dry_run()? != DryRun::Client {
+    if what == "label" && !k.only_prints()? {
         for key in update
             .remove
             .iter()
@@ -235,7 +248,7 @@ fn change(
         patch.set(&["metadata", "resourceVersion"], version);
     }
     let mut after = kubarium_objects::patch::merge(&info.object, &patch);
-    if k.dry_run()? != DryRun::Client {
+    if !k.only_prints()? {
         after = k.patch(
             &info.resource.clone(),
             &info.namespace.clone(),

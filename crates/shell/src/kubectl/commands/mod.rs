@@ -32,11 +32,12 @@ pub(crate) mod scale;
 mod server_side;
 pub(crate) mod set;
 pub(crate) mod top;
+pub(crate) mod unmodelled;
 pub(crate) mod wait;
 
 use super::Kubectl;
-use super::error::{Error, Result};
-use super::resource::{Info, Query};
+use super::error::{self, Error, Result};
+use super::resource::{Info, NOTHING_NAMED, Query};
 
 /// The objects that a command's arguments or files mean; those of files as they are now.
 fn infos(k: &mut Kubectl) -> Result<Vec<Info>> {
@@ -47,6 +48,13 @@ fn infos(k: &mut Kubectl) -> Result<Vec<Info>> {
 
 /// The same for commands that go on with what there is: what was found, and why the rest was not.
 fn found(k: &mut Kubectl) -> Result<(Vec<Info>, Vec<Error>)> {
+    if k.is_local() {
+        if k.flags.list("filename").is_empty() {
+            return error::plain(NOTHING_NAMED);
+        }
+        let manifests = k.manifests()?;
+        return Ok((manifests.infos, manifests.errors));
+    }
     if k.flags.list("filename").is_empty() {
         let query = query(k);
         let mut selection = k.select(&query)?;

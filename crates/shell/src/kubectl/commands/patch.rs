@@ -13,8 +13,7 @@ const FLAGS: &[Flag] = &[
     switch(
         "local",
         "If true, patch will operate on the content of the file, not the server-side resource.",
-    )
-    .not_yet(),
+    ),
     text(
         "patch",
         "The patch to be applied to the resource JSON file.",
@@ -67,6 +66,12 @@ fn patch(k: &mut Kubectl) -> Result {
     if !given.is_empty() && !file.is_empty() {
         return plain("cannot specify --patch and --patch-file together");
     }
+    if k.is_local() && !(given.is_empty() && file.is_empty()) {
+        if !k.flags.args.is_empty() {
+            return plain("cannot specify --local and server resources");
+        }
+        k.check_local()?;
+    }
     let text = match (given.is_empty(), file.is_empty()) {
         (true, true) => {
             return plain(
@@ -108,7 +113,7 @@ fn patch(k: &mut Kubectl) -> Result {
         }
     };
     let format = k.format()?;
-    let dry_run = k.dry_run()?;
+    let only_prints = k.only_prints()?;
     let (infos, mut errors) = super::found(k)?;
     if infos.is_empty() {
         Error::aggregate(errors)?;
@@ -122,12 +127,15 @@ fn patch(k: &mut Kubectl) -> Result {
             _ => Patch::Strategic(change.clone()),
         };
         // kubectl patch asks for no validation: the API server warns.
-        if let Some(DecodeError::Unknown(paths)) = unknown_fields(&info.resource, &before, &sent) {
+        if !k.is_local()
+            && let Some(DecodeError::Unknown(paths)) =
+                unknown_fields(&info.resource, &before, &sent)
+        {
             for path in paths {
                 k.warn(&format!("unknown field {}", go::quote(&path)));
             }
         }
-        let after = if dry_run == DryRun::Client {
+        let after = if only_prints {
             locally(&info.resource, &before, &sent)
         } else {
             k.patch(

@@ -27,9 +27,28 @@ impl Method {
     }
 }
 
+/// The first `%` in a path that no two hexadecimal digits follow, with what does (Go's
+/// `url.unescape`).
+fn broken_escape(address: &str) -> Option<&str> {
+    let path = address.split(['?', '#']).next().unwrap_or("");
+    let hex = |b: &u8| b.is_ascii_hexdigit();
+    path.match_indices('%').find_map(|(at, _)| {
+        let escape = path.get(at..at + 3).unwrap_or(&path[at..]);
+        let digits = escape.as_bytes().iter().skip(1);
+        (digits.clone().count() != 2 || !digits.clone().all(hex)).then_some(escape)
+    })
+}
+
 /// The address that `--raw` gives.
 fn address(k: &Kubectl) -> Result<String> {
     let raw = k.flags.str("raw").to_owned();
+    if let Some(escape) = broken_escape(&raw) {
+        return plain(format!(
+            "--raw must be a valid URL path: parse {}: invalid URL escape {}",
+            go::quote(&raw),
+            go::quote(escape)
+        ));
+    }
     if raw.starts_with('/') {
         return Ok(raw);
     }
@@ -57,6 +76,15 @@ fn ask(k: &mut Kubectl, method: &str, path: &str, body: &[u8]) -> Result<Answer>
 pub(super) fn run(k: &mut Kubectl) -> Result {
     if !k.flags.args.is_empty() {
         return plain("arguments may not be passed when --raw is specified");
+    }
+    let filters = k.flags.bool("watch") || k.flags.bool("watch-only");
+    if filters || !k.flags.str("selector").is_empty() {
+        return plain(
+            "--raw may not be specified with other flags that filter the server request or alter the output",
+        );
+    }
+    if !k.flags.str("output").is_empty() {
+        return plain("--raw and --output are mutually exclusive");
     }
     let path = address(k)?;
     let answer = ask(k, "GET", &path, &[])?;

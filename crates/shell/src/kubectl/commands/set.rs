@@ -1,21 +1,21 @@
 //! `kubectl set image|env|resources|selector|serviceaccount`
 
+use kubarium_objects::decode::decode_lenient;
 use kubarium_objects::{Quantity, Schema, Value, array, go, object, patch};
 
+use crate::kubectl::Kubectl;
 use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, RECORD, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
 use crate::kubectl::output::Format;
 use crate::kubectl::request::{Patch, Subresource};
 use crate::kubectl::resource::{Info, targets};
-use crate::kubectl::{DryRun, Kubectl};
 
 const CONTAINERS: &[Flag] = &[flag("containers", Kind::Text, "*", "The names of containers in the selected pod templates to change, all containers are selected by default - may use wildcards").short('c')];
 const LOCAL: &[Flag] = &[switch(
     "local",
     "If true, set will NOT contact api-server but run locally.",
-)
-.not_yet()];
+)];
 const SUBJECTS: &[Flag] = &[
     list("group", "Groups to bind to the role"),
     list("serviceaccount", "Service accounts to bind to the role"),
@@ -100,6 +100,9 @@ fn split(args: &[String], is_pair: impl Fn(&str) -> bool) -> (Vec<String>, Vec<S
 
 fn infos(k: &mut Kubectl, resources: Vec<String>) -> Result<Vec<Info>> {
     k.flags.args = resources;
+    if k.is_local() {
+        return typed(super::infos(k)?);
+    }
     let found = targets(&k.flags.args)?;
     let query = super::query(k);
     let only_type = found.tuples.is_empty()
@@ -111,6 +114,39 @@ fn infos(k: &mut Kubectl, resources: Vec<String>) -> Result<Vec<Info>> {
         return plain("resource(s) were provided, but no name was specified");
     }
     super::infos(k)
+}
+
+/// Files' objects by their types: kubectl prints them as Go does, with the fields that are always
+/// there.
+fn typed(mut infos: Vec<Info>) -> Result<Vec<Info>> {
+    let schema = Schema::builtin();
+    for info in &mut infos {
+        let unable = |why: String| {
+            let source = go::quote(&info.source);
+            Error::Plain(format!("unable to decode {source}: {why}"))
+        };
+        let (kind, version) = (&info.resource.kind, info.resource.api_version());
+        let Some(known) = schema.by_kind(&version, kind) else {
+            let kind = go::quote(kind);
+            return Err(unable(format!(
+                "no kind {kind} is registered for version {} in scheme \"k8s.io/kubectl/pkg/scheme/scheme.go:28\"",
+                go::quote(&version)
+            )));
+        };
+        let decoded = decode_lenient(schema, known.type_id, &info.object);
+        info.object = decoded.map_err(|why| unable(why.to_string()))?;
+    }
+    Ok(infos)
+}
+
+/// `resource.LocalResourceError`: without a server arguments name nothing.
+fn no_local_arguments(k: &Kubectl, resources: &[String]) -> Result {
+    if k.is_local() && !resources.is_empty() {
+        return plain(
+            "error: you must specify resources by --filename when --local is set.\nExample resource specifications include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'",
+        );
+    }
+    Ok(())
 }
 
 /// Changes each object's pod spec, and says so where anything changed.
@@ -163,7 +199,7 @@ fn send(k: &mut Kubectl, info: &mut Info, wanted: Value, format: &Format, said: 
         &info.object,
         &wanted,
     );
-    info.object = if k.dry_run()? == DryRun::Client {
+    info.object = if k.only_prints()? {
         wanted
     } else {
         k.patch(
@@ -178,8 +214,11 @@ fn send(k: &mut Kubectl, info: &mut Info, wanted: Value, format: &Format, said: 
 }
 
 fn image(k: &mut Kubectl) -> Result {
-    let (resources, pairs) = split(&k.flags.args, |a| a.contains('='));
+    let is_pair = |a: &str| a.contains('=') && !a.starts_with('=');
+    let (resources, pairs) = split(&k.flags.args, is_pair);
+    no_local_arguments(k, &resources)?;
     let infos = infos(k, resources)?;
+    k.check_local()?;
     if pairs.is_empty() {
         return plain("at least one image update is required");
     }
@@ -261,7 +300,9 @@ fn quantities(text: &str) -> Result<Value> {
 
 fn resources(k: &mut Kubectl) -> Result {
     let args = k.flags.args.clone();
+    no_local_arguments(k, &args)?;
     let infos = infos(k, args)?;
+    k.check_local()?;
     let (limits, requests) = (
         k.flags.str("limits").to_owned(),
         k.flags.str("requests").to_owned(),
@@ -319,6 +360,7 @@ fn env(k: &mut Kubectl) -> Result {
     }
     pairs.extend(k.flags.list("env").to_vec());
     let from = k.flags.str("from").to_owned();
+    k.check_local()?;
     if resources.is_empty() && k.flags.list("filename").is_empty() {
         return plain(
             "one or more resources must be specified as <resource> <name> or <resource>/<name>",
@@ -333,6 +375,12 @@ fn env(k: &mut Kubectl) -> Result {
     }
     let (mut wanted, removed) = variables(&pairs)?;
     if !from.is_empty() {
+        if k.is_local() {
+            return plain(crate::registry::not_yet(
+                "kubectl set env --from with --local",
+                "leave out --local, with --dry-run=client",
+            ));
+        }
         wanted.extend(from_resource(k, &from)?);
     }
     let infos = infos(k, resources)?;
@@ -585,12 +633,9 @@ fn resolved(k: &mut Kubectl, info: &Info, source: &Value) -> std::result::Result
 
 fn selector(k: &mut Kubectl) -> Result {
     let args = k.flags.args.clone();
-    // The last argument is the selector; names have no equals sign.
-    let (resources, expressions) = split(&args, |a| a.contains('=') || a.contains(" in "));
-    let [text] = &expressions[..] else {
-        return plain(
-            "one or more resources must be specified as <resource> <name> or <resource>/<name>",
-        );
+    // The last argument is the selector.
+    let Some((text, resources)) = args.split_last() else {
+        return plain("one selector is required");
     };
     let parsed =
         kubarium_objects::Selector::parse(text).map_err(|e| Error::Plain(e.to_string()))?;
@@ -598,7 +643,8 @@ fn selector(k: &mut Kubectl) -> Result {
     parsed
         .exact()
         .for_each(|(key, value)| wanted[&**key] = value.into());
-    let infos = infos(k, resources)?;
+    no_local_arguments(k, resources)?;
+    let infos = infos(k, resources.to_vec())?;
     let format = k.format()?;
     let mut errors = Vec::new();
     for mut info in infos {
@@ -616,14 +662,19 @@ fn selector(k: &mut Kubectl) -> Result {
 }
 
 fn service_account(k: &mut Kubectl) -> Result {
+    k.check_local()?;
     let mut args = k.flags.args.clone();
     let Some(account) = args.pop() else {
         return plain("serviceaccount is required");
     };
     let infos = infos(k, args)?;
+    let sent = !k.only_prints()?;
     change(k, infos, "", "serviceaccount updated", |_, spec| {
         spec["serviceAccountName"] = account.as_str().into();
-        spec["serviceAccount"] = account.as_str().into();
+        // The API server keeps the field's old name the same.
+        if sent {
+            spec["serviceAccount"] = account.as_str().into();
+        }
         Ok(())
     })
 }
@@ -631,13 +682,15 @@ fn service_account(k: &mut Kubectl) -> Result {
 /// Whom a binding gives its rights to, beside those that it has already.
 fn subject(k: &mut Kubectl) -> Result {
     const GROUP: &str = "rbac.authorization.k8s.io";
+    let args = k.flags.args.clone();
+    no_local_arguments(k, &args)?;
+    let infos = infos(k, args)?;
+    k.check_local()?;
     let given = |name: &str| k.flags.list(name).to_vec();
     let (users, groups, accounts) = (given("user"), given("group"), given("serviceaccount"));
     if users.is_empty() && groups.is_empty() && accounts.is_empty() {
         return plain("you must specify at least one value of user, group or serviceaccount");
     }
-    let args = k.flags.args.clone();
-    let infos = infos(k, args)?;
     let mut wanted = Vec::new();
     for (kind, names) in [("User", users), ("Group", groups)] {
         wanted.extend(names.iter().map(|name| {

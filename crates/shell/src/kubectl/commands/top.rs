@@ -67,10 +67,6 @@ fn chosen(k: &mut Kubectl, resource: &str, within: Option<&str>) -> Result<Vec<O
         return plain("the selector cannot be read");
     };
     let name = k.flags.args.first().cloned().unwrap_or_default();
-    let selected = !labels.is_everything() || !k.flags.str("field-selector").is_empty();
-    if !name.is_empty() && selected {
-        return plain("only one of NAME or selector can be provided");
-    }
     let Ok(fields) = FieldSelector::parse(k.flags.str("field-selector")) else {
         return plain("the field selector cannot be read");
     };
@@ -93,8 +89,23 @@ fn chosen(k: &mut Kubectl, resource: &str, within: Option<&str>) -> Result<Vec<O
     }
 }
 
-pub(crate) fn nodes(k: &mut Kubectl) -> Result {
+/// What `Complete` and `Validate` of `top_node.go` and `top_pod.go` refuse; `selectors` are the flags
+/// that exclude a name.
+fn check(k: &Kubectl, selectors: &[&str], both: &str) -> Result<Order> {
+    if k.flags.args.len() > 1 {
+        return Err(k.usage(format!("{} [NAME | -l label]", k.command.name)));
+    }
     let order = Order::of(k)?;
+    let selected = selectors.iter().any(|flag| !k.flags.str(flag).is_empty());
+    if selected && !k.flags.args.is_empty() {
+        return plain(both);
+    }
+    Ok(order)
+}
+
+pub(crate) fn nodes(k: &mut Kubectl) -> Result {
+    let both = "only one of NAME or --selector can be provided";
+    let order = check(k, &["selector"], both)?;
     if !k.cluster().config.metrics {
         return plain(NO_METRICS);
     }
@@ -131,7 +142,8 @@ pub(crate) fn nodes(k: &mut Kubectl) -> Result {
 }
 
 pub(crate) fn pods(k: &mut Kubectl) -> Result {
-    let order = Order::of(k)?;
+    let both = "only one of NAME or selector can be provided";
+    let order = check(k, &["selector", "field-selector"], both)?;
     if !k.cluster().config.metrics {
         return plain(NO_METRICS);
     }
