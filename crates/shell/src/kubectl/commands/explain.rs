@@ -11,6 +11,7 @@ use crate::kubectl::flags::{Kind, flag, switch, text};
 
 pub(crate) const COMMAND: Command = Command::new("explain", "TYPE [--recursive=FALSE|TRUE] [--api-version=api-version-group] [-o|--output=plaintext|plaintext-openapiv2] [options]", "Get documentation for a resource", explain)
     .flags(&[&[
+        flag("max-depth", Kind::Int, "0", "Maximum recursion depth when printing nested fields with --recursive. 0 means no limit. Requires --recursive when greater than 0."),
         text("api-version", "Use given api-version (group/version) of the resource."),
         flag("output", Kind::Text, "plaintext", "Format in which to render the schema.").short('o'),
         switch("recursive", "When true, print the name of all the fields recursively."),
@@ -57,6 +58,17 @@ fn unescaped(text: &str) -> String {
     text.replace("\\n", "\n").replace("\\\\", "\\")
 }
 
+/// How many levels of fields `--recursive` prints; `None` without it.
+fn levels(k: &Kubectl) -> Result<Option<usize>> {
+    let (limit, recursive) = (k.flags.int("max-depth"), k.flags.bool("recursive"));
+    match usize::try_from(limit) {
+        Err(_) => plain("--max-depth must be non-negative"),
+        Ok(1..) if !recursive => plain("--max-depth requires --recursive"),
+        Ok(0) => Ok(recursive.then_some(usize::MAX)),
+        Ok(limit) => Ok(Some(limit)),
+    }
+}
+
 fn explain(k: &mut Kubectl) -> Result {
     let path = match &k.flags.args[..] {
         [] => {
@@ -65,8 +77,9 @@ fn explain(k: &mut Kubectl) -> Result {
             );
         }
         [one] => one.clone(),
-        _ => return Err(k.usage("We accept only this format: explain RESOURCE")),
+        _ => return plain("We accept only this format: explain RESOURCE\n"),
     };
+    let deep = levels(k)?;
     if !matches!(k.flags.str("output"), "plaintext" | "plaintext-openapiv2") {
         return plain(format!("unrecognized format: {}", k.flags.str("output")));
     }
@@ -84,7 +97,6 @@ fn explain(k: &mut Kubectl) -> Result {
             }
         }
     }
-    let deep = k.flags.bool("recursive");
     if let Some(version) = k.cluster().definitions().version(&resource) {
         let text = explain_custom::explain(&resource, &version.schema, fields, deep)?;
         k.out(text);
@@ -175,7 +187,7 @@ fn shown(schema: &Schema, id: TypeId) -> String {
 
 const DEPTH_MAX: usize = 12;
 
-fn write_fields(schema: &Schema, id: TypeId, level: usize, deep: bool, text: &mut String) {
+fn write_fields(schema: &Schema, id: TypeId, level: usize, deep: Option<usize>, text: &mut String) {
     let Some(of) = schema.get_struct(id) else {
         return;
     };
@@ -197,14 +209,16 @@ fn write_fields(schema: &Schema, id: TypeId, level: usize, deep: bool, text: &mu
             text.push_str(&format!("\n{indent}enum: {}", some.join(", ")));
         }
         text.push('\n');
-        if !deep {
+        let Some(limit) = deep else {
             let description = match &found {
                 Some((_, description)) if !description.is_empty() => description,
                 Some(_) => "<no description>",
                 None => LEFT_OUT,
             };
             text.push_str(&field_text(description, level));
-        } else if level < DEPTH_MAX
+            continue;
+        };
+        if level < limit.min(DEPTH_MAX)
             && text.len() < 1 << 20
             && let Some(id) = inner(schema, field.type_id)
         {
@@ -227,5 +241,24 @@ mod tests {
         assert!(container.field("image").unwrap().0.is_empty());
         assert!(container.field("nosuch").is_none());
         assert!(Said::of("Nosuch", "v1").is_none());
+    }
+
+    #[track_caller]
+    fn deepest(depth: usize, want: usize) {
+        let schema = Schema::builtin();
+        let id = schema.by_kind("apps/v1", "Deployment").unwrap().type_id;
+        let mut text = String::new();
+        write_fields(schema, id, 1, Some(depth), &mut text);
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        assert_eq!(text.lines().map(indent).max(), Some(2 * want));
+    }
+
+    #[test]
+    fn fields_are_as_deep_as_asked_for() {
+        deepest(1, 1);
+        deepest(2, 2);
+        deepest(5, 5);
+        // spec.template.spec.affinity.podAffinity.preferred….podAffinityTerm.labelSelector.matchExpressions.key
+        deepest(usize::MAX, 10);
     }
 }

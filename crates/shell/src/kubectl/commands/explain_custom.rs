@@ -13,7 +13,7 @@ pub(super) fn explain(
     resource: &Resource,
     schema: &Value,
     fields: &str,
-    recursive: bool,
+    deep: Option<usize>,
 ) -> Result<String> {
     let mut here = with_object_fields(schema);
     let mut last = None;
@@ -49,7 +49,7 @@ pub(super) fn explain(
     let of = inside(&here);
     if of["properties"].as_object().is_some_and(|p| !p.is_empty()) {
         text.push_str("FIELDS:\n");
-        write_fields(of, 1, recursive, &mut text);
+        write_fields(of, 1, deep, &mut text);
     }
     text.push('\n');
     Ok(text)
@@ -113,7 +113,7 @@ fn enum_value(value: &Value) -> String {
     }
 }
 
-fn write_fields(schema: &Value, level: usize, recursive: bool, text: &mut String) {
+fn write_fields(schema: &Value, level: usize, deep: Option<usize>, text: &mut String) {
     let required = schema["required"].items();
     for (name, field) in schema["properties"].entries() {
         let indent = "  ".repeat(level);
@@ -129,14 +129,16 @@ fn write_fields(schema: &Value, level: usize, recursive: bool, text: &mut String
             text.push_str(&format!("\n{indent}enum: {}", some.join(", ")));
         }
         text.push('\n');
-        if !recursive {
+        let Some(limit) = deep else {
             let description = match field["description"].str() {
                 "" => "<no description>",
                 text => text,
             };
             text.push_str(&field_text(description, level));
-        } else if level < DEPTH_MAX {
-            write_fields(inside(field), level + 1, true, text);
+            continue;
+        };
+        if level < limit.min(DEPTH_MAX) {
+            write_fields(inside(field), level + 1, deep, text);
         }
     }
 }
