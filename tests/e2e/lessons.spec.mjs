@@ -135,6 +135,17 @@ test("a tag on a plain page brings a cluster, which applies the tag's own text",
   expect(told).toEqual({ missing: "unknown", applied, output: "configmap/from-host\n", status: 0 });
 });
 
+test("what is typed in a frame's terminal runs, with an origin and without", async ({ page }) => {
+  for (const isolated of ["", "isolated"]) {
+    await host(page, `${TAG}<kube-lab ${isolated} view="terminal"></kube-lab>`);
+    const frame = page.frameLocator("kube-lab iframe");
+    await expect(frame.locator(".room")).toHaveCount(3);
+    await frame.getByLabel("Command", { exact: true }).fill("kubectl get nodes -o name");
+    await frame.getByLabel("Command", { exact: true }).press("Enter");
+    await expect(frame.locator(".entry").last()).toContainText("node/worker-1");
+  }
+});
+
 test("nothing is loaded before the click, and the script is small", async ({ page }) => {
   const asked = [];
   page.on("request", (request) => asked.push(new URL(request.url()).pathname.split("/").pop()));

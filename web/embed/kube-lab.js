@@ -74,7 +74,8 @@ export class KubeLab extends HTMLElement {
     frame.title = this.getAttribute("title") || this.#words().frame;
     // Without an origin of its own the simulator reaches nothing of the site that it comes from, nor that site's storage.
     const origin = this.hasAttribute("isolated") ? "" : " allow-same-origin";
-    frame.setAttribute("sandbox", `allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox${origin}`);
+    // Its prompts are forms, which go nowhere: the page's own policy sees to that.
+    frame.setAttribute("sandbox", `allow-scripts allow-forms allow-downloads allow-popups allow-popups-to-escape-sandbox${origin}`);
     frame.setAttribute("allow", "clipboard-write");
     frame.referrerPolicy = "no-referrer";
     frame.src = address.href;
