@@ -314,7 +314,9 @@ fn resources(k: &mut Kubectl) -> Result {
     }
     let (limits, requests) = (quantities(&limits)?, quantities(&requests)?);
     let pattern = k.flags.str("containers").to_owned();
-    change(
+    // A name that no container has is an error, but the others are changed.
+    let mut errors = Vec::new();
+    let changed = change(
         k,
         infos,
         "resources",
@@ -325,7 +327,9 @@ fn resources(k: &mut Kubectl) -> Result {
                 .filter(|(list, _)| *list == "containers" || pattern != "*")
                 .collect();
             if chosen.is_empty() {
-                return plain(format!("unable to find container named {pattern}"));
+                errors.push(Error::Plain(format!(
+                    "error: unable to find container named {pattern}"
+                )));
             }
             for (list, at) in chosen {
                 for (field, wanted) in [("limits", &limits), ("requests", &requests)] {
@@ -341,7 +345,9 @@ fn resources(k: &mut Kubectl) -> Result {
             }
             Ok(())
         },
-    )
+    );
+    errors.extend(changed.err());
+    Error::aggregate(errors)
 }
 
 fn env(k: &mut Kubectl) -> Result {
