@@ -64,7 +64,7 @@ pub enum Request {
     },
     /// What is inside the network namespace of a node or a pod. [`Reply::Inside`].
     Inside(String),
-    /// Run a command line in the terminal. [`Reply::Output`]; what goes on longer is told by [`Update::terminal`].
+    /// Run a command line in the terminal. [`Reply::Output`]; what goes on longer is told by [`Update::terminals`].
     Command(String),
     /// Type a line in a terminal: at the workstation's prompt, or at that of a shell that it has opened elsewhere (`ssh`,
     /// `kubectl exec -it`). One on a node or in a pod opens that shell first; an empty line does nothing more.
