@@ -36,6 +36,9 @@ test("works from a folder of any name", async ({ page, baseURL, request }) => {
   await page.setViewportSize(WIDE);
   await page.goto(new URL("some/folder/", baseURL).href);
   await expect(page.locator(".cm-content")).toBeVisible();
+  // All of it is there, the simulator too.
+  await expect(page.locator(".room")).toHaveCount(3);
+  await page.unrouteAll({ behavior: "wait" });
 });
 
 test("the theme follows the system until one is chosen, and that one is kept", async ({ page }) => {
