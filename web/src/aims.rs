@@ -80,7 +80,7 @@ pub(crate) fn between(simulator: Simulator, gap: &Gap) -> impl IntoView + use<> 
         let target = id.to_owned();
         (!id.is_empty()).then(|| view! { <button type="button" class="link" on:click=move |_| simulator.selected.set(Some(target.clone()))>{name.to_owned()}</button> })
     };
-    let lack = move |lack: &Lack| view! { <li>{link(&lack.id, &lack.name)} <span class="why">{lack.why.clone()}</span></li> };
+    let lack = move |lack: &Lack| view! { <li>{link(&lack.id, &lack.name)} <span class="unready">{lack.why.clone()}</span></li> };
     let next = move |next: &Next| {
         let at = next.at_ms;
         let when = move || {
