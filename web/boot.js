@@ -14,6 +14,16 @@
   if (embedded) root.dataset.embed = asked.has("readonly") ? "readonly" : "";
   if (embedded && asked.has("lang")) root.dataset.lang = asked.get("lang");
 
+  // Where a sandbox forbids forms the browser drops even those that go nowhere. What they are here for is done all the same.
+  const submit = (event) => {
+    const typed = event.type === "keydown" && event.key === "Enter" && !event.isComposing && event.target.matches?.("form input");
+    const button = event.type === "click" && event.target.closest?.("form button[type=submit]");
+    if (event.defaultPrevented || !(typed || button)) return;
+    event.preventDefault();
+    event.target.closest("form").dispatchEvent(new SubmitEvent("submit", { bubbles: true, cancelable: true, submitter: button || null }));
+  };
+  if (embedded) for (const type of ["keydown", "click"]) addEventListener(type, submit);
+
   // From the second visit on the page needs no connection (sw.js). Other pages' frames leave nothing behind.
   if (parent === window) addEventListener("load", () => setTimeout(() => {
     // Where there are no service workers, the page works as long as there is a connection.

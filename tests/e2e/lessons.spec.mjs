@@ -66,6 +66,35 @@ test("what was done is there again at the next visit", async ({ page }) => {
   expect(await run(page, "kubectl get configmap mine -o name")).toContain("not found");
 });
 
+test("a shared link brings the files and the view too", async ({ page, context }) => {
+  await open(page, { cluster: true });
+  await page.locator(".cm-content").fill("# mine\nkind: Pod");
+  await page.getByRole("tab", { name: "Objects" }).click();
+  await page.getByRole("button", { name: "Share", exact: true }).click();
+  await page.waitForFunction(() => location.hash.startsWith("#state="));
+  const other = await context.newPage();
+  await other.goto(page.url());
+  await expect(other.locator(".file-tabs [role=tab]").filter({ hasText: "web.yaml" })).toHaveAttribute("aria-selected", "true");
+  await expect(other.locator(".cm-content")).toContainText("# mine");
+  await expect(other.getByRole("tab", { name: "Objects" })).toHaveAttribute("aria-selected", "true");
+  await other.close();
+});
+
+test("a lesson's files take the place of the last one's, and what was written stays", async ({ page }) => {
+  await open(page, { cluster: true });
+  const tabs = page.locator(".file-tabs [role=tab]");
+  await page.goto("./#scene=pod-to-service");
+  await expect(tabs).toHaveText(["manifests.yaml"]);
+  await page.locator(".learn").waitFor();
+  await page.goto("./#scene=client-and-server");
+  await expect(page.locator(".lesson h2")).toHaveText("Client and server");
+  await expect(tabs).toHaveText(["manifests.yaml"]);
+  await page.getByRole("button", { name: "Manifests" }).first().click();
+  await page.locator(".cm-content").fill("# mine");
+  await page.goto("./#scene=pod-to-service");
+  await expect(tabs).toHaveText(["manifests.yaml", "manifests-2.yaml"]);
+});
+
 test("a shared link brings the cluster back, and a damaged one says so", async ({ page, context }) => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   await open(page, { cluster: true });
@@ -133,6 +162,38 @@ test("a tag on a plain page brings a cluster, which applies the tag's own text",
   });
   const applied = { output: "configmap/from-host created\n", status: 0 };
   expect(told).toEqual({ missing: "unknown", applied, output: "configmap/from-host\n", status: 0 });
+  // What was applied is what the reader finds in the editor, and nothing else.
+  const frame = page.frameLocator("kube-lab iframe");
+  await expect(frame.locator(".file-tabs [role=tab]")).toHaveText(["manifests.yaml"]);
+  await expect(frame.locator(".cm-content")).toContainText("from-host");
+});
+
+test("a frame without a height gets the one that fits, with the map beside what is read", async ({ page }) => {
+  for (const [width, least] of [[360, 640], [720, 440], [1300, 600]]) {
+    await page.setViewportSize({ width: width + 16, height: 900 });
+    await host(page, `${TAG}<kube-lab scene="pod-to-service"></kube-lab>`);
+    const lab = page.locator("kube-lab");
+    await expect.poll(async () => (await lab.boundingBox()).height).not.toBe(480);
+    const frame = page.frameLocator("kube-lab iframe");
+    const [whole, map] = [await lab.boundingBox(), await frame.locator(".canvas").boundingBox()];
+    expect(whole.height).toBeGreaterThanOrEqual(least);
+    expect(map.height).toBeGreaterThan(180);
+    expect(map.width).toBeGreaterThan(300);
+  }
+  await page.evaluate(() => document.querySelector("kube-lab").setAttribute("height", "500"));
+  expect((await page.locator("kube-lab").boundingBox()).height).toBe(500);
+});
+
+test("only looking has neither editor nor terminal, at any width", async ({ page }) => {
+  for (const width of [390, 720, 1300]) {
+    await page.setViewportSize({ width, height: 900 });
+    await host(page, `${TAG}<kube-lab readonly></kube-lab>`);
+    const frame = page.frameLocator("kube-lab iframe");
+    await expect(frame.locator(".room")).toHaveCount(3);
+    await expect(frame.getByRole("tab", { name: /Objects/ })).toBeVisible();
+    await expect(frame.getByRole("tab", { name: /Terminal|YAML/ })).toHaveCount(0);
+    await expect(frame.locator(".cm-content:visible")).toHaveCount(0);
+  }
 });
 
 test("what is typed in a frame's terminal runs, with an origin and without", async ({ page }) => {
@@ -247,6 +308,11 @@ test("a page that stands itself in a frame without an origin has a cluster", asy
   await page.goto(`${site.url}outer.html`);
   const frame = page.frameLocator("iframe").frameLocator("kube-lab iframe");
   await expect(frame.locator(".room")).toHaveCount(3);
+  // Where the host may have no forms, Enter is heard all the same.
+  await frame.getByRole("tab", { name: "Terminal" }).click();
+  await frame.getByLabel("Command", { exact: true }).fill("kubectl get nodes -o name");
+  await frame.getByLabel("Command", { exact: true }).press("Enter");
+  await expect(frame.locator(".entry").last()).toContainText("node/worker-1");
   await page.goto("about:blank");
   await site.close();
 });

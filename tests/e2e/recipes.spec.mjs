@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, extname, join, resolve } from "node:path";
+import { build as bundle } from "esbuild";
 import { expect, test } from "./page.mjs";
 
 const PYTHON = resolve(process.env.KUBARIUM_PYTHON ?? "target/xtask/python");
@@ -137,4 +138,14 @@ test("a site made with Docusaurus has a live cluster, and another after a click"
   await page.getByRole("link", { name: "another page", exact: true }).click();
   await page.waitForFunction(() => window.applied);
   expect(await page.evaluate(() => window.applied)).toEqual({ output: "configmap/from-site created\n", status: 0 });
+});
+
+test("the package can be bundled with a page's own scripts", async ({ page, baseURL }) => {
+  const script = `import { KubeLab } from "kube-lab"; KubeLab.base = new URL(${JSON.stringify(baseURL)});`;
+  const alias = { "kube-lab": resolve("web/embed") };
+  const built = await bundle({ stdin: { contents: script, resolveDir: "." }, alias, bundle: true, format: "esm", write: false });
+  const html = `<!doctype html><html lang="en"><title>Site</title><body>${LAB}<script type="module" src="app.js"></script>`;
+  await serve(page, folderWith({ "index.html": html, "app.js": built.outputFiles[0].text }));
+  await page.goto("./site/");
+  await expect(page.frameLocator("kube-lab iframe").locator(".lesson h2")).toHaveText("Problem 4: pod to Service");
 });

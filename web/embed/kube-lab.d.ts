@@ -4,7 +4,7 @@ export interface Output { output: string; status: number }
 export interface View { show?: string; focus?: string }
 /** Why a question failed. */
 export interface KubeError extends Error {
-  code: "invalid" | "unknown" | "version" | "busy" | "readonly" | "failed" | "gone" | "restarted";
+  code: "invalid" | "unknown" | "version" | "busy" | "readonly" | "failed" | "gone" | "restarted" | "source" | "silent";
 }
 
 export interface KubeEvents {

@@ -36,6 +36,7 @@ export class KubeLab extends HTMLElement {
   #theme;
   #language;
   #manifest = "";
+  #fit = 480;
 
   connectedCallback() {
     this.#abort = new AbortController();
@@ -144,6 +145,10 @@ export class KubeLab extends HTMLElement {
       return;
     }
     const { kubarium: _, event, ...detail } = message;
+    if (event === "height") {
+      this.#fit = Math.min(Math.max(Number(detail.height) || 0, 320), 900);
+      return this.#size();
+    }
     if (typeof event === "string") {
       const lesson = this.getAttribute("scene") ?? this.getAttribute("exercise");
       if (event === "ready" && isAddress(lesson)) this.#open(lesson);
@@ -212,7 +217,7 @@ export class KubeLab extends HTMLElement {
 
   #size() {
     const height = this.getAttribute("height");
-    this.style.height = height ? (/^\d+$/.test(height) ? `${height}px` : height) : "480px";
+    this.style.height = height ? (/^\d+$/.test(height) ? `${height}px` : height) : `${this.#fit}px`;
   }
 
   // The page's scheme shows in the colour of its text, however it is switched.

@@ -48,8 +48,9 @@ pub(crate) fn App() -> impl IntoView {
     layout.remember(notices);
     let simulator = Simulator::start();
     provide_context(simulator);
-    provide_context(Files::load(notices));
-    let learn = Learn::new(simulator, layout);
+    let files = Files::load(notices);
+    provide_context(files);
+    let learn = Learn::new(simulator, layout, files);
     provide_context(learn);
     Effect::new(move |_| {
         if simulator.lane.read().is_some() {
@@ -86,7 +87,7 @@ fn Shell(simulator: Simulator, layout: Layout, line: TimeLine) -> impl IntoView 
         <a class="button primary skip" href="#panel-map">{t("app.skip")}</a>
         <div
             class="shell"
-            data-narrow=move || layout.narrow.get().then_some("")
+            data-narrow=move || layout.narrow.get().then(|| if layout.beside.get() { "beside" } else { "" })
             data-dock=move || layout.is_dock_folded().then_some("folded")
             style=("--files", move || layout.length(Panel::Files))
             style=("--inspector", move || layout.length(Panel::Inspector))
@@ -205,7 +206,7 @@ fn Splitters() -> impl IntoView {
     let layout = expect_context::<Layout>();
     let wide = move || !layout.narrow.get();
     view! {
-        <Show when=move || wide() && !layout.is_rail(Panel::Files)>
+        <Show when=move || layout.beside.get() || wide() && !layout.is_rail(Panel::Files)>
             <Splitter
                 class="files"
                 panel=Panel::Files.name()
@@ -249,7 +250,7 @@ fn Splitters() -> impl IntoView {
                 usual=usual::DOCK
             />
         </Show>
-        <Show when=move || !wide()>
+        <Show when=move || !wide() && !layout.beside.get()>
             <Splitter
                 class="sheet"
                 panel=t("panels")

@@ -70,6 +70,8 @@ pub(crate) struct Files {
     pub(crate) comparing: RwSignal<bool>,
     /// What the last Apply has run.
     pub(crate) applied: RwSignal<Option<Entry>>,
+    /// What nobody has written here, as [`mark`] has it: the example of a first visit, a lesson's manifests.
+    given: StoredValue<Vec<String>>,
     notices: Notices,
 }
 
@@ -88,6 +90,10 @@ impl Files {
             go_to: RwSignal::new(None),
             comparing: RwSignal::new(false),
             applied: RwSignal::new(None),
+            given: StoredValue::new(match storage::get("given") {
+                Some(marks) => marks.lines().map(str::to_owned).collect(),
+                None => vec![mark(FIRST.0, FIRST.1)],
+            }),
             notices,
         };
         if is_new {
@@ -113,6 +119,14 @@ impl Files {
             file.text = self.text.get();
         }
         list
+    }
+
+    /// The files of the person's own: names and texts.
+    pub(crate) fn written(self) -> Vec<(String, String)> {
+        let given = self.given.get_value();
+        let own = |file: &File| !given.contains(&mark(&file.name, &file.text));
+        let files = self.all().into_iter().filter(own);
+        files.map(|file| (file.name, file.text)).collect()
     }
 
     /// The file that is shown.
@@ -161,6 +175,11 @@ impl Files {
         }
         self.keep_text();
         self.remember_text();
+        self.bring(id);
+    }
+
+    /// Shows a file, whatever was shown before.
+    fn bring(self, id: u32) {
         let list = self.list.read_untracked();
         if let Some(file) = list.iter().find(|file| file.id == id) {
             self.shown.set(id);
@@ -183,6 +202,53 @@ impl Files {
         self.notices.note_storage(storage::set(&key(id), &text));
         self.list.update(|list| list.push(File { id, name, text }));
         self.show(id);
+    }
+
+    /// Opens what comes with a lesson, a link or a host page, in place of what came before and was not touched. What a
+    /// person has written stays.
+    pub(crate) fn give(self, files: &[(String, String)]) {
+        self.keep_text();
+        let before = self.given.get_value();
+        let now: Vec<String> = files.iter().map(|(name, text)| mark(name, text)).collect();
+        let mut there = Vec::new();
+        self.list.update(|list| {
+            list.retain(|file| {
+                let mark = mark(&file.name, &file.text);
+                let stays = now.contains(&mark) || !before.contains(&mark);
+                if !stays {
+                    storage::remove(&key(file.id));
+                }
+                there.push(mark);
+                stays
+            });
+        });
+        for ((name, text), mark) in files.iter().zip(&now) {
+            if !there.contains(mark) {
+                self.open(name, text.clone());
+            }
+        }
+        self.note_given(now);
+        let shown = self.shown.get_untracked();
+        let list = self.list.read_untracked();
+        if list.iter().any(|file| file.id == shown) {
+            drop(list);
+            return self.remember();
+        }
+        let first = list.first().map(|file| file.id);
+        drop(list);
+        match first {
+            Some(id) => self.bring(id),
+            None => {
+                self.open(FIRST.0, FIRST.1.to_owned());
+                self.note_given(vec![mark(FIRST.0, FIRST.1)]);
+            }
+        }
+    }
+
+    fn note_given(self, marks: Vec<String>) {
+        self.notices
+            .note_storage(storage::set("given", &marks.join("\n")));
+        self.given.set_value(marks);
     }
 
     fn close(self) {
@@ -269,6 +335,16 @@ impl Files {
 
 fn key(id: u32) -> String {
     format!("file/{id}")
+}
+
+/// What tells whether a file is as it was given: a digest of its text, and its name.
+fn mark(name: &str, text: &str) -> String {
+    let digest = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| {
+            (digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+    format!("{digest:016x} {name}")
 }
 
 /// What was remembered: the files, and which was shown. What an earlier version remembered under one key is moved.

@@ -1,13 +1,19 @@
 //! The shell's layout: which panels are open, how large they are, and which tab is chosen. All of it is remembered.
 //!
 //! Wide: manifests left, map and packet lane in the middle, inspector right, the other panels as tabs below.
-//! Narrow (a phone): the map on top, and every other panel in one sheet below it.
+//! Narrow (a phone): the map on top, and every other panel in one sheet below it; beside it where the window is low (a phone
+//! held across, a frame in another page).
 
-use crate::{notices::Notices, panels::Panel, storage};
+use crate::{map::FIT_MAX, notices::Notices, panels::Panel, storage};
+use kubarium_snapshot::geometry::Rect;
 use leptos::prelude::*;
 
 /// Up to this width, in pixels, the page is laid out for a phone.
 const NARROW: i32 = 760;
+/// The same in a frame of another page, which is low.
+const NARROW_FRAME: i32 = 1040;
+/// From this width on the sheet has room beside the map.
+const BESIDE: i32 = 560;
 /// Up to this height the packet lane and the panels below the map do not both have room.
 const LOW: i32 = 1000;
 /// The width of a side panel's rail.
@@ -18,6 +24,10 @@ const MAP_HEIGHT: i32 = 120;
 /// The bars that are always there: the top bar and the tabs.
 const BARS: i32 = 48 + 40;
 const NARROW_BARS: i32 = 48 + 56;
+/// The bar over the map.
+const TOOLS: i32 = 44;
+/// The least and the most height that a frame in another page is given.
+const HEIGHTS: (i32, i32) = (440, 800);
 
 /// The sizes that the panels begin with, in pixels; the sheet's is a share of the height.
 pub(crate) mod usual {
@@ -35,6 +45,10 @@ pub(crate) struct Layout {
     window: RwSignal<(i32, i32)>,
     /// Whether the page is laid out for a phone.
     pub(crate) narrow: Memo<bool>,
+    /// Whether the phone's sheet stands beside the map.
+    pub(crate) beside: Memo<bool>,
+    /// Whether the page stands in a frame of another page, and whether it is there only to be looked at.
+    frame: Option<Frame>,
     /// Sizes in pixels.
     pub(crate) files: RwSignal<i32>,
     pub(crate) inspector: RwSignal<i32>,
@@ -58,14 +72,33 @@ pub(crate) struct Layout {
     sheet_tab: RwSignal<Panel>,
 }
 
+/// A frame in another page (docs/EMBEDDING.md).
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Frame {
+    readonly: bool,
+}
+
 impl Layout {
     /// The layout as it was left, or the usual one.
     pub(crate) fn load() -> Layout {
         let stored = Stored::load();
         let window = RwSignal::new(window_size());
+        let frame = storage::embedded().map(|how| Frame {
+            readonly: how == "readonly",
+        });
+        let narrow = if frame.is_some() {
+            NARROW_FRAME
+        } else {
+            NARROW
+        };
         let layout = Layout {
             window,
-            narrow: Memo::new(move |_| window.get().0 <= NARROW),
+            narrow: Memo::new(move |_| window.get().0 <= narrow),
+            beside: Memo::new(move |_| {
+                let (width, height) = window.get();
+                (BESIDE..=narrow).contains(&width) && (frame.is_some() || height < width * 3 / 4)
+            }),
+            frame,
             files: RwSignal::new(stored.number("files", usual::FILES)),
             inspector: RwSignal::new(stored.number("inspector", usual::INSPECTOR)),
             lane: RwSignal::new(stored.number("lane", usual::LANE)),
@@ -145,26 +178,27 @@ impl Layout {
 
     /// The tabs that there are now.
     pub(crate) fn tabs(self) -> Vec<Panel> {
-        if !self.narrow.get() {
-            return Panel::DOCK.to_vec();
-        }
-        Panel::SHEET
-            .into_iter()
-            .filter(|panel| self.is_there(*panel))
-            .collect()
+        let all: &[Panel] = if self.narrow.get() {
+            &Panel::SHEET
+        } else {
+            &Panel::DOCK
+        };
+        let there = all.iter().copied();
+        there.filter(|panel| self.is_there(*panel)).collect()
     }
 
     /// The tab that is chosen now.
     pub(crate) fn active(self) -> Panel {
-        if !self.narrow.get() {
-            return self.dock_tab.get();
-        }
-        let tab = self.sheet_tab.get();
-        if self.is_there(tab) {
-            tab
+        let chosen = if self.narrow.get() {
+            self.sheet_tab
         } else {
-            Panel::Files
+            self.dock_tab
+        };
+        let tab = chosen.get();
+        if self.is_there(tab) {
+            return tab;
         }
+        self.tabs().first().copied().unwrap_or(tab)
     }
 
     /// Whether there is anything in the panel.
@@ -172,8 +206,35 @@ impl Layout {
         match panel {
             Panel::Lane => self.lane_shown.get(),
             Panel::Learn => self.lesson_shown.get(),
+            Panel::Files | Panel::Terminal => !self.frame.is_some_and(|frame| frame.readonly),
             _ => true,
         }
+    }
+
+    /// The height, in pixels, at which a frame of this width shows a map of such a size whole, and has room for a panel.
+    pub(crate) fn height_that_fits(self, map: Rect) -> i32 {
+        let (width, _) = self.window.get();
+        let (beside, below) = match (self.narrow.get(), self.beside.get()) {
+            (true, true) => (clamp(self.files.get(), self.files_range()), 0),
+            (true, false) => (0, usual::SHEET),
+            (false, _) if self.is_dock_folded() => (2 * RAIL, 0),
+            (false, _) => (2 * RAIL, usual::DOCK),
+        };
+        let room = f64::from((width - beside).max(MAP_WIDTH));
+        let zoom = (room / map.width.max(1.0)).min(FIT_MAX);
+        // Rooms that stand one below the other are looked at one by one.
+        let high = (map.height * zoom).min(room * 0.9) as i32;
+        let bars = if self.narrow.get() { NARROW_BARS } else { BARS };
+        clamp(bars + TOOLS + high + below, HEIGHTS)
+    }
+
+    /// The word, in links and lessons, for the panel that is looked at; empty for the map alone.
+    pub(crate) fn looked_at(self) -> &'static str {
+        untrack(|| match self.active() {
+            _ if self.lane_shown.get() && !self.narrow.get() => "packet",
+            _ if self.is_dock_folded() && !self.narrow.get() => "",
+            panel => panel.word(),
+        })
     }
 
     /// Whether the panels below the map are folded away now.
@@ -277,7 +338,9 @@ impl Layout {
 
     /// The sizes that each panel may have in this window: from least to most.
     pub(crate) fn files_range(self) -> (i32, i32) {
-        let beside = if self.inspector_folded.get() {
+        let beside = if self.narrow.get() {
+            0
+        } else if self.inspector_folded.get() {
             RAIL
         } else {
             self.inspector.get().min(240)

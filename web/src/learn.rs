@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 
 use leptos::prelude::*;
 
-use crate::{icons, layout::Layout, simulator::Simulator, storage, text::t};
+use crate::{files::Files, icons, layout::Layout, simulator::Simulator, storage, text::t};
 
 /// Lessons and sharing, as a context.
 #[derive(Clone, Copy)]
 pub(crate) struct Learn {
     pub(crate) simulator: Simulator,
     pub(crate) layout: Layout,
+    pub(crate) files: Files,
     /// Whether the part that does it all is wanted before the cluster is up.
     pub(crate) wanted: RwSignal<bool>,
     /// Whether the gallery is open.
@@ -32,13 +33,14 @@ pub(crate) struct Learn {
 impl Learn {
     /// Nothing is open yet. The part is wanted at once by whoever comes for the first time, follows a link, comes back to
     /// work that was kept, or sees the page inside another one.
-    pub(crate) fn new(simulator: Simulator, layout: Layout) -> Learn {
+    pub(crate) fn new(simulator: Simulator, layout: Layout, files: Files) -> Learn {
         let hash = window().location().hash().unwrap_or_default();
         let kept = |key| storage::get(key).is_some_and(|text| !text.is_empty());
         let wanted = storage::is_embedded() || hash.len() > 1 || kept("work") || !kept("visited");
         Learn {
             simulator,
             layout,
+            files,
             wanted: RwSignal::new(wanted),
             gallery: RwSignal::new(false),
             share: RwSignal::new(0),

@@ -27,7 +27,7 @@ use crate::{
 /// The smallest and the largest zoom.
 const ZOOM: std::ops::RangeInclusive<f64> = 0.1..=12.0;
 /// The zoom beyond which nothing is shown whole.
-const FIT_MAX: f64 = 1.25;
+pub(crate) const FIT_MAX: f64 = 1.25;
 /// For how long a finger rests to ask for a menu.
 const LONG_PRESS: Duration = Duration::from_millis(500);
 /// For how long the map rests before its letters are drawn anew.
@@ -250,7 +250,7 @@ fn Canvas() -> impl IntoView {
     provide_context(Sight(sight));
     // On a phone the rooms stand one below the other.
     Effect::new(move |_| {
-        let across = usize::from(layout.narrow.get());
+        let across = usize::from(layout.narrow.get() && !layout.beside.get());
         simulator.ask(Request::Across(across), |_| {});
     });
     // Until a person moves the map, it shows everything; or all that the packet comes by, while one is followed.
@@ -263,7 +263,7 @@ fn Canvas() -> impl IntoView {
         }
     });
     let fit = move || {
-        let tall = layout.narrow.get_untracked();
+        let tall = layout.narrow.get_untracked() && !layout.beside.get_untracked();
         let whole = simulator.picture.bounds.get_untracked();
         show(View::fit(part.get_untracked(), whole, size(), tall));
     };

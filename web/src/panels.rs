@@ -71,6 +71,16 @@ impl Panel {
         }
     }
 
+    /// The panel's word in links, lessons and what a host page asks for; empty for one that has none.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Panel::Lane => "packet",
+            Panel::Files => "editor",
+            Panel::Terminal | Panel::Timeline | Panel::Rules | Panel::Objects => self.id(),
+            Panel::Scheduling | Panel::Tables | Panel::Learn | Panel::Inspector => "",
+        }
+    }
+
     /// Its name.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -22,10 +22,16 @@ pub(crate) enum StorageError {
     Full,
 }
 
-/// Whether the page is inside another one that embeds it: `boot.js` marks the root element.
-pub(crate) fn is_embedded() -> bool {
+/// How the page stands inside another one that embeds it, as `boot.js` has marked the root element: empty or `readonly`;
+/// none where it stands alone.
+pub(crate) fn embedded() -> Option<String> {
     let root = web_sys::window().and_then(|window| window.document()?.document_element());
-    root.is_some_and(|root| root.has_attribute("data-embed"))
+    root?.get_attribute("data-embed")
+}
+
+/// Whether the page is inside another one that embeds it.
+pub(crate) fn is_embedded() -> bool {
+    embedded().is_some()
 }
 
 /// A key as the browser has it. What is remembered of the page inside others is not what is remembered of it alone.

@@ -24,7 +24,7 @@ pub use check::{Check, Outcome};
 pub use exercise::{Course, Exercise, Task};
 pub use link::Link;
 pub use scene::{Scene, Step};
-pub use setting::{Setting, View};
+pub use setting::{MANIFESTS, Setting, View};
 
 use kubarium_objects::Diagnostic;
 

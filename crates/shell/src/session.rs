@@ -618,6 +618,20 @@ impl Session {
         found
     }
 
+    /// The manifests that lie in the home directory: names and texts, in order.
+    pub fn manifests(&self) -> Vec<(String, String)> {
+        let is_manifest = |name: &String| {
+            let end = name.rsplit_once('.').map(|(_, end)| end);
+            matches!(end, Some("yaml" | "yml" | "json"))
+        };
+        let names = self.names_in(HOME).into_iter().filter(is_manifest);
+        let text = |name: String| {
+            let bytes = self.read_file(&self.absolute(HOME, &name))?;
+            Some((name, String::from_utf8(bytes).ok()?))
+        };
+        names.filter_map(text).collect()
+    }
+
     /// Writes a file of the session's own, as `>` does.
     ///
     /// # Errors

@@ -45,6 +45,8 @@ pub enum Ask {
     Share {
         /// What is looked at.
         view: View,
+        /// The manifests being written, which the state is to hold too: names and texts.
+        files: Vec<(String, String)>,
     },
     /// Take the place of what a link's fragment or a saved file holds. [`Said::Opened`].
     Open(String),
@@ -91,6 +93,8 @@ pub struct Host {
     pub language: Option<String>,
     /// A command that it had run, for the terminal.
     pub output: Option<Box<Output>>,
+    /// The manifests that it had applied: name and text.
+    pub file: Option<(String, String)>,
 }
 
 /// A scene or an exercise that is being worked on.
@@ -199,4 +203,6 @@ pub struct Opened {
     pub fetch: Option<String>,
     /// What was looked at.
     pub view: View,
+    /// The manifests that came with it: names and texts.
+    pub files: Vec<(String, String)>,
 }

@@ -74,6 +74,26 @@ pub(super) fn open(learn: Learn) {
             }
         });
     });
+    // As high as its picture wants it, at this width: it grows with the picture, and never shrinks under a reader's hand.
+    let told = StoredValue::new((0, 0));
+    Effect::new(move |_| {
+        simulator.told.track();
+        let (width, _) = learn.layout.window_size();
+        let wanted = learn
+            .layout
+            .height_that_fits(simulator.picture.bounds.get());
+        let (width, before) = (width as i32, told.get_value());
+        if !simulator.started.get() || before.0 == width && before.1 >= wanted {
+            return;
+        }
+        port.with_value(|port| {
+            if let Some(port) = port {
+                let text = format!("{{\"kubarium\":1,\"event\":\"height\",\"height\":{wanted}}}");
+                let _ = port.post_message(&JsValue::from_str(&text));
+                told.set_value((width, wanted));
+            }
+        });
+    });
     let waiting = js_sys::Object::new();
     let _ = js_sys::Reflect::set(&waiting, &"kubarium".into(), &1.into());
     let _ = js_sys::Reflect::set(&waiting, &"event".into(), &"waiting".into());
@@ -114,6 +134,9 @@ fn listen(learn: Learn, port: &web_sys::MessagePort, readonly: bool) {
                 }
                 if let Some(view) = host.view {
                     learn.show(&view);
+                }
+                if let Some(file) = host.file {
+                    learn.files.give(&[file]);
                 }
                 if let Some(output) = host.output {
                     learn.simulator.show_output(*output);

@@ -131,12 +131,24 @@ impl Learn {
         self.begin(String::new(), text, String::new());
     }
 
+    /// Something else was opened: its files come into the editor.
     fn opened(self, said: Said, lesson: Option<String>) {
+        if let Said::Opened(opened) = &said
+            && opened.done
+        {
+            self.files.give(&opened.files);
+        }
+        self.resumed(said, lesson);
+    }
+
+    /// Work goes on. Its files are in the editor already, further perhaps than they were applied.
+    fn resumed(self, said: Said, lesson: Option<String>) {
         let Said::Opened(Opened {
             done,
             remark,
             fetch,
             view,
+            ..
         }) = said
         else {
             return;
@@ -182,12 +194,19 @@ impl Learn {
 
     fn begin(self, path: String, text: String, state: String) {
         let progress = progress::of(&path).unwrap_or_default();
+        let goes_on = !state.is_empty();
         let ask = Ask::Begin {
             text,
             progress,
             state,
         };
-        self.ask(ask, move |said| self.opened(said, Some(path)));
+        self.ask(ask, move |said| {
+            if goes_on {
+                self.resumed(said, Some(path));
+            } else {
+                self.opened(said, Some(path));
+            }
+        });
     }
 
     /// Begins the exercise again, as if nobody had ever worked on it.

@@ -29,10 +29,11 @@ fn share(learn: Learn) {
         set_timeout(move || learn.said.set(String::new()), SAID);
     };
     let view = View {
-        show: String::new(),
+        show: learn.layout.looked_at().to_owned(),
         focus: learn.simulator.selected.get_untracked().unwrap_or_default(),
     };
-    learn.ask(Ask::Share { view }, move |said| {
+    let files = untrack(|| learn.files.written());
+    learn.ask(Ask::Share { view, files }, move |said| {
         let Said::Shared(shared) = said else { return };
         match shared.link {
             Some(link) => {

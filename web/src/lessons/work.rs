@@ -32,7 +32,9 @@ pub(super) fn keep(learn: Learn) {
             show: String::new(),
             focus: learn.simulator.selected.get_untracked().unwrap_or_default(),
         };
-        learn.ask(Ask::Share { view }, move |said| {
+        // The editor keeps its files itself.
+        let files = Vec::new();
+        learn.ask(Ask::Share { view, files }, move |said| {
             let Said::Shared(shared) = said else { return };
             let is_new = kept.with_value(|kept| *kept != shared.state);
             if !is_new || shared.state.is_empty() || shared.state.len() > STATE_MAX {
@@ -66,7 +68,7 @@ pub(super) fn restore(learn: Learn) -> bool {
             browser::set_fragment(&super::gallery::fragment_of(&path));
             learn.fetch(path);
         }
-        None => learn.ask(Ask::Open(state), move |said| learn.opened(said, None)),
+        None => learn.ask(Ask::Open(state), move |said| learn.resumed(said, None)),
     }
     true
 }

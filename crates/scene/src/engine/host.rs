@@ -1,16 +1,13 @@
 //! A page that embeds this one: its messages are read, let through so many at a time, and answered (docs/EMBEDDING.md).
 
-use kubarium_lesson::Lesson;
 use kubarium_lesson::protocol::{self, Refusal, Request as Ask};
+use kubarium_lesson::{Lesson, MANIFESTS};
 use kubarium_objects::{Value, object};
 use kubarium_snapshot::lesson::{Host, View};
 use kubarium_snapshot::message::Output;
 
 use super::Engine;
 use crate::commands::word;
-
-/// The file of the terminal that holds what such a page applies.
-const FILE: &str = "host.yaml";
 
 impl Engine {
     /// Does what a page that embeds this one asks for.
@@ -63,11 +60,12 @@ impl Engine {
         match ask {
             Ask::Apply { manifests } => {
                 self.session
-                    .write_file(FILE, manifests.as_bytes())
+                    .write_file(MANIFESTS, manifests.as_bytes())
                     .map_err(|error| error.to_string())?;
-                let output = self.run_whole(&format!("kubectl apply -f {FILE}"));
+                let output = self.run_whole(&format!("kubectl apply -f {MANIFESTS}"));
                 let told = told(&output);
                 host.output = Some(Box::new(output));
+                host.file = Some((MANIFESTS.to_owned(), manifests));
                 Ok(told)
             }
             Ask::Run { command } => {

@@ -53,9 +53,9 @@ impl Engine {
                 self.begin(Session::new(kubarium_cluster::Simulation::new(
                     Config::default(),
                 )));
-                return Said::Opened(opened(View::default(), String::new()));
+                return Said::Opened(opened(&self.session, String::new()));
             }
-            Ask::Share { view } => return Said::Shared(self.share(&view)),
+            Ask::Share { view, files } => return Said::Shared(self.share(&view, files)),
             Ask::Open(text) => return Said::Opened(self.open(&text)),
             Ask::Host {
                 text,
@@ -90,7 +90,7 @@ impl Engine {
             Ok((classroom, session)) => {
                 self.begin(session);
                 self.classroom = Some(classroom);
-                opened(view_of(&self.session), String::new())
+                opened(&self.session, String::new())
             }
             Err(remark) => failed(remark),
         }
@@ -101,7 +101,7 @@ impl Engine {
         match again {
             Some(Ok(session)) => {
                 self.begin(session);
-                opened(view_of(&self.session), String::new())
+                opened(&self.session, String::new())
             }
             Some(Err(remark)) => failed(remark),
             None => Opened::default(),
@@ -151,7 +151,12 @@ impl Engine {
         })
     }
 
-    fn share(&mut self, view: &View) -> Shared {
+    fn share(&mut self, view: &View, files: Vec<(String, String)>) -> Shared {
+        let known = self.session.manifests();
+        for (name, text) in files.into_iter().filter(|file| !known.contains(file)) {
+            // A name that is no file's is not kept.
+            let _ = self.session.write_file(&name, text.as_bytes());
+        }
         self.session.view = object([
             ("show", view.show.as_str().into()),
             ("focus", view.focus.as_str().into()),
@@ -189,19 +194,17 @@ impl Engine {
         let (session, remark) = Session::from_state(*state);
         self.begin(session);
         self.classroom = None;
-        opened(
-            view_of(&self.session),
-            damage.or(remark).unwrap_or_default(),
-        )
+        opened(&self.session, damage.or(remark).unwrap_or_default())
     }
 }
 
-fn opened(view: View, remark: String) -> Opened {
+fn opened(session: &Session, remark: String) -> Opened {
     Opened {
         done: true,
         remark,
         fetch: None,
-        view,
+        view: view_of(session),
+        files: session.manifests(),
     }
 }
 
@@ -246,8 +249,8 @@ mod tests {
     }
 
     fn shared(engine: &mut Engine) -> Shared {
-        let view = View::default();
-        match engine.carry_out(Ask::Share { view }) {
+        let (view, files) = (View::default(), Vec::new());
+        match engine.carry_out(Ask::Share { view, files }) {
             Said::Shared(shared) => shared,
             other => panic!("{other:?}"),
         }
@@ -269,6 +272,23 @@ mod tests {
         assert_eq!(ended.and_then(|going| going.status), Some(130));
         let got = run(&mut other, "kubectl get configmap shared");
         assert_eq!(got.status, Some(0));
+    }
+
+    #[test]
+    fn the_manifests_being_written_travel_too() {
+        let mut one = engine();
+        let mine = ("mine.yaml".to_owned(), "kind: Pod".to_owned());
+        for _ in 0..2 {
+            one.carry_out(Ask::Share {
+                view: View::default(),
+                files: vec![mine.clone()],
+            });
+        }
+        let shared = shared(&mut one);
+        assert_eq!(shared.state.matches("mine.yaml").count(), 1);
+        let mut other = engine();
+        let opened = other.open(&shared.link.expect("a link"));
+        assert_eq!(opened.files, [mine]);
     }
 
     #[test]
