@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::Ipv4Net;
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
 
-use crate::controllers::pods;
+use crate::controllers::{ingress_status, pods, topology};
 use crate::runtime::volumes;
 use crate::shared_map::SharedMap;
 
@@ -27,6 +27,10 @@ enum By {
     Service,
     /// A Service's slices: namespace, name.
     Slice,
+    /// Services that ask for topology aware hints.
+    Topology,
+    /// Pods that run an Ingress controller.
+    Ingress,
     /// No managing controller: resource, namespace.
     Orphan,
     /// A claim that pods use: namespace, name.
@@ -300,6 +304,16 @@ impl Indexes {
         self.services_by_ip.get(&address)
     }
 
+    /// The Services that ask for topology aware hints.
+    pub(crate) fn topology_aware(&self) -> impl Iterator<Item = &ObjectKey> + use<'_> {
+        self.keys(&at(By::Topology, []))
+    }
+
+    /// The pods that run an Ingress controller.
+    pub(crate) fn ingress_pods(&self) -> impl Iterator<Item = &ObjectKey> + use<'_> {
+        self.keys(&at(By::Ingress, []))
+    }
+
     /// The EndpointSlices of a Service.
     pub fn slices_of(
         &self,
@@ -415,6 +429,14 @@ static ASPECTS: &[Aspect] = &[
         },
     },
     Aspect {
+        resources: &["services"],
+        part: &["metadata", "annotations"],
+        sets: |_, service| {
+            let wanted = topology::is_wanted(service);
+            wanted.then(|| at(By::Topology, [])).into_iter().collect()
+        },
+    },
+    Aspect {
         resources: SELECTING,
         part: &["spec", "selector"],
         sets: |key, object| selecting_at(key, object).into_iter().collect(),
@@ -425,6 +447,14 @@ static ASPECTS: &[Aspect] = &[
         sets: |_, pod| {
             let node = pod["spec"]["nodeName"].as_str();
             node.into_iter().map(|n| at(By::Node, [n])).collect()
+        },
+    },
+    Aspect {
+        resources: &["pods"],
+        part: &["spec", "containers"],
+        sets: |_, pod| {
+            let runs = ingress_status::controller_of(pod).is_some();
+            runs.then(|| at(By::Ingress, [])).into_iter().collect()
         },
     },
     Aspect {

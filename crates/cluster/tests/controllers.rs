@@ -283,18 +283,21 @@ fn endpoints_are_meant_for_zones() {
     }
     let auto = "annotations: {service.kubernetes.io/topology-mode: Auto}, labels:";
     world.apply(&SERVICE.replace("labels:", auto)).apply(WEB);
-    let mut said = |replicas: i64| -> (String, Vec<String>) {
-        let path = ["spec", "replicas"];
-        world.change("deployments.apps", "web", &path, replicas);
-        world.run(5.0);
+    let zones = |world: &World| -> Vec<String> {
         let slices = world.list("endpointslices.discovery.k8s.io");
         let endpoints = slices.iter().flat_map(|s| s["endpoints"].items());
         let mut zones: Vec<String> = endpoints
             .map(|e| e["hints"]["forZones"][0]["name"].str().to_owned())
             .collect();
         zones.sort();
+        zones
+    };
+    let mut said = |replicas: i64| -> (String, Vec<String>) {
+        let path = ["spec", "replicas"];
+        world.change("deployments.apps", "web", &path, replicas);
+        world.run(5.0);
         let events = world.events("web").pop().unwrap_or_default();
-        (events, zones)
+        (events, zones(&world))
     };
     assert_eq!(said(6).1, ["a", "a", "a", "a", "b", "b"]);
     let (event, zones) = said(1);
@@ -303,6 +306,12 @@ fn endpoints_are_meant_for_zones() {
         event,
         "Insufficient number of endpoints (1 endpoints, 2 zones), addressType: IPv4"
     );
+    assert_eq!(said(6).1, ["a", "a", "a", "a", "b", "b"]);
+    // A node in another zone: `b` has two of the three now, and its endpoints would be overloaded.
+    let label = ["metadata", "labels", "topology.kubernetes.io/zone"];
+    world.change("nodes", "n2", &label, "b");
+    world.run(5.0);
+    assert_eq!(zones(&world), ["a", "a", "b", "b", "b", "b"]);
 }
 
 #[test]

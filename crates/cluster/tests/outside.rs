@@ -180,6 +180,27 @@ fn an_ingress_controller_hands_requests_on_by_host_and_path() {
     get("other.test", "/", "404 Not Found");
     // A controller that is its own backend gives up in the end.
     get("loop.test", "/", "503 Service Temporarily Unavailable");
+    // Nothing says where the controller is reached: its node is.
+    let key = ObjectKey::new("ingresses.networking.k8s.io", "default", "shop");
+    let reached = |cluster: &Cluster| {
+        let ingress = cluster.etcd.get(&key).expect("it is there");
+        ingress["status"]["loadBalancer"]["ingress"].to_json()
+    };
+    assert_eq!(reached(&cluster), r#"[{"ip":"172.18.0.3"}]"#);
+    let other = ObjectKey::new("pods", "default", "controller");
+    cluster
+        .delete(&Component::Person, &other, &DeleteOptions::default())
+        .expect("deleted");
+    let published = "
+apiVersion: v1
+kind: Pod
+metadata: {name: second, labels: {app: ingress}}
+spec: {nodeName: worker-1, containers: [{name: c, image: 'registry.k8s.io/ingress-nginx/controller:v1.13.3', args: [/nginx-ingress-controller, --publish-service=$(POD_NAMESPACE)/ingress]}]}
+";
+    apply(&mut cluster, published);
+    let service = ObjectKey::new("services", "default", "ingress");
+    let address = cluster.etcd.get(&service).expect("it is there")["spec"]["clusterIP"].text();
+    assert_eq!(reached(&cluster), format!(r#"[{{"ip":"{address}"}}]"#));
 }
 
 #[test]

@@ -352,13 +352,19 @@ impl Entry {
     /// The line of `conntrack -L`, without its end.
     #[must_use]
     pub fn line(&self, now: Time) -> String {
+        let mut out = self.told(Some((self.expires - now).as_secs()));
+        let _ = write!(out, " mark={} use=1", self.mark);
+        out
+    }
+
+    /// What is said of it: how many seconds it still has, if any, state, both tuples, flags.
+    pub(crate) fn told(&self, seconds: Option<u64>) -> String {
         let protocol = self.original.protocol;
         let name = protocol.name().unwrap_or("unknown");
-        let mut out = format!(
-            "{name:<8} {} {} ",
-            protocol.0,
-            (self.expires - now).as_secs()
-        );
+        let mut out = format!("{name:<8} {} ", protocol.0);
+        if let Some(seconds) = seconds {
+            let _ = write!(out, "{seconds} ");
+        }
         if let Some(state) = self.tcp {
             let _ = write!(out, "{} ", state.name());
         }
@@ -370,8 +376,13 @@ impl Entry {
         if self.assured {
             out.push_str("[ASSURED] ");
         }
-        let _ = write!(out, "mark={} use=1", self.mark);
+        out.truncate(out.trim_end().len());
         out
+    }
+
+    /// What of it is told to whoever listens, once it has changed.
+    pub(crate) fn notable(&self) -> (Option<TcpState>, bool, bool) {
+        (self.tcp, self.seen_reply, self.assured)
     }
 }
 
@@ -405,15 +416,95 @@ fn number(id: u64) -> u32 {
     u32::try_from(id).unwrap_or(u32::MAX)
 }
 
+/// What became of a connection (`ctnetlink`'s events).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChangeKind {
+    /// It was entered.
+    New,
+    /// Its state is another, it was answered, or it is assured now.
+    Update,
+    /// It is gone: forgotten when its time was over, or (true) before that.
+    Destroy(bool),
+}
+
+/// A change for whoever listens (`conntrack -E`).
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// What.
+    pub kind: ChangeKind,
+    /// The connection after it.
+    pub entry: Entry,
+    /// When.
+    pub at: Time,
+}
+
+/// Changes since the first of those who listen began.
+#[derive(Clone, Debug, Default)]
+struct Heard {
+    listeners: u32,
+    changes: Vec<Change>,
+}
+
+/// A table's counters (`conntrack -S`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Packets that made no sense.
+    pub invalid: u64,
+    /// Connections that clashed with another and were not entered.
+    pub insert_failed: u64,
+}
+
 /// A namespace's connections, by number and by the tuples of both directions.
 #[derive(Clone, Debug, Default)]
 pub struct Conntrack {
     entries: Slab<Entry>,
     tuples: HashMap<u128, (u32, Direction), BuildHasherDefault<TupleHasher>>,
     swept: usize,
+    heard: Option<Box<Heard>>,
+    /// What `conntrack -S` shows.
+    pub counts: Counts,
 }
 
 impl Conntrack {
+    /// Begins to listen to changes; where they are read from.
+    pub fn listen(&mut self) -> usize {
+        let heard = self.heard.get_or_insert_default();
+        heard.listeners += 1;
+        heard.changes.len()
+    }
+
+    /// The changes from a place on.
+    #[must_use]
+    pub fn changes(&self, from: usize) -> &[Change] {
+        let all = self.heard.as_ref().map_or(&[][..], |h| &h.changes);
+        all.get(from..).unwrap_or_default()
+    }
+
+    /// One who listens does so no more.
+    pub fn stop_listening(&mut self) {
+        if let Some(heard) = &mut self.heard {
+            heard.listeners -= 1;
+            if heard.listeners == 0 {
+                self.heard = None;
+            }
+        }
+    }
+
+    fn tell(&mut self, kind: ChangeKind, entry: Entry, at: Time) {
+        if let Some(heard) = &mut self.heard {
+            heard.changes.push(Change { kind, entry, at });
+        }
+    }
+
+    /// A packet has changed something notable of a connection.
+    pub(crate) fn updated(&mut self, id: u64, at: Time) {
+        if self.heard.is_some()
+            && let Some(entry) = self.get(id).copied()
+        {
+            self.tell(ChangeKind::Update, entry, at);
+        }
+    }
+
     /// The living connections, oldest first, with their numbers.
     pub fn iter(&self, now: Time) -> impl Iterator<Item = (u64, &Entry)> {
         let living = self.entries.iter().filter(move |(_, e)| e.expires > now);
@@ -457,9 +548,10 @@ impl Conntrack {
         }
         for tuple in [entry.original, entry.reply] {
             if let Some((old, _)) = self.tuples.get(&tuple.key()) {
-                self.remove(u64::from(*old));
+                self.remove(u64::from(*old), now);
             }
         }
+        self.tell(ChangeKind::New, entry, now);
         let id = self.entries.push(entry);
         self.tuples
             .insert(entry.original.key(), (id, Direction::Original));
@@ -477,14 +569,15 @@ impl Conntrack {
             .map(|(id, _)| u64::from(id))
             .collect();
         for id in dead {
-            self.remove(id);
+            self.remove(id, now);
         }
         self.swept = self.len();
     }
 
     /// Forgets one connection.
-    pub fn remove(&mut self, id: u64) -> Option<Entry> {
+    pub fn remove(&mut self, id: u64, now: Time) -> Option<Entry> {
         let entry = *self.entries.remove(number(id))?;
+        self.tell(ChangeKind::Destroy(entry.expires > now), entry, now);
         for tuple in [entry.original, entry.reply] {
             if self
                 .tuples
@@ -505,7 +598,7 @@ impl Conntrack {
             .map(|(id, _)| id)
             .collect();
         for id in &ids {
-            self.remove(*id);
+            self.remove(*id, now);
         }
         ids.len()
     }

@@ -327,6 +327,10 @@ fn lower_words(net: &Network, seen: &PacketView, event: &Event) -> Words {
                 packet.ip.src, packet.ip.dst
             ),
         ),
+        Event::BadChecksum => stop(
+            Layer::Tunnel,
+            "Its UDP checksum is wrong: its addresses were translated while the checksum of the packet inside was still left to a device.",
+        ),
         Event::Blackhole { kind } => stop(
             Route,
             format!(

@@ -337,6 +337,10 @@ pub struct Packet {
     pub quoted: Option<Box<Headers>>,
     /// In a VXLAN packet: the frame inside.
     pub inner: Option<Box<Encapsulated>>,
+    /// The checksum of the innermost TCP or UDP packet is still left to a device (`CHECKSUM_PARTIAL`).
+    pub offloaded: bool,
+    /// The UDP checksum of a tunnel's packet is wrong: it was translated while the one inside was still left out.
+    pub spoiled: bool,
 }
 
 impl Packet {
@@ -349,7 +353,14 @@ impl Packet {
             data: None,
             quoted: None,
             inner: None,
+            offloaded: matches!(headers.ip.protocol, Protocol::TCP | Protocol::UDP),
+            spoiled: false,
         }
+    }
+
+    /// Will whoever receives it find its checksum wrong? Nobody looks before a device has filled in the one inside.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.spoiled && !self.offloaded
     }
 
     /// The IP packet's total length in bytes. TCP carries the options that Linux sends: 20 bytes on SYN, 12 on others

@@ -67,6 +67,8 @@ pub enum Event {
     NotForwarding,
     /// The source is not one that may come in here (rp_filter, martian).
     Martian,
+    /// A tunnel's packet whose UDP checksum address translation has spoiled.
+    BadChecksum,
     /// TTL ran out.
     TtlExceeded,
     /// Larger than the MTU and not to be fragmented.
@@ -194,6 +196,7 @@ impl Event {
             | Event::NoRoute
             | Event::NotForwarding
             | Event::Martian
+            | Event::BadChecksum
             | Event::Blackhole { .. }
             | Event::TtlExceeded
             | Event::TooBig { .. }

@@ -4,6 +4,7 @@ mod lab;
 
 use std::path::Path;
 
+use kubarium_linux::netfilter::restore::{Options, restore};
 use kubarium_linux::netfilter::{Netfilter, nft};
 use kubarium_linux::tools::Output;
 use kubarium_linux::{Protocol, SeededDice, Time, Trace};
@@ -370,4 +371,166 @@ fn packets_walk_the_chains() {
         ),
         "base: update, base: reject, refused",
     );
+}
+
+/// What nft 1.0.6 said of a ruleset with `-j`, a line for each object. Handles are left out, for the kernel numbers
+/// anonymous sets too.
+#[test]
+fn a_ruleset_is_listed_as_json() {
+    let ruleset = include_str!("nft_json/ruleset.nft");
+    let mut tables = loaded(ruleset);
+    let answer = run(&mut tables, "-j list ruleset").stdout;
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let bare = |line: &serde_json::Value| {
+        let mut line = line.clone();
+        for of in line.as_object_mut().unwrap().values_mut() {
+            of.as_object_mut().unwrap().remove("handle");
+        }
+        // A moment had passed when it was asked.
+        line.to_string()
+            .replace("\"expires\":599", "\"expires\":600")
+    };
+    let given = answer["nftables"].as_array().unwrap().iter().map(bare);
+    let wanted = include_str!("nft_json/ruleset.json").lines();
+    let wanted = wanted.map(|line| bare(&serde_json::from_str(line).unwrap()));
+    for (given, wanted) in given.zip(wanted) {
+        assert_eq!(given, wanted);
+    }
+    assert_eq!(answer["nftables"].as_array().unwrap().len(), 72);
+    // As jansson lays it out.
+    let tables = run(&mut tables, "-j list tables").stdout;
+    let head = r#"{"nftables": [{"metainfo": {"version": "1.0.6", "release_name": "Lester Gooch #5", "json_schema_version": 1}}, {"table": {"family": "ip", "name": "t", "handle": "#;
+    assert!(tables.starts_with(head), "{tables}");
+}
+
+/// What nft 1.0.6 said of the rules of iptables 1.8.9: its words, and its JSON without the counter.
+#[test]
+fn rules_of_iptables_are_translated() {
+    for (written, words, json) in [
+        (
+            "-p tcp -j ACCEPT",
+            "meta l4proto tcp",
+            r#"{"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "tcp"}}"#,
+        ),
+        ("! -p udp -j ACCEPT", "meta l4proto != udp", ""),
+        (
+            "-i cali+ ! -s 10.0.0.0/8 -m recent --name x --set -j ACCEPT",
+            "iifname \"cali*\" ip saddr != 10.0.0.0/8 xt match recent",
+            r#"{"xt": {"type": "match", "name": "recent"}}"#,
+        ),
+        (
+            "-s 10.0.0.0/8 -d 10.0.0.0/8 -i eth0 -o cni0 -p tcp -j ACCEPT",
+            "iifname \"eth0\" oifname \"cni0\" meta l4proto tcp ip saddr 10.0.0.0/8 ip daddr 10.0.0.0/8",
+            "",
+        ),
+        (
+            "-d 10.96.0.1/32 -p tcp -m comment --comment x -m tcp --dport 443 -j ACCEPT",
+            "meta l4proto tcp ip daddr 10.96.0.1  tcp dport 443",
+            "",
+        ),
+        (
+            "-s 10.0.0.0/8 -p udp -m udp --sport 53 --dport 53:60 -j ACCEPT",
+            "ip saddr 10.0.0.0/8 udp sport 53 udp dport 53-60",
+            r#"{"range": [53, 60]}"#,
+        ),
+        (
+            "-p tcp -m tcp --tcp-flags SYN,RST SYN -j ACCEPT",
+            "tcp flags syn / syn,rst",
+            "",
+        ),
+        (
+            "-p tcp -m multiport --dports 80,81:90 -j ACCEPT",
+            "meta l4proto tcp tcp dport { 80, 81-90 }",
+            r#"{"xt": {"type": "match", "name": "multiport"}}"#,
+        ),
+        (
+            "-p udp -m multiport ! --dports 80 -j ACCEPT",
+            "meta l4proto udp udp dport != 80",
+            "",
+        ),
+        (
+            "-p icmp -m icmp --icmp-type 3/4 -j ACCEPT",
+            "meta l4proto icmp xt match icmp",
+            "",
+        ),
+        (
+            "-p icmp -m icmp --icmp-type 8 -j ACCEPT",
+            "meta l4proto icmp icmp type echo-request",
+            "",
+        ),
+        (
+            "-m statistic --mode random --probability 0.5 -j ACCEPT",
+            "meta random & 2147483647 < 1073741824",
+            r#"{"xt": {"type": "match", "name": "statistic"}}"#,
+        ),
+        (
+            "-m statistic --mode nth --every 3 --packet 1 -j ACCEPT",
+            "numgen inc mod 3 1",
+            "",
+        ),
+        (
+            "-m comment --comment x -j ACCEPT",
+            "",
+            r#"{"xt": {"type": "match", "name": "comment"}}"#,
+        ),
+        (
+            "-m limit --limit 5/sec --limit-burst 10 -j ACCEPT",
+            "limit rate 5/second burst 10 packets",
+            r#"{"limit": {"rate": 5, "burst": 10, "per": "second"}}"#,
+        ),
+        (
+            "-m mark ! --mark 0x10/0x10 -j ACCEPT",
+            "meta mark & 0x00000010 != 0x00000010",
+            "",
+        ),
+        (
+            "-m conntrack --ctstate INVALID,UNTRACKED -j ACCEPT",
+            "ct state invalid,untracked",
+            r#"{"xt": {"type": "match", "name": "conntrack"}}"#,
+        ),
+        (
+            "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT",
+            "ct status dnat",
+            "",
+        ),
+        (
+            "-m conntrack ! --ctstate NEW,INVALID -j ACCEPT",
+            "ct state ! invalid,new",
+            "",
+        ),
+        (
+            "-m addrtype ! --dst-type LOCAL -j ACCEPT",
+            "fib daddr type != local",
+            "",
+        ),
+        (
+            "-j REJECT --reject-with icmp-host-prohibited",
+            "reject with icmp type host-prohibited",
+            r#"{"xt": {"type": "target", "name": "REJECT"}}"#,
+        ),
+        (
+            "-p tcp -j REJECT --reject-with tcp-reset",
+            "reject with tcp reset",
+            "",
+        ),
+        (
+            "-j MARK --set-xmark 0x20/0x30",
+            "meta mark set mark and 0xffffffcf xor 0x20",
+            r#"{"xt": {"type": "target", "name": "MARK"}}"#,
+        ),
+        ("-j LOG --log-level 3", "log level err", ""),
+        (
+            "-j NFLOG --nflog-group 3",
+            "log group 3",
+            r#"{"log": {"group": 3}}"#,
+        ),
+    ] {
+        let mut tables = Netfilter::default();
+        let text = format!("*filter\n-A FORWARD {written}\nCOMMIT\n");
+        restore(&mut tables, &text, Options::default()).unwrap();
+        let listed = run(&mut tables, "list chain ip filter FORWARD").stdout;
+        assert!(listed.contains(words), "{written}: {listed}");
+        let listed = run(&mut tables, "-j list chain ip filter FORWARD").stdout;
+        assert!(listed.contains(json), "{written}: {listed}");
+    }
 }

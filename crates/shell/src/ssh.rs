@@ -1,5 +1,7 @@
 //! `ssh NODE COMMAND…`: the tools of a node, or of the host outside the cluster; without a command a shell there.
 
+use kubarium_cluster::runtime::Output;
+
 use crate::etcdctl;
 use crate::registry;
 use crate::session::{Finished, Session};
@@ -53,7 +55,21 @@ pub(crate) fn run(session: &mut Session, argv: &[String], stdin: Vec<u8>) -> Fin
     if words.first().is_some_and(|w| w == "etcdctl") {
         return etcdctl::run(session, node, &words);
     }
-    match session.change(|cluster| cluster.run_on_node(node, &words, &stdin)) {
+    // Where somebody looks on, what it writes comes when it is written.
+    let output = if session.attended {
+        let begun = session.change(|cluster| cluster.begin_on_node(node, &words, &stdin));
+        begun.map(|begun| match begun {
+            Ok(remote) => {
+                let host = Some(node.to_owned());
+                session.visit(Visit { remote, host });
+                Output::default()
+            }
+            Err(output) => output,
+        })
+    } else {
+        session.change(|cluster| cluster.run_on_node(node, &words, &stdin))
+    };
+    match output {
         Ok(output) => Finished {
             output: output.pieces,
             status: output.status,

@@ -99,3 +99,68 @@ fn a_shell_elsewhere_ends_with_what_it_runs_in() {
     session.close("2");
     assert_eq!(session.at("2", |session| session.prompt()), None);
 }
+
+/// A single command elsewhere writes when it has something to say, and goes on until it is ended or its count is full.
+#[test]
+fn single_commands_elsewhere_write_while_time_runs() {
+    let mut session = session();
+    session.run("kubectl run box --image=busybox -- sleep 1d; sim settle");
+    let second = |session: &Session| session.simulation.cluster.now + Duration::from_secs(1);
+    // Nothing to wait for: it is over at once.
+    for (line, text, status) in [
+        ("ssh worker-1 hostname", "worker-1\n", 0),
+        ("ssh worker-1 'exit 3'", "", 3),
+        (
+            "ssh worker-1 nosuch",
+            "bash: line 1: nosuch: command not found\n",
+            127,
+        ),
+        ("kubectl exec box -- hostname", "box\n", 0),
+        (
+            "kubectl exec box -- sh -c 'exit 4'",
+            "command terminated with exit code 4\n",
+            4,
+        ),
+        ("ssh worker-1 'echo a; echo b' | tail -n 1", "b\n", 0),
+    ] {
+        assert_eq!(
+            session.begin(&command(line)),
+            Going::Finished(status),
+            "{line}"
+        );
+        assert_eq!(written(&mut session), text, "{line}");
+    }
+    let line = "ssh worker-1 ping -c 3 127.0.0.1";
+    assert_eq!(session.begin(&command(line)), Going::Running);
+    let first = written(&mut session);
+    assert!(
+        first.contains("icmp_seq=1") && !first.contains("icmp_seq=2"),
+        "{first}"
+    );
+    // Meanwhile another terminal works, and what it does is seen.
+    session.at("2", |session| {
+        let going = session.begin(&command("ssh worker-1 tcpdump -l -n -i lo icmp"));
+        assert_eq!(going, Going::Running);
+    });
+    let end = second(&session) + Duration::from_secs(2);
+    assert_eq!(session.go_on(end), Going::Finished(0));
+    assert!(written(&mut session).contains("3 packets transmitted"));
+    session.at("2", |session| {
+        assert_eq!(session.go_on(end), Going::Running);
+        let text = written(session);
+        assert!(
+            text.contains("echo request") && !text.contains("captured"),
+            "{text}"
+        );
+        assert!(session.interrupt());
+        assert_eq!(session.go_on(end), Going::Finished(130));
+        let text = written(session);
+        assert!(text.contains("packets captured"), "{text}");
+    });
+    let line = "kubectl exec box -- sleep 100";
+    assert_eq!(session.begin(&command(line)), Going::Running);
+    assert!(session.interrupt());
+    let end = second(&session);
+    assert_eq!(session.go_on(end), Going::Finished(130));
+    assert_eq!(session.run("echo here").text(), "here\n");
+}

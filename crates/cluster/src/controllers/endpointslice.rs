@@ -35,6 +35,9 @@ fn observe(cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
             .into_iter()
             .collect();
     }
+    if &*change.key.resource == "nodes" && topology::is_touched(change) {
+        return topology::overloaded(cluster);
+    }
     slices::services(cluster, change)
 }
 

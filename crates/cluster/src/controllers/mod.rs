@@ -18,6 +18,7 @@ mod ephemeral_volume;
 mod garbage_collector;
 mod history;
 mod horizontal;
+pub(crate) mod ingress_status;
 mod job;
 mod namespace;
 mod node_ipam;
@@ -42,7 +43,7 @@ mod statefulset_claims;
 mod taint_eviction;
 mod template;
 mod time_zone;
-mod topology;
+pub(crate) mod topology;
 
 pub(crate) use horizontal::Memory as Autoscaled;
 
@@ -108,6 +109,7 @@ pub(crate) static CONTROLLERS: &[Controller] = &[
     clusterrole_aggregation::CONTROLLER,
     certificate_signing::CONTROLLER,
     service_lb::CONTROLLER,
+    ingress_status::CONTROLLER,
 ];
 
 /// For controllers whose syncs read few objects.

@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 
 use kubarium_objects::quantity::Quantity;
-use kubarium_objects::{ObjectMeta, Text, Value, object};
+use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
 
 use super::pods;
-use crate::cluster::Cluster;
+use crate::cluster::{Change, Cluster};
 
 /// How much more than its share an endpoint may get.
 const OVERLOAD: f64 = 0.2;
 
 /// Does the Service ask for them?
-pub(super) fn is_wanted(service: &Value) -> bool {
+pub(crate) fn is_wanted(service: &Value) -> bool {
     let old = service.annotation("service.kubernetes.io/topology-aware-hints");
     let mode = old.or_else(|| service.annotation("service.kubernetes.io/topology-mode"));
     matches!(mode, Some("Auto" | "auto"))
@@ -48,6 +48,12 @@ fn meant_for(zone: &Text) -> Value {
     object([("forZones", zones.into())])
 }
 
+const ZONE: &str = "topology.kubernetes.io/zone";
+
+fn is_node_ready(node: &Value) -> bool {
+    pods::condition(node, "Ready").is_some_and(|c| c["status"].str() == "True")
+}
+
 /// Each zone's part of the CPU of all nodes that are ready; none where a node does not say, or there are not two zones.
 fn ratios(cluster: &Cluster) -> Option<BTreeMap<Text, f64>> {
     let mut zones: BTreeMap<Text, i64> = BTreeMap::new();
@@ -56,13 +62,12 @@ fn ratios(cluster: &Cluster) -> Option<BTreeMap<Text, f64>> {
             node.label(&format!("node-role.kubernetes.io/{role}"))
                 .is_some()
         });
-        let ready = pods::condition(node, "Ready").is_some_and(|c| c["status"].str() == "True");
-        if manages || !ready {
+        if manages || !is_node_ready(node) {
             continue;
         }
         let cpu = node["status"]["allocatable"]["cpu"].str();
         let cpu = cpu.parse::<Quantity>().map_or(0, |q| q.milli_value());
-        let zone = node.label("topology.kubernetes.io/zone").unwrap_or("");
+        let zone = node.label(ZONE).unwrap_or("");
         if zone.is_empty() || cpu == 0 {
             return None;
         }
@@ -71,6 +76,43 @@ fn ratios(cluster: &Cluster) -> Option<BTreeMap<Text, f64>> {
     let total: i64 = zones.values().sum();
     let ratio = |(zone, cpu): (Text, i64)| (zone, cpu as f64 / total as f64);
     (zones.len() >= 2).then(|| zones.into_iter().map(ratio).collect())
+}
+
+/// Whether a change of a node can change the ratios: it comes or goes, is ready or no longer, or has another zone
+/// (`updateNode` of the endpointslice controller; what it can allocate counts from the next of these on).
+pub(super) fn is_touched(change: &Change) -> bool {
+    let seen = |node: &Option<Value>| {
+        let node = node.as_ref()?;
+        let zone = node.label(ZONE).unwrap_or("").to_owned();
+        Some((is_node_ready(node), zone))
+    };
+    seen(&change.old) != seen(&change.new)
+}
+
+/// The Services with hints that give a zone fewer endpoints than it needs by now (`GetOverloadedServices`).
+pub(super) fn overloaded(cluster: &Cluster) -> Vec<ObjectKey> {
+    let mut wanted = cluster.index.topology_aware().peekable();
+    if wanted.peek().is_none() {
+        return Vec::new();
+    }
+    let ratios = ratios(cluster).unwrap_or_default();
+    let lacks = |key: &&ObjectKey| {
+        let mut hinted: BTreeMap<Text, i64> = BTreeMap::new();
+        for slice in cluster.index.slices_of(&key.namespace, &key.name) {
+            let slice = cluster.etcd.get(slice);
+            let endpoints = slice.map_or(&[][..], |slice| slice["endpoints"].items());
+            for zone in endpoints.iter().flat_map(zones_of) {
+                *hinted.entry(zone).or_default() += 1;
+            }
+        }
+        let total: i64 = hinted.values().sum();
+        let least = |ratio: f64| (total as f64 * ratio * (1.0 / (1.0 + OVERLOAD))).ceil() as i64;
+        let fewer = |(zone, ratio): (&Text, &f64)| {
+            hinted.get(zone).is_none_or(|count| *count < least(*ratio))
+        };
+        total > 0 && (ratios.is_empty() || ratios.iter().any(fewer))
+    };
+    wanted.filter(lacks).cloned().collect()
 }
 
 /// Each zone's share of so many endpoints.

@@ -41,8 +41,22 @@ impl Controller {
         }
     }
 
+    /// The one whose program an image has.
+    pub(crate) fn of_image(image: &str) -> Option<Controller> {
+        let name = image.split('@').next().unwrap_or(image);
+        let name = match name.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => name,
+            _ => name,
+        };
+        if name.ends_with("ingress-nginx/controller") {
+            return Some(Controller::Nginx);
+        }
+        let last = name.rsplit('/').next().unwrap_or(name);
+        (last == "traefik").then_some(Controller::Traefik)
+    }
+
     /// Whether an Ingress is this controller's.
-    fn serves(self, cluster: &Cluster, ingress: &Value) -> bool {
+    pub(crate) fn serves(self, cluster: &Cluster, ingress: &Value) -> bool {
         if let Some(class) = ingress.annotation("kubernetes.io/ingress.class") {
             return class == self.class();
         }

@@ -7,6 +7,7 @@ pub(crate) mod dial;
 pub(crate) mod http;
 pub mod ingress;
 mod lookup;
+pub(crate) mod monitor;
 mod nc;
 mod ping;
 pub(crate) mod resolve;
@@ -20,6 +21,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use kubarium_linux::NamespaceId;
+use kubarium_linux::tools::monitor::Monitor;
 use kubarium_objects::{Text, Value};
 use kubarium_posix::{Command, Found, Stream};
 
@@ -84,6 +86,8 @@ pub(crate) enum Program {
     Nc(Box<nc::Nc>),
     Serve(Serve),
     Tcpdump(Box<tcpdump::Capture>),
+    /// `conntrack -E`, `ip monitor`
+    Monitor(Box<Monitor>),
     /// A tool of iproute2 and its like, run at once on the machine's network.
     Net(Vec<String>),
     /// Says something and ends.
@@ -105,6 +109,7 @@ impl Program {
             Program::Nc(nc) => nc.step(io),
             Program::Serve(serve) => serve.step(io),
             Program::Tcpdump(capture) => capture.step(io),
+            Program::Monitor(monitor) => monitor::step(monitor, io),
             Program::Net(argv) => net(io, argv),
             Program::Say { out, err, status } => {
                 io.out(&*out);
@@ -245,7 +250,6 @@ pub(crate) fn start(
 ) -> Program {
     let argv = &command.argv;
     let name = base_name(argv.first().map_or("", String::as_str)).to_owned();
-    let _ = now;
     match name.as_str() {
         "curl" => curl::start(argv, &command.stdin),
         "wget" => wget::start(argv, place),
@@ -256,11 +260,15 @@ pub(crate) fn start(
         "nc" | "telnet" => nc::start(argv, &command.stdin, place),
         "crictl" => crictl::start(cluster, place, argv),
         "tcpdump" => tcpdump::start(cluster, place, argv, &command.cwd),
-        name if NET_TOOLS.contains(&name) => Program::Net(
-            std::iter::once(name.to_owned())
-                .chain(argv.iter().skip(1).cloned())
-                .collect(),
-        ),
+        name if NET_TOOLS.contains(&name) => {
+            let rest = argv.iter().skip(1).cloned();
+            let words: Vec<String> = std::iter::once(name.to_owned()).chain(rest).collect();
+            if Monitor::is_meant(&words) {
+                monitor::start(cluster, place, &words, now)
+            } else {
+                Program::Net(words)
+            }
+        }
         _ => {
             let pod = place
                 .pod

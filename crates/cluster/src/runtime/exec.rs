@@ -213,13 +213,25 @@ impl Cluster {
         argv: &[String],
         stdin: &[u8],
     ) -> Result<Output, ExecError> {
-        let target = self.exec_target(pod, container, argv)?;
-        let seed = self.rng.next_u64();
-        let shell = shell(argv, target.env, &target.cwd, stdin.to_vec(), None, seed);
-        let (place, object) = (target.place, target.pod);
+        let (target, shell) = self.exec_shell(pod, container, argv, stdin)?;
         Ok(self.caused_by(Some(target.event), |cluster| {
-            cluster.run_shell(&place, &object, shell)
+            cluster.run_shell(&target.place, &target.pod, shell)
         }))
+    }
+
+    /// What runs a command in a container.
+    pub(super) fn exec_shell(
+        &mut self,
+        pod: &ObjectKey,
+        container: Option<&str>,
+        argv: &[String],
+        stdin: &[u8],
+    ) -> Result<(Target, Shell), ExecError> {
+        let mut target = self.exec_target(pod, container, argv)?;
+        let seed = self.rng.next_u64();
+        let env = std::mem::take(&mut target.env);
+        let shell = shell(argv, env, &target.cwd, stdin.to_vec(), None, seed);
+        Ok((target, shell))
     }
 
     /// Where a command would run that `kubectl exec` is given, and with what around it.
@@ -293,6 +305,19 @@ impl Cluster {
         argv: &[String],
         stdin: &[u8],
     ) -> Result<Output, String> {
+        Ok(match self.node_shell(node, argv, stdin)? {
+            Ok((place, shell)) => self.run_shell(&place, &Value::Null, shell),
+            Err(output) => output,
+        })
+    }
+
+    /// What runs a command on a node, or what is said where there is no such command.
+    pub(super) fn node_shell(
+        &mut self,
+        node: &str,
+        argv: &[String],
+        stdin: &[u8],
+    ) -> Result<Result<(Place, Shell), Output>, String> {
         let netns = self
             .node_netns(node)
             .ok_or_else(|| format!("there is no machine {node:?}"))?;
@@ -306,16 +331,16 @@ impl Cluster {
             )
         {
             let stderr = format!("bash: line 1: {name}: command not found\n").into_bytes();
-            return Ok(Output {
+            return Ok(Err(Output {
                 merged: stderr.clone(),
                 pieces: vec![(Stream::Err, stderr.clone())],
                 stderr,
                 status: 127,
                 ..Output::default()
-            });
+            }));
         }
         let shell = shell(argv, node_env(node), "/root", stdin.to_vec(), None, seed);
-        Ok(self.run_shell(&place, &Value::Null, shell))
+        Ok(Ok((place, shell)))
     }
 
     fn run_shell(&mut self, place: &Place, pod: &Value, mut shell: Shell) -> Output {

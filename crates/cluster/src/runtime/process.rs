@@ -141,6 +141,9 @@ impl Host for Session<'_> {
             Some(Program::Tcpdump(capture)) => {
                 capture.stop(self.cluster, &mut self.view, &mut self.output);
             }
+            Some(Program::Monitor(monitor)) => {
+                programs::monitor::stop(*monitor, self.cluster, &mut self.output);
+            }
             _ => {}
         }
     }

@@ -1,5 +1,6 @@
-//! Shells that a person has opened on a machine or in a container (`ssh NODE`, `kubectl exec -it POD -- sh`): they read what is
-//! typed, line by line, and what they print comes while simulated time goes on.
+//! What a person has begun on a machine or in a container, and what it prints comes while simulated time goes on: shells
+//! that read what is typed, line by line (`ssh NODE`, `kubectl exec -it POD -- sh`), and single commands
+//! (`ssh NODE tcpdump`).
 
 use std::collections::VecDeque;
 
@@ -7,7 +8,7 @@ use kubarium_objects::{ObjectKey, Value};
 use kubarium_posix::{Complete, Dialect, Machine, Options, Progress, Reader, Stream};
 
 use super::environment::Variables;
-use super::exec::{ExecError, Target, node_env, node_place};
+use super::exec::{ExecError, Output, Target, node_env, node_place};
 use super::process::{self, Jobs, SIGKILL, SLICE, Shell, base_name, is_shell, simulated};
 use crate::cluster::Cluster;
 use crate::images::Tools;
@@ -28,7 +29,7 @@ pub enum RemoteState {
     Ended(i32),
 }
 
-/// A shell that reads what is typed.
+/// A shell that reads what is typed, or a single command.
 #[derive(Clone, Debug)]
 pub struct Remote {
     place: Place,
@@ -38,6 +39,8 @@ pub struct Remote {
     name: String,
     dialect: Dialect,
     state: RemoteState,
+    /// It is a single command, and reads nothing more.
+    once: bool,
     /// Commands that were typed and have not begun.
     typed: VecDeque<Complete>,
     /// What had happened in the cluster when a command last looked: tasks, events.
@@ -78,9 +81,29 @@ impl Remote {
             name: name.to_owned(),
             dialect,
             state: RemoteState::Reads(0),
+            once: false,
             typed: VecDeque::new(),
             seen: (0, 0),
         }
+    }
+
+    fn once(place: Place, pod: Value, shell: Shell) -> Remote {
+        Remote {
+            place,
+            pod,
+            shell,
+            name: String::new(),
+            dialect: Dialect::Dash,
+            state: RemoteState::Runs(None),
+            once: true,
+            typed: VecDeque::new(),
+            seen: (0, 0),
+        }
+    }
+
+    /// Is it a single command?
+    pub fn is_once(&self) -> bool {
+        self.once
     }
 
     /// How it is getting on.
@@ -173,6 +196,36 @@ impl Cluster {
         Ok(Remote::new(place, pod, name, env, cwd, seed))
     }
 
+    /// Begins a command in a container of a pod, as `kubectl exec` does where somebody looks on.
+    ///
+    /// # Errors
+    /// Why it could not be begun.
+    pub fn begin_exec(
+        &mut self,
+        pod: &ObjectKey,
+        container: Option<&str>,
+        argv: &[String],
+        stdin: &[u8],
+    ) -> Result<Remote, ExecError> {
+        let (target, shell) = self.exec_shell(pod, container, argv, stdin)?;
+        Ok(Remote::once(target.place, target.pod, shell))
+    }
+
+    /// Begins a command on a machine, as `ssh` does where somebody looks on; or what it says where there is no such
+    /// command.
+    ///
+    /// # Errors
+    /// A sentence: there is no such machine.
+    pub fn begin_on_node(
+        &mut self,
+        node: &str,
+        argv: &[String],
+        stdin: &[u8],
+    ) -> Result<Result<Remote, Output>, String> {
+        let begun = self.node_shell(node, argv, stdin)?;
+        Ok(begun.map(|(place, shell)| Remote::once(place, Value::Null, shell)))
+    }
+
     /// Opens a shell on a machine, as `ssh` does; none where there is no such machine.
     pub fn open_shell_on(&mut self, node: &str) -> Option<Remote> {
         let place = node_place(node, self.node_netns(node)?);
@@ -189,6 +242,7 @@ impl Cluster {
             shell,
             state,
             typed,
+            once,
             ..
         } = remote;
         if !self.is_alive(place) {
@@ -202,7 +256,7 @@ impl Cluster {
             let (progress, written) = process::turn(self, place, pod, shell, now);
             all.extend(written);
             *state = match progress {
-                Progress::Finished(status) if !shell.machine.has_exited() => {
+                Progress::Finished(status) if !*once && !shell.machine.has_exited() => {
                     if let Some(next) = typed.pop_front() {
                         shell.machine.feed(&next);
                         continue;
@@ -226,14 +280,19 @@ impl Cluster {
         all
     }
 
-    /// Ctrl C in a shell: what runs in it ends, it goes on; what was written at the end.
+    /// Ctrl C: what runs ends, and a shell goes on; what was written at the end.
     pub fn remote_interrupt(&mut self, remote: &mut Remote) -> Written {
         let Remote {
             place, pod, shell, ..
         } = remote;
         let written = process::interrupt(self, place, pod, shell);
         remote.typed.clear();
-        remote.state = RemoteState::Reads(130);
+        remote.state = if remote.once {
+            self.close(&remote.place, &remote.shell);
+            RemoteState::Ended(130)
+        } else {
+            RemoteState::Reads(130)
+        };
         written
     }
 

@@ -118,7 +118,13 @@ impl CtMatch {
 
     /// In nft's words.
     pub(crate) fn translated(&self) -> String {
+        // What was translated is asked for alone, whatever else there is (`_conntrack3_mt_xlate` of iptables 1.8.9).
         let names = self.names().to_ascii_lowercase();
+        for status in ["snat", "dnat"] {
+            if names.split(',').any(|name| name == status) {
+                return format!("ct status {status}");
+            }
+        }
         format!("ct state {}{names}", if self.invert { "! " } else { "" })
     }
 

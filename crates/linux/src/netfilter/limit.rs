@@ -107,6 +107,20 @@ impl Limit {
         format!("{}/{}", best.1 / self.period, best.0)
     }
 
+    /// In nft's words.
+    pub(crate) fn translated(&self) -> String {
+        let rate = self.rate();
+        let rate = rate
+            .strip_suffix("/sec")
+            .map(|n| format!("{n}/second"))
+            .or_else(|| rate.strip_suffix("/min").map(|n| format!("{n}/minute")));
+        let mut text = format!("limit rate {}", rate.unwrap_or_else(|| self.rate()));
+        if self.burst != BURST {
+            let _ = write!(text, " burst {} packets", self.burst);
+        }
+        text
+    }
+
     pub(crate) fn save(&self, out: &mut String) {
         let _ = write!(out, " -m limit --limit {}", self.rate());
         if self.burst != BURST {

@@ -67,6 +67,27 @@ impl LogTarget {
         Ok(true)
     }
 
+    /// In nft's words.
+    pub(crate) fn translated(&self) -> String {
+        const LEVELS: [&str; 8] = [
+            "emerg", "alert", "crit", "err", "warn", "notice", "info", "debug",
+        ];
+        let mut text = "log".to_owned();
+        if !self.prefix.is_empty() {
+            let _ = write!(text, " prefix \"{}\"", self.prefix);
+        }
+        match (self.group, LEVELS.get(usize::from(self.level))) {
+            (Some(group), _) => {
+                let _ = write!(text, " group {group}");
+            }
+            (None, Some(level)) if self.level != 4 => {
+                let _ = write!(text, " level {level}");
+            }
+            (None, _) => {}
+        }
+        text
+    }
+
     pub(crate) fn save(&self, out: &mut String) {
         let prefix = |out: &mut String, option: &str| {
             if !self.prefix.is_empty() {

@@ -146,6 +146,22 @@ impl MarkTarget {
         Ok(true)
     }
 
+    /// In nft's words.
+    pub(crate) fn translated(self) -> String {
+        let change = if self.value == 0 {
+            format!("mark and {:#x}", !self.mask)
+        } else if self.value == self.mask {
+            format!("mark or {:#x}", self.value)
+        } else if self.mask == 0 {
+            format!("mark xor {:#x}", self.value)
+        } else if self.mask == u32::MAX {
+            format!("{:#x}", self.value)
+        } else {
+            format!("mark and {:#x} xor {:#x}", !self.mask, self.value)
+        };
+        format!("meta mark set {change}")
+    }
+
     pub(crate) fn save(&self, out: &mut String) {
         let _ = write!(out, " --set-xmark {:#x}/{:#x}", self.value, self.mask);
     }

@@ -97,10 +97,14 @@ impl NatTarget {
     }
 
     /// `ADDRESS:PORT`
-    pub(crate) fn destination_text(&self) -> String {
-        let mut text = String::new();
+    /// In nft's words.
+    pub(crate) fn translated(&self, word: &str) -> String {
+        let mut text = format!("{word} to ");
         self.destination(&mut text);
-        text
+        let fully = |flag: &str| flag.replace("random-fully", "fully-random");
+        let mut flags = String::new();
+        self.flags("", &mut flags);
+        text + &fully(&flags)
     }
 
     fn flags(&self, dashes: &str, out: &mut String) {
@@ -143,6 +147,21 @@ pub struct Masquerade {
 impl Masquerade {
     pub(crate) fn fully_random(&self) -> bool {
         self.random || self.random_fully
+    }
+
+    /// In nft's words.
+    pub(crate) fn translated(&self, word: &str) -> String {
+        let mut text = word.to_owned();
+        if let Some(range) = self.ports {
+            text.push_str(" to :");
+            ports_text(&mut text, range);
+        }
+        if self.random_fully {
+            text.push_str(" fully-random");
+        } else if self.random {
+            text.push_str(" random");
+        }
+        text
     }
 
     pub(crate) fn option(&mut self, word: &str, args: &mut Arguments) -> Result<bool, String> {

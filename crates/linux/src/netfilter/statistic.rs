@@ -122,6 +122,21 @@ impl Statistic {
         };
     }
 
+    /// In nft's words.
+    pub(crate) fn translated(&self) -> String {
+        match self.mode {
+            Mode::Unset => String::new(),
+            Mode::Random(numerator) => {
+                let comparison = if self.invert { ">=" } else { "<" };
+                format!("meta random & 2147483647 {comparison} {numerator}")
+            }
+            Mode::Nth { every, packet } => {
+                let not = if self.invert { "!= " } else { "" };
+                format!("numgen inc mod {every} {not}{packet}")
+            }
+        }
+    }
+
     pub(crate) fn save(&self, out: &mut String) {
         out.push_str(" -m statistic");
         self.text("--", out);

@@ -38,11 +38,13 @@ fn problem(message: &str) -> Output {
 }
 
 /// A command line.
-struct Asked {
+pub(super) struct Asked {
     verb: char,
     conditions: Vec<Condition>,
+    /// `-e`: only these events; none is all of them.
+    events: Vec<String>,
     /// `-o extended`: the address family before the protocol.
-    extended: bool,
+    pub(super) extended: bool,
     /// `-o id`
     numbers: bool,
     /// Another of conntrack's tables, of which nothing is kept.
@@ -60,6 +62,25 @@ impl Asked {
             String::new()
         };
         format!("{family}{}{number}\n", entry.line(now))
+    }
+
+    pub(super) fn wants(&self, entry: &Entry) -> bool {
+        self.conditions.iter().all(|c| c(entry))
+    }
+
+    pub(super) fn wants_event(&self, word: &str) -> bool {
+        self.events.is_empty() || self.events.iter().any(|e| e == word || e == "ALL")
+    }
+
+    fn event_mask(&mut self, words: &str) -> Result<(), Output> {
+        for word in words.split(',') {
+            let known = ["NEW", "UPDATES", "DESTROY", "ALL"];
+            if !known.contains(&word) {
+                return Err(problem(&format!("Bad parameter `{word}'")));
+            }
+            self.events.push(word.to_owned());
+        }
+        Ok(())
     }
 
     fn output(&mut self, kinds: &str) -> Result<(), Output> {
@@ -116,6 +137,7 @@ fn parse(args: &[String]) -> Result<Asked, Output> {
     let mut asked = Asked {
         verb: 'L',
         conditions: Vec::new(),
+        events: Vec::new(),
         extended: false,
         numbers: false,
         other: None,
@@ -134,11 +156,8 @@ fn parse(args: &[String]) -> Result<Asked, Output> {
             "conntrack" | "-z" | "--zero" => {}
             "dying" | "unconfirmed" => asked.other = Some("flow entries"),
             "expect" => asked.other = Some("expectations"),
-            "-E" | "--event" | "-S" | "--stats" => {
-                return Err(Output::unknown(&format!(
-                    "conntrack {word} (conntrack -L lists what is tracked)"
-                )));
-            }
+            "-E" | "--event" => asked.verb = 'E',
+            "-S" | "--stats" => asked.verb = 'S',
             "-n" | "--src-nat" => {
                 let condition = translated(&mut words, |e| [source(e), None]);
                 asked.conditions.push(condition);
@@ -192,6 +211,10 @@ fn parse(args: &[String]) -> Result<Asked, Output> {
                     }
                     "-o" | "--output" => {
                         asked.output(value)?;
+                        continue;
+                    }
+                    "-e" | "--event-mask" => {
+                        asked.event_mask(value)?;
                         continue;
                     }
                     other => return Err(Output::unknown(&format!("conntrack {other}"))),
@@ -251,6 +274,11 @@ fn number(text: &str) -> Option<u32> {
     }
 }
 
+/// What `conntrack -E` was asked for.
+pub(super) fn events_asked(args: &[String]) -> Result<Asked, Output> {
+    parse(args)
+}
+
 pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], now: Time) -> Output {
     let asked = match parse(args) {
         Ok(asked) => asked,
@@ -265,7 +293,7 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
     let Some(ns) = net.namespace_mut(namespace) else {
         return Output::default();
     };
-    let wanted = |e: &Entry| asked.conditions.iter().all(|c| c(e));
+    let wanted = |e: &Entry| asked.wants(e);
     let mut output = Output::default();
     let lines: Vec<String> = ns
         .conntrack
@@ -278,8 +306,16 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
     };
     match asked.verb {
         'C' => output.stdout = format!("{}\n", ns.conntrack.iter(now).count()),
+        'S' => {
+            // What the kernel counts for each processor: packets are all one's work here.
+            let counts = ns.conntrack.counts;
+            output.stdout = format!(
+                "cpu=0   \tfound=0 invalid={} insert=0 insert_failed={} drop={} early_drop=0 error=0 search_restart=0 clash_resolve=0 chaintoolong=0 \n",
+                counts.invalid, counts.insert_failed, counts.insert_failed
+            );
+        }
         'F' => {
-            ns.conntrack = Arc::default();
+            Arc::make_mut(&mut ns.conntrack).delete(now, |_| true);
             output.stderr =
                 "conntrack v1.4.7 (conntrack-tools): connection tracking table has been emptied.\n"
                     .to_owned();

@@ -78,11 +78,7 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
         let verb = verb.unwrap_or("show");
         super::ip_route::rule(net, namespace, verb, &mut words, format.json)
     } else {
-        let hint = match object {
-            "monitor" => " (look again with ip neigh, ip route, ip addr)",
-            _ => "",
-        };
-        Err(Output::unknown(&format!("ip {object}{hint}")))
+        Err(Output::unknown(&format!("ip {object}")))
     };
     let mut output = done.unwrap_or_else(|output| output);
     if pretty && format.json {

@@ -1,17 +1,27 @@
-//! What `ip -j` prints: JSON on one line.
+//! What `ip -j` and `nft -j` print: JSON on one line.
 
 use std::fmt::Write;
 
 /// A value.
 #[derive(Clone, Debug)]
-pub(super) enum Json {
+pub(crate) enum Json {
     Number(u64),
+    Signed(i64),
+    /// `null`, `true`
+    Word(&'static str),
     Text(String),
     List(Vec<Json>),
     Object(Vec<(&'static str, Json)>),
 }
 
 impl Json {
+    pub const NULL: Json = Json::Word("null");
+
+    /// Is it an object whose first field is this?
+    pub fn is_of(&self, key: &str) -> bool {
+        matches!(self, Json::Object(fields) if fields.first().is_some_and(|f| f.0 == key))
+    }
+
     pub fn text(text: impl ToString) -> Json {
         Json::Text(text.to_string())
     }
@@ -20,11 +30,17 @@ impl Json {
         Json::List(texts.into_iter().map(Json::text).collect())
     }
 
-    fn write(&self, out: &mut String) {
+    /// `spaced`: a blank after commas and colons.
+    fn write(&self, spaced: bool, out: &mut String) {
+        let (comma, colon) = if spaced { (", ", ": ") } else { (",", ":") };
         match self {
             Json::Number(number) => {
                 let _ = write!(out, "{number}");
             }
+            Json::Signed(number) => {
+                let _ = write!(out, "{number}");
+            }
+            Json::Word(word) => out.push_str(word),
             Json::Text(text) => {
                 out.push('"');
                 for c in text.chars() {
@@ -45,9 +61,9 @@ impl Json {
                 out.push('[');
                 for (n, item) in items.iter().enumerate() {
                     if n > 0 {
-                        out.push(',');
+                        out.push_str(comma);
                     }
-                    item.write(out);
+                    item.write(spaced, out);
                 }
                 out.push(']');
             }
@@ -55,10 +71,10 @@ impl Json {
                 out.push('{');
                 for (n, (key, value)) in fields.iter().enumerate() {
                     if n > 0 {
-                        out.push(',');
+                        out.push_str(comma);
                     }
-                    let _ = write!(out, "\"{key}\":");
-                    value.write(out);
+                    let _ = write!(out, "\"{key}\"{colon}");
+                    value.write(spaced, out);
                 }
                 out.push('}');
             }
@@ -68,7 +84,15 @@ impl Json {
     /// A list of objects, as a command prints it.
     pub fn print(items: Vec<Json>) -> String {
         let mut out = String::new();
-        Json::List(items).write(&mut out);
+        Json::List(items).write(false, &mut out);
+        out.push('\n');
+        out
+    }
+
+    /// One value as nft (jansson) prints it.
+    pub fn print_spaced(&self) -> String {
+        let mut out = String::new();
+        self.write(true, &mut out);
         out.push('\n');
         out
     }

@@ -2,6 +2,7 @@
 
 use super::Output;
 use crate::link::NamespaceId;
+use crate::namespace::Namespace;
 use crate::network::Network;
 use crate::packet::Protocol;
 
@@ -34,6 +35,32 @@ fn print(rows: &[[String; 8]], header: bool) -> String {
     out
 }
 
+/// `ss -s`. A socket for all addresses is a dual-stack one, and those count as IPv6.
+fn summary(ns: &Namespace) -> String {
+    let of = |protocol: Protocol| {
+        let own = ns.listeners().iter().filter(|l| l.protocol == protocol);
+        let six = own.clone().filter(|l| l.address.is_unspecified()).count();
+        (own.count(), six)
+    };
+    let (tcp, udp) = (of(Protocol::TCP), of(Protocol::UDP));
+    let both = (tcp.0 + udp.0, tcp.1 + udp.1);
+    let mut out = format!(
+        "Total: {}\nTCP:   {} (estab 0, closed 0, orphaned 0, timewait 0)\n\nTransport Total     IP        IPv6\n",
+        both.0, tcp.0
+    );
+    for (name, (all, six)) in [
+        ("RAW", (0, 0)),
+        ("UDP", udp),
+        ("TCP", tcp),
+        ("INET", both),
+        ("FRAG", (0, 0)),
+    ] {
+        out += &format!("{name}\t  {all:<9} {:<9} {six:<9}\n", all - six);
+    }
+    out.push('\n');
+    out
+}
+
 pub(super) fn run(net: &Network, namespace: NamespaceId, args: &[String]) -> Output {
     let Some(ns) = net.namespace(namespace) else {
         return Output::default();
@@ -52,12 +79,14 @@ pub(super) fn run(net: &Network, namespace: NamespaceId, args: &[String]) -> Out
                         'u' => udp = true,
                         'l' | 'a' => listening = true,
                         'H' => header = false,
+                        's' => return Output::ok(summary(ns)),
                         'n' | 'p' | '4' | 'e' | 'o' => {}
                         other => return Output::unknown(&format!("ss -{other}")),
                     }
                 }
             }
             None if arg == "--no-header" => header = false,
+            None if arg == "--summary" => return Output::ok(summary(ns)),
             None if arg.starts_with("--") => return Output::unknown(&format!("ss {arg}")),
             None => filter.push(arg.as_str()),
         }

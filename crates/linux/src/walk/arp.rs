@@ -232,6 +232,16 @@ impl Walk<'_> {
             let fits = arp.sender.is_unspecified()
                 || self.source_fits(namespace, link, arp.sender, arp.target);
             if !ns.is_local(arp.target) || ns.is_local(arp.sender) || !fits {
+                // What it says of its sender is heard where that neighbour is in the table, be it as one that failed.
+                if !fixed && known.is_some_and(|n| n.mac != Some(arp.sender_mac)) {
+                    self.learn_neighbour(
+                        namespace,
+                        link,
+                        arp.sender,
+                        arp.sender_mac,
+                        NeighbourState::Stale,
+                    );
+                }
                 return;
             }
             let same = known.is_some_and(|n| {

@@ -412,7 +412,8 @@ impl Walk<'_> {
         }
     }
 
-    pub fn client_error(&mut self, from: Ipv4Addr, kind: u8, code: u8) {
+    /// An ICMP error for the client. `narrowed`: the path's MTU is smaller than was known.
+    pub fn client_error(&mut self, from: Ipv4Addr, kind: u8, code: u8, narrowed: bool) {
         let Some(client) = &mut self.client else {
             return;
         };
@@ -424,10 +425,10 @@ impl Walk<'_> {
         );
         match (kind, code) {
             (3, 4) => {
-                if asked && tcp {
-                    return;
+                // Only what has become smaller is sent again at once (`tcp_v4_mtu_reduced`).
+                if narrowed && !(asked && tcp) {
+                    self.client_again();
                 }
-                self.client_again();
             }
             // icmp_err_convert: which codes end a connecting socket, and with what
             (3, 2 | 3) if asked => self.finish(Verdict::Refused),

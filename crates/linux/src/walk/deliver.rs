@@ -47,6 +47,8 @@ impl Walk<'_> {
             l4,
         });
         (packet.length, packet.data) = (length, data);
+        // `ip_send_unicast_reply` fills the checksum in itself.
+        packet.offloaded &= !matches!(l4, Transport::Tcp { flags, .. } if flags.has(TcpFlags::RST));
         let mut skb = self.answer_to(about, packet);
         // What follows on a conversation is told only to those who asked for everything.
         let first = matches!(l4, Transport::Tcp { flags, .. } if flags.has(TcpFlags::SYN) || flags.has(TcpFlags::RST))
@@ -176,13 +178,16 @@ impl Walk<'_> {
         let Transport::Icmp { seq: mtu, .. } = skb.headers().l4 else {
             return;
         };
-        if kind == 3 && code == 4 && mtu >= 68 {
-            let dst = quoted.ip.dst;
-            if let Some(ns) = self.namespace_mut(namespace) {
-                let known = ns.path_mtu.get(&dst).copied();
-                if known.is_none_or(|k| u32::from(mtu) < k) {
-                    ns.path_mtu.insert(dst, u32::from(mtu));
-                }
+        let mut narrowed = false;
+        if kind == 3
+            && code == 4
+            && mtu >= 68
+            && let Some(ns) = self.namespace_mut(namespace)
+        {
+            let known = ns.path_mtu.get(&quoted.ip.dst);
+            narrowed = known.is_none_or(|known| u32::from(mtu) < *known);
+            if narrowed {
+                ns.path_mtu.insert(quoted.ip.dst, u32::from(mtu));
             }
         }
         if self
@@ -196,9 +201,8 @@ impl Walk<'_> {
                 skb,
                 Event::ErrorReceived { kind, code },
             );
-            self.client_error(skb.headers().ip.src, kind, code);
-        } else if kind == 3
-            && code == 4
+            self.client_error(skb.headers().ip.src, kind, code, narrowed);
+        } else if narrowed
             && let Some(at) = self
                 .sessions
                 .iter()

@@ -352,6 +352,17 @@ impl<'a> Walk<'a> {
             return;
         }
         let (loss, delay) = (link.loss, link.delay);
+        let mut frame = frame;
+        // Devices that cannot leave the checksum inside a tunnel's packet to others (`hw_enc_features`).
+        if let Frame::Ip(skb) = &mut frame
+            && skb.packet.inner.is_some()
+            && matches!(
+                link.kind,
+                LinkKind::Loopback | LinkKind::Bridge(_) | LinkKind::Vxlan(_)
+            )
+        {
+            skb.packet.offloaded = false;
+        }
         let gone = match &link.kind {
             LinkKind::Veth { peer } => !self.link(*peer).is_some_and(|p| p.up),
             LinkKind::Physical { segment } => segment.is_none(),
@@ -476,15 +487,17 @@ impl<'a> Walk<'a> {
                 self.queue.push_back((*last, Frame::Ip(skb)));
             }
             Frame::Arp(arp) => {
-                // Only the one who has the address will answer, and only it (and who captures) needs to hear the
-                // question.
+                // Only the one who has the address will answer, and only it (and who captures, or has asked for the
+                // sender in vain) needs to hear the question.
                 let mut heard = 0;
                 for to in to {
                     let asked = |w: &Self| {
-                        let namespace = w.link(to).map(|l| l.namespace);
-                        namespace
-                            .and_then(|n| w.namespace(n))
-                            .is_some_and(|n| n.is_local(arp.target))
+                        let namespace = w.link(to).and_then(|l| w.namespace(l.namespace));
+                        namespace.is_some_and(|n| {
+                            let known = || n.neighbours.get(&(to, arp.sender));
+                            n.is_local(arp.target)
+                                || known().is_some_and(|k| k.mac != Some(arp.sender_mac))
+                        })
                     };
                     if !arp.request
                         || !self.net.captures.is_empty()

@@ -169,6 +169,10 @@ impl Walk<'_> {
         if self.hook(namespace, Hook::Input, &mut skb, Some(link), None) != Passed::Accepted {
             return;
         }
+        if skb.packet.is_damaged() {
+            self.note(namespace, Some(link), &skb, Event::BadChecksum);
+            return;
+        }
         if let Some(skb) = self.vxlan_receive(namespace, skb) {
             self.deliver(namespace, link, skb);
         }

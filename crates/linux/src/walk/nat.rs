@@ -145,14 +145,15 @@ impl Walk<'_> {
         let Some(ns) = self.net.namespaces.get_mut(namespace.0) else {
             return false;
         };
-        let mut found = ns.conntrack.find(tuple, now);
+        let damaged = skb.packet.is_damaged();
+        let mut found = ns.conntrack.find(tuple, now).filter(|_| !damaged);
         let opens = matches!(headers.l4, Transport::Tcp { flags, .. }
             if flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST));
         if let (true, Some((id, Direction::Original))) = (opens, found)
             && ns.conntrack.get(id).is_some_and(Entry::over)
         {
             // A new connection with the ports of one that has ended.
-            Arc::make_mut(&mut ns.conntrack).remove(id);
+            Arc::make_mut(&mut ns.conntrack).remove(id, now);
             found = None;
         }
         if let Some((id, direction)) = found {
@@ -160,9 +161,10 @@ impl Walk<'_> {
             let Some(entry) = conntrack.get_mut(id) else {
                 return false;
             };
-            let replied = entry.seen_reply;
+            let (replied, before) = (entry.seen_reply, entry.notable());
             let sound = entry.packet(&headers, direction, now);
             let (original, seen_reply) = (entry.original, entry.seen_reply);
+            let changed = entry.notable() != before;
             let state = match direction {
                 _ if !sound => CtState::Invalid,
                 Direction::Reply => CtState::Established,
@@ -173,7 +175,15 @@ impl Walk<'_> {
             let reset =
                 matches!(headers.l4, Transport::Tcp { flags, .. } if flags.has(TcpFlags::RST));
             let dead = sound && reset && !replied;
-            let last = if dead { conntrack.remove(id) } else { None };
+            let last = if dead {
+                conntrack.remove(id, now)
+            } else {
+                if sound && changed {
+                    conntrack.updated(id, now);
+                }
+                None
+            };
+            conntrack.counts.invalid += u64::from(!sound);
             skb.ct = Some(Tracked {
                 state,
                 direction,
@@ -195,7 +205,7 @@ impl Walk<'_> {
             return true;
         }
         let mut entry = Entry::new(tuple, now);
-        if entry.packet(&headers, Direction::Original, now) {
+        if !damaged && entry.packet(&headers, Direction::Original, now) {
             skb.ct = Some(Tracked {
                 state: CtState::New,
                 direction: Direction::Original,
@@ -205,6 +215,7 @@ impl Walk<'_> {
             });
             self.note(namespace, device, skb, Event::ConntrackNew { tuple });
         } else {
+            Arc::make_mut(&mut ns.conntrack).counts.invalid += 1;
             skb.ct = Some(Tracked {
                 state: CtState::Invalid,
                 direction: Direction::Original,
@@ -339,7 +350,12 @@ impl Walk<'_> {
         let from = side(skb.headers(), source);
         manipulate(&mut skb.packet.headers, to, source);
         let after = side(skb.headers(), source);
-        if from != after && self.notes(skb) {
+        if from == after {
+            return;
+        }
+        // `inet_proto_csum_replace4` takes the outer checksum for the one that is left to the device.
+        skb.packet.spoiled |= skb.packet.inner.is_some() && skb.packet.offloaded;
+        if self.notes(skb) {
             self.note(
                 namespace,
                 device,
@@ -420,6 +436,7 @@ impl Walk<'_> {
             return true;
         }
         if conntrack.find(entry.reply, now).is_some() {
+            conntrack.counts.insert_failed += 1;
             return false;
         }
         ct.id = Some(conntrack.insert(*entry, now));

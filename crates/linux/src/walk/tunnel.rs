@@ -89,6 +89,7 @@ impl Walk<'_> {
             let length = inner.total_length() + OVERHEAD;
             outer.packet = Packet {
                 length,
+                offloaded: inner.offloaded,
                 inner: Some(Box::new(Encapsulated { vni, packet: inner })),
                 ..Packet::new(headers)
             };
@@ -127,7 +128,9 @@ impl Walk<'_> {
         };
         let outer: Ipv4Addr = skb.headers().ip.src;
         let inner = skb.packet.inner.take()?;
+        let offloaded = skb.packet.offloaded;
         skb.packet = inner.packet;
+        skb.packet.offloaded &= offloaded;
         skb.scrub(false);
         if self.notes(&skb) {
             self.note(namespace, Some(device), &skb, Event::Decapsulated { vni });

@@ -6,7 +6,8 @@
 //! All of it happens in namespaces of its own, which end with it.
 //!
 //! `KUBARIUM_KERNEL_CASES=2000 KUBARIUM_KERNEL_SEED=7 cargo test -p kubarium-linux --test kernel` runs more of them;
-//! `KUBARIUM_KERNEL_ONLY=12` runs one, and tells all about it.
+//! `KUBARIUM_KERNEL_FIRST` is the first of them, where many are run in pieces. `KUBARIUM_KERNEL_ONLY=12` runs one, and
+//! tells all about it.
 
 mod agent;
 mod case;
@@ -108,7 +109,8 @@ fn inside() -> ExitCode {
     let seed = number("KUBARIUM_KERNEL_SEED").unwrap_or(1) as u64;
     let only = number("KUBARIUM_KERNEL_ONLY");
     let cases = number("KUBARIUM_KERNEL_CASES").unwrap_or(CASES);
-    let range = only.map_or(0..cases, |n| n..n + 1);
+    let first = number("KUBARIUM_KERNEL_FIRST").unwrap_or(0);
+    let range = only.map_or(first..first + cases, |n| n..n + 1);
     let next = AtomicUsize::new(range.start);
     let failures: Mutex<Vec<(usize, String)>> = Mutex::default();
     let flows = AtomicUsize::new(0);
@@ -125,7 +127,7 @@ fn inside() -> ExitCode {
                     if only.is_some() {
                         println!("{case}");
                     }
-                    if let Err(why) = compare(&case) {
+                    if let Err(why) = compare(&case, only.is_some()) {
                         println!("case {n} of seed {seed}:\n{why}");
                         failures.lock().expect("no panics").push((n, why));
                     }
@@ -148,11 +150,11 @@ fn inside() -> ExitCode {
 }
 
 /// A machine under load loses time, and what comes too late counts as never: what differs is tried again with patience.
-fn compare(case: &Case) -> Result<(), String> {
+fn compare(case: &Case, explained: bool) -> Result<(), String> {
     let mut why = String::new();
     for patience in [500, 900, 900] {
         let mut real = real::run(case, patience)?;
-        let model = model::run(case, patience)?;
+        let model = model::run(case, patience, explained)?;
         for (real, model) in real.flows.iter_mut().zip(&model.flows) {
             if model == ECHO_DENIED && *real != "connected" {
                 *real = ECHO_DENIED.to_owned();

@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use kubarium_linux::netfilter::restore::{Options, restore, save};
 use kubarium_linux::{
-    Connect, Connection, NamespaceId, Network, Protocol, SeededDice, Time, Verdict, tools,
+    Connect, Connection, Hop, NamespaceId, Network, Protocol, SeededDice, Time, Trace, Verdict,
+    tools,
 };
 
 use super::Observed;
@@ -14,7 +15,8 @@ fn words(command: &str) -> Vec<String> {
     command.split_whitespace().map(str::to_owned).collect()
 }
 
-pub fn run(case: &Case, patience: u64) -> Result<Observed, String> {
+/// `explained`: prints every hop of every flow.
+pub fn run(case: &Case, patience: u64, explained: bool) -> Result<Observed, String> {
     let mut net = Network::new();
     let wire = net.add_segment("wire");
     let mut now = Time::from_secs(100);
@@ -79,7 +81,11 @@ pub fn run(case: &Case, patience: u64) -> Result<Observed, String> {
                 ..Connect::ping(from, *to)
             },
         };
-        let connection = net.connect(&request, now, &mut dice, None);
+        let mut trace = explained.then(Trace::new);
+        let connection = net.connect(&request, now, &mut dice, trace.as_mut());
+        for hop in trace.iter().flat_map(|t| t.hops(&net)) {
+            println!("{flow}: {}", line(&hop));
+        }
         observed.flows.push(text(&net, flow, &connection));
         now = now + connection.elapsed + Time::from_millis(20);
     }
@@ -100,6 +106,11 @@ pub fn run(case: &Case, patience: u64) -> Result<Observed, String> {
     observed.tracked.sort();
     observed.tracked.dedup();
     Ok(observed)
+}
+
+fn line(hop: &Hop) -> String {
+    let (place, device) = (&hop.namespace_name, hop.device.as_deref().unwrap_or("-"));
+    format!("{place} {device}: {}", hop.explanation)
 }
 
 fn text(net: &Network, flow: &Flow, connection: &Connection) -> String {

@@ -3,13 +3,14 @@
 mod change;
 mod naming;
 mod show;
+mod show_json;
 
 use std::sync::Arc;
 
 use super::block::{self, ChainBlock, SetBlock};
 use super::lexer::{self, Place, Problem, Reader, Token};
 use super::list::{Lister, Style};
-use super::{Family, Rule, rules};
+use super::{Family, Rule, json, rules};
 use crate::netfilter::{ChainName, Netfilter};
 use crate::time::Time;
 use crate::tools::Output;
@@ -34,6 +35,7 @@ Options (ruleset list formatting):
   -s, --stateless                 Omit stateful information of ruleset.
   -t, --terse                     Omit contents of sets.
   -n, --numeric                   Print fully numerical output.
+  -j, --json                      Format output in JSON
 ";
 
 /// A table, a chain, a set: by family and names, with their places in the input.
@@ -46,6 +48,20 @@ struct Spot {
     name_at: Place,
     /// The whole command.
     at: Place,
+}
+
+impl Spot {
+    /// A table of which only is known that it is there.
+    fn table(family: Family, table: String) -> Spot {
+        Spot {
+            family,
+            table,
+            table_at: Place::default(),
+            name: ChainName::from(""),
+            name_at: Place::default(),
+            at: Place::default(),
+        }
+    }
 }
 
 /// One command.
@@ -112,6 +128,7 @@ pub fn run(
     let mut options = Options {
         style: Style::default(),
         check: false,
+        json: false,
         now,
         devices,
     };
@@ -158,6 +175,7 @@ pub fn run(
 struct Options<'a> {
     style: Style,
     check: bool,
+    json: bool,
     now: Time,
     devices: &'a [Arc<str>],
 }
@@ -178,7 +196,7 @@ impl Options<'_> {
                 )));
             }
             "h" | "--help" => return Some(Output::ok(HELP)),
-            "j" | "--json" => return Some(Output::unknown("nft -j")),
+            "j" | "--json" => self.json = true,
             _ => {
                 let said = match option.strip_prefix("--") {
                     Some(_) => format!("nft: unrecognized option '{option}'\n"),
@@ -242,6 +260,7 @@ fn script(netfilter: &mut Netfilter, input: &str, options: &Options) -> Read<Str
         }
     }
     let mut out = String::new();
+    let mut lines = None;
     for command in commands {
         if let Command::List(listing) = command {
             let lister = Lister {
@@ -249,12 +268,17 @@ fn script(netfilter: &mut Netfilter, input: &str, options: &Options) -> Read<Str
                 now: options.now,
                 style: options.style,
             };
-            show::list(&lister, listing, &mut out)?;
+            if options.json {
+                let lines = lines.get_or_insert_default();
+                show_json::list(&lister, listing, lines)?;
+            } else {
+                show::list(&lister, listing, &mut out)?;
+            }
         } else {
             change::carry_out(netfilter, command, options.now)?;
         }
     }
-    Ok(out)
+    Ok(lines.map_or(out, json::answer))
 }
 
 fn family(reader: &mut Reader) -> Read<Option<Family>> {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Chain, ChainType, Family, Set, Table};
-use crate::netfilter::{ChainName, Netfilter};
+use super::{Chain, ChainType, Family, Leases, Rule, Set, Table};
+use crate::netfilter::{ChainName, Counter, Netfilter};
 use crate::time::Time;
 
 /// How to list.
@@ -56,18 +56,24 @@ impl Lister<'_> {
         out.push_str("}\n");
     }
 
-    /// A set or map with its elements.
-    pub fn set(&self, table: &Table, name: &ChainName, handle: u64, set: &Set, out: &mut String) {
-        let state = self.netfilter.state.as_ref();
-        let leases = state.and_then(|s| s.leases.get(&(table.made, name.clone())));
-        let elements = (!self.style.terse).then_some((leases, self.now));
-        set.print(name.as_str(), self.handle(handle), elements, out);
-        out.push_str("\t}\n");
+    /// The elements of a set that go away by themselves.
+    pub fn leases(&self, table: &Table, name: &ChainName) -> Option<&Leases> {
+        let state = self.netfilter.state.as_ref()?;
+        state.leases.get(&(table.made, name.clone()))
     }
 
-    /// A set or map without its elements.
-    pub fn declaration(&self, name: &ChainName, handle: u64, set: &Set, out: &mut String) {
-        set.print(name.as_str(), self.handle(handle), None, out);
+    /// What a rule's counter has counted, where that is wanted.
+    pub fn counted(&self, table: &Table, chain: &Chain, rule: &Rule) -> Option<Counter> {
+        let key = (table.made, chain.name.clone(), rule.offset);
+        let state = self.netfilter.state.as_ref();
+        let counted = state.and_then(|s| s.nft_counters.get(&key));
+        (!self.style.stateless).then(|| counted.copied().unwrap_or_default())
+    }
+
+    /// A set or map with its elements.
+    pub fn set(&self, table: &Table, name: &ChainName, handle: u64, set: &Set, out: &mut String) {
+        let elements = (!self.style.terse).then_some((self.leases(table, name), self.now));
+        set.print(name.as_str(), self.handle(handle), elements, out);
         out.push_str("\t}\n");
     }
 
@@ -96,13 +102,9 @@ impl Lister<'_> {
     /// A chain with its rules.
     pub fn chain(&self, table: &Table, handle: u64, chain: &Chain, out: &mut String) {
         self.chain_head(handle, chain, out);
-        let state = self.netfilter.state.as_ref();
         for rule in &chain.rules {
             out.push_str("\t\t");
-            let key = (table.made, chain.name.clone(), rule.offset);
-            let counted = state.and_then(|s| s.nft_counters.get(&key));
-            let counter = (!self.style.stateless).then(|| counted.copied().unwrap_or_default());
-            rule.print(counter, out);
+            rule.print(self.counted(table, chain, rule), out);
             if let Some(handle) = self.handle(handle + rule.offset) {
                 let _ = write!(out, " # handle {handle}");
             }

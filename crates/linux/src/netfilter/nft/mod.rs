@@ -9,6 +9,7 @@ use std::sync::Arc;
 mod block;
 mod command;
 mod edit;
+mod json;
 mod lexer;
 mod list;
 mod rules;

@@ -79,6 +79,9 @@ pub(crate) struct Lease {
 /// The elements of a set with time-outs.
 pub(crate) type Leases = BTreeMap<Key, (Lease, Element)>;
 
+/// An element in a list: its key, the other end of an interval, itself, and when it goes away.
+type Listed<'a> = (&'a Key, Option<&'a Key>, &'a Element, Option<&'a Lease>);
+
 impl Set {
     /// An empty set of keys of these types.
     #[must_use]
@@ -207,10 +210,10 @@ impl Set {
         out.push_str(" }");
     }
 
-    /// Every element's text, in the order in which nft lists them.
-    pub(crate) fn element_texts(&self, leases: Option<&Leases>, now: Time) -> Vec<String> {
+    /// Every element (with the end of an interval), in the order in which nft lists them.
+    pub(crate) fn listed<'a>(&'a self, leases: Option<&'a Leases>, now: Time) -> Vec<Listed<'a>> {
         let concatenated = self.key.len() > 1;
-        let mut all: Vec<(&Key, Option<&Key>, &Element, Option<&Lease>)> = Vec::new();
+        let mut all: Vec<Listed> = Vec::new();
         all.extend(self.elements.iter().map(|(key, e)| (key, None, e, None)));
         all.extend(
             self.intervals
@@ -221,7 +224,13 @@ impl Set {
         let alive = leases.filter(|(_, (lease, _))| lease.expires.is_none_or(|at| at > now));
         all.extend(alive.map(|(key, (lease, e))| (key, None, e, Some(lease))));
         all.sort_by(|a, b| a.0.listing_order(b.0, concatenated));
-        all.into_iter()
+        all
+    }
+
+    /// Every element's text.
+    pub(crate) fn element_texts(&self, leases: Option<&Leases>, now: Time) -> Vec<String> {
+        self.listed(leases, now)
+            .into_iter()
             .map(|(key, to, element, lease)| {
                 let mut text = String::new();
                 match to {
@@ -377,7 +386,7 @@ pub(crate) fn print_range(kind: DataType, from: &[u8], to: &[u8], out: &mut Stri
 }
 
 /// The length of the prefix that an interval is, if it is one.
-fn prefix_length(from: &[u8], to: &[u8]) -> Option<u32> {
+pub(crate) fn prefix_length(from: &[u8], to: &[u8]) -> Option<u32> {
     let mut length = 0;
     let mut ended = false;
     for bit in 0..from.len() * 8 {

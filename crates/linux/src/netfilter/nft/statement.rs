@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::set::{Set, print_range};
+use super::set::{DataKind, Set, print_range};
 use super::value::{DataType, Key, duration_text, print_key};
 use crate::netfilter::{ChainName, RejectWith};
 use crate::packet::Protocol;
@@ -333,6 +333,28 @@ impl Nat {
         }
     }
 
+    /// Is it said which family's address it is? Where an address and a port come of a map it always is.
+    pub(crate) fn names_family(&self) -> bool {
+        self.family
+            || match &self.to {
+                NatTo::Map(_, MapRef::Own(map)) => match &map.data {
+                    Some(DataKind::Values(kinds)) => kinds.len() > 1,
+                    _ => false,
+                },
+                NatTo::Map(_, MapRef::Named(_)) => true,
+                _ => false,
+            }
+    }
+
+    pub(crate) fn flags(&self) -> Vec<&'static str> {
+        let flags = [
+            (self.random, "random"),
+            (self.fully_random, "fully-random"),
+            (self.persistent, "persistent"),
+        ];
+        flags.iter().filter(|f| f.0).map(|f| f.1).collect()
+    }
+
     fn print(&self, out: &mut String) {
         out.push_str(match self.kind {
             NatKind::Dnat => "dnat",
@@ -340,12 +362,12 @@ impl Nat {
             NatKind::Masquerade => "masquerade",
             NatKind::Redirect => "redirect",
         });
+        if self.names_family() {
+            out.push_str(" ip");
+        }
         match &self.to {
             NatTo::Nothing => {}
             NatTo::Fixed { addresses, ports } => {
-                if self.family {
-                    out.push_str(" ip");
-                }
                 out.push_str(" to ");
                 if let Some((first, last)) = addresses {
                     let _ = write!(out, "{first}");
@@ -361,18 +383,13 @@ impl Nat {
                 }
             }
             NatTo::Map(selectors, map) => {
-                out.push_str(" ip to ");
+                out.push_str(" to ");
                 print_selectors(selectors, out);
                 out.push_str(" map ");
                 map.print(out);
             }
         }
-        let flags = [
-            (self.random, "random"),
-            (self.fully_random, "fully-random"),
-            (self.persistent, "persistent"),
-        ];
-        let flags: Vec<&str> = flags.iter().filter(|f| f.0).map(|f| f.1).collect();
+        let flags = self.flags();
         if !flags.is_empty() {
             let _ = write!(out, " {}", flags.join(","));
         }
@@ -486,7 +503,7 @@ pub enum Update {
 }
 
 impl Update {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Update::Add => "add",
             Update::Update => "update",

@@ -6,9 +6,11 @@ use std::fmt::Write;
 use super::list::{Lister, head};
 use super::set::print_range;
 use super::value::{DataType, Key};
-use super::{Base, ChainType, Family};
+use super::{Base, ChainType, Family, json};
+use crate::netfilter::ports::{Multiport, PortMatch, Side};
 use crate::netfilter::rule::{Match, Rule, Target};
-use crate::netfilter::{Chain, Counter, Hook, Table, TableKind};
+use crate::netfilter::{Chain, Counter, Hook, RejectWith, Table, TableKind};
+use crate::tools::json::Json;
 
 impl TableKind {
     fn priority(self, hook: Hook) -> i32 {
@@ -38,6 +40,16 @@ fn base(kind: TableKind, chain: &Chain) -> Option<Base> {
     })
 }
 
+/// A chain without its rules, as one of nft's own.
+fn shown(kind: TableKind, chain: &Chain) -> super::Chain {
+    super::Chain {
+        name: chain.name.clone(),
+        base: base(kind, chain),
+        comment: None,
+        rules: Vec::new(),
+    }
+}
+
 impl Lister<'_> {
     /// `table ip NAME {`
     pub fn xtables_head(&self, family: Family, kind: TableKind, made: u32, out: &mut String) {
@@ -46,23 +58,62 @@ impl Lister<'_> {
     }
 
     pub fn xtables_chain_head(&self, kind: TableKind, chain: &Chain, out: &mut String) {
-        let shown = super::Chain {
-            name: chain.name.clone(),
-            base: base(kind, chain),
-            comment: None,
-            rules: Vec::new(),
+        self.chain_head(0, &shown(kind, chain), out);
+    }
+
+    /// A table as JSON: handles as if all its chains had been made first, then their rules.
+    pub fn xtables_json(
+        &self,
+        family: Family,
+        kind: TableKind,
+        made: u32,
+        table: &Table,
+        only: Option<&str>,
+        out: &mut Vec<Json>,
+    ) {
+        if only.is_none() {
+            out.push(json::table(family, kind.name(), made.into()));
+        }
+        let chains = table.made();
+        let wanted = |chain: &Chain| only.is_none_or(|name| chain.name.as_str() == name);
+        for (handle, chain) in (1..).zip(&chains) {
+            if wanted(chain) {
+                out.push(json::chain(
+                    family,
+                    kind.name(),
+                    handle,
+                    &shown(kind, chain),
+                ));
+            }
+        }
+        let mut handle = chains.len() as u64;
+        for chain in chains {
+            for (index, rule) in chain.rules.iter().enumerate() {
+                handle += 1;
+                let counter = self.xtables_counter(kind, chain, index);
+                if wanted(chain) {
+                    let expressions = rule_json(rule, counter);
+                    let place = (family, kind.name());
+                    out.push(json::rule(place, &chain.name, handle, None, expressions));
+                }
+            }
+        }
+    }
+
+    fn xtables_counter(&self, kind: TableKind, chain: &Chain, index: usize) -> Option<Counter> {
+        let counter = || {
+            self.netfilter
+                .rule_counter(kind, chain.name.as_str(), index)
         };
-        self.chain_head(0, &shown, out);
+        (!self.style.stateless).then(counter)
     }
 
     /// A chain with its rules.
     pub fn xtables_chain(&self, kind: TableKind, chain: &Chain, out: &mut String) {
         self.xtables_chain_head(kind, chain, out);
         for (index, rule) in chain.rules.iter().enumerate() {
-            let name = chain.name.as_str();
-            let counter = self.netfilter.rule_counter(kind, name, index);
-            let counter = (!self.style.stateless).then_some(counter);
-            let _ = writeln!(out, "\t\t{}", translated(rule, counter).trim_end());
+            let counter = self.xtables_counter(kind, chain, index);
+            let _ = writeln!(out, "\t\t{}", translated(rule, counter));
         }
         out.push_str("\t}\n");
     }
@@ -98,18 +149,42 @@ impl Lister<'_> {
 
 /// Is a part of the rule an extension of iptables, rather than one of nft's own expressions?
 fn has_extension(rule: &Rule) -> bool {
-    let native = |m: &Match| matches!(m, Match::Ports(_) | Match::Mark(_));
-    !rule.matches.iter().all(native)
-        || matches!(
-            rule.target,
-            Target::Dnat(_) | Target::Snat(_) | Target::Redirect(_) | Target::Mark(_)
-        )
+    !rule.matches.iter().all(is_native) || !is_native_target(&rule.target)
 }
 
-/// A rule in nft's words.
-fn translated(rule: &Rule, counter: Option<Counter>) -> String {
+/// What iptables-nft 1.8.9 writes as nft's own expressions.
+fn is_native(m: &Match) -> bool {
+    matches!(m, Match::Ports(_) | Match::Mark(_) | Match::Limit(_))
+}
+
+fn is_native_target(target: &Target) -> bool {
+    match target {
+        Target::None | Target::Accept | Target::Drop | Target::Return => true,
+        Target::Jump(_) | Target::Goto(_) => true,
+        Target::Log(log) => log.group.is_some(),
+        _ => false,
+    }
+}
+
+/// What the parts of a rule are in nft's words, in the order in which iptables-nft writes them.
+fn heads(rule: &Rule) -> Vec<String> {
     let mut parts: Vec<String> = Vec::new();
-    let not = |invert: bool| if invert { "!= " } else { "" };
+    for (m, word) in [
+        (&rule.in_interface, "iifname"),
+        (&rule.out_interface, "oifname"),
+    ] {
+        if let Some(m) = m {
+            let star = if m.prefix { "*" } else { "" };
+            parts.push(format!("{word} {}\"{}{star}\"", not(m.invert), m.name));
+        }
+    }
+    // The ports that come right after say which protocol's they are.
+    let ports = matches!(rule.matches.first(), Some(Match::Ports(m)) if !ports(m).is_empty());
+    if let Some((protocol, invert)) = rule.protocol
+        && (!ports || invert)
+    {
+        parts.push(format!("meta l4proto {}{protocol}", not(invert)));
+    }
     for (m, word) in [(rule.source, "saddr"), (rule.destination, "daddr")] {
         if let Some(m) = m {
             let mut text = format!("ip {word} {}", not(m.invert));
@@ -121,27 +196,18 @@ fn translated(rule: &Rule, counter: Option<Counter>) -> String {
             parts.push(text);
         }
     }
-    for (m, word) in [
-        (&rule.in_interface, "iifname"),
-        (&rule.out_interface, "oifname"),
-    ] {
-        if let Some(m) = m {
-            let star = if m.prefix { "*" } else { "" };
-            parts.push(format!("{word} {}\"{}{star}\"", not(m.invert), m.name));
-        }
-    }
-    let ports = rule
-        .matches
-        .iter()
-        .any(|m| matches!(m, Match::Ports(p) if p.source.is_some() || p.destination.is_some()));
-    if let Some((protocol, invert)) = rule.protocol
-        && (!ports || invert)
-    {
-        parts.push(format!("ip protocol {}{protocol}", not(invert)));
-    }
-    for m in &rule.matches {
-        parts.push(translated_match(m));
-    }
+    parts
+}
+
+fn not(invert: bool) -> &'static str {
+    if invert { "!= " } else { "" }
+}
+
+/// A rule in nft's words. What has none (a comment) leaves its blanks, as there.
+fn translated(rule: &Rule, counter: Option<Counter>) -> String {
+    let protocol = rule.protocol.and_then(|(protocol, _)| protocol.name());
+    let mut parts = heads(rule);
+    parts.extend(rule.matches.iter().map(|m| translated_match(m, protocol)));
     parts.push(match counter {
         Some(counter) => format!(
             "counter packets {} bytes {}",
@@ -156,28 +222,81 @@ fn translated(rule: &Rule, counter: Option<Counter>) -> String {
     parts.join(" ")
 }
 
-fn translated_match(m: &Match) -> String {
-    let not = |invert: bool| if invert { "!= " } else { "" };
-    match m {
-        Match::Ports(m) => {
-            let mut parts = Vec::new();
-            for (side, word) in [(&m.source, "sport"), (&m.destination, "dport")] {
-                if let Some(ports) = side {
-                    let (first, last) = ports.range;
-                    let range = if first == last {
-                        first.to_string()
-                    } else {
-                        format!("{first}-{last}")
-                    };
-                    parts.push(format!(
-                        "{} {word} {}{range}",
-                        m.protocol,
-                        not(ports.invert)
-                    ));
-                }
-            }
-            parts.join(" ")
+/// The ports and flags that a match of a protocol asks for.
+fn ports(m: &PortMatch) -> String {
+    let mut parts = Vec::new();
+    for (side, word) in [(&m.source, "sport"), (&m.destination, "dport")] {
+        if let Some(ports) = side {
+            let range = span(ports.range);
+            let not = not(ports.invert);
+            parts.push(format!("{} {word} {not}{range}", m.protocol));
         }
+    }
+    if let Some((mask, flags, invert)) = m.flags {
+        let mut text = format!("tcp flags {}", not(invert));
+        DataType::TcpFlag.print(&[flags.0], &mut text);
+        text.push_str(" / ");
+        DataType::TcpFlag.print(&[mask.0], &mut text);
+        parts.push(text);
+    }
+    parts.join(" ")
+}
+
+fn span((first, last): (u16, u16)) -> String {
+    if first == last {
+        first.to_string()
+    } else {
+        format!("{first}-{last}")
+    }
+}
+
+fn multiport(m: &Multiport, protocol: &str) -> String {
+    let word = match m.side {
+        Side::Source => "sport",
+        Side::Destination => "dport",
+        // Either of them: as pairs, negated or not.
+        Side::Either => {
+            let each = m.ranges.iter().map(|range| {
+                let range = span(*range);
+                format!("0-65535 . {range}, {range} . 0-65535")
+            });
+            let each: Vec<String> = each.collect();
+            return format!(
+                "{protocol} sport . {protocol} dport {{ {} }}",
+                each.join(", ")
+            );
+        }
+    };
+    let not = not(m.invert);
+    let ranges: Vec<String> = m.ranges.iter().map(|range| span(*range)).collect();
+    match m.ranges.as_slice() {
+        [(first, last)] if first == last => format!("{protocol} {word} {not}{first}"),
+        _ => format!("{protocol} {word} {not}{{ {} }}", ranges.join(", ")),
+    }
+}
+
+/// The name of an extension that nft has no words for.
+fn extension_name(m: &Match) -> &'static str {
+    match m {
+        Match::Ports(_) => "tcp",
+        Match::Icmp(_) => "icmp",
+        Match::Multiport(_) => "multiport",
+        Match::Conntrack(_) => "conntrack",
+        Match::Mark(_) => "mark",
+        Match::Statistic(_) => "statistic",
+        Match::Recent(_) => "recent",
+        Match::Set(_) => "set",
+        Match::AddrType(_) => "addrtype",
+        Match::Comment(_) => "comment",
+        Match::Physdev(_) => "physdev",
+        Match::Nfacct(_) => "nfacct",
+        Match::Limit(_) => "limit",
+    }
+}
+
+fn translated_match(m: &Match, protocol: Option<&'static str>) -> String {
+    match m {
+        Match::Ports(m) => ports(m),
         Match::Mark(m) if m.mask == u32::MAX => {
             format!("meta mark {}{:#010x}", not(m.invert), m.value)
         }
@@ -192,14 +311,21 @@ fn translated_match(m: &Match) -> String {
         Match::AddrType(m) => m.translated(),
         // libxtables keeps the comment apart, and nft leaves it out.
         Match::Comment(_) => String::new(),
-        Match::Multiport(_) => "xt match \"multiport\"".to_owned(),
-        Match::Icmp(_) => "xt match \"icmp\"".to_owned(),
-        Match::Statistic(_) => "xt match \"statistic\"".to_owned(),
-        Match::Recent(_) => "xt match \"recent\"".to_owned(),
-        Match::Set(_) => "xt match \"set\"".to_owned(),
-        Match::Physdev(_) => "xt match \"physdev\"".to_owned(),
-        Match::Nfacct(_) => "xt match \"nfacct\"".to_owned(),
-        Match::Limit(_) => "xt match \"limit\"".to_owned(),
+        Match::Multiport(m) => multiport(m, protocol.unwrap_or("th")),
+        Match::Icmp(icmp) => match icmp.kind {
+            None => "ip protocol icmp".to_owned(),
+            Some((kind, None, invert)) => {
+                let mut text = format!("icmp type {}", not(invert));
+                DataType::IcmpType.print(&[kind], &mut text);
+                text
+            }
+            Some((_, Some(_), _)) => format!("xt match {}", extension_name(m)),
+        },
+        Match::Statistic(m) => m.translated(),
+        Match::Limit(m) => m.translated(),
+        Match::Recent(_) | Match::Set(_) | Match::Physdev(_) | Match::Nfacct(_) => {
+            format!("xt match {}", extension_name(m))
+        }
     }
 }
 
@@ -211,24 +337,46 @@ fn translated_target(target: &Target) -> String {
         Target::Return => "return".to_owned(),
         Target::Jump(chain) => format!("jump {chain}"),
         Target::Goto(chain) => format!("goto {chain}"),
+        Target::Reject(RejectWith::PortUnreachable) => "reject".to_owned(),
+        Target::Reject(RejectWith::TcpReset) => "reject with tcp reset".to_owned(),
         Target::Reject(with) => {
-            let mut text = String::new();
-            super::Statement::Reject(*with, super::Wording::Plain).print(None, &mut text);
-            text
+            let name = with.name();
+            let kind = name.strip_prefix("icmp-").unwrap_or(name);
+            format!("reject with icmp type {kind}")
         }
-        Target::Masquerade(m) if m.random_fully => "masquerade fully-random".to_owned(),
-        Target::Masquerade(_) => "masquerade".to_owned(),
-        Target::Mark(mark) if mark.value == mark.mask => {
-            format!("meta mark set mark or {:#x}", mark.value)
-        }
-        Target::Mark(mark) if mark.mask == 0 => {
-            format!("meta mark set mark xor {:#x}", mark.value)
-        }
-        Target::Mark(mark) => format!("meta mark set {:#x}", mark.value),
+        Target::Masquerade(m) => m.translated("masquerade"),
+        Target::Redirect(m) => m.translated("redirect"),
+        Target::Mark(mark) => mark.translated(),
         Target::Notrack => "notrack".to_owned(),
-        Target::Log(log) => format!("xt target \"{}\"", log.name()),
-        Target::Dnat(nat) => format!("dnat to {}", nat.destination_text()),
-        Target::Snat(nat) => format!("snat to {}", nat.destination_text()),
-        Target::Redirect(_) => "redirect".to_owned(),
+        Target::Log(log) => log.translated(),
+        Target::Dnat(nat) => nat.translated("dnat"),
+        Target::Snat(nat) => nat.translated("snat"),
     }
+}
+
+/// A rule as JSON: what is an extension of iptables is there by its name only.
+fn rule_json(rule: &Rule, counter: Option<Counter>) -> Vec<Json> {
+    let mut all = Vec::new();
+    let read = |text: &str, all: &mut Vec<Json>| {
+        if let Ok(read) = super::Rule::parse(Family::Ip, text) {
+            all.extend(read.json(counter));
+        }
+    };
+    for text in heads(rule) {
+        read(&text, &mut all);
+    }
+    for m in &rule.matches {
+        if is_native(m) {
+            read(&translated_match(m, None), &mut all);
+        } else {
+            all.push(json::extension("match", extension_name(m)));
+        }
+    }
+    read("counter", &mut all);
+    match &rule.target {
+        Target::Log(log) if log.group.is_some() => all.push(json::log(&log.prefix, log.group)),
+        target if is_native_target(target) => read(&translated_target(target), &mut all),
+        target => all.push(json::extension("target", target.name())),
+    }
+    all
 }

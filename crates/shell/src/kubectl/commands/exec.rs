@@ -98,6 +98,12 @@ fn run_in(k: &mut Kubectl, pod: &Info, container: &str, words: &[String], input:
     }
     let container = Some(container);
     let answer = match input {
+        Input::Given(stdin) if k.session.attended => k
+            .change(|cluster| cluster.begin_exec(&key, container, words, &stdin))
+            .map(|remote| {
+                k.session.visit(Visit { remote, host: None });
+                Default::default()
+            }),
         Input::Given(stdin) => k.change(|cluster| cluster.exec(&key, container, words, &stdin)),
         Input::Typed => k
             .change(|cluster| cluster.open_shell(&key, container, words))

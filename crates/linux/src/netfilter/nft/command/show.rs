@@ -2,10 +2,9 @@
 
 use super::naming::{all_tables, nothing_named, own_table, xtable};
 use super::{Kind, Listing, Read, Spot};
-use crate::netfilter::nft::Family;
-use crate::netfilter::nft::lexer::Place;
 use crate::netfilter::nft::list::Lister;
-use crate::netfilter::{ChainName, Netfilter, TableKind};
+use crate::netfilter::nft::{Family, Set, Table};
+use crate::netfilter::{Netfilter, TableKind};
 
 pub(super) fn list(lister: &Lister, listing: Listing, out: &mut String) -> Read<()> {
     let netfilter = lister.netfilter;
@@ -14,14 +13,6 @@ pub(super) fn list(lister: &Lister, listing: Listing, out: &mut String) -> Read<
         tables
             .into_iter()
             .filter(move |t| family.is_none_or(|f| f == t.1))
-    };
-    let as_spot = |family: Family, table: String| Spot {
-        family,
-        table,
-        table_at: Place::default(),
-        name: ChainName::from(""),
-        name_at: Place::default(),
-        at: Place::default(),
     };
     match listing {
         Listing::Nothing => {}
@@ -36,24 +27,26 @@ pub(super) fn list(lister: &Lister, listing: Listing, out: &mut String) -> Read<
         }
         Listing::Ruleset(family) => {
             for (_, family, name) in wanted(family) {
-                list_table(lister, &as_spot(family, name), out)?;
+                list_table(lister, &Spot::table(family, name), out)?;
             }
         }
         Listing::Table(spot) => list_table(lister, &spot, out)?,
         Listing::Chains(family) => {
             for (_, family, name) in wanted(family) {
-                list_chain_heads(lister, &as_spot(family, name), out);
+                list_chain_heads(lister, &Spot::table(family, name), out);
             }
         }
         Listing::Sets(family, kind) => {
-            for table in netfilter.nft().into_iter().flat_map(|n| n.tables()) {
-                if family.is_some_and(|f| f != table.family) {
-                    continue;
-                }
-                lister.head(table, out);
-                for (handle, name, set) in table.sets.listed() {
-                    if set.data.is_some() == (kind == Kind::Map) {
-                        lister.declaration(name, handle, set, out);
+            for (_, family, name) in wanted(family) {
+                let spot = Spot::table(family, name);
+                if let Some((made, kind)) = xtable(netfilter, &spot) {
+                    lister.xtables_head(family, kind, made, out);
+                } else if let Ok(table) = own_table(netfilter, &spot) {
+                    lister.head(table, out);
+                    for (handle, name, set) in table.sets.listed() {
+                        if set.data.is_some() == (kind == Kind::Map) {
+                            lister.set(table, name, handle, set, out);
+                        }
                     }
                 }
                 out.push_str("}\n");
@@ -61,20 +54,7 @@ pub(super) fn list(lister: &Lister, listing: Listing, out: &mut String) -> Read<
         }
         Listing::Chain(spot) => list_chain(lister, &spot, out)?,
         Listing::Set(spot, kind) => {
-            let table = own_table(netfilter, &spot)?;
-            let found = table
-                .set(&spot.name)
-                .filter(|set| set.data.is_some() == (kind == Kind::Map));
-            let Some(set) = found else {
-                let word = if kind == Kind::Map { "map" } else { "set" };
-                let names = table.sets().into_iter();
-                let alike = names.filter(|(_, set)| set.word() == word);
-                return Err(nothing_named(
-                    &spot,
-                    word,
-                    alike.map(|(name, _)| name.as_str()),
-                ));
-            };
+            let (table, set) = kept_set(netfilter, &spot, kind)?;
             lister.head(table, out);
             let handle = table.sets.handle(&spot.name).unwrap_or(0);
             lister.set(table, &spot.name, handle, set, out);
@@ -96,7 +76,30 @@ fn list_table(lister: &Lister, spot: &Spot, out: &mut String) -> Read<()> {
     Ok(())
 }
 
-fn xtable_of(
+/// The set or map that a command names.
+pub(super) fn kept_set<'a>(
+    netfilter: &'a Netfilter,
+    spot: &Spot,
+    kind: Kind,
+) -> Read<(&'a Table, &'a Set)> {
+    let table = own_table(netfilter, spot)?;
+    let found = table
+        .set(&spot.name)
+        .filter(|set| set.data.is_some() == (kind == Kind::Map));
+    if let Some(set) = found {
+        return Ok((&**table, &**set));
+    }
+    let word = if kind == Kind::Map { "map" } else { "set" };
+    let names = table.sets().into_iter();
+    let alike = names.filter(|(_, set)| set.word() == word);
+    Err(nothing_named(
+        spot,
+        word,
+        alike.map(|(name, _)| name.as_str()),
+    ))
+}
+
+pub(super) fn xtable_of(
     netfilter: &Netfilter,
     family: Family,
     kind: TableKind,
