@@ -424,12 +424,9 @@ impl Walk<'_> {
             client.request.ttl != 0,
         );
         match (kind, code) {
-            (3, 4) => {
-                // Only what has become smaller is sent again at once (`tcp_v4_mtu_reduced`).
-                if narrowed && !(asked && tcp) {
-                    self.client_again();
-                }
-            }
+            // Only what has become smaller is sent again at once (`tcp_v4_mtu_reduced`).
+            (3, 4) if narrowed && !(asked && tcp) => self.client_again(),
+            (3, 4) => {}
             // icmp_err_convert: which codes end a connecting socket, and with what
             (3, 2 | 3) if asked => self.finish(Verdict::Refused),
             (3, 6..=10 | 13..=15) if asked => self.finish(Verdict::Unreachable),
