@@ -300,8 +300,8 @@ fn endpoints_are_meant_for_zones() {
         (events, zones(&world))
     };
     assert_eq!(said(6).1, ["a", "a", "a", "a", "b", "b"]);
-    let (event, zones) = said(1);
-    assert_eq!(zones, [""]);
+    let (event, only) = said(1);
+    assert_eq!(only, [""]);
     assert_eq!(
         event,
         "Insufficient number of endpoints (1 endpoints, 2 zones), addressType: IPv4"
