@@ -237,12 +237,22 @@ impl<'a> Decoder<'a> {
         let Value::String(s) = value else {
             return self.wrong_type(type_id, value);
         };
-        match (self.schema.get(type_id), time::parse_micros(s)) {
+        let of = self.schema.get(type_id);
+        if matches!(of, Type::MicroTime)
+            && let Some(rest) = without_micros(s)
+        {
+            return self.fail(format!(
+                "parsing time {} as \"{MICRO_LAYOUT}\": cannot parse {} as \".000000\"",
+                go::quote(s),
+                go::quote(rest)
+            ));
+        }
+        match (of, time::parse_micros(s)) {
             (Type::MicroTime, Some(micros)) => Some(time::format_micros(micros).into()),
             (_, Some(micros)) => Some(time::format_seconds(micros.div_euclid(1_000_000)).into()),
             (of, None) => {
                 let layout = if matches!(of, Type::MicroTime) {
-                    "2006-01-02T15:04:05.000000Z07:00"
+                    MICRO_LAYOUT
                 } else {
                     "2006-01-02T15:04:05Z07:00"
                 };
@@ -438,6 +448,17 @@ fn struct_in(schema: &Schema, id: TypeId) -> Option<&Struct> {
         Type::List(item) => struct_in(schema, *item),
         _ => None,
     }
+}
+
+/// How Go reads a time with microseconds.
+const MICRO_LAYOUT: &str = "2006-01-02T15:04:05.000000Z07:00";
+
+/// What stands behind the seconds of a time where six digits of a fraction should.
+fn without_micros(s: &str) -> Option<&str> {
+    let rest = s.get("2006-01-02T15:04:05".len()..)?;
+    let digits = rest.strip_prefix('.').and_then(|r| r.as_bytes().get(..6));
+    let right = digits.is_some_and(|d| d.iter().all(u8::is_ascii_digit));
+    (!right && time::parse_micros(s).is_some()).then_some(rest)
 }
 
 #[cfg(test)]

@@ -82,6 +82,15 @@ pub fn dns1123_label(s: &str) -> Complaints {
     out
 }
 
+/// The same as declarative validation words it (`k8s-short-name`): it counts bytes.
+pub fn short_name(s: &str) -> Complaints {
+    let mut all = dns1123_label(s);
+    if s.len() > 63 {
+        all[0] = "must be no more than 63 bytes".to_string();
+    }
+    all
+}
+
 /// A DNS subdomain after RFC 1123: names of most objects.
 pub fn dns1123_subdomain(s: &str) -> Complaints {
     let mut out = Vec::new();
@@ -113,7 +122,7 @@ pub fn dns1123_subdomain_with_underscore(s: &str) -> Complaints {
     };
     if !s.split('.').all(label) {
         out.push(form_error(
-            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
             r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*",
             &["example.com"],
         ));

@@ -176,17 +176,8 @@ impl Resource {
         self.verbs.iter().any(|v| &**v == verb)
     }
 
-    /// A resource that is not built in (of a CustomResourceDefinition).
-    #[allow(clippy::too_many_arguments)]
-    pub fn custom(
-        (group, version, kind): (&str, &str, &str),
-        (plural, singular): (&str, &str),
-        short_names: Vec<Text>,
-        categories: Vec<Text>,
-        namespaced: bool,
-        subresources: Vec<Subresource>,
-        type_id: TypeId,
-    ) -> Resource {
+    /// A resource that is not built in (of a CustomResourceDefinition): with all verbs.
+    pub fn custom(group: &str, version: &str, names: Names, type_id: TypeId) -> Resource {
         let verbs = [
             "delete",
             "deletecollection",
@@ -198,20 +189,35 @@ impl Resource {
             "watch",
         ];
         Resource {
-            id: qualified(plural, group),
+            id: qualified(&names.plural, group),
             group: group.into(),
             version: version.into(),
-            kind: kind.into(),
-            plural: plural.into(),
-            singular: singular.into(),
-            short_names,
-            categories,
-            namespaced,
+            kind: names.kind,
+            plural: names.plural,
+            singular: names.singular,
+            short_names: names.short,
+            categories: names.categories,
+            namespaced: false,
             verbs: verbs.into_iter().map(Text::from).collect(),
-            subresources,
+            subresources: Vec::new(),
             type_id,
         }
     }
+}
+
+/// What a resource is called.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// `CronTab`
+    pub kind: Text,
+    /// `crontabs`
+    pub plural: Text,
+    /// `crontab`
+    pub singular: Text,
+    /// `ct`
+    pub short: Vec<Text>,
+    /// `all`
+    pub categories: Vec<Text>,
 }
 
 fn api_version(group: &str, version: &str) -> String {

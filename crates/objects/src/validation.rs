@@ -16,6 +16,7 @@ mod config;
 mod container;
 mod cron;
 mod definition;
+mod gates;
 mod meta;
 mod mount;
 mod networking;
@@ -45,6 +46,7 @@ pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
             o["status"] = decode::zero(Schema::builtin(), field.type_id);
         }
     };
+    gates::drop_disabled(resource, o);
     let counts_generations = match (&*resource.group, &*resource.kind) {
         ("", "Pod") => {
             o["status"] = object([
@@ -71,16 +73,29 @@ pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
             false
         }
         ("", "PersistentVolume" | "PersistentVolumeClaim") => {
-            // A source of data under its old name is one under the new name as well.
-            let source = o["spec"]["dataSource"].clone();
-            if !source.is_null() && o["spec"]["dataSourceRef"].is_null() {
-                o["spec"]["dataSourceRef"] = source;
-            }
+            storage::data_sources(&mut o["spec"]);
             o["status"] = object([("phase", "Pending".into())]);
+            false
+        }
+        ("", "ServiceAccount") if !o["secrets"].is_empty() => {
+            for secret in o["secrets"].array_mut().iter_mut() {
+                *secret = match &secret["name"] {
+                    Value::Null => Value::new_object(),
+                    name => object([("name", name.clone())]),
+                };
+            }
             false
         }
         ("", "ResourceQuota") => {
             fresh(o);
+            false
+        }
+        ("", "Node") => {
+            // The first range under its old name is the first of all.
+            let first = o["spec"]["podCIDR"].clone();
+            if !first.is_empty() && o["spec"]["podCIDRs"][0] != first {
+                o["spec"]["podCIDRs"] = crate::array([first]);
+            }
             false
         }
         ("apps", "DaemonSet") => {
@@ -112,7 +127,12 @@ pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
             | "apiextensions.k8s.io",
             _,
         ) => true,
-        ("scheduling.k8s.io", "PriorityClass") => true,
+        ("scheduling.k8s.io", "PriorityClass") => {
+            if o["value"].is_null() {
+                o["value"] = 0.into();
+            }
+            true
+        }
         _ => false,
     };
     if (&*resource.group, &*resource.kind) == ("batch", "Job") {

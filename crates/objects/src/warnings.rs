@@ -2,6 +2,9 @@
 //! what it looks like. Source: kubernetes v1.37, `pkg/api/{pod,service,node,persistentvolume,
 //! persistentvolumeclaim}/warnings.go` and the strategies' `WarningsOnCreate`.
 
+mod overlap;
+mod ports;
+
 use crate::meta::ObjectMeta;
 use crate::quantity::Quantity;
 use crate::schema::Resource;
@@ -40,6 +43,16 @@ pub fn of(resource: &Resource, object: &Value) -> Vec<String> {
             pod("spec.jobTemplate.spec.template", template, &mut found);
         }
         ("", "Service") => service(object, &mut found),
+        ("", "Node") => {
+            if !spec["configSource"].is_null() {
+                found.push("spec.configSource: the feature is no longer supported".into());
+            }
+            if !spec["externalID"].is_empty() {
+                found.push(
+                    "spec.externalID: this field is deprecated, and is unused by Kubernetes".into(),
+                );
+            }
+        }
         ("discovery.k8s.io", "EndpointSlice") if object["addressType"].str() == "FQDN" => {
             found.push("spec.addressType: FQDN endpoints are deprecated".into());
         }
@@ -114,14 +127,19 @@ fn pod(path: &str, object: &Value, found: &mut Vec<String>) {
     );
     for (i, constraint) in spec["topologySpreadConstraints"].items().iter().enumerate() {
         let here = at(&format!("topologySpreadConstraints[{i}]"));
-        if let Some(why) = node_label(constraint["topologyKey"].str()) {
-            found.push(format!("{here}.topologyKey: {why}"));
+        let key = constraint["topologyKey"].str();
+        if let Some(why) = node_label(key) {
+            found.push(format!("{here}.topologyKey: {key} is {why}"));
         }
         if constraint["labelSelector"].is_null() {
             found.push(format!("{here}.labelSelector: {NULL_SELECTOR}"));
         }
     }
     annotations(path, object, found);
+    for (i, volume) in spec["volumes"].items().iter().enumerate() {
+        sources(&at(&format!("volumes[{i}]")), volume, found);
+    }
+    overlap::volumes(&spec["volumes"], found);
     let aliases = spec["hostAliases"].items();
     for (i, alias) in aliases.iter().enumerate() {
         if aliases[..i].iter().any(|a| a["ip"] == alias["ip"]) {
@@ -132,10 +150,20 @@ fn pod(path: &str, object: &Value, found: &mut Vec<String>) {
             ));
         }
     }
-    for (i, volume) in spec["volumes"].items().iter().enumerate() {
-        sources(&at(&format!("volumes[{i}]")), volume, found);
+    let secrets = spec["imagePullSecrets"].items();
+    for (i, secret) in secrets.iter().enumerate() {
+        if secrets[..i]
+            .iter()
+            .any(|s| s["name"].str() == secret["name"].str())
+        {
+            found.push(format!(
+                "{}: duplicate name {}",
+                at(&format!("imagePullSecrets[{i}].name")),
+                go::quote(secret["name"].str())
+            ));
+        }
     }
-    for (i, secret) in spec["imagePullSecrets"].items().iter().enumerate() {
+    for (i, secret) in secrets.iter().enumerate() {
         if secret["name"].is_empty() {
             found.push(format!(
                 "{}: invalid empty name \"\"",
@@ -143,7 +171,12 @@ fn pod(path: &str, object: &Value, found: &mut Vec<String>) {
             ));
         }
     }
-    containers(spec, &at, found);
+    for resource in ["memory", "ephemeral-storage"] {
+        let place = at(&format!("overhead[{resource}]"));
+        fraction(&spec["overhead"][resource], &place, found);
+    }
+    seccomp_of_pod(path, object, found);
+    ports::containers(path, object, &at, found);
     if spec["terminationGracePeriodSeconds"]
         .as_i64()
         .is_some_and(|s| s < 0)
@@ -202,32 +235,63 @@ fn node_affinity(affinity: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
+/// Annotations that no longer do anything, or whose fields are better.
 fn annotations(path: &str, object: &Value, found: &mut Vec<String>) {
-    for (key, value) in object.annotations().entries() {
-        let container = |prefix: &str| {
-            let name = key.strip_prefix(prefix)?;
-            let all = ["containers", "initContainers"];
-            all.iter()
-                .flat_map(|l| object["spec"][*l].items())
-                .find(|c| c["name"].str() == name)
-        };
-        let why = if &**key == "scheduler.alpha.kubernetes.io/critical-pod" {
-            "non-functional in v1.16+; use the \"priorityClassName\" field instead"
-        } else if &**key == "seccomp.security.alpha.kubernetes.io/pod"
-            || container("container.seccomp.security.alpha.kubernetes.io/").is_some()
-        {
-            "non-functional in v1.27+; use the \"seccompProfile\" field instead"
-        } else if key.starts_with("container.apparmor.security.beta.kubernetes.io/")
-            && !value.is_empty()
-        {
-            "deprecated since v1.30; use the \"appArmorProfile\" field instead"
-        } else {
-            continue;
-        };
-        found.push(format!(
-            "{}: {why}",
-            under(path, &format!("metadata.annotations[{key}]"))
-        ));
+    for (key, why) in [
+        (
+            "scheduler.alpha.kubernetes.io/critical-pod",
+            "non-functional in v1.16+; use the \"priorityClassName\" field instead",
+        ),
+        (
+            "security.alpha.kubernetes.io/sysctls",
+            "non-functional in v1.11+; use the \"sysctls\" field instead",
+        ),
+        (
+            "security.alpha.kubernetes.io/unsafe-sysctls",
+            "non-functional in v1.11+; use the \"sysctls\" field instead",
+        ),
+    ] {
+        if object.annotation(key).is_some() {
+            annotation(path, key, why, found);
+        }
+    }
+}
+
+fn annotation(path: &str, key: &str, why: &str, found: &mut Vec<String>) {
+    let at = under(path, &format!("metadata.annotations[{key}]"));
+    found.push(format!("{at}: {why}"));
+}
+
+const SECCOMP: &str = "non-functional in v1.27+; use the \"seccompProfile\" field instead";
+
+fn seccomp_of_pod(path: &str, object: &Value, found: &mut Vec<String>) {
+    let key = "seccomp.security.alpha.kubernetes.io/pod";
+    let has_field = !object["spec"]["securityContext"]["seccompProfile"].is_null();
+    if !has_field && object.annotation(key).is_some() {
+        annotation(path, key, SECCOMP, found);
+    }
+}
+
+/// What annotations say of one container.
+fn container_annotations(path: &str, object: &Value, c: &Value, found: &mut Vec<String>) {
+    let context = &c["securityContext"];
+    let key = format!(
+        "container.seccomp.security.alpha.kubernetes.io/{}",
+        c["name"].str()
+    );
+    if context["seccompProfile"].is_null() && object.annotation(&key).is_some() {
+        annotation(path, &key, SECCOMP, found);
+    }
+    let key = format!(
+        "container.apparmor.security.beta.kubernetes.io/{}",
+        c["name"].str()
+    );
+    let profile = object.annotation(&key);
+    // A pod's annotations have become fields before it is looked at.
+    let has_field = !path.is_empty() && !context["appArmorProfile"].is_null();
+    if profile.is_some_and(|p| !p.is_empty()) && !has_field {
+        let why = "deprecated since v1.30; use the \"appArmorProfile\" field instead";
+        annotation(path, &key, why, found);
     }
 }
 
@@ -251,7 +315,12 @@ fn sources(path: &str, volume: &Value, found: &mut Vec<String>) {
         ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
     ] {
         if !volume[field].is_null() {
-            found.push(format!("{path}.{field}: {why}"));
+            let shown = if field == "storageos" {
+                "storageOS"
+            } else {
+                field
+            };
+            found.push(format!("{path}.{shown}: {why}"));
         }
     }
     if !volume["ephemeral"].is_null() {
@@ -260,48 +329,6 @@ fn sources(path: &str, volume: &Value, found: &mut Vec<String>) {
             &volume["ephemeral"]["volumeClaimTemplate"],
             found,
         );
-    }
-}
-
-fn containers(spec: &Value, at: &impl Fn(&str) -> String, found: &mut Vec<String>) {
-    let mut ports: Vec<(&Value, String)> = Vec::new();
-    for list in ["initContainers", "containers"] {
-        for (i, container) in spec[list].items().iter().enumerate() {
-            let path = at(&format!("{list}[{i}]"));
-            for (field, resource) in [
-                ("limits", "memory"),
-                ("requests", "memory"),
-                ("limits", "ephemeral-storage"),
-                ("requests", "ephemeral-storage"),
-            ] {
-                fraction(
-                    &container["resources"][field][resource],
-                    &format!("{path}.resources.{field}[{resource}]"),
-                    found,
-                );
-            }
-            let env = container["env"].items();
-            for (j, e) in env.iter().enumerate() {
-                if env[..j].iter().any(|earlier| earlier["name"] == e["name"]) {
-                    found.push(format!("{path}.env[{j}]: hides previous definition of {}, which may be dropped when using apply", go::quote(e["name"].str())));
-                }
-            }
-            if list == "initContainers" {
-                continue;
-            }
-            for (j, port) in container["ports"].items().iter().enumerate() {
-                let here = format!("{path}.ports[{j}]");
-                let same = |p: &Value| {
-                    ["containerPort", "protocol", "hostPort", "hostIP"]
-                        .iter()
-                        .all(|f| p[*f] == port[*f])
-                };
-                if let Some((_, first)) = ports.iter().find(|(p, _)| same(p)) {
-                    found.push(format!("{here}: duplicate port definition with {first}"));
-                }
-                ports.push((port, here));
-            }
-        }
     }
 }
 
@@ -324,7 +351,8 @@ fn service(object: &Value, found: &mut Vec<String>) {
     {
         found.push("annotation service.kubernetes.io/topology-aware-hints is deprecated, please use service.kubernetes.io/topology-mode instead".into());
     }
-    if spec["clusterIP"].str() == "None" {
+    let kind = spec["type"].str();
+    if kind == "ClusterIP" && spec["clusterIP"].str() == "None" {
         for (field, shown) in [
             ("loadBalancerIP", "spec.loadBalancerIP"),
             ("externalIPs", "spec.externalIPs"),
@@ -333,16 +361,19 @@ fn service(object: &Value, found: &mut Vec<String>) {
                 found.push(format!("{shown} is ignored for headless services"));
             }
         }
-        if spec["sessionAffinity"].str() == "ClientIP" {
+        if spec["sessionAffinity"].str() != "None" {
             found.push("spec.SessionAffinity is ignored for headless services".into());
         }
-    } else if !spec["externalIPs"].is_empty() {
+    } else if !spec["externalIPs"].is_empty() && kind != "ExternalName" {
         found.push(
             "spec.externalIPs is deprecated and may no longer be implemented in some clusters"
                 .into(),
         );
     }
-    if !spec["externalName"].is_empty() && spec["type"].str() != "ExternalName" {
+    if !spec["externalIPs"].is_empty() && kind == "ExternalName" {
+        found.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".into());
+    }
+    if !spec["externalName"].is_empty() && kind != "ExternalName" {
         found.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".into());
     }
     if spec["trafficDistribution"].str() == "PreferClose" {
@@ -372,29 +403,46 @@ fn claim_warnings(path: &str, claim: &Value, found: &mut Vec<String>) {
 
 fn volume(object: &Value, found: &mut Vec<String>) {
     let spec = &object["spec"];
-    for (i, term) in spec["nodeAffinity"]["required"]["nodeSelectorTerms"]
-        .items()
-        .iter()
-        .enumerate()
-    {
-        for (j, expression) in term["matchExpressions"].items().iter().enumerate() {
-            if let Some(why) = node_label(expression["key"].str()) {
-                found.push(format!("spec.nodeAffinity.required.nodeSelectorTerms[{i}].matchExpressions[{j}].key: {} is {why}", expression["key"].str()));
-            }
+    for (key, why) in [
+        (
+            STORAGE_CLASS,
+            "deprecated since v1.8; use \"storageClassName\" attribute instead",
+        ),
+        (
+            "volume.beta.kubernetes.io/mount-options",
+            "deprecated since v1.31; use \"mountOptions\" attribute instead",
+        ),
+    ] {
+        if object.annotation(key).is_some() {
+            annotation("", key, why, found);
         }
-    }
-    if object.annotation(STORAGE_CLASS).is_some() {
-        found.push(format!("metadata.annotations[{STORAGE_CLASS}]: deprecated since v1.8; use \"storageClassName\" attribute instead"));
     }
     if spec["persistentVolumeReclaimPolicy"].str() == "Recycle" {
         found.push("spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.".into());
     }
-    sources("spec", spec, found);
-    fraction(
-        &spec["capacity"]["storage"],
-        "spec.capacity[storage]",
-        found,
-    );
+    let terms = &spec["nodeAffinity"]["required"]["nodeSelectorTerms"];
+    for (i, term) in terms.items().iter().enumerate() {
+        for (j, expression) in term["matchExpressions"].items().iter().enumerate() {
+            let key = expression["key"].str();
+            if let Some(why) = node_label(key) {
+                found.push(format!("spec.nodeAffinity.required.nodeSelectorTerms[{i}].matchExpressions[{j}].key: {key} is {why}"));
+            }
+        }
+    }
+    // Nobody warns of the other kinds that no longer work.
+    let warned = [
+        "cephfs",
+        "photonPersistentDisk",
+        "scaleIO",
+        "storageos",
+        "glusterfs",
+        "rbd",
+    ];
+    let mut kinds = Value::new_object();
+    for kind in warned {
+        kinds[kind] = spec[kind].clone();
+    }
+    sources("spec", &kinds, found);
 }
 
 /// Go's `tls.X509KeyPair`, as far as its first complaints.
@@ -436,6 +484,18 @@ mod tests {
             &[
                 "spec.containers[0].resources.requests[memory]: fractional byte value \"64m\" is invalid, must be an integer",
                 "spec.containers[0].env[1]: hides previous definition of \"A\", which may be dropped when using apply",
+            ],
+        );
+        warns(
+            "v1",
+            "Pod",
+            r#"{"metadata":{"name":"a"},"spec":{"containers":[{"name":"c","env":[{"name":"A"},{"name":"A","value":"$(A)b"}],"ports":[{"name":"w","containerPort":80,"hostIP":"1.1.1.1","protocol":"TCP"},{"name":"w","containerPort":80,"hostPort":8,"protocol":"TCP"}]}],"imagePullSecrets":[{"name":"s"},{"name":"s"}],"volumes":[{"name":"v","configMap":{"name":"m","items":[{"path":"a"},{"path":"a/b"}]}}]}}"#,
+            &[
+                "volume \"v\" (ConfigMap \"m\"): overlapping paths: \"a/b\" with \"a\"",
+                "spec.imagePullSecrets[1].name: duplicate name \"s\"",
+                "spec.containers[0].ports[0]: hostIP set without hostPort: {Name:w HostPort:0 ContainerPort:80 Protocol:TCP HostIP:1.1.1.1}",
+                "spec.containers[0].ports[1]: overlapping port definition with spec.containers[0].ports[0]",
+                "spec.containers[0].ports[1]: duplicate port name \"w\" with spec.containers[0].ports[0], services and probes that select ports by name will use spec.containers[0].ports[0]",
             ],
         );
         warns(

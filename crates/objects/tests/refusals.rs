@@ -59,11 +59,15 @@ fn pods() {
     );
     pod(
         "tolerations: [{key: a, operator: In}]",
-        "spec.tolerations[0].operator: Unsupported value: \"In\": supported values: \"Equal\", \"Exists\", \"Lt\", \"Gt\"",
+        "spec.tolerations[0].operator: Unsupported value: \"In\": supported values: \"Equal\", \"Exists\"",
+    );
+    pod(
+        "tolerations: [{key: a, operator: Lt, value: \"1\"}]",
+        "spec.tolerations[0].operator: Unsupported value: \"Lt\": supported values: \"Equal\", \"Exists\", \"Lt\", \"Gt\"",
     );
     pod(
         "hostUsers: false, hostNetwork: true, hostPID: true",
-        "spec.hostNetwork: Forbidden: when `pod.Spec.HostUsers` is false\nspec.HostPID: Forbidden: when `pod.Spec.HostUsers` is false",
+        "spec.hostNetwork: Forbidden: when `hostUsers` is false\nspec.HostPID: Forbidden: when `hostUsers` is false",
     );
     pod(
         "os: {name: plan9}",
@@ -290,7 +294,7 @@ fn services_and_networks() {
     );
     says(
         "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: o, namespace: d}, spec: {defaultBackend: {resource: {name: o}}}}",
-        "spec.defaultBackend.resource.kind: Required value: kind is required",
+        "spec.defaultBackend.resource.kind: Required value",
     );
     says(
         "{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: o, namespace: d}, spec: {minAvailable: 1, maxUnavailable: 50%, selector: {matchLabels: {a: b}}}}",
@@ -504,5 +508,122 @@ fn what_autoscalers_measure() {
     measures(
         "{type: External, external: {metric: {name: a/b}, target: {type: Value, value: 1, averageValue: 1}}}",
         "spec.metrics[0].external.metric.name: Invalid value: \"a/b\": may not contain '/'\nspec.metrics[0].external.target.value: Forbidden: may not set both a target value for metric and a per-pod target",
+    );
+}
+
+#[test]
+fn what_random_changes_of_manifests_have_shown() {
+    let workload = |kind: &str, spec: &str, want: &str| {
+        says(
+            &format!(
+                "{{apiVersion: apps/v1, kind: {kind}, metadata: {{name: w, namespace: d}}, spec: {{{spec}}}}}"
+            ),
+            want,
+        );
+    };
+    // With a selector that is none nobody looks at the template, but for a DaemonSet's.
+    let wrong = "selector: {matchLabels: {a: \"=\"}}";
+    let label = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+    let shown = "spec.selector: Invalid value: {\"matchLabels\":{\"a\":\"=\"}}";
+    let first = format!("spec.selector.matchLabels: Invalid value: \"=\": {label}");
+    workload(
+        "Deployment",
+        wrong,
+        &format!("{first}\n{shown}: invalid label selector"),
+    );
+    workload("StatefulSet", wrong, &format!("{first}\n{shown}"));
+    workload(
+        "DaemonSet",
+        wrong,
+        &format!("{first}\nspec.template.spec.containers: Required value"),
+    );
+    workload(
+        "DaemonSet",
+        "template: {spec: {containers: [{name: c, image: i}]}}",
+        "spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`",
+    );
+    let pods = "selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {hostname: \"_\", containers: [{name: c, image: i}]}}";
+    workload("StatefulSet", pods, "");
+    workload(
+        "StatefulSet",
+        &format!(
+            "{pods}, volumeClaimTemplates: [{{spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}}}]"
+        ),
+        "spec.template.spec.volumes[0].persistentVolumeClaim.claimName: Required value\nspec.template.spec.volumes[0].name: Required value",
+    );
+    let scaler = |spec: &str, want: &str| {
+        says(
+            &format!(
+                "{{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {{name: h, namespace: d}}, spec: {{scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: d}}, {spec}}}}}"
+            ),
+            want,
+        );
+    };
+    scaler(
+        "maxReplicas: 0",
+        "spec.maxReplicas: Required value\nspec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`",
+    );
+    scaler(
+        "maxReplicas: 1, metrics: [{type: Pods, resource: {name: cpu, target: {type: Utilization, averageUtilization: 0}}}]",
+        "spec.metrics[0].resource.target.averageUtilization: Invalid value: 0: must be greater than 0\nspec.metrics[0].pods: Required value: must populate information for the given metric source",
+    );
+    scaler(
+        "maxReplicas: 1, metrics: [{type: ContainerResource, containerResource: {name: fish, container: c, target: {type: Utilization, averageUtilization: 1}}}]",
+        "spec.metrics[0].containerResource.name: Invalid value: \"fish\": must be a standard resource type or fully qualified\nspec.metrics[0].containerResource.name: Invalid value: \"fish\": must be a standard resource for containers",
+    );
+    pod(
+        "containers: [{name: c, image: i, restartPolicy: Always, restartPolicyRules: [{action: Restart}]}]",
+        "spec.containers[0].restartPolicyRules[0].exitCodes: Required value: must be specified",
+    );
+    pod(
+        "resources: {claims: [{name: x}]}",
+        "spec.resources.claims: Forbidden: claims may not be set for Resources at pod-level\nspec.resources.claims[0]: Not found: \"x\": must be one of the names in pod.spec.resourceClaims which is empty",
+    );
+    pod(
+        "dnsConfig: {searches: [a/b]}",
+        "spec.dnsConfig.searches[0]: Invalid value: \"a/b\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')",
+    );
+    says(
+        "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: b}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}}",
+        "roleRef.kind: Unsupported value: \"Role\": supported values: \"ClusterRole\"",
+    );
+    says(
+        "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: d, ownerReferences: [{apiVersion: a/b/c, kind: K, name: o, uid: u}]}, spec: {containers: [{name: c, image: i}]}}",
+        "metadata.ownerReferences[0].apiVersion: Invalid value: \"a/b/c\": must be <group>/<version> or <version>",
+    );
+    says(
+        "{apiVersion: v1, kind: PersistentVolume, metadata: {name: v}, spec: {capacity: {storage: 1Gi}, quobyte: {registry: here, volume: v}}}",
+        "spec.accessModes: Required value\nspec.quobyte.registry: Invalid value: \"here\": must be a host:port pair or multiple pairs separated by commas",
+    );
+}
+
+#[test]
+fn what_is_behind_a_gate_is_dropped() {
+    #[track_caller]
+    fn keeps(text: &str, path: &[&str], want: &str) {
+        let (resource, mut object) = read(text);
+        validation::prepare_for_create(resource, &mut object);
+        let at = path.iter().fold(&object, |o, step| &o[*step]);
+        assert_eq!(at.to_string(), want, "{text}");
+    }
+    keeps(
+        "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: l, namespace: d}, spec: {strategy: x, holderIdentity: me}}",
+        &["spec"],
+        r#"{"holderIdentity":"me"}"#,
+    );
+    keeps(
+        "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: d}, spec: {schedulingGroup: {podGroupName: g}, containers: [{name: c, image: i}]}}",
+        &["spec", "schedulingGroup"],
+        "null",
+    );
+    keeps(
+        "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: c, namespace: d}, spec: {dataSource: {kind: Fish, name: f}}}",
+        &["spec", "dataSource"],
+        "null",
+    );
+    keeps(
+        "{apiVersion: v1, kind: ServiceAccount, metadata: {name: a, namespace: d}, secrets: [{name: s, kind: K, uid: u}]}",
+        &["secrets"],
+        r#"[{"name":"s"}]"#,
     );
 }

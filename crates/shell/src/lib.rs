@@ -16,8 +16,8 @@ mod ssh;
 pub mod state;
 mod visit;
 
+pub use kubarium_objects::printers::table;
 pub use kubarium_posix::Complete;
-pub use kubectl::printers::table;
 pub use session::{Going, Output, Place, Session, Stream};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kubarium_objects::decode::{self, DecodeError};
-use kubarium_objects::schema::{Resource, Subresource as Part};
+use kubarium_objects::schema::{Names, Resource, Subresource as Part};
 use kubarium_objects::{
     FieldError, ObjectKey, Schema, Text, Value, array, custom, object, validation,
 };
@@ -138,15 +138,18 @@ fn resource(spec: &Value, version: &Value, any: kubarium_objects::TypeId) -> Res
         "" => names["kind"].str().to_lowercase(),
         singular => singular.to_owned(),
     };
-    Resource::custom(
-        (group, version["name"].str(), names["kind"].str()),
-        (names["plural"].str(), &singular),
-        texts(&names["shortNames"]),
-        texts(&names["categories"]),
-        spec["scope"].str() == "Namespaced",
-        parts,
-        any,
-    )
+    let names = Names {
+        kind: names["kind"].text(),
+        plural: names["plural"].text(),
+        singular: singular.into(),
+        short: texts(&names["shortNames"]),
+        categories: texts(&names["categories"]),
+    };
+    Resource {
+        namespaced: spec["scope"].str() == "Namespaced",
+        subresources: parts,
+        ..Resource::custom(group, version["name"].str(), names, any)
+    }
 }
 
 fn read_version(resource: &Resource, version: &Value) -> Version {

@@ -19,7 +19,9 @@ mod policies;
 mod quota;
 pub mod rbac;
 pub mod rest;
+mod scale;
 mod strategy;
+pub mod table;
 pub mod watch;
 mod write;
 

@@ -124,7 +124,7 @@ pub(super) fn prepare_update(
     old: &Value,
     part: Subresource,
 ) {
-    if part == Subresource::Status {
+    if part.is_status() {
         let status = object["status"].clone();
         let mut kept = old.clone();
         kept["status"] = status;

@@ -49,6 +49,8 @@ pub enum Subresource {
     None,
     /// Its status only.
     Status,
+    /// Whether a certificate is approved: a part of the status, with a permission of its own.
+    Approval,
     /// The resources of a pod's containers only.
     Resize,
     /// The ephemeral containers of a pod only.
@@ -61,9 +63,15 @@ impl Subresource {
         match self {
             Subresource::None => "",
             Subresource::Status => "status",
+            Subresource::Approval => "approval",
             Subresource::Resize => "resize",
             Subresource::EphemeralContainers => "ephemeralcontainers",
         }
+    }
+
+    /// Whether only the status is written.
+    pub fn is_status(self) -> bool {
+        matches!(self, Subresource::Status | Subresource::Approval)
     }
 }
 
@@ -314,6 +322,11 @@ impl Cluster {
                 rbac::check_escalation(self, user, &resource, &object, Some(&old))?;
             }
         }
+        if part == Subresource::Approval
+            && let Some(user) = &options.user
+        {
+            rbac::check_approval(self, user, &old)?;
+        }
         strategy::prepare_update(&resource, &mut object, &old, part);
         // Who manages the fields is part of the object.
         let managers = reset(&mut object).or(managers);
@@ -352,7 +365,7 @@ impl Cluster {
             return Ok(old);
         }
         let mut charges = Vec::new();
-        if part != Subresource::Status {
+        if !part.is_status() {
             let errors = match self.definitions.version(resource) {
                 Some(version) => custom::validate(resource, version, &object, Some(&old)),
                 None if part == Subresource::Resize => validation::resize(resource, &object, &old),
@@ -379,7 +392,7 @@ impl Cluster {
             self.remove(by, key, Text::from("last finalizer removed"));
             return Ok(object);
         }
-        let action = if part == Subresource::Status {
+        let action = if part.is_status() {
             Action::UpdateStatus
         } else {
             Action::Update

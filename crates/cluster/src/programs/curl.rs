@@ -496,7 +496,7 @@ impl Curl {
             let why = "transfer closed with outstanding read data remaining";
             return Err((18, why.to_owned()));
         }
-        if stream.is_over(io.now) {
+        if stream.is_over(io.cluster) {
             self.write_out(io, Some(response), None);
             return Ok(None);
         }

@@ -178,7 +178,7 @@ impl Wget {
                     if !text.is_empty() {
                         self.started = Some(io.now);
                     }
-                    let (over, next) = (stream.is_over(io.now), stream.next_look(io.cluster));
+                    let (over, next) = (stream.is_over(io.cluster), stream.next_look(io.cluster));
                     return match self.keep(io, text.as_bytes(), true) {
                         Err(step) => step,
                         Ok(()) if over || io.cluster.is_api_server_down() => Step::Exit(0),

@@ -121,7 +121,8 @@ pub(super) fn autoscaler(o: &mut Value, version: &str) {
     let spec = &mut o["spec"];
     default(spec, "minReplicas", 1);
     if version == "v1" {
-        return;
+        // What is stored is of version 2, where this is the metric that is not given.
+        return default(spec, "targetCPUUtilizationPercentage", 80);
     }
     if spec["metrics"].items().is_empty() {
         let target = object([

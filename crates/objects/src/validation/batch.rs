@@ -36,16 +36,17 @@ pub(super) fn job(e: &mut Errors, o: &Value) {
     } else {
         e.selector("spec.selector", selector);
         let labels = &spec["template"]["metadata"]["labels"];
+        let parsed = crate::selector::Selector::from_label_selector(selector);
         let generated =
             selector["matchLabels"].entries().len() == 1 && selector["matchExpressions"].is_empty();
-        if !manual && !generated {
+        if !manual && !generated && parsed.is_ok() {
             e.push(FieldError::invalid_shown(
                 "spec.selector",
                 workload::shown(selector),
                 "`selector` not auto-generated",
             ));
         }
-        if let Ok(s) = crate::selector::Selector::from_label_selector(selector)
+        if let Ok(s) = parsed
             && !s.matches(labels)
         {
             e.invalid(
@@ -65,6 +66,9 @@ pub(super) fn generate_selector(o: &mut Value) {
     if o["spec"]["manualSelector"].as_bool() == Some(true) || uid.is_empty() {
         return;
     }
+    // Labels of the template that are the Job's own by default stay so.
+    let follows =
+        o.labels().is_empty() || *o.labels() == o["spec"]["template"]["metadata"]["labels"];
     let labels = [
         ("controller-uid", &uid),
         ("job-name", &name),
@@ -86,7 +90,7 @@ pub(super) fn generate_selector(o: &mut Value) {
         ],
         uid,
     );
-    if o.labels().is_empty() {
+    if follows {
         let labels = o["spec"]["template"]["metadata"]["labels"].clone();
         o.set(&["metadata", "labels"], labels);
     }
@@ -305,7 +309,8 @@ fn exit_codes(e: &mut Errors, path: &str, codes: &Value, pod: &Value) {
     }
     let (at, values) = (format!("{path}.values"), &codes["values"]);
     if values.items().is_empty() {
-        e.invalid(&*at, values, "at least one value is required");
+        let none = Value::new_array();
+        e.invalid(&*at, none, "at least one value is required");
     }
     too_many(e, &at, values, 255);
     let (mut seen, mut before, mut ordered) = (Vec::new(), i64::MIN, true);
@@ -480,11 +485,11 @@ pub(super) fn cron_job(e: &mut Errors, o: &Value) {
         ));
     }
     if template["manualSelector"].as_bool() == Some(true) {
-        e.one_of(
+        e.push(FieldError::not_supported_shown(
             "spec.jobTemplate.spec.manualSelector",
-            &"true".into(),
+            "true",
             &["nil", "false"],
-        );
+        ));
     }
     job_spec(e, "spec.jobTemplate.spec", template);
 }

@@ -21,6 +21,7 @@ pub(super) fn containers(e: &mut Errors, path: &str, s: &Value, volumes: &Volume
     }
     for (p, c) in items(&s["containers"], &format!("{path}.containers")) {
         one(e, &p, c, s, volumes, of_pod);
+        restart_rules(e, &p, c, false);
         unique(e, &p, c, &mut seen);
         conflicts(e, &p, c, &mut host_ports);
         host_network(e, &p, c, s, of_pod);
@@ -29,6 +30,7 @@ pub(super) fn containers(e: &mut Errors, path: &str, s: &Value, volumes: &Volume
     }
     for (p, c) in items(&s["initContainers"], &format!("{path}.initContainers")) {
         one(e, &p, c, s, volumes, of_pod);
+        restart_rules(e, &p, c, true);
         unique(e, &p, c, &mut seen);
         // Each is looked at by itself, and the API server's path says so.
         let alone = format!("{path}.initContainers[0]");
@@ -60,26 +62,26 @@ pub(super) fn containers(e: &mut Errors, path: &str, s: &Value, volumes: &Volume
             ));
         }
     }
-    ephemeral(e, path, s, volumes, of_pod, &mut seen);
+    ephemeral(e, path, s, volumes);
 }
 
 /// Containers that are put into a running pod to look at it (`validateEphemeralContainers`).
-fn ephemeral<'a>(
-    e: &mut Errors,
-    path: &str,
-    s: &'a Value,
-    volumes: &Volumes,
-    of_pod: bool,
-    seen: &mut BTreeSet<&'a str>,
-) {
+fn ephemeral(e: &mut Errors, path: &str, s: &Value, volumes: &Volumes) {
     let why = "cannot be set for an Ephemeral Container";
-    let others = seen.clone();
+    let all = s["containers"]
+        .items()
+        .iter()
+        .chain(s["initContainers"].items());
+    let others: BTreeSet<&str> = all.map(|c| c["name"].str()).collect();
+    let mut seen = others.clone();
     for (p, c) in items(
         &s["ephemeralContainers"],
         &format!("{path}.ephemeralContainers"),
     ) {
-        one(e, &p, c, s, volumes, of_pod);
-        unique(e, &p, c, seen);
+        one(e, &p, c, s, volumes, true);
+        if !seen.insert(c["name"].str()) {
+            e.duplicate(format!("{p}.name"), c["name"].str());
+        }
         let target = c["targetContainerName"].str();
         if !target.is_empty() && !others.contains(target) {
             e.not_found(format!("{p}.targetContainerName"), target);
@@ -89,12 +91,17 @@ fn ephemeral<'a>(
             "resources",
             "resizePolicy",
             "restartPolicy",
+            "restartPolicyRules",
             "livenessProbe",
             "readinessProbe",
             "startupProbe",
             "lifecycle",
         ] {
-            if !c[field].is_empty() {
+            let given = match field {
+                "resources" => !c[field].is_empty(),
+                _ => !c[field].is_null(),
+            };
+            if given {
                 e.forbidden(format!("{p}.{field}"), why);
             }
         }
@@ -157,21 +164,20 @@ fn one(e: &mut Errors, path: &str, c: &Value, spec: &Value, volumes: &Volumes, o
         &spec["restartPolicy"],
     );
     security::of_container(e, &format!("{path}.securityContext"), c, spec);
-    restart_rules(e, path, c);
 }
 
 /// When a container is started again, where it does not follow its pod's policy.
-fn restart_rules(e: &mut Errors, path: &str, c: &Value) {
+fn restart_rules(e: &mut Errors, path: &str, c: &Value, is_init: bool) {
     let (policy, rules) = (&c["restartPolicy"], &c["restartPolicyRules"]);
     let at = format!("{path}.restartPolicyRules");
-    if policy.is_null() {
-        if !rules.items().is_empty() {
-            e.required(
-                format!("{path}.restartPolicy"),
-                "must specify restartPolicy when restart rules are used",
-            );
+    if policy.is_null() && !rules.items().is_empty() {
+        e.required(
+            format!("{path}.restartPolicy"),
+            "must specify restartPolicy when restart rules are used",
+        );
+        if is_init {
+            return;
         }
-        return;
     }
     e.one_of(
         format!("{path}.restartPolicy"),
@@ -192,11 +198,11 @@ fn restart_rules(e: &mut Errors, path: &str, c: &Value) {
             e.required(format!("{p}.exitCodes"), "must be specified");
             continue;
         }
-        e.one_of(
-            format!("{p}.exitCodes.operator"),
-            &codes["operator"],
-            &["In", "NotIn"],
-        );
+        let operator = codes["operator"].text();
+        if !matches!(&*operator, "In" | "NotIn") {
+            let at = format!("{p}.exitCodes.operator");
+            e.push(FieldError::not_supported(at, operator, &["In", "NotIn"]));
+        }
         let many = codes["values"].items().len();
         if many > 255 {
             e.push(FieldError::too_many(

@@ -97,6 +97,14 @@ fn owners(e: &mut Errors, m: &Value) {
                 e.required(format!("{path}.{field}"), "must not be empty");
             }
         }
+        let version = owner["apiVersion"].str();
+        if version.matches('/').count() > 1 {
+            e.invalid(
+                format!("{path}.apiVersion"),
+                version,
+                "must be <group>/<version> or <version>",
+            );
+        }
         let is = |field: &str, value: &str| owner[field].str() == value;
         if is("apiVersion", "v1") && is("kind", "Event") {
             e.push(FieldError::invalid_shown(

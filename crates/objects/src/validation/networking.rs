@@ -165,8 +165,7 @@ fn backend(e: &mut Errors, path: &str, b: &Value) {
 
 /// An object of some kind beside an Ingress or its class.
 fn reference(e: &mut Errors, path: &str, r: &Value) {
-    let group = r["apiGroup"].str();
-    if !group.is_empty() {
+    if let Some(group) = r["apiGroup"].as_str() {
         e.names(
             format!("{path}.apiGroup"),
             group,
@@ -176,7 +175,7 @@ fn reference(e: &mut Errors, path: &str, r: &Value) {
     for field in ["kind", "name"] {
         let (at, text) = (format!("{path}.{field}"), r[field].str());
         if text.is_empty() {
-            e.required(at, format!("{field} is required"));
+            e.required(at, "");
         } else {
             e.names(at, text, names::path_segment(text));
         }

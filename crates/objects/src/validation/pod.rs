@@ -207,10 +207,7 @@ fn host_users(e: &mut Errors, path: &str, s: &Value) {
         ("hostIPC", "HostIPC"),
     ] {
         if s[field].as_bool() == Some(true) {
-            e.forbidden(
-                format!("{path}.{shown}"),
-                "when `pod.Spec.HostUsers` is false",
-            );
+            e.forbidden(format!("{path}.{shown}"), "when `hostUsers` is false");
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::common::{Errors, items, quantity};
 use super::resources;
 use crate::names;
+use crate::selector::Selector;
 use crate::value::Value;
 
 pub(super) fn autoscaler(e: &mut Errors, o: &Value, version: &str) {
@@ -10,12 +11,9 @@ pub(super) fn autoscaler(e: &mut Errors, o: &Value, version: &str) {
     e.at_least("spec.minReplicas", &spec["minReplicas"], 0);
     let zero_needs = spec["minReplicas"].as_i64() == Some(0);
     let max = spec["maxReplicas"].as_i64().unwrap_or(0);
-    if max < 1 {
-        e.invalid(
-            "spec.maxReplicas",
-            max,
-            "must be greater than or equal to 1",
-        );
+    match max {
+        0 => e.required("spec.maxReplicas", ""),
+        _ => e.at_least("spec.maxReplicas", &max.into(), 1),
     }
     if max < spec["minReplicas"].as_i64().unwrap_or(1) {
         e.invalid(
@@ -27,7 +25,9 @@ pub(super) fn autoscaler(e: &mut Errors, o: &Value, version: &str) {
     let target = &spec["scaleTargetRef"];
     scaled_object(e, "spec.scaleTargetRef", target);
     let api_version = target["apiVersion"].str();
-    if !api_version.contains('/') && target["kind"].str() != "ReplicationController" {
+    // The core group may be left out only where it serves the kind.
+    let no_group = matches!(api_version, "" | "/") || !api_version.contains('/');
+    if no_group && target["kind"].str() != "ReplicationController" {
         e.invalid(
             "spec.scaleTargetRef.apiVersion",
             api_version,
@@ -96,31 +96,62 @@ fn metric(e: &mut Errors, path: &str, m: &Value) {
     ];
     let kind = &m["type"];
     if kind.str().is_empty() {
-        return e.required(format!("{path}.type"), "must specify a metric source type");
+        e.required(format!("{path}.type"), "must specify a metric source type");
     }
-    let Some((_, field)) = kinds.iter().find(|(name, _)| *name == kind.str()) else {
-        return e.one_of(format!("{path}.type"), kind, &kinds.map(|(name, _)| name));
-    };
-    if m[*field].is_null() {
-        return e.required(
+    // The first source that is given is looked at, whatever the type says.
+    let order = [
+        "object",
+        "external",
+        "pods",
+        "resource",
+        "containerResource",
+    ];
+    let given: Vec<&str> = order.into_iter().filter(|f| !m[*f].is_null()).collect();
+    if let Some(first) = given.first() {
+        metric_source(e, &format!("{path}.{first}"), first, &m[*first]);
+    }
+    let expected = kinds.iter().find(|(name, _)| *name == kind.str());
+    match expected {
+        Some((_, field)) if m[*field].is_null() => e.required(
             format!("{path}.{field}"),
             "must populate information for the given metric source",
-        );
+        ),
+        Some(_) => {}
+        None => e.push(crate::FieldError::not_supported(
+            format!("{path}.type"),
+            kind.text(),
+            &kinds.map(|(name, _)| name),
+        )),
     }
-    for (_, other) in kinds.iter().filter(|(_, f)| f != field && !m[*f].is_null()) {
-        e.forbidden(
-            format!("{path}.{other}"),
-            "must populate the given metric source only",
-        );
-    }
-    let (at, source) = (format!("{path}.{field}"), &m[*field]);
-    let target = &source["target"];
-    if matches!(*field, "resource" | "containerResource") {
-        if source["name"].str().is_empty() {
-            e.required(format!("{at}.name"), "must specify a resource name");
+    if given.len() != 1 {
+        let expected = expected.map(|(_, field)| *field);
+        for other in given.iter().filter(|f| Some(**f) != expected) {
+            e.forbidden(
+                format!("{path}.{other}"),
+                "must populate the given metric source only",
+            );
         }
-        if *field == "containerResource" && source["container"].str().is_empty() {
+    }
+}
+
+fn metric_source(e: &mut Errors, at: &str, field: &str, source: &Value) {
+    let target = &source["target"];
+    if matches!(field, "resource" | "containerResource") {
+        let name = source["name"].str();
+        if name.is_empty() {
+            e.required(format!("{at}.name"), "must specify a resource name");
+        } else if field == "containerResource" {
+            resources::container_name(e, &format!("{at}.name"), name);
+        }
+        let container = source["container"].str();
+        if field == "containerResource" && container.is_empty() {
             e.required(format!("{at}.container"), "must specify a container");
+        } else if field == "containerResource" {
+            e.names(
+                format!("{at}.container"),
+                container,
+                names::dns1123_label(container),
+            );
         }
         metric_target(e, &format!("{at}.target"), target);
         let (utilization, value) = (&target["averageUtilization"], &target["averageValue"]);
@@ -138,7 +169,7 @@ fn metric(e: &mut Errors, path: &str, m: &Value) {
         }
         return;
     }
-    if *field == "object" {
+    if field == "object" {
         scaled_object(
             e,
             &format!("{at}.describedObject"),
@@ -153,22 +184,21 @@ fn metric(e: &mut Errors, path: &str, m: &Value) {
     }
     metric_target(e, &format!("{at}.target"), target);
     let (value, average) = (&target["value"], &target["averageValue"]);
-    if *field == "external" && !value.is_null() && !average.is_null() {
+    if field == "external" && !value.is_null() && !average.is_null() {
         e.forbidden(
             format!("{at}.target.value"),
             "may not set both a target value for metric and a per-pod target",
         );
     }
-    if *field == "pods" && (average.is_null() || quantity(average).sign() != 1) {
-        e.required(
-            format!("{at}.target.averageValue"),
-            "must specify a positive target averageValue",
-        );
-    } else if *field != "pods" && value.is_null() && average.is_null() {
-        e.required(
-            format!("{at}.target.averageValue"),
-            "must set either a target value for metric or a per-pod target",
-        );
+    let missing = match field {
+        "pods" if average.is_null() => "must specify a positive target averageValue",
+        "pods" => "",
+        _ if !value.is_null() || !average.is_null() => "",
+        "object" => "must set either a target value or averageValue",
+        _ => "must set either a target value for metric or a per-pod target",
+    };
+    if !missing.is_empty() {
+        e.required(format!("{at}.target.averageValue"), missing);
     }
 }
 
@@ -211,11 +241,17 @@ fn scaling_rules(e: &mut Errors, path: &str, rules: &Value) {
         e.invalid(
             format!("{path}.tolerance"),
             quantity(tolerance).to_string(),
-            "must be greater or equal to zero",
+            "must be greater than or equal to 0",
         );
     }
     let window = &rules["stabilizationWindowSeconds"];
-    e.at_least(format!("{path}.stabilizationWindowSeconds"), window, 0);
+    if window.as_i64().is_some_and(|n| n < 0) {
+        e.invalid(
+            format!("{path}.stabilizationWindowSeconds"),
+            window,
+            "must be greater than or equal to zero",
+        );
+    }
     if window.as_i64().is_some_and(|n| n > 3600) {
         e.invalid(
             format!("{path}.stabilizationWindowSeconds"),
@@ -303,6 +339,9 @@ pub(super) fn role(e: &mut Errors, o: &Value, cluster: bool) {
         }
         for (p, selector) in items(list, at) {
             e.selector(&p, selector);
+            if Selector::from_label_selector(selector).is_err() {
+                e.invalid(p, Value::Null, "invalid label selector.");
+            }
         }
     }
     for (p, rule) in items(&o["rules"], "rules") {
@@ -355,7 +394,10 @@ pub(super) fn binding(e: &mut Errors, o: &Value) {
             &[RBAC],
         ));
     }
-    let kinds: &[&str] = &["Role", "ClusterRole"];
+    let kinds: &[&str] = match o["kind"].str() {
+        "RoleBinding" => &["Role", "ClusterRole"],
+        _ => &["ClusterRole"],
+    };
     if !kinds.contains(&reference["kind"].str()) {
         e.push(crate::FieldError::not_supported(
             "roleRef.kind",
@@ -451,7 +493,7 @@ pub(super) fn priority_class(e: &mut Errors, o: &Value) {
     e.one_of(
         "preemptionPolicy",
         &o["preemptionPolicy"],
-        &["Never", "PreemptLowerPriority"],
+        &["PreemptLowerPriority", "Never"],
     );
 }
 
@@ -460,7 +502,7 @@ pub(super) fn runtime_class(e: &mut Errors, o: &Value) {
     if handler.is_empty() {
         e.required("handler", "");
     } else {
-        e.names("handler", handler, names::dns1123_label(handler));
+        e.names("handler", handler, names::short_name(handler));
     }
     let overhead = &o["overhead"]["podFixed"];
     if !overhead.is_null() {
@@ -499,8 +541,5 @@ pub(super) fn lease(e: &mut Errors, o: &Value) {
             &spec["leaseTransitions"],
             "must be greater than or equal to 0",
         );
-    }
-    if spec["holderIdentity"].as_str() == Some("") {
-        e.invalid("spec.holderIdentity", "", "must not be empty");
     }
 }

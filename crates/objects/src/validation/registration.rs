@@ -1,6 +1,6 @@
 //! Webhook configurations and CustomResourceDefinitions.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::common::{Errors, items};
 use super::definition;
@@ -10,7 +10,7 @@ use crate::names;
 use crate::value::Value;
 
 pub(super) fn webhooks(e: &mut Errors, o: &Value) {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for (p, w) in items(&o["webhooks"], "webhooks") {
         let name = w["name"].str();
         if name.is_empty() {
@@ -45,6 +45,14 @@ pub(super) fn webhooks(e: &mut Errors, o: &Value) {
                 versions,
                 "must include at least one of v1, v1beta1",
             );
+        }
+        let mut known = BTreeSet::new();
+        for (q, version) in items(versions, &format!("{p}.admissionReviewVersions")) {
+            let version = version.str();
+            if !known.insert(version) {
+                e.invalid(&*q, version, "duplicate version");
+            }
+            e.names(q, version, names::dns1035_label(version));
         }
         for (q, rule) in items(&w["rules"], &format!("{p}.rules")) {
             self::rule(e, &q, rule);
@@ -418,12 +426,13 @@ fn webhook_path(e: &mut Errors, at: &str, path: &str) {
 pub(super) fn custom_resource(e: &mut Errors, o: &Value) {
     let spec = &o["spec"];
     let (group, plural) = (spec["group"].str(), spec["names"]["plural"].str());
-    if o["metadata"]["name"].str() != format!("{plural}.{group}") {
-        e.invalid(
-            "metadata.name",
-            &o["metadata"]["name"],
-            "must be spec.names.plural+\".\"+spec.group",
-        );
+    // Each of both names is looked at where it is given.
+    for field in ["generateName", "name"] {
+        let name = o["metadata"][field].str();
+        if !name.is_empty() && name != format!("{plural}.{group}") {
+            let why = "must be spec.names.plural+\".\"+spec.group";
+            e.invalid(format!("metadata.{field}"), name, why);
+        }
     }
     if group.is_empty() {
         e.required("spec.group", "");
@@ -449,6 +458,17 @@ pub(super) fn custom_resource(e: &mut Errors, o: &Value) {
         unique &= known.insert(name);
         joined(e, format!("{p}.name"), name, "", names::dns1035_label(name));
     }
+    // The first version is the one of the older form as well.
+    let first = spec["versions"][0]["name"].str();
+    if !first.is_empty() {
+        joined(
+            e,
+            "spec.version".to_owned(),
+            first,
+            "",
+            names::dns1035_label(first),
+        );
+    }
     definition::versions(e, spec);
     let stored = spec["versions"]
         .items()
@@ -456,9 +476,9 @@ pub(super) fn custom_resource(e: &mut Errors, o: &Value) {
         .filter(|v| v["storage"].as_bool() == Some(true))
         .count();
     let shown: Vec<String> = spec["versions"].items().iter().map(shown_version).collect();
-    let shown = match &*shown {
-        [] => "null".to_string(),
-        all => format!("[{}]", all.join(",")),
+    let shown = match &spec["versions"] {
+        Value::Null => "null".to_string(),
+        _ => format!("[{}]", shown.join(",")),
     };
     let mut versions = |why: &str| {
         e.push(FieldError::invalid_shown("spec.versions", &*shown, why));
@@ -525,6 +545,9 @@ fn conversion(e: &mut Errors, conversion: &Value) {
         e.required(client, "required when strategy is set to Webhook");
     } else {
         client_config(e, &client, &webhook["clientConfig"]);
+    }
+    if strategy == "Webhook" && webhook["conversionReviewVersions"].items().is_empty() {
+        e.required(format!("{at}.conversionReviewVersions"), "");
     }
 }
 

@@ -160,10 +160,16 @@ pub(super) fn of_pod(e: &mut Errors, path: &str, spec: &Value) {
     if !r["claims"].is_null() {
         e.forbidden(
             format!("{path}.claims"),
-            "claims cannot be set for Resources at pod-level",
+            "claims may not be set for Resources at pod-level",
         );
     }
     requirements(e, path, r, pod_name);
+    claim_names(
+        e,
+        &format!("{path}.claims"),
+        &r["claims"],
+        &spec["resourceClaims"],
+    );
     for name in ["cpu", "memory"] {
         let mut all = Quantity::ZERO;
         let mut any = false;

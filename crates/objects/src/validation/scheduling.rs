@@ -237,11 +237,16 @@ pub(super) fn tolerations(e: &mut Errors, path: &str, list: &Value) {
                     );
                 }
             }
-            // The last two are behind a feature gate that is off.
+            // Known, but behind a feature gate that is off.
+            "Lt" | "Gt" => e.push(crate::FieldError::not_supported(
+                format!("{p}.operator"),
+                operator,
+                &["Equal", "Exists", "Lt", "Gt"],
+            )),
             _ => e.push(crate::FieldError::not_supported(
                 format!("{p}.operator"),
-                t["operator"].text(),
-                &["Equal", "Exists", "Lt", "Gt"],
+                operator,
+                &["Equal", "Exists"],
             )),
         }
         let effect = &t["effect"];
@@ -263,12 +268,6 @@ fn spread(e: &mut Errors, path: &str, list: &Value) {
         }
         if c["topologyKey"].str().is_empty() {
             e.required(format!("{p}.topologyKey"), "can not be empty");
-        } else {
-            e.names(
-                format!("{p}.topologyKey"),
-                c["topologyKey"].str(),
-                names::qualified_name(c["topologyKey"].str()),
-            );
         }
         let when = c["whenUnsatisfiable"].text();
         if !matches!(&*when, "DoNotSchedule" | "ScheduleAnyway") {

@@ -416,10 +416,12 @@ pub(super) fn endpoints(e: &mut Errors, o: &Value) {
         for list in ["addresses", "notReadyAddresses"] {
             for (q, address) in items(&subset[list], &format!("{p}.{list}")) {
                 let ip = address["ip"].str();
-                if e.ip(format!("{q}.ip"), ip).is_some() {
-                    special_ip(e, &format!("{q}.ip"), ip);
-                } else if ip.is_empty() {
-                    e.invalid(format!("{q}.ip"), ip, "must be a valid IP address");
+                let at = format!("{q}.ip");
+                if e.ip(at.clone(), ip).is_some() {
+                    special_ip(e, &at, ip);
+                } else if super::common::parse_ip(ip) != Err("must not have leading 0s") {
+                    // What tells special addresses has no words for what is none.
+                    e.invalid(at, ip, "must be a valid IP address");
                 }
                 let host = address["hostname"].str();
                 if !host.is_empty() {
@@ -472,7 +474,7 @@ fn hints(e: &mut Errors, path: &str, hints: &Value) {
                 e.duplicate(format!("{p}.name"), name);
             }
             let complaints = match field {
-                "forZones" => names::dns1123_label(name),
+                "forZones" => names::label_value(name),
                 _ => names::dns1123_subdomain(name),
             };
             e.names(format!("{p}.name"), name, complaints);
@@ -497,10 +499,10 @@ pub(super) fn endpoint_slice(e: &mut Errors, o: &Value) {
                     if let Some(ip) = e.ip(q.clone(), text) {
                         match (kind.str(), ip) {
                             ("IPv4", IpAddr::V6(_)) => {
-                                e.invalid(q, text, "must be an IPv4 address")
+                                e.invalid(&*at, text, "must be an IPv4 address")
                             }
                             ("IPv6", IpAddr::V4(_)) => {
-                                e.invalid(q, text, "must be an IPv6 address")
+                                e.invalid(&*at, text, "must be an IPv6 address")
                             }
                             _ => special_ip(e, &q, text),
                         }

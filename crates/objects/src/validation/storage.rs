@@ -15,10 +15,10 @@ const ACCESS_MODES: [&str; 4] = [
     "ReadWriteOnce",
     "ReadWriteOncePod",
 ];
-fn access_modes(e: &mut Errors, path: &str, modes: &Value) {
+fn access_modes(e: &mut Errors, path: &str, modes: &Value, missing: &str) {
     let at = format!("{path}.accessModes");
     if modes.items().is_empty() {
-        e.required(at.clone(), "at least 1 access mode is required");
+        e.required(at.clone(), missing);
     }
     for mode in modes.items() {
         e.one_of(at.clone(), mode, &ACCESS_MODES);
@@ -35,7 +35,7 @@ fn access_modes(e: &mut Errors, path: &str, modes: &Value) {
 
 pub(super) fn persistent_volume(e: &mut Errors, o: &Value) {
     let spec = &o["spec"];
-    access_modes(e, "spec", &spec["accessModes"]);
+    access_modes(e, "spec", &spec["accessModes"], "");
     let capacity = &spec["capacity"];
     if capacity.is_empty() {
         e.required("spec.capacity", "");
@@ -196,7 +196,12 @@ fn secret_reference(e: &mut Errors, path: &str, r: &Value) {
 }
 
 pub(super) fn claim_spec(e: &mut Errors, path: &str, spec: &Value) {
-    access_modes(e, path, &spec["accessModes"]);
+    access_modes(
+        e,
+        path,
+        &spec["accessModes"],
+        "at least 1 access mode is required",
+    );
     if !spec["selector"].is_null() {
         e.selector(&format!("{path}.selector"), &spec["selector"]);
     }
@@ -248,6 +253,29 @@ pub(super) fn claim_spec(e: &mut Errors, path: &str, spec: &Value) {
             class,
             names::dns1123_subdomain(class),
         );
+    }
+}
+
+/// A source of data has an old name and a new one (`persistentvolumeclaim/util.go`): what may not be
+/// under the old name is dropped, what is under one is under the other as well.
+pub(super) fn data_sources(spec: &mut Value) {
+    if !spec["dataSourceRef"]["namespace"].is_empty() {
+        // Other namespaces are behind a feature gate that is off.
+        spec.remove(&["dataSourceRef"]);
+    }
+    let (source, reference) = (spec["dataSource"].clone(), spec["dataSourceRef"].clone());
+    let (group, kind) = (source["apiGroup"].str(), source["kind"].str());
+    let known = matches!(
+        (group, kind),
+        ("", "PersistentVolumeClaim") | ("snapshot.storage.k8s.io", "VolumeSnapshot")
+    );
+    match (source.is_null(), reference.is_null()) {
+        (false, true) if known => spec["dataSourceRef"] = source,
+        (false, true) => {
+            spec.remove(&["dataSource"]);
+        }
+        (true, false) => spec["dataSource"] = reference,
+        _ => {}
     }
 }
 

@@ -301,10 +301,7 @@ pub(super) fn shared(e: &mut Errors, path: &str, kind: &str, s: &Value) {
         "iscsi" => iscsi(e, &at, s),
         "fc" => fibre_channel(e, &at, s),
         "csi" => csi(e, &at, s),
-        "quobyte" if s["registry"].is_empty() => e.required(
-            format!("{at}.registry"),
-            "must be a host:port pair or multiple pairs separated by commas",
-        ),
+        "quobyte" => quobyte(e, &at, s),
         "flocker" => {
             let (name, uuid) = (s["datasetName"].str(), s["datasetUUID"].str());
             if name.is_empty() && uuid.is_empty() {
@@ -322,6 +319,31 @@ pub(super) fn shared(e: &mut Errors, path: &str, kind: &str, s: &Value) {
         }
         "azureDisk" => azure_disk(e, &at, s),
         _ => {}
+    }
+}
+
+fn quobyte(e: &mut Errors, at: &str, s: &Value) {
+    let why = "must be a host:port pair or multiple pairs separated by commas";
+    let (registry, at_registry) = (s["registry"].str(), format!("{at}.registry"));
+    if registry.is_empty() {
+        e.required(at_registry, why);
+    } else if s["tenant"].str().len() > 64 {
+        e.required(
+            format!("{at}.tenant"),
+            "must be a UUID and may not exceed a length of 64 characters",
+        );
+    } else if !registry.split(',').all(is_host_and_port) {
+        e.invalid(at_registry, registry, why);
+    }
+}
+
+/// Go's `net.SplitHostPort`, as far as its verdict.
+fn is_host_and_port(text: &str) -> bool {
+    match text.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:").is_some_and(|(host, port)| {
+            !host.contains(['[', ']']) && !port.contains([':', '[', ']'])
+        }),
+        None => text.matches(':').count() == 1 && !text.contains(['[', ']']),
     }
 }
 

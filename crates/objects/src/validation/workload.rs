@@ -1,5 +1,7 @@
 //! Deployments, ReplicaSets, StatefulSets, DaemonSets.
 
+use std::collections::BTreeMap;
+
 use super::common::{Errors, items, percent};
 use super::pod;
 use super::storage;
@@ -14,45 +16,47 @@ pub(super) fn shown(s: &Value) -> String {
     internal::json("l", s)
 }
 
-/// The selector and the template of a controller: they must fit. `detail` is what some kinds say of
-/// an empty selector.
-fn selector(e: &mut Errors, spec: &Value, detail: &str) -> Option<Selector> {
+/// The selector of a controller. `kind` is what is said of an empty one, `wrong` of one that is none:
+/// with that, nobody looks at the template.
+fn selector(e: &mut Errors, spec: &Value, kind: &str, wrong: &str) -> Option<Selector> {
     let s = &spec["selector"];
     if s.is_null() {
         e.required("spec.selector", "");
         return Some(Selector::nothing());
     }
     e.selector("spec.selector", s);
-    if s["matchLabels"].is_empty() && s["matchExpressions"].is_empty() {
-        e.push(FieldError::invalid_shown("spec.selector", shown(s), detail));
-    }
+    not_empty(e, s, kind);
     match Selector::from_label_selector(s) {
         Ok(parsed) => Some(parsed),
         Err(_) => {
-            e.push(FieldError::invalid_shown(
-                "spec.selector",
-                shown(s),
-                "invalid label selector",
-            ));
+            e.push(FieldError::invalid_shown("spec.selector", shown(s), wrong));
             None
         }
     }
 }
 
-/// What a template of pods that are kept running may be.
-fn running_template(e: &mut Errors, spec: &Value, selector: Option<&Selector>, kind: &str) {
-    let template = &spec["template"];
-    if let Some(s) = selector
-        && !s.is_everything()
-        && !s.matches(&template["metadata"]["labels"])
-    {
+fn not_empty(e: &mut Errors, s: &Value, kind: &str) {
+    if s["matchLabels"].is_empty() && s["matchExpressions"].is_empty() {
+        let why = format!("empty selector is invalid for {kind}");
+        e.push(FieldError::invalid_shown("spec.selector", shown(s), why));
+    }
+}
+
+/// What a template of pods must be for a controller to know them again.
+fn matching_template(e: &mut Errors, template: &Value, selector: &Selector) {
+    let labels = &template["metadata"]["labels"];
+    if !selector.is_everything() && !selector.matches(labels) {
         e.invalid(
             "spec.template.metadata.labels",
-            &template["metadata"]["labels"],
+            labels,
             "`selector` does not match template `labels`",
         );
     }
     pod::template(e, "spec.template", template);
+}
+
+/// What a template of pods that are kept running may be.
+fn running_template(e: &mut Errors, template: &Value, kind: &str) {
     let policy = &template["spec"]["restartPolicy"];
     if policy.str() != "Always" {
         e.one_of("spec.template.spec.restartPolicy", policy, &["Always"]);
@@ -76,7 +80,8 @@ pub(super) fn replication_controller(e: &mut Errors, o: &Value) {
         e.required("spec.template", "");
     } else {
         let selector = Selector::from_map(&spec["selector"]);
-        running_template(e, spec, Some(&selector), "ReplicationController");
+        matching_template(e, &spec["template"], &selector);
+        running_template(e, &spec["template"], "ReplicationController");
     }
 }
 
@@ -84,8 +89,15 @@ pub(super) fn replica_set(e: &mut Errors, o: &Value) {
     let spec = &o["spec"];
     e.non_negative("spec.replicas", &spec["replicas"]);
     e.non_negative("spec.minReadySeconds", &spec["minReadySeconds"]);
-    let s = selector(e, spec, "empty selector is invalid for deployment");
-    running_template(e, spec, s.as_ref(), "ReplicaSet");
+    replicated(e, spec);
+}
+
+/// The selector and the template of a ReplicaSet, or of one that makes them.
+fn replicated(e: &mut Errors, spec: &Value) {
+    if let Some(s) = selector(e, spec, "deployment", "invalid label selector") {
+        matching_template(e, &spec["template"], &s);
+        running_template(e, &spec["template"], "ReplicaSet");
+    }
 }
 
 /// Named fields of a struct as the API server's internal types print.
@@ -113,8 +125,7 @@ fn shown_strategy(strategy: &Value, rolling_fields: &[(&str, &str)]) -> String {
 pub(super) fn deployment(e: &mut Errors, o: &Value) {
     let spec = &o["spec"];
     e.non_negative("spec.replicas", &spec["replicas"]);
-    let s = selector(e, spec, "empty selector is invalid for deployment");
-    running_template(e, spec, s.as_ref(), "ReplicaSet");
+    replicated(e, spec);
     deployment_strategy(e, &spec["strategy"]);
     e.non_negative("spec.minReadySeconds", &spec["minReadySeconds"]);
     e.non_negative("spec.revisionHistoryLimit", &spec["revisionHistoryLimit"]);
@@ -177,8 +188,21 @@ fn deployment_strategy(e: &mut Errors, strategy: &Value) {
 
 pub(super) fn daemon_set(e: &mut Errors, o: &Value) {
     let spec = &o["spec"];
-    let s = selector(e, spec, "empty selector is invalid for daemonset");
-    running_template(e, spec, s.as_ref(), "DaemonSet");
+    let (s, template) = (&spec["selector"], &spec["template"]);
+    e.selector("spec.selector", s);
+    // None at all selects nothing, and is no error by itself.
+    let parsed = match s.is_null() {
+        true => Ok(Selector::nothing()),
+        false => Selector::from_label_selector(s),
+    };
+    match parsed {
+        Ok(parsed) => matching_template(e, template, &parsed),
+        Err(_) => pod::template(e, "spec.template", template),
+    }
+    if !s.is_null() {
+        not_empty(e, s, "daemonset");
+    }
+    running_template(e, template, "DaemonSet");
     e.non_negative("spec.minReadySeconds", &spec["minReadySeconds"]);
     let strategy = &spec["updateStrategy"];
     match strategy["type"].str() {
@@ -304,25 +328,35 @@ pub(super) fn stateful_set(e: &mut Errors, o: &Value) {
             crate::names::dns1123_label(service),
         );
     }
-    let s = selector(e, spec, "empty selector is invalid for statefulset");
-    // The claims become volumes of their names.
-    let mut with_claims = spec["template"].clone();
-    for claim in spec["volumeClaimTemplates"].items() {
-        let name = &claim["metadata"]["name"];
-        let given = with_claims["spec"]["volumes"]
-            .items()
-            .iter()
-            .position(|v| v["name"] == *name);
-        let volume = object([("name", name.clone()), ("emptyDir", Value::new_object())]);
-        match given {
-            Some(at) => with_claims["spec"]["volumes"][at] = volume,
-            None => with_claims["spec"]["volumes"].push(volume),
-        }
+    if let Some(s) = selector(e, spec, "statefulset", "") {
+        matching_template(e, &claimed_template(spec), &s);
     }
-    let mut checked = spec.clone();
-    checked["template"] = with_claims;
-    running_template(e, &checked, s.as_ref(), "StatefulSet");
+    running_template(e, &spec["template"], "StatefulSet");
     for (p, claim) in items(&spec["volumeClaimTemplates"], "spec.volumeClaimTemplates") {
         storage::claim_spec(e, &format!("{p}.spec"), &claim["spec"]);
     }
+}
+
+/// The template of a StatefulSet's pods as it is checked: its claims become volumes of their names,
+/// and names of hosts, which the controller sets, are left out.
+fn claimed_template(spec: &Value) -> Value {
+    let mut template = spec["template"].clone();
+    let mut volumes: BTreeMap<&str, Value> = BTreeMap::new();
+    for claim in spec["volumeClaimTemplates"].items() {
+        let name = claim["metadata"]["name"].str();
+        let source = object([("claimName", name.into())]);
+        let volume = object([("name", name.into()), ("persistentVolumeClaim", source)]);
+        volumes.insert(name, volume);
+    }
+    if !volumes.is_empty() {
+        let given = spec["template"]["spec"]["volumes"].items();
+        let own = given
+            .iter()
+            .filter(|v| !volumes.contains_key(v["name"].str()));
+        let all: Vec<Value> = volumes.values().chain(own).cloned().collect();
+        template["spec"]["volumes"] = all.into();
+    }
+    template.remove(&["spec", "subdomain"]);
+    template.remove(&["spec", "hostname"]);
+    template
 }

@@ -1,11 +1,13 @@
 //! Who may do what: users, and the RBAC authorizer (kubernetes v1.37,
 //! `plugin/pkg/auth/authorizer/rbac`, `pkg/registry/rbac`).
 
+mod approval;
 pub(crate) mod bootstrap;
 mod escalation;
 mod rules;
 mod token;
 
+pub(super) use approval::check as check_approval;
 pub(super) use escalation::check as check_escalation;
 pub use rules::{breakdown, compact, go_rule, go_strings};
 

@@ -6,82 +6,19 @@ use std::time::Duration;
 
 use kubarium_objects::status::Status;
 use kubarium_objects::{
-    FieldError, FieldSelector, ObjectKey, Selector, Text, Value, array, base64, go, object,
+    FieldError, FieldSelector, ObjectKey, Selector, Text, Value, base64, go, object,
 };
 
-use super::wire::{Json, Query};
-use super::{Form, Target};
+use super::Target;
+use super::form::Form;
+use super::stream::{Stream, Watching};
+use super::wire::Query;
 use crate::api::watch::{Filter, Kind, Watch};
 use crate::cluster::Cluster;
-use crate::time::Time;
 
-/// How often a watch that wants bookmarks gets one (`storage/cacher`, `defaultBookmarkFrequency`).
-const BOOKMARKS: Duration = Duration::from_secs(60);
 /// A watch without a limit of its own ends after this long and up to as long again
 /// (`--min-request-timeout`).
 const MIN_TIMEOUT: u64 = 1800;
-/// How often whoever reads a watch looks for more at the most.
-const LOOK: Duration = Duration::from_millis(20);
-const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
-
-/// The answer to a watch, which goes on: lines of JSON.
-#[derive(Clone, Debug)]
-pub struct Stream {
-    /// None once it has failed.
-    watch: Option<Watch>,
-    form: Form,
-    bookmark: Option<Time>,
-    end: Time,
-}
-
-impl Stream {
-    /// The lines that have come since it was last asked.
-    pub fn take(&mut self, cluster: &Cluster) -> String {
-        let Some(watch) = &mut self.watch else {
-            return String::new();
-        };
-        let mut text = String::new();
-        for (kind, _, object) in watch.take(cluster) {
-            text += &line(kind.word(), self.form.one(object));
-        }
-        if self.bookmark.is_some_and(|at| cluster.now >= at) {
-            self.bookmark = Some(cluster.now + BOOKMARKS);
-            text += &bookmark(watch, self.form, cluster.etcd.revision(), false);
-        }
-        text
-    }
-
-    /// Whether the server has ended it.
-    pub fn is_over(&self, now: Time) -> bool {
-        self.watch.is_none() || now >= self.end
-    }
-
-    /// When to look again.
-    pub fn next_look(&self, cluster: &Cluster) -> Time {
-        let next = cluster.queue.next_at().unwrap_or(self.end);
-        next.max(cluster.now + LOOK).min(self.end)
-    }
-}
-
-/// An event of a watch as it is sent.
-fn line(word: &str, object: Json) -> String {
-    Json::object([("type", word.into()), ("object", object)]).compact() + "\n"
-}
-
-/// How far a watch is, though nothing has happened to its objects.
-fn bookmark(watch: &Watch, form: Form, revision: u64, end_of_list: bool) -> String {
-    let mut metadata = object([("resourceVersion", revision.to_string().into())]);
-    if end_of_list {
-        metadata["annotations"] = object([(INITIAL_EVENTS_END, "true".into())]);
-    }
-    let resource = watch.resource();
-    let empty = object([
-        ("apiVersion", resource.api_version().into()),
-        ("kind", (&resource.kind).into()),
-        ("metadata", metadata),
-    ]);
-    line("BOOKMARK", form.one(empty))
-}
 
 /// A revision as a client gives it; 0 for «any».
 fn revision(text: &str) -> Result<Option<u64>, Status> {
@@ -323,45 +260,39 @@ impl Cluster {
             Some(seconds) => seconds,
         };
         let bookmarks = query.bool("allowWatchBookmarks");
-        let mut stream = Stream {
-            watch: None,
-            form,
-            bookmark: bookmarks.then(|| self.now + BOOKMARKS),
-            end: self.now + Duration::from_secs(seconds),
-        };
         let initial = query.bool("sendInitialEvents");
-        let mut text = String::new();
+        let mut watching = Watching::new(form, bookmarks, self.now, Duration::from_secs(seconds));
         if initial || asked == 0 && !query.has("sendInitialEvents") {
+            let mut text = String::new();
             let mut told = BTreeSet::new();
-            for (key, object) in self
-                .etcd
-                .list(&filter.resource.id(), filter.namespace.as_deref())
-            {
+            let id = filter.resource.id();
+            for (key, object) in self.etcd.list(&id, filter.namespace.as_deref()) {
                 if filter.matches(key, object) {
                     let object = self.shown(key, object);
-                    text += &line(Kind::Added.word(), form.one(object));
+                    text += &watching.event(Kind::Added.word(), object, self.now);
                     told.insert(key.clone());
                 }
             }
-            let watch = Watch::now(self, filter, told);
+            watching.follow(Watch::now(self, filter, told));
             if initial && bookmarks {
-                text += &bookmark(&watch, form, self.etcd.revision(), true);
+                text += &watching.bookmark(self, true);
             }
-            stream.watch = Some(watch);
-            return Ok((text, stream));
+            return Ok((text, Stream::Watch(watching)));
         }
         let from = if asked == 0 {
             self.etcd.revision()
         } else {
             asked
         };
-        match Watch::since(self, filter, from) {
-            Ok(watch) => stream.watch = Some(watch),
+        let text = match Watch::since(self, filter, from) {
+            Ok(watch) => {
+                watching.follow(watch);
+                watching.take(self)
+            }
             // The answer has begun by the time that this is found out.
-            Err(status) => text = line("ERROR", Json::typed(status.to_value())),
-        }
-        text += &stream.take(self);
-        Ok((text, stream))
+            Err(status) => watching.error(&status),
+        };
+        Ok((text, Stream::Watch(watching)))
     }
 
     /// An object as a reader gets it, with who manages its fields.
@@ -373,76 +304,4 @@ impl Cluster {
         }
         object
     }
-}
-
-impl Form {
-    /// What the `Accept` header asks for.
-    ///
-    /// # Errors
-    /// 406 where there is nothing that the server can give.
-    pub(super) fn of(accept: &str) -> Result<Form, Status> {
-        let mut table = false;
-        for range in accept.split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or("");
-            let parameter = |name: &str| {
-                let mut all = range.split(';').map(str::trim);
-                all.find_map(|p| p.strip_prefix(name)?.strip_prefix('='))
-                    .unwrap_or("")
-            };
-            if !matches!(
-                media,
-                "" | "*/*" | "application/*" | "application/json" | "application/yaml"
-            ) {
-                continue;
-            }
-            let yaml = media == "application/yaml";
-            match parameter("as") {
-                "" if yaml => return Ok(Form::Yaml),
-                "" => return Ok(Form::Whole),
-                "PartialObjectMetadata" | "PartialObjectMetadataList"
-                    if parameter("g") == "meta.k8s.io" =>
-                {
-                    return Ok(Form::Metadata);
-                }
-                "Table" => table = true,
-                _ => {}
-            }
-        }
-        let mut message = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf".to_owned();
-        if table {
-            message += "; as=Table over HTTP is not simulated yet: kubectl get prints tables";
-        }
-        Err(Status::not_acceptable(message))
-    }
-
-    /// An object in this form.
-    pub(super) fn one(self, object: Value) -> Json {
-        match self {
-            Form::Metadata => Json::typed(partial(&object)),
-            _ => Json::typed(object),
-        }
-    }
-
-    /// A list in this form.
-    pub(super) fn list(self, list: Value) -> Json {
-        if self != Form::Metadata {
-            return Json::typed(list);
-        }
-        Json::typed(object([
-            ("apiVersion", "meta.k8s.io/v1".into()),
-            ("items", array(list["items"].items().iter().map(partial))),
-            ("kind", "PartialObjectMetadataList".into()),
-            ("metadata", list["metadata"].clone()),
-        ]))
-    }
-}
-
-/// Only an object's metadata.
-fn partial(o: &Value) -> Value {
-    object([
-        ("apiVersion", "meta.k8s.io/v1".into()),
-        ("kind", "PartialObjectMetadata".into()),
-        ("metadata", o["metadata"].clone()),
-    ])
 }

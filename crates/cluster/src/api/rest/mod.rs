@@ -2,10 +2,13 @@
 //! `/api/v1/namespaces/default/pods`, and `kubectl get --raw` (apiserver v0.37, `endpoints`).
 
 mod discovery;
+mod form;
 mod health;
 mod list;
 mod parts;
+mod proxy;
 mod reviews;
+mod stream;
 mod wire;
 
 use std::sync::Arc;
@@ -15,7 +18,10 @@ use kubarium_objects::status::Status;
 use kubarium_objects::{FieldError, ObjectKey, Text, Value, go, yaml};
 
 pub use health::VERSION;
-pub use list::Stream;
+pub use proxy::as_status;
+pub use stream::Stream;
+
+use form::Form;
 use wire::{Json, Query};
 
 use super::rbac::{Attributes, User};
@@ -69,15 +75,6 @@ impl Answer {
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// In what form objects are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Whole,
-    /// Their metadata only (`PartialObjectMetadata`).
-    Metadata,
-    Yaml,
-}
-
 /// What a path of the API means.
 struct Target {
     resource: Arc<Resource>,
@@ -85,6 +82,8 @@ struct Target {
     /// Empty for a list.
     name: String,
     subresource: String,
+    /// What stands behind the subresource: the path that a proxy asks for.
+    path: String,
     /// A path of the old form, `/api/v1/watch/pods`.
     watch: bool,
 }
@@ -113,7 +112,7 @@ impl Caller<'_> {
 
     /// An object or a list, in the form that is wanted.
     fn show(&self, code: u16, object: Value) -> Answer {
-        if self.form == Form::Yaml {
+        if matches!(self.form, Form::Yaml) {
             return Answer {
                 content_type: "application/yaml",
                 ..Answer::new(code, yaml::to_yaml(&object))
@@ -252,10 +251,13 @@ impl Cluster {
         let resource = found
             .find(|r| r.api_version() == api_version && *r.plural == **plural)
             .ok_or_else(Status::no_such_resource)?;
-        let (name, subresource) = match rest {
-            [] => ("", ""),
-            [name] => (*name, ""),
-            [name, sub, ..] if resource.subresource(sub).is_some() => (*name, *sub),
+        let (name, subresource, path) = match rest {
+            [] => ("", "", &[][..]),
+            [name] => (*name, "", &[][..]),
+            [name, "proxy", path @ ..] if resource.subresource("proxy").is_some() => {
+                (*name, "proxy", path)
+            }
+            [name, sub, ..] if resource.subresource(sub).is_some() => (*name, *sub, &[][..]),
             _ => return Err(Status::no_such_resource()),
         };
         Ok(Target {
@@ -263,6 +265,7 @@ impl Cluster {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             subresource: subresource.to_owned(),
+            path: path.join("/"),
             watch,
         })
     }
@@ -300,7 +303,7 @@ impl Cluster {
             user,
             agent: request.agent,
             verb,
-            form: Form::of(request.accept)?,
+            form: Form::of(self, &resource, request.accept, query)?,
             pretty: is_pretty(request, query),
         };
         if verb == "watch" {
@@ -309,6 +312,9 @@ impl Cluster {
                 stream: Some(Box::new(stream)),
                 ..Answer::new(200, body)
             });
+        }
+        if part == "proxy" {
+            return self.answer_by_proxy(request, &target, query.0);
         }
         let body = read(request.body)?;
         if let Some(answer) = self.answer_for_part(&caller, &target, query, &body) {
@@ -364,8 +370,8 @@ impl Cluster {
         let resource = &target.resource;
         let part = match target.subresource.as_str() {
             "" => Subresource::None,
-            // Approval is a part of the status, with a permission of its own.
-            "status" | "approval" => Subresource::Status,
+            "status" => Subresource::Status,
+            "approval" => Subresource::Approval,
             "resize" => Subresource::Resize,
             "ephemeralcontainers" => Subresource::EphemeralContainers,
             other => {

@@ -1,11 +1,10 @@
 //! Subresources over HTTP: what a path behind an object's name does (kubernetes v1.37,
 //! `pkg/registry/core/pod/rest`, `pkg/registry/apps`).
 
-use std::fmt::Write as _;
-
 use kubarium_objects::status::Status;
-use kubarium_objects::{FieldError, ObjectKey, Selector, Value, go, object, time};
+use kubarium_objects::{FieldError, ObjectKey, Value, go, object, time};
 
+use super::stream::{Following, Stream, as_sent};
 use super::wire::{Json, Query};
 use super::{Answer, Caller, Target, delete_options};
 use crate::api::{Patch, Subresource, WriteOptions};
@@ -40,14 +39,11 @@ impl Cluster {
                 made.map(|made| caller.answer(201, Json::typed(made)))
             }
             ("pods", "log", "get") => self.log_document(&key, query),
-            (_, "scale", _) => self.answer_for_scale(caller, &key, body),
+            (_, "scale", _) => self.answer_for_scale(caller, target, body),
             // Over plain HTTP there is no connection to hand over.
             ("pods", "exec" | "attach" | "portforward", _) => {
                 Err(Status::bad_request("Upgrade request required"))
             }
-            (_, "proxy", _) => Err(Status::unnamed(format!(
-                "{id}/proxy over HTTP is not simulated yet: a Service or port-forward reaches a pod"
-            ))),
             _ => return None,
         })
     }
@@ -56,20 +52,21 @@ impl Cluster {
     fn answer_for_scale(
         &mut self,
         caller: &Caller,
-        key: &ObjectKey,
+        target: &Target,
         body: &Value,
     ) -> Result<Answer, Status> {
+        let (key, resource) = (&target.key(), &target.resource);
         let now = self.get(key)?.clone();
         let wanted = match caller.verb {
             "update" | "patch" => body["spec"]["replicas"].as_i64().unwrap_or(0),
-            _ => return Ok(caller.answer(200, Json::typed(scale(&now)))),
+            _ => return Ok(caller.answer(200, Json::typed(self.scale_of(resource, &now)))),
         };
         if wanted < 0 {
             let why = "must be greater than or equal to 0";
             let error = FieldError::invalid("spec.replicas", wanted, why);
             return Err(Status::invalid("Scale.autoscaling", &key.name, &[error]));
         }
-        let change = object([("spec", object([("replicas", wanted.into())]))]);
+        let change = self.scale_change(resource, wanted);
         let options = WriteOptions {
             strict: true,
             user: Some(caller.user.clone()),
@@ -78,7 +75,7 @@ impl Cluster {
         };
         let patch = Patch::Merge(change);
         let made = self.patch(caller.by, key, &patch, Subresource::None, &options)?;
-        Ok(caller.answer(200, Json::typed(scale(&made))))
+        Ok(caller.answer(200, Json::typed(self.scale_of(resource, &made))))
     }
 
     /// POST of a Binding: what the scheduler does, or whoever takes its place
@@ -129,11 +126,6 @@ impl Cluster {
 
     /// What a container has written, as `tailLines`, `sinceSeconds` and their like cut it.
     fn log_document(&self, key: &ObjectKey, query: Query) -> Result<Answer, Status> {
-        if query.bool("follow") {
-            return Err(Status::unnamed(
-                "follow over HTTP is not simulated yet: kubectl logs --follow goes on",
-            ));
-        }
         let pod = self.get(key)?;
         let lists = ["initContainers", "containers", "ephemeralContainers"];
         let all = lists.iter().flat_map(|list| pod["spec"][*list].items());
@@ -158,8 +150,13 @@ impl Cluster {
         };
         let logs = self.container_logs(key, &container, query.bool("previous"))?;
         let text = logs.map_or(Ok(String::new()), |logs| self.cut(logs, query))?;
+        let follows = query.bool("follow") && !query.bool("previous");
+        let following = follows
+            .then(|| Following::new(self, key, &container, query.bool("timestamps")))
+            .flatten();
         Ok(Answer {
             content_type: "text/plain",
+            stream: following.map(|following| Box::new(Stream::Log(following))),
             ..Answer::new(200, text)
         })
     }
@@ -180,14 +177,7 @@ impl Cluster {
             .and_then(|n| usize::try_from(n).ok());
         let from = lines.len() - tail.unwrap_or(lines.len()).min(lines.len());
         let stamps = query.bool("timestamps");
-        let mut text = String::new();
-        for line in &lines[from..] {
-            if stamps {
-                let _ = write!(text, "{} ", line.at.rfc3339_micro().replace('Z', "000Z"));
-            }
-            text.push_str(&line.text);
-            text.push_str(if line.complete { "\n" } else { "" });
-        }
+        let mut text: String = lines[from..].iter().map(|l| as_sent(l, stamps)).collect();
         if let Some(limit) = query
             .int("limitBytes")?
             .and_then(|n| usize::try_from(n).ok())
@@ -207,42 +197,4 @@ fn success() -> Json {
         ("status", "Success".into()),
         ("code", 201.into()),
     ]))
-}
-
-/// The scale of an object (`autoscaling/v1`).
-fn scale(o: &Value) -> Value {
-    let mut metadata = Value::new_object();
-    for field in [
-        "creationTimestamp",
-        "name",
-        "namespace",
-        "resourceVersion",
-        "uid",
-    ] {
-        metadata[field] = o["metadata"][field].clone();
-    }
-    let number = |part: &str| o[part]["replicas"].as_i64().unwrap_or(0);
-    let mut spec = Value::new_object();
-    // Go leaves a zero out here.
-    if number("spec") != 0 {
-        spec["replicas"] = number("spec").into();
-    }
-    let selector = match o["kind"].str() {
-        "ReplicationController" => Some(Selector::from_map(&o["spec"]["selector"])),
-        _ => Selector::from_label_selector(&o["spec"]["selector"]).ok(),
-    };
-    let selector = selector.map_or(String::new(), |s| s.to_string());
-    object([
-        ("apiVersion", "autoscaling/v1".into()),
-        ("kind", "Scale".into()),
-        ("metadata", metadata),
-        ("spec", spec),
-        (
-            "status",
-            object([
-                ("replicas", number("status").into()),
-                ("selector", selector.into()),
-            ]),
-        ),
-    ])
 }

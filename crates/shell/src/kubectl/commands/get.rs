@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use kubarium_cluster::Time;
+use kubarium_cluster::api::table::Table;
 use kubarium_objects::quantity::Quantity;
 use kubarium_objects::{ObjectMeta, Resource, Value, array, go, object};
 
@@ -12,7 +13,7 @@ use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{self, Flag, flag, list, switch, text};
 use crate::kubectl::follow::{Follow, Kind, Watch};
 use crate::kubectl::output::{Format, columns_of};
-use crate::kubectl::printers::{self, Context, Table};
+use crate::kubectl::printers::{self, Context};
 use crate::kubectl::resource::{Group, Info, Query, Selection, kind_name};
 use crate::kubectl::{Kubectl, jsonpath, table};
 
@@ -119,7 +120,7 @@ fn run(k: &mut Kubectl) -> Result {
     }
     if k.flags.str("subresource") == "scale" {
         for info in selection.groups.iter_mut().flat_map(|g| &mut g.infos) {
-            info.object = super::scale::scale_of(info)?;
+            info.object = super::scale::scale_of(k, info)?;
         }
     }
     let sort = k.flags.str("sort-by").to_owned();
@@ -382,8 +383,8 @@ fn rows(
             table
                 .columns
                 .iter()
-                .filter(|c| wide || !c.1)
-                .map(|c| c.0.to_uppercase()),
+                .filter(|c| wide || !c.is_wide())
+                .map(|c| c.name.to_uppercase()),
         );
         header.extend(
             label_columns
@@ -408,7 +409,7 @@ fn rows(
             cells
                 .into_iter()
                 .zip(&table.columns)
-                .filter(|(_, c)| wide || !c.1)
+                .filter(|(_, c)| wide || !c.is_wide())
                 .map(|(cell, _)| cell),
         );
         row.extend(

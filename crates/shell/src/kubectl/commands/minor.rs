@@ -106,7 +106,7 @@ fn decide(k: &mut Kubectl, kind: &str, other: &str) -> Result {
             all.push(condition);
             let mut object = info.object.clone();
             object.set(&["status", "conditions"], array(all));
-            info.object = k.replace(&info, object, Subresource::Status)?;
+            info.object = k.replace(&info, object, Subresource::Approval)?;
         }
         let done = if kind == "Approved" {
             "approved"

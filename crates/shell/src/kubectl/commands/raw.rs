@@ -1,7 +1,7 @@
 //! `--raw`: requests to the API server by their address
 
 use kubarium_cluster::Time;
-use kubarium_cluster::api::rest::{Answer, Request, Stream, VERSION};
+use kubarium_cluster::api::rest::{Answer, Request, Stream, VERSION, as_status};
 use kubarium_objects::{Value, go};
 
 use crate::kubectl::Kubectl;
@@ -69,7 +69,11 @@ fn ask(k: &mut Kubectl, method: &str, path: &str, body: &[u8]) -> Result<Answer>
         body,
         ..Request::default()
     };
-    Ok(k.change(|cluster| cluster.answer_as(&PERSON, &user, &request))?)
+    let answer = k.change(|cluster| cluster.answer_as(&PERSON, &user, &request))?;
+    match as_status(&answer) {
+        Some(status) => Err(status.into()),
+        None => Ok(answer),
+    }
 }
 
 /// `kubectl get --raw`.
@@ -95,7 +99,7 @@ pub(super) fn run(k: &mut Kubectl) -> Result {
     Ok(())
 }
 
-/// An answer that goes on: a watch.
+/// An answer that goes on: a watch, a log.
 #[derive(Clone)]
 pub(crate) struct Reading(Stream);
 
@@ -104,7 +108,7 @@ impl Reading {
         let text = self.0.take(k.cluster());
         k.out(text);
         let cluster = k.cluster();
-        let over = self.0.is_over(cluster.now) || cluster.is_api_server_down();
+        let over = self.0.is_over(cluster) || cluster.is_api_server_down();
         Ok((!over).then(|| self.0.next_look(cluster)))
     }
 }

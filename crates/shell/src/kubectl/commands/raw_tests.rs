@@ -169,6 +169,127 @@ fn parts_of_objects() {
 }
 
 #[test]
+fn the_api_server_stands_between() {
+    let web = "kubectl create deployment web --image=nginx && kubectl expose deployment web --port=8080 --target-port=80 && kubectl wait --for=condition=Available deployment/web";
+    let proxy = |path: &str| format!("kubectl get --raw /api/v1/namespaces/default/{path}");
+    says(
+        &[web, &proxy("services/web:8080/proxy/")],
+        "Welcome to nginx!",
+    );
+    says(
+        &[
+            web,
+            "POD=$(kubectl get pods -o jsonpath={.items[0].metadata.name})",
+            "kubectl get --raw /api/v1/namespaces/default/pods/$POD:80/proxy/",
+        ],
+        "Welcome to nginx!",
+    );
+    says(
+        &[web, &proxy("services/web:8080/proxy/nowhere")],
+        "Error from server (NotFound): the server could not find the requested resource\n",
+    );
+    says(
+        &[web, &proxy("services/web:99/proxy/")],
+        "Error from server (ServiceUnavailable): no service port 99 found for service \"web\"\n",
+    );
+    says(
+        &[
+            web,
+            "kubectl scale deployment web --replicas=0",
+            "sleep 5",
+            &proxy("services/web:8080/proxy/"),
+        ],
+        "no endpoints available for service \"web\"\n",
+    );
+    says(
+        &[
+            web,
+            "POD=$(kubectl get pods -o jsonpath={.items[0].metadata.name})",
+            "kubectl get --raw /api/v1/namespaces/default/pods/$POD:81/proxy/",
+        ],
+        ":81: connect: connection refused\n",
+    );
+}
+
+#[test]
+fn a_log_goes_on() {
+    says(
+        &[
+            "kubectl run l --image=busybox --restart=Never -- sh -c 'echo a; sleep 3; echo b'",
+            "kubectl wait --for=condition=Ready pod/l",
+            "kubectl get --raw '/api/v1/namespaces/default/pods/l/log?follow=true'",
+        ],
+        "a\nb\n",
+    );
+}
+
+#[test]
+fn a_scale_is_where_the_definition_says() {
+    let definition = "kubectl create -f - <<E\n{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: fleets.x.io}, spec: {group: x.io, scope: Namespaced, names: {plural: fleets, kind: Fleet}, versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}, subresources: {scale: {specReplicasPath: .spec.ships, statusReplicasPath: .status.ships, labelSelectorPath: .status.selector}}}]}}\nE";
+    let fleet = "echo '{apiVersion: x.io/v1, kind: Fleet, metadata: {name: f}, spec: {ships: 2}, status: {ships: 1, selector: a=b}}' | kubectl create -f -";
+    let scale = "kubectl get --raw /apis/x.io/v1/namespaces/default/fleets/f/scale";
+    says(
+        &[definition, "sleep 2", fleet, scale],
+        "\"spec\":{\"replicas\":2},\"status\":{\"replicas\":1,\"selector\":\"a=b\"}",
+    );
+    says(
+        &[
+            definition,
+            "sleep 2",
+            fleet,
+            "kubectl scale fleets/f --replicas=5",
+            "kubectl get fleets f -o jsonpath={.spec.ships}",
+        ],
+        "5",
+    );
+}
+
+#[test]
+fn approving_has_a_permission_of_its_own() {
+    let make = format!(
+        "kubectl create -f - <<E\n{{apiVersion: certificates.k8s.io/v1, kind: CertificateSigningRequest, metadata: {{name: ada}}, spec: {{signerName: kubernetes.io/kube-apiserver-client, usages: [client auth], request: {REQUEST}}}}}\nE"
+    );
+    let may = |verb: &str, part: &str| {
+        format!(
+            "kubectl create clusterrole {verb} --verb=get,{verb} --resource={part} && kubectl create clusterrolebinding {verb} --clusterrole={verb} --user=eve"
+        )
+    };
+    let read = may("list", "certificatesigningrequests");
+    let approve = "kubectl certificate approve ada --as=eve";
+    says(
+        &[
+            &make,
+            &read,
+            &may("patch", "certificatesigningrequests/status"),
+            approve,
+        ],
+        "User \"eve\" cannot update resource \"certificatesigningrequests/approval\" in API group \"certificates.k8s.io\"",
+    );
+    says(
+        &[
+            &make,
+            &read,
+            &may("update", "certificatesigningrequests/approval"),
+            approve,
+        ],
+        "is forbidden: user not permitted to approve requests with signerName \"kubernetes.io/kube-apiserver-client\"",
+    );
+    says(
+        &[
+            &make,
+            &read,
+            &may("update", "certificatesigningrequests/approval"),
+            &may(
+                "approve",
+                "signers --resource-name=kubernetes.io/kube-apiserver-client",
+            ),
+            approve,
+        ],
+        "certificatesigningrequest.certificates.k8s.io/ada approved",
+    );
+}
+
+#[test]
 fn certificates_are_signed_once_they_are_approved() {
     let make = |usage: &str| {
         format!(
@@ -233,7 +354,27 @@ fn programs_in_pods_ask_as_well() {
     let only = "-H \"Accept: application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1\"";
     asks(only, maps, "\"kind\": \"PartialObjectMetadataList\"");
     let table = "-H \"Accept: application/json;as=Table;g=meta.k8s.io;v=v1\"";
-    asks(table, maps, "\"reason\": \"NotAcceptable\"");
+    asks(table, maps, "\"kind\": \"Table\"");
+    asks(
+        table,
+        maps,
+        "\"cells\": [\n        \"kube-root-ca.crt\",\n        1,",
+    );
+    asks(
+        table,
+        &format!("{maps}?includeObject=None"),
+        "\"object\": null",
+    );
+    asks(
+        table,
+        &format!("{maps}?includeObject=All"),
+        "Unable to convert to Table as requested: includeObject: Unsupported value: \\\"All\\\"",
+    );
+    asks(
+        table,
+        &format!("{maps}?watch=1&timeoutSeconds=1"),
+        "{\"type\":\"ADDED\",\"object\":{\"kind\":\"Table\",",
+    );
     let all = "-H \"Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList\"";
     asks(all, "apis", "\"kind\": \"APIGroupDiscoveryList\"");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kubarium_objects::{Value, object};
+use kubarium_objects::Value;
 
 use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, RECORD, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
@@ -66,7 +66,9 @@ fn run(k: &mut Kubectl) -> Result {
         return plain("no objects passed to scale");
     }
     for mut info in infos {
-        let current = scale_of(&info)?["spec"]["replicas"].as_i64().unwrap_or(0);
+        let current = scale_of(k, &info)?["spec"]["replicas"]
+            .as_i64()
+            .unwrap_or(0);
         if wanted >= 0 && current != wanted {
             return plain(format!("Expected replicas to be {wanted}, was {current}"));
         }
@@ -77,7 +79,7 @@ fn run(k: &mut Kubectl) -> Result {
             ));
         }
         if dry_run != DryRun::Client {
-            let patch = Patch::Merge(object([("spec", object([("replicas", replicas.into())]))]));
+            let patch = Patch::Merge(k.cluster().scale_change(&info.resource, replicas));
             info.object = k.patch(
                 &info.resource.clone(),
                 &info.namespace.clone(),
@@ -115,36 +117,9 @@ fn wait(k: &mut Kubectl, info: &Info, replicas: i64, limit: Duration) -> Result 
 ///
 /// # Errors
 /// What the API server says of kinds without one.
-pub(crate) fn scale_of(info: &Info) -> Result<Value> {
-    if info.resource.subresource("scale").is_none() {
-        return Err(kubarium_objects::Status::no_such_resource().into());
+pub(crate) fn scale_of(k: &Kubectl, info: &Info) -> Result<Value> {
+    match info.resource.subresource("scale") {
+        Some(_) => Ok(k.cluster().scale_of(&info.resource, &info.object)),
+        None => Err(kubarium_objects::Status::no_such_resource().into()),
     }
-    let o = &info.object;
-    let mut metadata = Value::new_object();
-    for field in [
-        "creationTimestamp",
-        "name",
-        "namespace",
-        "resourceVersion",
-        "uid",
-    ] {
-        metadata[field] = o["metadata"][field].clone();
-    }
-    let (mut spec, mut status) = (Value::new_object(), Value::new_object());
-    if let Some(replicas) = o["spec"]["replicas"].as_i64().filter(|n| *n != 0) {
-        spec["replicas"] = replicas.into();
-    }
-    status["replicas"] = o["status"]["replicas"].as_i64().unwrap_or(0).into();
-    let selector = match &*info.resource.kind {
-        "ReplicationController" => crate::kubectl::printers::labels(&o["spec"]["selector"]),
-        _ => crate::kubectl::printers::selector(&o["spec"]["selector"]),
-    };
-    status["selector"] = selector.into();
-    Ok(object([
-        ("apiVersion", "autoscaling/v1".into()),
-        ("kind", "Scale".into()),
-        ("metadata", metadata),
-        ("spec", spec),
-        ("status", status),
-    ]))
 }

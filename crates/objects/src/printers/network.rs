@@ -1,6 +1,6 @@
 //! Services and what belongs to them.
 
-use kubarium_objects::{ObjectMeta, Value};
+use crate::{ObjectMeta, Value};
 
 use super::{Printer, age, column, labels, number, or, selector, some_of, wide};
 
@@ -72,7 +72,7 @@ fn external_ip(service: &Value, wide: bool) -> String {
 }
 
 /// The addresses of a load balancer, cut at 16 characters where there is no room.
-pub(crate) fn load_balancer(status: &Value, wide: bool) -> String {
+pub fn load_balancer(status: &Value, wide: bool) -> String {
     let mut found: Vec<&str> = Vec::new();
     for ingress in status["ingress"].items() {
         let address = if ingress["ip"].is_empty() {
@@ -115,7 +115,7 @@ fn endpoints(object: &Value) -> String {
 }
 
 /// `10.42.1.3:80`, `[::1]:80`
-pub(crate) fn host_port(host: &str, port: &str) -> String {
+pub fn host_port(host: &str, port: &str) -> String {
     if host.contains(':') {
         format!("[{host}]:{port}")
     } else {

@@ -1,9 +1,9 @@
 //! Pods.
 
-use kubarium_objects::{ObjectMeta, Value, time};
+use crate::{ObjectMeta, Value, time};
 
 use super::{Context, Printer, age, column, number, or, wide};
-use kubarium_objects::duration::human_duration;
+use crate::duration::human_duration;
 
 pub(super) static POD: Printer = Printer {
     columns: &[

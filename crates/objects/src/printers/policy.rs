@@ -1,14 +1,14 @@
 //! Flow control, admission policies, and devices.
 
-use kubarium_objects::{ObjectMeta, Value};
+use crate::{ObjectMeta, Value};
 
-use super::{Printer, age, column, or, scalar};
+use super::{Printer, age, amount, column, count, or, scalar};
 
 pub(super) static FLOW_SCHEMA: Printer = Printer {
     columns: &[
         column("Name"),
         column("PriorityLevel"),
-        column("MatchingPrecedence"),
+        amount("MatchingPrecedence"),
         column("DistinguisherMethod"),
         column("Age"),
         column("MissingPL"),
@@ -60,7 +60,7 @@ pub(super) static PRIORITY_LEVEL: Printer = Printer {
 pub(super) static MUTATING_POLICY: Printer = Printer {
     columns: &[
         column("Name"),
-        column("Mutations"),
+        count("Mutations"),
         column("ParamKind"),
         column("Age"),
     ],

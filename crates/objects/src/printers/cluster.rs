@@ -1,8 +1,8 @@
 //! Nodes, namespaces, events, configuration, rights.
 
-use kubarium_objects::{ObjectMeta, Value};
+use crate::{ObjectMeta, Value};
 
-use super::{Printer, age, column, number, or, scalar, since, wide};
+use super::{Column, Printer, age, amount, column, count, number, or, scalar, since, truth, wide};
 
 pub(super) static NODE: Printer = Printer {
     columns: &[
@@ -64,7 +64,7 @@ fn node_status(node: &Value) -> String {
 }
 
 /// A node's roles, by its labels (`findNodeRoles`).
-pub(crate) fn roles(node: &Value) -> Vec<String> {
+pub fn roles(node: &Value) -> Vec<String> {
     let mut roles = Vec::new();
     for (key, value) in node.labels().entries() {
         if let Some(role) = key
@@ -102,7 +102,10 @@ pub(super) static EVENT: Printer = Printer {
         wide("Source"),
         column("Message"),
         wide("First Seen"),
-        wide("Count"),
+        Column {
+            wide: true,
+            ..amount("Count")
+        },
         wide("Name"),
     ],
     row: |o, c| {
@@ -138,13 +141,13 @@ pub(super) static EVENT: Printer = Printer {
 };
 
 /// How often an event was seen.
-pub(crate) fn event_count(event: &Value) -> i64 {
+pub fn event_count(event: &Value) -> i64 {
     let series = event["series"]["count"].as_i64();
     series.unwrap_or(number(&event["count"]).max(1))
 }
 
 /// Who reported an event: `kubelet, worker-1`.
-pub(crate) fn event_source(event: &Value) -> String {
+pub fn event_source(event: &Value) -> String {
     let component = or(
         &event["source"]["component"],
         event["reportingComponent"].str(),
@@ -157,7 +160,7 @@ pub(crate) fn event_source(event: &Value) -> String {
     }
 }
 
-pub(crate) fn first_seen(event: &Value, now: i64) -> String {
+pub fn first_seen(event: &Value, now: i64) -> String {
     let first = if event["firstTimestamp"].is_null() {
         &event["eventTime"]
     } else {
@@ -166,7 +169,7 @@ pub(crate) fn first_seen(event: &Value, now: i64) -> String {
     since(first, now)
 }
 
-pub(crate) fn last_seen(event: &Value, now: i64) -> String {
+pub fn last_seen(event: &Value, now: i64) -> String {
     let series = &event["series"]["lastObservedTime"];
     if !series.is_null() {
         return since(series, now);
@@ -206,7 +209,7 @@ pub(super) static COMPONENT_STATUS: Printer = Printer {
 };
 
 pub(super) static CONFIG_MAP: Printer = Printer {
-    columns: &[column("Name"), column("Data"), column("Age")],
+    columns: &[column("Name"), amount("Data"), column("Age")],
     row: |o, c| {
         let count = o["data"].entries().len() + o["binaryData"].entries().len();
         vec![o.name().to_owned(), count.to_string(), age(o, c)]
@@ -217,7 +220,7 @@ pub(super) static SECRET: Printer = Printer {
     columns: &[
         column("Name"),
         column("Type"),
-        column("Data"),
+        amount("Data"),
         column("Age"),
     ],
     row: |o, c| {
@@ -265,8 +268,8 @@ pub(super) static QUOTA: Printer = Printer {
 pub(super) static PRIORITY_CLASS: Printer = Printer {
     columns: &[
         column("Name"),
-        column("Value"),
-        column("Global-Default"),
+        count("Value"),
+        truth("Global-Default"),
         column("Age"),
         column("PreemptionPolicy"),
     ],
@@ -384,17 +387,14 @@ pub(super) static SIGNING_REQUEST: Printer = Printer {
             age(o, c),
             or(&o["spec"]["signerName"], "<none>"),
             o["spec"]["username"].str().to_owned(),
-            seconds.map_or(
-                "<none>".to_owned(),
-                kubarium_objects::duration::human_duration,
-            ),
+            seconds.map_or("<none>".to_owned(), crate::duration::human_duration),
             request_status(o),
         ]
     },
 };
 
 /// `Pending`, `Approved,Issued`: how far a certificate signing request has come.
-pub(crate) fn request_status(request: &Value) -> String {
+pub fn request_status(request: &Value) -> String {
     let status = &request["status"];
     let conditions = status["conditions"].items();
     let has = |kind: &str| conditions.iter().any(|c| c["type"].str() == kind);
@@ -414,7 +414,7 @@ pub(crate) fn request_status(request: &Value) -> String {
 }
 
 pub(super) static WEBHOOKS: Printer = Printer {
-    columns: &[column("Name"), column("Webhooks"), column("Age")],
+    columns: &[column("Name"), count("Webhooks"), column("Age")],
     row: |o, c| {
         vec![
             o.name().to_owned(),
@@ -427,7 +427,7 @@ pub(super) static WEBHOOKS: Printer = Printer {
 pub(super) static ADMISSION_POLICY: Printer = Printer {
     columns: &[
         column("Name"),
-        column("Validations"),
+        count("Validations"),
         column("ParamKind"),
         column("Age"),
     ],

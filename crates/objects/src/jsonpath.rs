@@ -4,15 +4,15 @@
 mod parse;
 mod print;
 
-use kubarium_objects::Value;
+use crate::value::Value;
 
 use parse::Parser;
 use print::shown;
-pub(crate) use print::{go_print, go_syntax};
+pub use print::{go_print, go_syntax};
 
 /// A template: text with `{…}` in it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Template {
+pub struct Template {
     /// Texts and lists.
     nodes: Vec<Node>,
 }
@@ -59,14 +59,14 @@ type Parsed<T> = Result<T, String>;
 ///
 /// # Errors
 /// client-go's texts.
-pub(crate) fn parse(template: &str) -> Parsed<Template> {
+pub fn parse(template: &str) -> Parsed<Template> {
     let nodes = Parser::new(template).template(0)?;
     Ok(Template { nodes })
 }
 
 /// Reads one path, as `--sort-by` and custom-columns take it: `x.y`, `.x.y`, `{.x.y}`
 /// (`kubectl/pkg/cmd/get/customcolumn.go`, RelaxedJSONPathExpression).
-pub(crate) fn relaxed(expression: &str) -> Result<Template, String> {
+pub fn relaxed(expression: &str) -> Result<Template, String> {
     let bad = || {
         "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{name1.name2}' or '{.name1.name2}'".to_owned()
     };

@@ -1,33 +1,63 @@
-//! The tables of `kubectl get`: what the API server's table printers show of each kind
+//! The tables that `kubectl get` shows: what the API server's table printers show of each kind
 //! (`pkg/printers/internalversion/printers.go`, v1.37).
 
 mod cluster;
-mod custom;
 mod network;
 mod pod;
 mod policy;
 mod storage;
 mod workloads;
 
-pub(crate) use custom::Table;
-use kubarium_objects::duration::human_duration;
-use kubarium_objects::{ObjectMeta, Resource, Selector, Value, time};
+use crate::duration::human_duration;
+use crate::{ObjectMeta, Resource, Selector, Value, time};
 
 /// How objects of a kind are shown.
-pub(crate) struct Printer {
+#[derive(Debug)]
+pub struct Printer {
+    /// What the cells are.
     pub columns: &'static [Column],
     /// A cell for each column.
     pub row: fn(&Value, &Context) -> Vec<String>,
 }
 
-/// A column's name, and whether only `-o wide` shows it.
-pub(crate) struct Column(pub &'static str, pub bool);
+/// A column of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// What stands above it.
+    pub name: &'static str,
+    /// Whether only `-o wide` shows it (a priority of 1).
+    pub wide: bool,
+    /// What the API says is in its cells: `string`, `integer`, `boolean`.
+    pub kind: &'static str,
+    cell: Cell,
+}
+
+/// What the cells of a column are in JSON, which need not be what the API says of them.
+#[derive(Clone, Copy, Debug)]
+enum Cell {
+    Text,
+    Number,
+    Bool,
+}
+
+impl Column {
+    /// A cell of this column as JSON has it.
+    pub fn value(&self, cell: String) -> Value {
+        let value = match self.cell {
+            Cell::Text => None,
+            Cell::Number => cell.parse::<i64>().ok().map(Value::from),
+            Cell::Bool => cell.parse::<bool>().ok().map(Value::from),
+        };
+        value.unwrap_or_else(|| cell.into())
+    }
+}
 
 /// What a row depends on beside the object.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Context {
+pub struct Context {
     /// Seconds since the Unix epoch.
     pub now: i64,
+    /// Whether all columns are wanted.
     pub wide: bool,
 }
 
@@ -42,13 +72,13 @@ pub fn table<'a>(
     let context = Context { now, wide: false };
     let is_shown = |cells: Vec<String>| {
         let shown = cells.into_iter().zip(printer.columns);
-        let shown = shown.filter(|(_, column)| !column.1);
+        let shown = shown.filter(|(_, column)| !column.wide);
         shown.map(|(cell, _)| cell).collect()
     };
-    let columns = printer.columns.iter().filter(|column| !column.1);
+    let columns = printer.columns.iter().filter(|column| !column.wide);
     let rows = objects.into_iter();
     (
-        columns.map(|column| column.0).collect(),
+        columns.map(|column| column.name).collect(),
         rows.map(|object| is_shown((printer.row)(object, &context)))
             .collect(),
     )
@@ -56,16 +86,49 @@ pub fn table<'a>(
 
 /// A column that is always shown.
 const fn column(name: &'static str) -> Column {
-    Column(name, false)
+    Column {
+        name,
+        wide: false,
+        kind: "string",
+        cell: Cell::Text,
+    }
 }
 
 /// A column that `-o wide` shows.
 const fn wide(name: &'static str) -> Column {
-    Column(name, true)
+    Column {
+        wide: true,
+        ..column(name)
+    }
+}
+
+/// A column of whole numbers.
+const fn count(name: &'static str) -> Column {
+    Column {
+        kind: "integer",
+        ..amount(name)
+    }
+}
+
+/// A column of whole numbers that the API calls strings.
+const fn amount(name: &'static str) -> Column {
+    Column {
+        cell: Cell::Number,
+        ..column(name)
+    }
+}
+
+/// A column of `true` and `false`.
+const fn truth(name: &'static str) -> Column {
+    Column {
+        kind: "boolean",
+        cell: Cell::Bool,
+        ..column(name)
+    }
 }
 
 /// The printer of a kind.
-pub(crate) fn of(resource: &Resource) -> &'static Printer {
+pub fn of(resource: &Resource) -> &'static Printer {
     match &*resource.id() {
         "pods" => &pod::POD,
         "podtemplates" => &workloads::POD_TEMPLATE,
@@ -137,7 +200,7 @@ static DEFAULT: Printer = Printer {
 };
 
 /// How long ago a time of the API was: `3m`, `<unknown>` for none.
-pub(crate) fn since(at: &Value, now: i64) -> String {
+pub fn since(at: &Value, now: i64) -> String {
     match at.as_str().and_then(time::parse_seconds) {
         Some(at) => human_duration(now - at),
         None => "<unknown>".to_owned(),
@@ -145,12 +208,12 @@ pub(crate) fn since(at: &Value, now: i64) -> String {
 }
 
 /// The object's age.
-pub(crate) fn age(object: &Value, context: &Context) -> String {
+pub fn age(object: &Value, context: &Context) -> String {
     since(&object["metadata"]["creationTimestamp"], context.now)
 }
 
 /// `a=1,b=2`, or `<none>` (`labels.FormatLabels`).
-pub(crate) fn labels(map: &Value) -> String {
+pub fn labels(map: &Value) -> String {
     let pairs: Vec<String> = map
         .entries()
         .iter()
@@ -164,7 +227,7 @@ pub(crate) fn labels(map: &Value) -> String {
 }
 
 /// A label selector as text (`metav1.FormatLabelSelector`).
-pub(crate) fn selector(value: &Value) -> String {
+pub fn selector(value: &Value) -> String {
     match Selector::from_label_selector(value) {
         Ok(_) if value.is_null() => "<none>".to_owned(),
         Ok(selector) if selector.is_everything() => "<none>".to_owned(),
@@ -174,12 +237,12 @@ pub(crate) fn selector(value: &Value) -> String {
 }
 
 /// A number, 0 where there is none.
-pub(crate) fn number(value: &Value) -> i64 {
+pub fn number(value: &Value) -> i64 {
     value.as_i64().unwrap_or(0)
 }
 
 /// The text, or something else where it is empty.
-pub(crate) fn or(value: &Value, otherwise: &str) -> String {
+pub fn or(value: &Value, otherwise: &str) -> String {
     match value.str() {
         "" => otherwise.to_owned(),
         text => text.to_owned(),
@@ -187,11 +250,11 @@ pub(crate) fn or(value: &Value, otherwise: &str) -> String {
 }
 
 /// A quantity, number or IntOrString as it is printed.
-pub(crate) fn scalar(value: &Value) -> String {
+pub fn scalar(value: &Value) -> String {
     match value {
         Value::String(s) => s.to_string(),
         Value::Null => String::new(),
-        other => super::jsonpath::go_print(other),
+        other => crate::jsonpath::go_print(other),
     }
 }
 
@@ -218,7 +281,7 @@ fn some_of(items: &[String], max: usize) -> String {
 }
 
 /// Whether a condition of that type is `True`.
-pub(crate) fn condition(object: &Value, kind: &str) -> bool {
+pub fn condition(object: &Value, kind: &str) -> bool {
     object["status"]["conditions"]
         .items()
         .iter()
@@ -226,7 +289,7 @@ pub(crate) fn condition(object: &Value, kind: &str) -> bool {
 }
 
 /// When an event was seen: `8s (x2 over 9s)`, `12s`.
-pub(crate) fn event_interval(event: &Value, now: i64) -> String {
+pub fn event_interval(event: &Value, now: i64) -> String {
     match cluster::event_count(event) {
         count if count > 1 => format!(
             "{} (x{count} over {})",
@@ -237,6 +300,6 @@ pub(crate) fn event_interval(event: &Value, now: i64) -> String {
     }
 }
 
-pub(crate) use cluster::{request_status, roles};
-pub(crate) use network::{host_port, load_balancer};
-pub(crate) use storage::{access_modes, class};
+pub use cluster::{request_status, roles};
+pub use network::{host_port, load_balancer};
+pub use storage::{access_modes, class};

@@ -1,18 +1,19 @@
 //! What makes pods: Deployments, Jobs and their like.
 
-use kubarium_objects::duration::human_duration;
-use kubarium_objects::{ObjectMeta, Value, time};
+use crate::duration::human_duration;
+use crate::{ObjectMeta, Value, time};
 
 use super::{
-    Printer, age, column, condition, containers, labels, number, or, scalar, selector, since, wide,
+    Printer, age, amount, column, condition, containers, count, labels, number, or, scalar,
+    selector, since, truth, wide,
 };
 
 pub(super) static DEPLOYMENT: Printer = Printer {
     columns: &[
         column("Name"),
         column("Ready"),
-        column("Up-to-date"),
-        column("Available"),
+        amount("Up-to-date"),
+        amount("Available"),
         column("Age"),
         wide("Containers"),
         wide("Images"),
@@ -41,9 +42,9 @@ pub(super) static DEPLOYMENT: Printer = Printer {
 pub(super) static REPLICA_SET: Printer = Printer {
     columns: &[
         column("Name"),
-        column("Desired"),
-        column("Current"),
-        column("Ready"),
+        count("Desired"),
+        count("Current"),
+        count("Ready"),
         column("Age"),
         wide("Containers"),
         wide("Images"),
@@ -71,11 +72,11 @@ pub(super) static REPLICA_SET: Printer = Printer {
 pub(super) static DAEMON_SET: Printer = Printer {
     columns: &[
         column("Name"),
-        column("Desired"),
-        column("Current"),
-        column("Ready"),
-        column("Up-to-date"),
-        column("Available"),
+        count("Desired"),
+        count("Current"),
+        count("Ready"),
+        count("Up-to-date"),
+        count("Available"),
         column("Node Selector"),
         column("Age"),
         wide("Containers"),
@@ -125,7 +126,7 @@ pub(super) static CONTROLLER_REVISION: Printer = Printer {
     columns: &[
         column("Name"),
         column("Controller"),
-        column("Revision"),
+        amount("Revision"),
         column("Age"),
     ],
     row: |o, c| {
@@ -230,8 +231,8 @@ pub(super) static CRON_JOB: Printer = Printer {
         column("Name"),
         column("Schedule"),
         column("Timezone"),
-        column("Suspend"),
-        column("Active"),
+        truth("Suspend"),
+        count("Active"),
         column("Last Schedule"),
         column("Age"),
         wide("Containers"),
@@ -271,8 +272,8 @@ pub(super) static AUTOSCALER: Printer = Printer {
         column("Reference"),
         column("Targets"),
         column("MinPods"),
-        column("MaxPods"),
-        column("Replicas"),
+        amount("MaxPods"),
+        amount("Replicas"),
         column("Age"),
     ],
     row: |o, c| {
@@ -363,7 +364,7 @@ pub(super) static DISRUPTION_BUDGET: Printer = Printer {
         column("Name"),
         column("Min Available"),
         column("Max Unavailable"),
-        column("Allowed Disruptions"),
+        count("Allowed Disruptions"),
         column("Age"),
     ],
     row: |o, c| {

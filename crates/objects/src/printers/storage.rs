@@ -1,11 +1,11 @@
 //! Volumes, claims and their classes.
 
-use kubarium_objects::{ObjectMeta, Value};
+use crate::{ObjectMeta, Value};
 
-use super::{Printer, age, column, or, scalar, wide};
+use super::{Column, Printer, age, column, count, or, scalar, truth, wide};
 
 /// `RWO,ROX` (`helper.GetAccessModesAsString`)
-pub(crate) fn access_modes(modes: &Value) -> String {
+pub fn access_modes(modes: &Value) -> String {
     let has = |mode: &str| modes.items().iter().any(|m| m.str() == mode);
     let all = [
         ("ReadWriteOnce", "RWO"),
@@ -30,7 +30,7 @@ fn phase(object: &Value) -> String {
 }
 
 /// The storage class, which an old annotation can name too.
-pub(crate) fn class(object: &Value) -> String {
+pub fn class(object: &Value) -> String {
     match object.annotation("volume.beta.kubernetes.io/storage-class") {
         Some(class) => class.to_owned(),
         None => object["spec"]["storageClassName"].str().to_owned(),
@@ -108,7 +108,10 @@ pub(super) static STORAGE_CLASS: Printer = Printer {
         column("Provisioner"),
         column("ReclaimPolicy"),
         column("VolumeBindingMode"),
-        column("AllowVolumeExpansion"),
+        Column {
+            kind: "string",
+            ..truth("AllowVolumeExpansion")
+        },
         column("Age"),
     ],
     row: |o, c| {
@@ -150,7 +153,7 @@ pub(super) static ATTACHMENT: Printer = Printer {
         column("Attacher"),
         column("PV"),
         column("Node"),
-        column("Attached"),
+        truth("Attached"),
         column("Age"),
     ],
     row: |o, c| {
@@ -166,7 +169,7 @@ pub(super) static ATTACHMENT: Printer = Printer {
 };
 
 pub(super) static CSI_NODE: Printer = Printer {
-    columns: &[column("Name"), column("Drivers"), column("Age")],
+    columns: &[column("Name"), count("Drivers"), column("Age")],
     row: |o, c| {
         vec![
             o.name().to_owned(),
@@ -179,11 +182,11 @@ pub(super) static CSI_NODE: Printer = Printer {
 pub(super) static CSI_DRIVER: Printer = Printer {
     columns: &[
         column("Name"),
-        column("AttachRequired"),
-        column("PodInfoOnMount"),
-        column("StorageCapacity"),
+        truth("AttachRequired"),
+        truth("PodInfoOnMount"),
+        truth("StorageCapacity"),
         column("TokenRequests"),
-        column("RequiresRepublish"),
+        truth("RequiresRepublish"),
         column("Modes"),
         column("Age"),
     ],

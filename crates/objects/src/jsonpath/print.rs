@@ -1,6 +1,7 @@
 //! Values as Go prints them.
 
-use kubarium_objects::{Value, go};
+use crate::go;
+use crate::value::Value;
 
 /// A value as a template prints it: maps and lists as JSON, others as Go's `fmt.Print` does.
 pub(super) fn shown(value: &Value) -> String {
@@ -12,7 +13,7 @@ pub(super) fn shown(value: &Value) -> String {
 }
 
 /// A value as Go's `fmt.Print` writes it.
-pub(crate) fn go_print(value: &Value) -> String {
+pub fn go_print(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),
         Value::Bool(b) => b.to_string(),
@@ -34,7 +35,7 @@ pub(crate) fn go_print(value: &Value) -> String {
 }
 
 /// A value as Go's `%#v` writes it.
-pub(crate) fn go_syntax(value: &Value) -> String {
+pub fn go_syntax(value: &Value) -> String {
     match value {
         Value::Null => "interface {}(nil)".to_owned(),
         Value::String(s) => go::quote(s),
@@ -54,7 +55,7 @@ pub(crate) fn go_syntax(value: &Value) -> String {
 }
 
 /// `%v` of a float64.
-pub(crate) fn go_g(f: f64) -> String {
+pub fn go_g(f: f64) -> String {
     let magnitude = f.abs();
     if f == 0.0 || (1e-4..1e6).contains(&magnitude) {
         return format!("{f}");
