@@ -145,11 +145,10 @@ fn resource(spec: &Value, version: &Value, any: kubarium_objects::TypeId) -> Res
         short: texts(&names["shortNames"]),
         categories: texts(&names["categories"]),
     };
-    Resource {
-        namespaced: spec["scope"].str() == "Namespaced",
-        subresources: parts,
-        ..Resource::custom(group, version["name"].str(), names, any)
-    }
+    let mut resource = Resource::custom(group, version["name"].str(), names, any);
+    resource.namespaced = spec["scope"].str() == "Namespaced";
+    resource.subresources = parts;
+    resource
 }
 
 fn read_version(resource: &Resource, version: &Value) -> Version {

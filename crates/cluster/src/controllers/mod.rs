@@ -27,6 +27,7 @@ mod node_ttl;
 pub(crate) mod persistent_volume;
 mod pod_gc;
 pub(crate) mod pods;
+mod policy_status;
 mod protection;
 mod provisioner;
 mod replicaset;
@@ -107,6 +108,7 @@ pub(crate) static CONTROLLERS: &[Controller] = &[
     garbage_collector::CONTROLLER,
     pod_gc::CONTROLLER,
     clusterrole_aggregation::CONTROLLER,
+    policy_status::CONTROLLER,
     certificate_signing::CONTROLLER,
     service_lb::CONTROLLER,
     ingress_status::CONTROLLER,

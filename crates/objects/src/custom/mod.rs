@@ -8,7 +8,10 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
-pub use cel::{Expression, NotChecked, unsupported as unsupported_rules};
+pub use cel::{
+    Expression, NotChecked, Type, compile, request_type, type_of, type_of_kind,
+    unsupported as unsupported_rules,
+};
 pub use validate::{create, update};
 
 use crate::value::{Map, Value};

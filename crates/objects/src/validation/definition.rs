@@ -5,7 +5,8 @@
 use regex_lite::Regex;
 
 use super::common::{Errors, items};
-use crate::custom;
+use crate::custom::{self, Type};
+use crate::field_error::FieldError;
 use crate::value::Value;
 
 const PRINTABLE: &str = "must only contain printable UTF-8 characters";
@@ -669,6 +670,35 @@ fn lists(e: &mut Errors, path: &str, s: &Value) {
     }
 }
 
+/// A rule must be an expression that is true or false.
+fn compiled(e: &mut Errors, path: &str, rule: &Value, s: &Value) {
+    let of = custom::type_of(s);
+    let old = match rule["optionalOldSelf"].as_bool() {
+        Some(true) => Type::Optional(of.clone().into()),
+        _ => of.clone(),
+    };
+    let why = match custom::compile(rule["rule"].str(), &[("self", of), ("oldSelf", old)]) {
+        Err(why) => format!("compilation failed: {why}"),
+        Ok(Type::Bool | Type::Any | Type::Dyn) => return,
+        Ok(_) => "cel expression must evaluate to a bool".to_owned(),
+    };
+    let field = |name: &str| match &rule[name] {
+        Value::Null => "null".to_owned(),
+        given => crate::go::json(given),
+    };
+    let text = |name: &str| crate::go::json(&rule[name].text().into());
+    let shown = format!(
+        "{{\"Rule\":{},\"Message\":{},\"MessageExpression\":{},\"Reason\":{},\"FieldPath\":{},\"OptionalOldSelf\":{}}}",
+        text("rule"),
+        text("message"),
+        text("messageExpression"),
+        field("reason"),
+        text("fieldPath"),
+        field("optionalOldSelf")
+    );
+    e.push(FieldError::invalid_shown(path, shown, why));
+}
+
 fn rules(e: &mut Errors, path: &str, s: &Value) {
     for (p, rule) in items(&s[RULES], &format!("{path}.{RULES}")) {
         let broken = |text: &str| text.contains(['\n', '\r']);
@@ -691,6 +721,9 @@ fn rules(e: &mut Errors, path: &str, s: &Value) {
         } else if broken(text) && said.is_empty() {
             let why = "message must be specified if rule contains line breaks";
             e.required(format!("{p}.message"), why);
+        }
+        if !text.is_empty() {
+            compiled(e, &format!("{p}.rule"), rule, s);
         }
         let expression = rule["messageExpression"].str();
         if !expression.is_empty() && expression.trim().is_empty() {

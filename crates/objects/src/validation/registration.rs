@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::common::{Errors, items};
 use super::definition;
+use crate::custom::{self, Type};
 use crate::field_error::FieldError;
 use crate::go;
 use crate::names;
@@ -95,7 +96,8 @@ pub(super) fn webhooks(e: &mut Errors, o: &Value) {
             &w["reinvocationPolicy"],
             &["IfNeeded", "Never"],
         );
-        match_conditions(e, &format!("{p}.matchConditions"), &w["matchConditions"]);
+        let at = format!("{p}.matchConditions");
+        match_conditions(e, &at, &w["matchConditions"], &hook_scope());
         e.selector(&format!("{p}.namespaceSelector"), &w["namespaceSelector"]);
         e.selector(&format!("{p}.objectSelector"), &w["objectSelector"]);
         client_config(e, &format!("{p}.clientConfig"), &w["clientConfig"]);
@@ -129,9 +131,13 @@ pub(super) fn policy(e: &mut Errors, o: &Value) {
         &spec["failurePolicy"],
         &["Fail", "Ignore"],
     );
-    match_conditions(e, "spec.matchConditions", &spec["matchConditions"]);
+    let mut scope = policy_scope(spec);
+    match_conditions(e, "spec.matchConditions", &spec["matchConditions"], &scope);
+    let mut variables = Vec::new();
     for (p, variable) in items(&spec["variables"], "spec.variables") {
         expression(e, &p, variable, "");
+        let at = format!("{p}.expression");
+        let of = compiled(e, &at, &variable["expression"], &scope, &[]);
         let name = variable["name"].str();
         if name.is_empty() {
             e.required(format!("{p}.name"), "");
@@ -139,11 +145,106 @@ pub(super) fn policy(e: &mut Errors, o: &Value) {
             let why = "name is not a valid CEL identifier";
             e.invalid(format!("{p}.name"), name, why);
         }
+        variables.push((name.to_owned(), of));
+        scope.retain(|(name, _)| *name != "variables");
+        scope.push(("variables", Type::Message(variables.clone())));
     }
     for (p, validation) in items(&spec["validations"], "spec.validations") {
         expression(e, &p, validation, "expression is not specified");
+        let at = format!("{p}.expression");
+        compiled(e, &at, &validation["expression"], &scope, &[Type::Bool]);
         said(e, &p, validation);
+        let at = format!("{p}.messageExpression");
+        compiled(
+            e,
+            &at,
+            &validation["messageExpression"],
+            &scope,
+            &[Type::String],
+        );
     }
+    audit_annotations(e, o, &scope);
+}
+
+/// What a policy notes for the audit log.
+fn audit_annotations(e: &mut Errors, o: &Value, scope: &[(&str, Type)]) {
+    let (list, at) = (&o["spec"]["auditAnnotations"], "spec.auditAnnotations");
+    if list.items().len() > 20 {
+        e.invalid(at, list, "must not have more than 20 auditAnnotations");
+    }
+    let name = o["metadata"]["name"].str();
+    let mut seen = HashSet::new();
+    for (p, annotation) in items(list, at) {
+        let key = annotation["key"].str();
+        let at = format!("{p}.key");
+        if name.is_empty() {
+            e.invalid(&*at, key, "requires metadata.name be non-empty");
+        } else {
+            let whole = format!("{name}/{key}");
+            e.names(&*at, &whole, names::qualified_name(&whole));
+        }
+        let value = &annotation["valueExpression"];
+        let at_value = format!("{p}.valueExpression");
+        if value.str().trim().is_empty() {
+            e.required(at_value, "valueExpression is not specified");
+        } else if value.str().trim().len() > 5 << 10 {
+            e.required(at_value, "must not exceed 5120 bytes in length");
+        } else {
+            compiled(e, &at_value, value, scope, &[Type::String, Type::Null]);
+        }
+        if !key.is_empty() && !seen.insert(key) {
+            e.duplicate(at, key);
+        }
+    }
+}
+
+/// What the expressions of a policy can name.
+fn policy_scope(spec: &Value) -> Vec<(&'static str, Type)> {
+    let mut scope = hook_scope();
+    scope.push(("namespaceObject", Type::Any));
+    if !spec["paramKind"].is_null() {
+        scope.push(("params", Type::Dyn));
+    }
+    scope
+}
+
+/// What the conditions of a webhook can name.
+fn hook_scope() -> Vec<(&'static str, Type)> {
+    vec![
+        ("object", Type::Dyn),
+        ("oldObject", Type::Dyn),
+        ("request", custom::request_type()),
+        ("authorizer", Type::Any),
+    ]
+}
+
+/// An expression must compile, and to one of some types; none for any. An empty one is right.
+fn compiled(
+    e: &mut Errors,
+    path: &str,
+    given: &Value,
+    scope: &[(&str, Type)],
+    wanted: &[Type],
+) -> Type {
+    let text = given.str();
+    if text.trim().is_empty() {
+        return Type::Any;
+    }
+    let of = match custom::compile(text.trim(), scope) {
+        Ok(of) => of,
+        Err(why) => {
+            e.invalid(path, text, format!("compilation failed: {why}"));
+            return Type::Any;
+        }
+    };
+    if !wanted.is_empty() && of != Type::Any && !wanted.contains(&of) {
+        let why = match wanted {
+            [one] => format!("must evaluate to {one} but got {of}"),
+            _ => format!("must evaluate to one of [string null_type] but got {of}"),
+        };
+        e.invalid(path, text, why);
+    }
+    of
 }
 
 /// What a policy says to a request that it refuses.
@@ -183,7 +284,7 @@ fn is_identifier(name: &str) -> bool {
 }
 
 /// When a webhook or a policy is asked at all.
-fn match_conditions(e: &mut Errors, path: &str, list: &Value) {
+fn match_conditions(e: &mut Errors, path: &str, list: &Value, scope: &[(&str, Type)]) {
     let many = list.items().len();
     if many > 64 {
         e.push(FieldError::too_many(path, many, 64));
@@ -191,6 +292,8 @@ fn match_conditions(e: &mut Errors, path: &str, list: &Value) {
     let mut seen = HashSet::new();
     for (p, condition) in items(list, path) {
         expression(e, &p, condition, "");
+        let at = format!("{p}.expression");
+        compiled(e, &at, &condition["expression"], scope, &[Type::Bool]);
         let (at, name) = (format!("{p}.name"), condition["name"].str());
         if name.is_empty() {
             e.required(at, "");
@@ -220,7 +323,8 @@ pub(super) fn mutating_policy(e: &mut Errors, o: &Value) {
             }
         }
     }
-    match_conditions(e, "spec.matchConditions", &spec["matchConditions"]);
+    let scope = policy_scope(spec);
+    match_conditions(e, "spec.matchConditions", &spec["matchConditions"], &scope);
     let at = "spec.matchConstraints";
     if spec["matchConstraints"].is_null() {
         e.required(at, "");

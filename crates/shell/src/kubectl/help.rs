@@ -64,6 +64,36 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Examples of each command: `#create job`, then what a line is for and the line, or several.
+const EXAMPLES: &str = include_str!("examples.txt");
+
+/// The lines about a command's examples, as they stand in the table.
+fn examples(path: &str) -> &'static str {
+    let name = path.strip_prefix("kubectl ").unwrap_or(path);
+    let mut parts = EXAMPLES.split('#');
+    let found = parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('\n'));
+    found.unwrap_or("")
+}
+
+fn show_examples(text: &mut String, path: &str) {
+    let lines = examples(path);
+    if lines.is_empty() {
+        return;
+    }
+    text.push_str("Examples:\n");
+    let mut after_command = false;
+    for line in lines.lines() {
+        let is_command = line.contains("kubectl ");
+        if !is_command && after_command {
+            text.push_str("  \n");
+        }
+        let mark = if is_command { "" } else { "# " };
+        let _ = writeln!(text, "  {mark}{line}");
+        after_command = is_command;
+    }
+    text.push('\n');
+}
+
 const OPTIONS: &str = "Use \"kubectl options\" for a list of global command-line options (applies to all commands).\n";
 
 /// `kubectl` without a command.
@@ -135,6 +165,7 @@ pub(crate) fn command(command: &Command, path: &str) -> String {
             command.aliases.join(", ")
         );
     }
+    show_examples(&mut text, path);
     if !command.commands.is_empty() {
         let width = command
             .commands
@@ -164,4 +195,65 @@ pub(crate) fn command(command: &Command, path: &str) -> String {
         );
     }
     text + OPTIONS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goes through all commands with their paths.
+    fn each(commands: &'static [Command], before: &str, visit: &mut dyn FnMut(&Command, &str)) {
+        for command in commands {
+            let path = format!("{before} {}", command.name);
+            visit(command, &path);
+            each(command.commands, &path, visit);
+        }
+    }
+
+    #[test]
+    fn every_command_has_examples_with_its_own_flags() {
+        each(tree::ROOT, "kubectl", &mut |command, path| {
+            let lines: Vec<&str> = examples(path)
+                .lines()
+                .filter(|l| l.contains("kubectl "))
+                .collect();
+            assert!(!lines.is_empty(), "{path} has no example");
+            for line in lines {
+                let own = command.flags.iter().flat_map(|t| t.iter());
+                let known: Vec<&str> = own.chain(GLOBAL).map(|f| f.name).collect();
+                let words = line.split(' ').take_while(|w| *w != "--");
+                for flag in words.filter_map(|w| w.strip_prefix("--")) {
+                    let name = flag.split('=').next().unwrap_or(flag);
+                    let fine = known.contains(&name) || name == "help";
+                    assert!(fine, "{path} has no --{name}: {line}");
+                }
+                let behind = line.split("kubectl ").nth(1).unwrap_or("");
+                let whole = format!("kubectl {behind}");
+                assert!(
+                    whole.starts_with(path) || line.contains(path),
+                    "{path}: {line}"
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn every_table_of_examples_is_of_a_command() {
+        let mut paths = Vec::new();
+        each(tree::ROOT, "kubectl", &mut |_, path| {
+            paths.push(path.to_owned())
+        });
+        for part in EXAMPLES.split('#').skip(1) {
+            let name = part.lines().next().unwrap_or("");
+            assert!(paths.contains(&format!("kubectl {name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn help_shows_them_as_kubectl_does() {
+        let scale = tree::ROOT.iter().find(|c| c.name == "scale").unwrap();
+        let text = command(scale, "kubectl scale");
+        assert!(text.contains("Examples:\n  # Three pods\n  kubectl scale deployment/web --replicas=3\n  \n  # Only if"));
+        assert!(text.contains("Usage:\n  kubectl scale "));
+    }
 }

@@ -84,8 +84,8 @@ impl Cluster {
             body: request.body,
             hops: 0,
         };
-        let node = self.control_planes().next().map(str::to_owned);
-        let node = node.unwrap_or_default();
+        let first = self.control_planes().next();
+        let node = first.map_or(String::new(), ToString::to_string);
         let unreached = |why: &str| {
             Status::service_unavailable(format!("error trying to reach service: {why}"))
         };

@@ -6,6 +6,8 @@
 mod library;
 mod parse;
 mod run;
+mod tokens;
+mod types;
 
 use std::collections::BTreeMap;
 
@@ -14,9 +16,17 @@ use crate::field_error::FieldError;
 use crate::value::{Text, Value};
 use parse::{Expr, parse, uses};
 use run::Run;
+pub use types::{Type, request_type};
 
-/// Steps that one rule may take.
-const STEPS_MAX: u32 = 100_000;
+/// What one evaluation may cost (apiserver v0.37, `apis/cel`, PerCallLimit). What nodes cost follows
+/// cel-go; what functions of long strings and lists cost more is not counted.
+const CALL_COST_MAX: u64 = 1_000_000;
+
+/// What all rules of one object may cost (RuntimeCELCostBudget).
+const BUDGET: u64 = 10_000_000;
+
+/// How cel-go says that an evaluation costs too much.
+const TOO_DEAR: &str = "operation cancelled: actual cost limit exceeded";
 
 /// Whether a schema has rules anywhere.
 pub(super) fn has_rules(schema: &Value, depth: usize) -> bool {
@@ -66,22 +76,31 @@ pub(super) fn check(
     path: &str,
     errors: &mut Vec<FieldError>,
 ) {
-    check_at(schema, value, old, path, 0, errors);
+    let mut budget = Some(BUDGET);
+    check_at(schema, value, old, (path, 0), &mut budget, errors);
 }
 
 fn check_at(
     schema: &Value,
     value: &Value,
     old: Option<&Value>,
-    path: &str,
-    depth: usize,
+    (path, depth): (&str, usize),
+    budget: &mut Option<u64>,
     errors: &mut Vec<FieldError>,
 ) {
     if depth > DEPTH_MAX {
         return;
     }
     for rule in schema["x-kubernetes-validations"].items() {
-        apply(schema, rule, value, old, path, errors);
+        let Some(left) = *budget else { return };
+        let (spent, error) = apply(schema, rule, value, old, path);
+        let too_dear = spent > CALL_COST_MAX;
+        *budget = left.checked_sub(spent).filter(|_| !too_dear);
+        errors.extend(error);
+        if budget.is_none() && !too_dear {
+            let why = "validation failed due to running out of cost budget, no further validation rules will be run";
+            errors.push(FieldError::invalid(path, schema["type"].str(), why));
+        }
     }
     let field = |name: &str| {
         if path.is_empty() {
@@ -95,11 +114,13 @@ fn check_at(
             for (name, inner) in fields.iter() {
                 let before = old.and_then(|o| o.get(name));
                 match schema["properties"].get(name) {
-                    Some(of) => check_at(of, inner, before, &field(name), depth + 1, errors),
+                    Some(of) => {
+                        check_at(of, inner, before, (&field(name), depth + 1), budget, errors)
+                    }
                     None => {
                         let of = &schema["additionalProperties"];
                         let here = format!("{path}[{name}]");
-                        check_at(of, inner, before, &here, depth + 1, errors);
+                        check_at(of, inner, before, (&here, depth + 1), budget, errors);
                     }
                 }
             }
@@ -113,37 +134,40 @@ fn check_at(
                     .filter(|_| !keys.is_empty())
                     .and_then(|o| o.items().iter().find(same));
                 let here = format!("{path}[{at}]");
-                check_at(&schema["items"], item, before, &here, depth + 1, errors);
+                let of = &schema["items"];
+                check_at(of, item, before, (&here, depth + 1), budget, errors);
             }
         }
         _ => {}
     }
 }
 
+/// What a rule costs, and what it says.
 fn apply(
     schema: &Value,
     rule: &Value,
     value: &Value,
     old: Option<&Value>,
     path: &str,
-    errors: &mut Vec<FieldError>,
-) {
+) -> (u64, Option<FieldError>) {
     let text = rule["rule"].str();
-    let Ok(expression) = parse(text) else { return };
+    let Ok(expression) = parse(text) else {
+        return (0, None);
+    };
     let optional = flag(rule, "optionalOldSelf");
     if uses(&expression, "oldSelf") && old.is_none() && !optional {
-        return;
+        return (0, None);
     }
     // What has not changed is not complained about.
     if old.is_some_and(|o| o.same(value)) {
-        return;
+        return (0, None);
     }
     let mut run = Run {
         names: BTreeMap::from([
             ("self".into(), value.clone()),
             ("oldSelf".into(), old.cloned().unwrap_or_default()),
         ]),
-        steps: 0,
+        cost: 0,
     };
     let message = rule["message"].str().trim();
     let shown = if message.is_empty() {
@@ -156,7 +180,7 @@ fn apply(
     let path = path.trim_start_matches('.');
     let path = if path.is_empty() { "<nil>" } else { path };
     let what = match run.evaluate(&expression) {
-        Ok(Value::Bool(true)) => return,
+        Ok(Value::Bool(true)) => return (run.cost, None),
         Ok(_) => {
             let own = rule["messageExpression"].str();
             let own = parse(own).ok().and_then(|e| run.evaluate(&e).ok());
@@ -167,12 +191,16 @@ fn apply(
             }
         }
         Err(why) => {
-            let detail = format!("{why} evaluating rule: {shown}");
-            errors.push(FieldError::invalid(path, kind, detail));
-            return;
+            let detail = match why == TOO_DEAR {
+                true => format!(
+                    "'{why}': no further validation rules will be run due to call cost exceeds limit for rule: {shown}"
+                ),
+                false => format!("{why} evaluating rule: {shown}"),
+            };
+            return (run.cost, Some(FieldError::invalid(path, kind, detail)));
         }
     };
-    errors.push(match rule["reason"].str() {
+    let error = match rule["reason"].str() {
         "FieldValueForbidden" => FieldError::forbidden(path, what),
         "FieldValueRequired" => FieldError::required(path, what),
         "FieldValueDuplicate" => FieldError::duplicate(path, value),
@@ -181,7 +209,8 @@ fn apply(
             ..FieldError::invalid(path, Value::Null, what)
         },
         _ => FieldError::invalid(path, value, what),
-    });
+    };
+    (run.cost, Some(error))
 }
 
 /// An expression that can be evaluated with other names than a rule's, as policies do.
@@ -207,10 +236,28 @@ impl Expression {
             .map(|(name, v)| ((*name).to_owned(), v.clone()));
         let mut run = Run {
             names: names.collect(),
-            steps: 0,
+            cost: 0,
         };
         run.evaluate(&self.0)
     }
+}
+
+/// The type of what an expression gives, with these variables.
+///
+/// # Errors
+/// What cel-go's compiler says: each mistake with the line and the place.
+pub fn compile(text: &str, variables: &[(&str, Type)]) -> Result<Type, String> {
+    parse::compile(text, variables)
+}
+
+/// The type of what a structural schema describes.
+pub fn type_of(schema: &Value) -> Type {
+    types::of_schema(schema)
+}
+
+/// The type of a built-in kind's objects.
+pub fn type_of_kind(resource: &crate::Resource) -> Type {
+    types::of_builtin(resource.type_id)
 }
 
 /// An expression with something that is not simulated.

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use regex_lite::Regex;
 
-use super::STEPS_MAX;
 use super::library;
 use super::parse::Expr;
+use super::{CALL_COST_MAX, TOO_DEAR};
 use crate::value::{Map, Value};
 
 pub(super) struct Run {
     pub(super) names: BTreeMap<String, Value>,
-    pub(super) steps: u32,
+    /// What it has cost so far.
+    pub(super) cost: u64,
 }
 
 pub(super) type Outcome = Result<Value, String>;
@@ -30,9 +31,14 @@ pub(super) fn truth(value: Value) -> Result<bool, String> {
 
 impl Run {
     pub(super) fn evaluate(&mut self, expr: &Expr) -> Outcome {
-        self.steps += 1;
-        if self.steps > STEPS_MAX {
-            return Err("operation cancelled: actual cost limit exceeded".to_owned());
+        self.cost += match expr {
+            Expr::Literal(_) => 0,
+            Expr::List(_) => 10,
+            Expr::Map(_) => 30,
+            _ => 1,
+        };
+        if self.cost > CALL_COST_MAX {
+            return Err(TOO_DEAR.to_owned());
         }
         match expr {
             Expr::Literal(value) => Ok(value.clone()),
