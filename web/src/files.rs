@@ -153,7 +153,16 @@ impl Files {
     }
 
     fn remember_text(self) {
-        let key = key(self.shown.get_untracked());
+        let shown = self.shown.get_untracked();
+        if !self
+            .list
+            .read_untracked()
+            .iter()
+            .any(|file| file.id == shown)
+        {
+            return;
+        }
+        let key = key(shown);
         self.notices
             .note_storage(storage::set(&key, &self.text.get_untracked()));
     }
@@ -196,7 +205,8 @@ impl Files {
         }
         let (id, name) = {
             let list = self.list.read_untracked();
-            let id = list.iter().map(|file| file.id).max().unwrap_or(0) + 1;
+            let known = list.iter().map(|file| file.id);
+            let id = known.max().unwrap_or(0).max(self.shown.get_untracked()) + 1;
             (id, free_name(&list, name, None))
         };
         self.notices.note_storage(storage::set(&key(id), &text));

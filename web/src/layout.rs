@@ -12,8 +12,11 @@ use leptos::prelude::*;
 const NARROW: i32 = 760;
 /// The same in a frame of another page, which is low.
 const NARROW_FRAME: i32 = 1040;
-/// From this width on the sheet has room beside the map.
+/// From this width on machines stand side by side on the map, and where the window is low, the sheet beside the map.
 const BESIDE: i32 = 560;
+/// Up to this height a frame in another page is low; from this width on its sheet stands beside the map in any case.
+const LOW_FRAME: i32 = 560;
+const WIDE_FRAME: i32 = 880;
 /// Up to this height the packet lane and the panels below the map do not both have room.
 const LOW: i32 = 1000;
 /// The width of a side panel's rail.
@@ -27,7 +30,7 @@ const NARROW_BARS: i32 = 48 + 56;
 /// The bar over the map.
 const TOOLS: i32 = 44;
 /// The least and the most height that a frame in another page is given.
-const HEIGHTS: (i32, i32) = (440, 800);
+const HEIGHTS: (i32, i32) = (440, 720);
 
 /// The sizes that the panels begin with, in pixels; the sheet's is a share of the height.
 pub(crate) mod usual {
@@ -47,6 +50,8 @@ pub(crate) struct Layout {
     pub(crate) narrow: Memo<bool>,
     /// Whether the phone's sheet stands beside the map.
     pub(crate) beside: Memo<bool>,
+    /// Whether machines stand one below the other on the map.
+    pub(crate) column: Memo<bool>,
     /// Whether the page stands in a frame of another page, and whether it is there only to be looked at.
     frame: Option<Frame>,
     /// Sizes in pixels.
@@ -96,8 +101,13 @@ impl Layout {
             narrow: Memo::new(move |_| window.get().0 <= narrow),
             beside: Memo::new(move |_| {
                 let (width, height) = window.get();
-                (BESIDE..=narrow).contains(&width) && (frame.is_some() || height < width * 3 / 4)
+                let low = match frame {
+                    Some(_) => width >= WIDE_FRAME || height < LOW_FRAME,
+                    None => height < width * 3 / 4,
+                };
+                (BESIDE..=narrow).contains(&width) && low
             }),
+            column: Memo::new(move |_| window.get().0 < BESIDE),
             frame,
             files: RwSignal::new(stored.number("files", usual::FILES)),
             inspector: RwSignal::new(stored.number("inspector", usual::INSPECTOR)),
@@ -214,16 +224,16 @@ impl Layout {
     /// The height, in pixels, at which a frame of this width shows a map of such a size whole, and has room for a panel.
     pub(crate) fn height_that_fits(self, map: Rect) -> i32 {
         let (width, _) = self.window.get();
-        let (beside, below) = match (self.narrow.get(), self.beside.get()) {
-            (true, true) => (clamp(self.files.get(), self.files_range()), 0),
-            (true, false) => (0, usual::SHEET),
-            (false, _) if self.is_dock_folded() => (2 * RAIL, 0),
-            (false, _) => (2 * RAIL, usual::DOCK),
+        let (beside, below) = match self.narrow.get() {
+            true if width >= WIDE_FRAME => (clamp(self.files.get(), self.files_range()), 0),
+            true => (0, self.sheet.get()),
+            false if self.is_dock_folded() => (2 * RAIL, 0),
+            false => (2 * RAIL, usual::DOCK),
         };
         let room = f64::from((width - beside).max(MAP_WIDTH));
         let zoom = (room / map.width.max(1.0)).min(FIT_MAX);
         // Rooms that stand one below the other are looked at one by one.
-        let high = (map.height * zoom).min(room * 0.9) as i32;
+        let high = (map.height * zoom).min(room * 0.8) as i32;
         let bars = if self.narrow.get() { NARROW_BARS } else { BARS };
         clamp(bars + TOOLS + high + below, HEIGHTS)
     }

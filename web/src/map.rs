@@ -250,20 +250,20 @@ fn Canvas() -> impl IntoView {
     provide_context(Sight(sight));
     // On a phone the rooms stand one below the other.
     Effect::new(move |_| {
-        let across = usize::from(layout.narrow.get() && !layout.beside.get());
+        let across = usize::from(layout.column.get());
         simulator.ask(Request::Across(across), |_| {});
     });
     // Until a person moves the map, it shows everything; or all that the packet comes by, while one is followed.
     let moved = RwSignal::new(false);
     let part = Memo::new(move |_| {
         let all = simulator.picture.bounds.get();
-        match simulator.lane.read().is_some() && !layout.narrow.get() {
+        match simulator.lane.read().is_some() && !layout.column.get() {
             true => around(simulator, &simulator.path()).unwrap_or(all),
             false => all,
         }
     });
     let fit = move || {
-        let tall = layout.narrow.get_untracked() && !layout.beside.get_untracked();
+        let tall = layout.column.get_untracked();
         let whole = simulator.picture.bounds.get_untracked();
         show(View::fit(part.get_untracked(), whole, size(), tall));
     };
@@ -280,7 +280,7 @@ fn Canvas() -> impl IntoView {
     });
     // What was moved by hand, or is too tall to be shown whole, follows the packet.
     Effect::new(move |_| {
-        let follows = moved.get_untracked() || layout.narrow.get_untracked();
+        let follows = moved.get_untracked() || layout.column.get_untracked();
         if let Some(at) = simulator.way().last().filter(|_| follows) {
             let (at, size) = (*at, size());
             let shown = view.get_untracked().showing(at, size);

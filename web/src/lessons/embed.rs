@@ -28,15 +28,22 @@ fn parent() -> Option<web_sys::Window> {
     (parent != window()).then_some(parent)
 }
 
+/// What the host wants to be looked at first, whatever is opened.
+pub(super) fn wanted_view() -> View {
+    let first = |name| browser::parameter(name).unwrap_or_default();
+    View {
+        show: first("view"),
+        focus: first("focus"),
+    }
+}
+
 /// Waits for the host, and talks to it from then on.
 pub(super) fn open(learn: Learn) {
     let Some(host) = parent() else { return };
     let simulator = learn.simulator;
     let readonly = browser::parameter("readonly").is_some();
-    let first = |name| browser::parameter(name).unwrap_or_default();
-    let (show, focus) = (first("view"), first("focus"));
     learn.layout.files_folded.set(true);
-    learn.show(&View { show, focus });
+    learn.show(&wanted_view());
     let port = StoredValue::new_local(None::<web_sys::MessagePort>);
     let expected = host.clone();
     let hear =

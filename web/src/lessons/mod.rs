@@ -174,6 +174,9 @@ impl Learn {
         self.lesson.set(lesson);
         self.touched.update(|n| *n += 1);
         self.show(&view);
+        if storage::is_embedded() {
+            self.show(&embed::wanted_view());
+        }
     }
 
     /// Fetches a lesson, and opens it: where it was left, if it is the one that was worked on.
