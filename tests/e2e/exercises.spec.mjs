@@ -6,8 +6,8 @@ const files = (await readdir("exercises")).filter((file) => file !== "index.yaml
 
 /** What the file has as the answers of its questions, in their order; of several right ones the first. */
 function answers(text) {
-  const lines = text.split("\n").filter((line) => /^\s+answer: /.test(line));
-  return lines.map((line) => line.replace(/^\s+answer: \[?/, "").replace(/\]$/, "").split(",")[0].replace(/^"|"$/g, ""));
+  const found = [...text.matchAll(/^\s+answer: (?:\[([^\],]+).*|"?([^"\n]+)"?)$/gm)];
+  return found.map(([, first, only]) => first ?? only);
 }
 
 for (const file of files) {
