@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Chain, ChainCounters, ChainName, Counter, Netfilter, Policy, Rule, TableKind, Target};
+use super::{
+    Chain, ChainCounters, ChainName, Counter, Hook, Netfilter, Policy, Rule, TableKind, Target,
+};
 
 /// Why a change is refused; the texts are iptables' own.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,7 +14,7 @@ pub(crate) enum Refusal {
     Exists,
     BadRule,
     TooBig,
-    BuiltIn(&'static str),
+    NoBuiltIn,
     Busy(String),
     NoTarget(String),
     Message(String),
@@ -128,7 +130,7 @@ impl<'a> Edit<'a> {
 
     pub fn set_policy(&mut self, name: &ChainName, policy: Policy) -> Result<(), Refusal> {
         if !self.builtin(name) {
-            return Err(Refusal::NoChain);
+            return Err(Refusal::NoBuiltIn);
         }
         self.draft(name)?.policy = Some(policy);
         Ok(())
@@ -239,10 +241,11 @@ impl<'a> Edit<'a> {
 
     /// Removes an empty user's chain that nothing jumps to.
     pub fn remove(&mut self, name: &ChainName) -> Result<(), Refusal> {
-        if self.builtin(name) {
-            return Err(Refusal::BuiltIn("-X"));
-        }
         let empty = self.draft(name)?.rules.is_empty();
+        if empty && self.builtin(name) {
+            // The kernel makes it anew with the next rule.
+            return Ok(());
+        }
         if !empty || self.jumped_to(name) {
             return Err(Refusal::Busy(format!(
                 "CHAIN_DEL failed (Device or resource busy): chain {name}"
@@ -297,9 +300,29 @@ impl<'a> Edit<'a> {
         Ok(())
     }
 
+    /// Is a translation possible where a chain is asked? (`nft_nat_validate`; what leads to a user's chain is not looked
+    /// at.)
+    fn allows(&self, chain: &ChainName, target: &Target) -> bool {
+        let source = match target {
+            Target::Dnat(_) | Target::Redirect(_) => false,
+            Target::Snat(_) | Target::Masquerade(_) => true,
+            _ => return true,
+        };
+        let masquerades = matches!(target, Target::Masquerade(_));
+        self.table == TableKind::Nat
+            && match self.table.builtin(chain.as_str()) {
+                None => true,
+                Some(Hook::Prerouting | Hook::Output) => !source,
+                Some(Hook::Postrouting) => source,
+                Some(Hook::Input) => source && !masquerades,
+                Some(Hook::Forward) => false,
+            }
+    }
+
     /// The first jump to a chain that is not there, or use of a target where it is not allowed.
     fn complaint(&self) -> Option<Refusal> {
-        for draft in self.drafts.values().flatten() {
+        let drafts = self.drafts.iter();
+        for (name, draft) in drafts.filter_map(|(name, draft)| Some((name, draft.as_ref()?))) {
             for rule in &draft.rules {
                 match &rule.target {
                     Target::Jump(to) | Target::Goto(to) if !self.exists(to) || self.builtin(to) => {
@@ -308,15 +331,10 @@ impl<'a> Edit<'a> {
                     Target::Drop if self.table == TableKind::Nat => {
                         return Some(Refusal::Message("\nThe \"nat\" table is not intended for filtering, the use of DROP is therefore inhibited.\n".to_owned()));
                     }
-                    Target::Dnat(_)
-                    | Target::Snat(_)
-                    | Target::Masquerade(_)
-                    | Target::Redirect(_)
-                        if self.table != TableKind::Nat =>
-                    {
-                        return Some(Refusal::Message(
-                            " RULE_APPEND failed (Invalid argument)".to_owned(),
-                        ));
+                    target if !self.allows(name, target) => {
+                        return Some(Refusal::Message(format!(
+                            " RULE_APPEND failed (Invalid argument): rule in chain {name}"
+                        )));
                     }
                     _ => {}
                 }

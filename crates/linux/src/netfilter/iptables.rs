@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::edit::{Edit, Refusal};
 use super::list::{Format, heading, references};
-use super::{Chain, ChainName, Counter, Netfilter, Policy, Rule, Table, TableKind};
+use super::{Chain, ChainName, Counter, Hook, Netfilter, Policy, Rule, Table, TableKind};
 use crate::tools::Output;
 
 const VERSION: &str = "iptables v1.8.9 (nf_tables)";
@@ -39,10 +39,7 @@ fn refused(refusal: Refusal) -> Output {
             "iptables: Bad rule (does a matching rule exist in that chain?).\n",
         ),
         Refusal::TooBig => Output::failed(1, "iptables: Index of insertion too big.\n"),
-        Refusal::BuiltIn(_) => Output::failed(
-            1,
-            "iptables: Invalid argument. Run `dmesg' for more information.\n",
-        ),
+        Refusal::NoBuiltIn => Output::failed(1, "iptables: Bad built-in chain name.\n"),
         Refusal::Busy(text) => Output::failed(4, format!("{VERSION}:  {text}\n")),
         Refusal::NoTarget(name) => problem(&format!("Chain '{name}' does not exist")),
         Refusal::Message(text) => Output::failed(4, format!("{VERSION}: {text}\n")),
@@ -108,6 +105,9 @@ fn parse(args: &[String]) -> Result<Command, Output> {
                     let needs = matches!(letter, 'A' | 'D' | 'I' | 'R' | 'C' | 'N' | 'P' | 'E');
                     if needs && command.chain.is_none() {
                         return Err(missing());
+                    }
+                    if letter == 'P' && words.peek().is_none_or(|w| w.starts_with('-')) {
+                        return Err(problem("-P requires a chain and a policy"));
                     }
                     let second = match letter {
                         'P' | 'E' => words.next_if(|w| !w.starts_with('-')),
@@ -180,6 +180,11 @@ fn change(
         Some(Err(message)) => return Ok(problem(&message)),
         None => None,
     };
+    if let (Some(chain), Some(rule)) = (&chain, &rule)
+        && let Some(message) = unfit_device(table, chain, rule)
+    {
+        return Ok(problem(&message));
+    }
     match (verb, chain.as_ref(), rule) {
         ('A', Some(chain), Some(rule)) => edit.append(chain, rule, None)?,
         ('I', Some(chain), Some(rule)) => edit.insert(chain, number.unwrap_or(1), rule)?,
@@ -194,17 +199,13 @@ fn change(
             let number = edit.find(chain, &rule)?;
             edit.delete(chain, number)?;
         }
-        ('D', Some(chain), None) => edit.delete(chain, number.unwrap_or(0)).map_err(|r| {
-            if r == Refusal::TooBig {
-                Refusal::Message(
-                    " RULE_DELETE_NUM failed (Numerical result out of range): rule in chain "
-                        .to_owned()
-                        + chain.as_str(),
-                )
-            } else {
-                r
+        ('D', Some(chain), None) => match edit.delete(chain, number.unwrap_or(0)) {
+            Err(Refusal::TooBig) => {
+                let text = "iptables: Index of deletion too big.\n";
+                return Ok(Output::failed(1, text));
             }
-        })?,
+            done => done?,
+        },
         ('N', Some(chain), _) => {
             if chain.as_str().len() > 28 {
                 return Ok(problem(&format!(
@@ -217,10 +218,9 @@ fn change(
             let policy = match extra {
                 "ACCEPT" => Policy::Accept,
                 "DROP" => Policy::Drop,
-                other => {
-                    return Ok(problem(&format!(
-                        "Bad policy name. Run `dmesg' for more information: {other}"
-                    )));
+                _ => {
+                    let text = "iptables: Bad policy name. Run `dmesg' for more information.\n";
+                    return Ok(Output::failed(1, text));
                 }
             };
             edit.set_policy(chain, policy)?;
@@ -241,6 +241,17 @@ fn change(
     }
     edit.commit()?;
     Ok(Output::default())
+}
+
+/// A device that is not known yet, or no longer, where a built-in chain is asked.
+fn unfit_device(table: TableKind, chain: &ChainName, rule: &Rule) -> Option<String> {
+    let hook = table.builtin(chain.as_str())?;
+    let unfit = match hook {
+        Hook::Prerouting | Hook::Input => rule.out_interface.is_some().then_some("-o"),
+        Hook::Output | Hook::Postrouting => rule.in_interface.is_some().then_some("-i"),
+        Hook::Forward => None,
+    };
+    unfit.map(|option| format!("Can't use {option} with {chain}\n"))
 }
 
 type Printer = fn(&Netfilter, TableKind, &Chain, Option<usize>, Format, &mut String);

@@ -83,7 +83,7 @@ impl Rule {
         }
         if format.verbose {
             out.push_str(&count(counter.packets, format.exact, 8));
-            out.push_str(&count(counter.bytes, format.exact, 10));
+            out.push_str(&count(counter.bytes, format.exact, 8));
         }
         let _ = write!(out, "{:<9} ", self.target.name());
         let (protocol, invert) = self

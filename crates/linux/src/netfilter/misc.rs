@@ -140,7 +140,7 @@ impl MarkTarget {
             number(text).map(|v| (v, 0))
         };
         let (value, mask) = parsed.ok_or_else(|| {
-            format!("MARK: bad value for option \"{word}\", or out of range: \"{text}\"")
+            format!("MARK: bad integer value for option \"{word}\", or out of range.\n")
         })?;
         (self.value, self.mask) = form(value, mask);
         Ok(true)

@@ -294,7 +294,7 @@ impl IcmpMatch {
                 let parts = text
                     .split_once('/')
                     .map_or((text, None), |(kind, code)| (kind, Some(code)));
-                let bad = || format!("Invalid ICMP type `{text}'");
+                let bad = || format!("Unknown ICMP type `{text}'");
                 (
                     parts.0.parse().map_err(|_| bad())?,
                     parts.1.map(|c| c.parse().map_err(|_| bad())).transpose()?,

@@ -152,6 +152,10 @@ impl Target {
     }
 }
 
+fn has_ports(protocol: Option<(Protocol, bool)>) -> bool {
+    matches!(protocol, Some((Protocol(6 | 17 | 33 | 132 | 136), false)))
+}
+
 /// One rule.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Rule {
@@ -236,7 +240,46 @@ impl Rule {
             }
         }
         rule.target = target.unwrap_or(Target::None);
-        Ok(rule)
+        match rule.missing(words) {
+            Some(message) => Err(message),
+            None => Ok(rule),
+        }
+    }
+
+    /// What an extension cannot do without.
+    fn missing(&self, words: &[String]) -> Option<String> {
+        let must =
+            |of: &str, option: &str| Some(format!("{of}: option \"{option}\" must be specified\n"));
+        for m in &self.matches {
+            match m {
+                Match::Comment(_) if !words.iter().any(|w| w == "--comment") => {
+                    return must("comment", "--comment");
+                }
+                Match::Multiport(_) if !has_ports(self.protocol) => {
+                    return Some(
+                        "multiport needs `-p tcp', `-p udp', `-p udplite', `-p sctp' or `-p dccp'"
+                            .to_owned(),
+                    );
+                }
+                _ => {}
+            }
+        }
+        let nowhere = |nat: &NatTarget| nat.addresses.is_none() && nat.ports.is_none();
+        match &self.target {
+            Target::Dnat(nat) if nowhere(nat) => must("DNAT", "--to-destination"),
+            Target::Snat(nat) if nowhere(nat) => must("SNAT", "--to-source"),
+            Target::Mark(_)
+                if !words
+                    .iter()
+                    .any(|w| w.ends_with("mark") && w.starts_with("--")) =>
+            {
+                Some(
+                    "MARK: One of the --set-xmark, --{and,or,xor,set}-mark options is required"
+                        .to_owned(),
+                )
+            }
+            _ => None,
+        }
     }
 
     fn option(
@@ -276,6 +319,9 @@ impl Rule {
                 self.protocol = Some((protocol, invert)).filter(|p| p.0.0 != 0);
             }
             "-m" | "--match" => self.load(args.value(word)?)?,
+            "-j" | "--jump" if target.is_some() => {
+                return Err("multiple -j flags not allowed".to_owned());
+            }
             "-j" | "--jump" => *target = Some(load_target(args.value(word)?)),
             "-g" | "--goto" => *target = Some(Target::Goto(args.value(word)?.into())),
             "-c" | "--set-counters" => {

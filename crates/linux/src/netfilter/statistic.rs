@@ -68,7 +68,7 @@ impl Statistic {
                     .parse::<f64>()
                     .ok()
                     .filter(|p| (0.0..=1.0).contains(p))
-                    .ok_or("Value needs to be between 0 and 1")?;
+                    .ok_or("statistic: bad value for option \"--probability\", or out of range (0-1).\n")?;
                 self.mode = Mode::Random((p * ONE).round() as u32);
                 self.invert = invert;
             }

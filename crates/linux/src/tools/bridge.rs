@@ -10,6 +10,15 @@ use crate::network::Network;
 use crate::packet::Mac;
 use crate::time::Time;
 
+const USAGE: &str = "\
+Usage: bridge [ OPTIONS ] OBJECT { COMMAND | help }
+       bridge [ -force ] -batch filename
+where  OBJECT := { link | fdb | mdb | vlan | monitor }
+       OPTIONS := { -V[ersion] | -s[tatistics] | -d[etails] |
+                    -o[neline] | -t[imestamp] | -n[etns] name |
+                    -c[ompressvlans] -color -p[retty] -j[son] }
+";
+
 pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], now: Time) -> Output {
     let details = args.iter().any(|a| matches!(a.as_str(), "-d" | "-details"));
     let args: Vec<String> = args
@@ -28,10 +37,15 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
             verb => Err(Output::unknown(&format!("bridge link {verb}"))),
         },
         (Some("vlan"), None | Some("show")) => Ok(Output::ok(vlans(net, namespace))),
-        (Some(other), _) => Err(Output::unknown(&format!("bridge {other}"))),
-        (None, _) => Err(Output::failed(
+        // Nothing is kept of multicast groups.
+        (Some("mdb"), None | Some("show")) => Ok(Output::default()),
+        (Some(known @ ("mdb" | "vlan" | "vni" | "monitor")), _) => {
+            Err(Output::unknown(&format!("bridge {known}")))
+        }
+        (None | Some("help"), _) => Err(Output::failed(255, USAGE)),
+        (Some(other), _) => Err(Output::failed(
             255,
-            "Usage: bridge [ OPTIONS ] OBJECT { COMMAND | help }\n",
+            format!("Object \"{other}\" is unknown, try \"bridge help\".\n"),
         )),
     };
     done.unwrap_or_else(|output| output)
@@ -62,7 +76,8 @@ fn fdb(
         return Err(Output::unknown(&format!("bridge fdb {verb}")));
     }
     let mac: Mac = words
-        .value()?
+        .next()
+        .ok_or_else(|| Output::failed(255, "Device and address are required arguments.\n"))?
         .parse()
         .map_err(|e| Output::failed(255, format!("{e}\n")))?;
     let (mut dev, mut host) = (None, None);

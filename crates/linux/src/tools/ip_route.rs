@@ -49,7 +49,7 @@ fn prefix(text: &str) -> Result<Ipv4Net, Output> {
     net.ok_or_else(|| {
         Output::failed(
             1,
-            format!("Error: inet prefix is expected rather than \"{text}\".\n"),
+            format!("Error: any valid prefix is expected rather than \"{text}\".\n"),
         )
     })
 }
@@ -58,7 +58,7 @@ fn host(text: &str) -> Result<Ipv4Addr, Output> {
     text.parse().map_err(|_| {
         Output::failed(
             1,
-            format!("Error: inet address is expected rather than \"{text}\".\n"),
+            format!("Error: any valid prefix is expected rather than \"{text}\".\n"),
         )
     })
 }
@@ -172,6 +172,105 @@ fn rule_object(net: &Network, rule: &IpRule) -> Json {
     Json::Object(fields)
 }
 
+/// Which routes are shown or flushed.
+struct Selection {
+    /// None: of all tables.
+    table: Option<u32>,
+    dev: Option<LinkId>,
+    via: Option<Ipv4Addr>,
+    source: Option<Ipv4Addr>,
+    exact: Option<Ipv4Net>,
+    root: Option<Ipv4Net>,
+    matching: Option<Ipv4Net>,
+    /// Names of protocol, scope and kind.
+    protocol: Option<String>,
+    scope: Option<String>,
+    kind: Option<String>,
+}
+
+impl Selection {
+    fn read(net: &Network, namespace: NamespaceId, words: &mut Words) -> Result<Selection, Output> {
+        let mut wanted = Selection {
+            table: Some(MAIN),
+            dev: None,
+            via: None,
+            source: None,
+            exact: None,
+            root: None,
+            matching: None,
+            protocol: None,
+            scope: None,
+            kind: None,
+        };
+        while let Some(word) = words.next() {
+            match word {
+                "table" => {
+                    wanted.table = match words.value()? {
+                        "all" => None,
+                        name => Some(table_number(name)?),
+                    };
+                }
+                "dev" | "oif" => wanted.dev = Some(device(net, namespace, words.value()?)?),
+                "via" => wanted.via = Some(host(words.value()?)?),
+                "src" => wanted.source = Some(host(words.value()?)?),
+                "exact" => wanted.exact = Some(prefix(words.value()?)?),
+                "root" => wanted.root = Some(prefix(words.value()?)?),
+                "match" => wanted.matching = Some(prefix(words.value()?)?),
+                "proto" | "protocol" => wanted.protocol = Some(words.value()?.to_owned()),
+                "scope" => wanted.scope = Some(words.value()?.to_owned()),
+                "type" => wanted.kind = Some(words.value()?.to_owned()),
+                "default" => wanted.exact = Some(Ipv4Net::default()),
+                text => wanted.exact = Some(prefix(text)?),
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn takes(&self, route: &Route) -> bool {
+        let named = |wanted: &Option<String>, name: &str| {
+            wanted.as_ref().is_none_or(|w| w == name || w == "all")
+        };
+        self.dev.is_none_or(|d| route.dev == Some(d))
+            && self.via.is_none_or(|via| route.via == Some(via))
+            && self.source.is_none_or(|src| route.source == Some(src))
+            && self.exact.is_none_or(|e| route.destination == e)
+            && self.root.is_none_or(|r| r.contains(&route.destination))
+            && self.matching.is_none_or(|m| route.destination.contains(&m))
+            && named(&self.protocol, route.protocol.name())
+            && named(&self.scope, route.scope.name())
+            && named(&self.kind, route.kind.name())
+    }
+}
+
+/// `ip route flush SELECTOR`
+fn flush(net: &mut Network, namespace: NamespaceId, words: &mut Words) -> Result<Output, Output> {
+    match words.peek() {
+        None => {
+            let text = "\"ip route flush\" requires arguments.\n";
+            return Err(Output::failed(255, text));
+        }
+        // The kernel has kept no cache of routes for long.
+        Some("cache") => return Ok(Output::default()),
+        Some(_) => {}
+    }
+    let wanted = Selection::read(net, namespace, words)?;
+    let Some(ns) = net.namespace_mut(namespace) else {
+        return Ok(Output::default());
+    };
+    let all: Vec<u32> = match wanted.table {
+        Some(table) => vec![table],
+        None => ns.tables.iter().flat_map(|t| t.keys().copied()).collect(),
+    };
+    for table in all {
+        while ns
+            .table_mut(table)
+            .remove(|route| wanted.takes(route))
+            .is_ok()
+        {}
+    }
+    Ok(Output::default())
+}
+
 pub(super) fn route(
     net: &mut Network,
     namespace: NamespaceId,
@@ -184,7 +283,7 @@ pub(super) fn route(
         "add" | "append" | "replace" | "change" | "del" | "delete" => {
             return change(net, namespace, verb, words);
         }
-        "flush" => return Err(Output::unknown("ip route flush")),
+        "flush" => return flush(net, namespace, words),
         verb if short(verb, "show") || matches!(verb, "list" | "ls") => {}
         verb => {
             return Err(Output::failed(
@@ -193,28 +292,17 @@ pub(super) fn route(
             ));
         }
     }
-    let (mut table, mut dev, mut exact, mut root) = (Some(MAIN), None, None, None);
-    while let Some(word) = words.next() {
-        match word {
-            "table" => {
-                let name = words.value()?;
-                table = if name == "all" {
-                    None
-                } else {
-                    Some(table_number(name)?)
-                };
-            }
-            "dev" => dev = Some(device(net, namespace, words.value()?)?),
-            "exact" => exact = Some(prefix(words.value()?)?),
-            "root" => root = Some(prefix(words.value()?)?),
-            "default" => exact = Some(Ipv4Net::default()),
-            text => exact = Some(prefix(text)?),
-        }
-    }
+    let wanted = Selection::read(net, namespace, words)?;
+    let table = wanted.table;
     let Some(ns) = net.namespace(namespace) else {
         return Ok(Output::default());
     };
+    let kept = |table: u32| matches!(table, MAIN | LOCAL | DEFAULT) || ns.table(table).is_some();
     let tables = match table {
+        Some(table) if !kept(table) => {
+            let text = "Error: ipv4: FIB table does not exist.\nDump terminated\n";
+            return Err(Output::failed(2, text));
+        }
         Some(table) => vec![table],
         None => [LOCAL, MAIN]
             .into_iter()
@@ -237,13 +325,13 @@ pub(super) fn route(
             )
         });
         for route in routes {
-            let wanted = dev.is_none_or(|d| route.dev == Some(d))
-                && exact.is_none_or(|e| route.destination == e)
-                && root.is_none_or(|r: Ipv4Net| r.contains(&route.destination));
+            if !wanted.takes(route) {
+                continue;
+            }
             let shown = (table.is_none() && number != MAIN).then_some(number);
-            if wanted && json {
+            if json {
                 list.push(object(net, route, shown));
-            } else if wanted {
+            } else {
                 out += &line(net, route, shown);
                 out.push('\n');
             }
@@ -498,8 +586,17 @@ pub(super) fn rule(
         }
         return Ok(Output::ok(out));
     }
-    if !matches!(verb, "add" | "del" | "delete") {
-        return Err(Output::unknown(&format!("ip rule {verb}")));
+    match verb {
+        "add" | "del" | "delete" if words.peek().is_none() => {
+            let text = format!("\"ip rule {verb}\" requires arguments.\n");
+            return Err(Output::failed(1, text));
+        }
+        "add" | "del" | "delete" => {}
+        "flush" | "save" | "restore" => return Err(Output::unknown(&format!("ip rule {verb}"))),
+        _ => {
+            let text = format!("Command \"{verb}\" is unknown, try \"ip rule help\".\n");
+            return Err(Output::failed(255, text));
+        }
     }
     let mut rule = IpRule::all(0, MAIN);
     let mut priority = None;

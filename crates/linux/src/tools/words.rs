@@ -55,12 +55,7 @@ pub(super) fn iptables_save(net: &Network, namespace: NamespaceId, args: &[Strin
                 match TableKind::parse(name) {
                     Some(table) => only = Some(table),
                     None => {
-                        return Output::failed(
-                            1,
-                            format!(
-                                "iptables-save v1.8.9 (nf_tables): Table `{name}' does not exist\n"
-                            ),
-                        );
+                        return Output::failed(1, format!("Table `{name}' does not exist\n"));
                     }
                 }
             }
