@@ -9,7 +9,7 @@ use super::ip::Way;
 use super::server::{Session, from_to, piece};
 use super::{Connect, Connection, IcmpError, Upkeep, Verdict};
 use crate::errno::Errno;
-use crate::link::NamespaceId;
+use crate::link::{LinkKind, NamespaceId};
 use crate::network::Network;
 use crate::packet::{Headers, Ipv4, Packet, Protocol, TcpFlags, Transport};
 use crate::route::RouteKind;
@@ -311,14 +311,18 @@ impl Walk<'_> {
         let end = |namespace: NamespaceId, dst: Ipv4Addr| {
             let ns = self.namespace(namespace)?;
             let (route, _) = self.net.route(ns, &crate::route::Flow::to(dst))?;
+            let link = self.link(route.dev?)?;
+            let learned = self.path_mtu(namespace, dst);
             if route.kind == RouteKind::Local {
-                // A socket keeps its route to an own address, which address translation may have led elsewhere: what is
-                // learned of the path holds for later sockets only (no next hop caches such a route).
-                let known = self.client.as_ref().and_then(|c| c.path_mtu);
+                // A socket keeps its route to an own address of another device than `lo`, which address translation may
+                // have led elsewhere: what is learned of the path holds for later sockets only, for no next hop caches
+                // such a route (`__mkroute_output`).
+                let kept = !matches!(link.kind, LinkKind::Loopback);
+                let opened = || self.client.as_ref().and_then(|c| c.path_mtu);
+                let known = if kept { opened() } else { learned };
                 return Some(known.unwrap_or(LOOPBACK).min(LOOPBACK));
             }
-            let mtu = self.link(route.dev?)?.mtu;
-            let learned = self.path_mtu(namespace, dst);
+            let mtu = link.mtu;
             Some(learned.map_or(mtu, |learned| mtu.min(learned)))
         };
         let own = end(namespace, dst).unwrap_or(1500);
