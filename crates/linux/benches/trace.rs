@@ -7,7 +7,7 @@ use kubarium_linux::netfilter::restore::{Options, restore};
 use kubarium_linux::netfilter::{Netfilter, TableKind};
 use kubarium_linux::{Connect, Network, Protocol, SeededDice, Time, Trace};
 
-#[path = "../tests/lab/mod.rs"]
+#[path = "../tests/network/lab.rs"]
 mod lab;
 
 fn main() {

@@ -2,7 +2,6 @@
 //! through random networks (those of the comparison with the kernel; here no kernel is asked).
 
 #[path = "kernel/case.rs"]
-#[allow(dead_code)]
 mod case;
 
 use std::collections::BTreeSet;

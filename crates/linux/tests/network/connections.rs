@@ -1,9 +1,7 @@
 //! Three nodes, flannel's VXLAN, hand-written Services: who reaches whom, and as whom.
 
-mod lab;
-
+use crate::lab::Lab;
 use kubarium_linux::{Connect, Protocol, Time, Trace, Verdict};
-use lab::Lab;
 
 /// What kube-proxy makes for a few Services, and flannel's own rules for node `n`.
 fn rules(n: u8) -> String {
@@ -444,7 +442,7 @@ fn ping_and_traceroute() {
         lab.net.connect(
             &Connect {
                 ttl,
-                ..Connect::ping(from, lab::ip(to))
+                ..Connect::ping(from, crate::lab::ip(to))
             },
             lab.now,
             &mut lab.dice,
@@ -456,11 +454,11 @@ fn ping_and_traceroute() {
     let first = ping(&mut lab, "10.42.2.10", 1);
     assert_eq!(
         (first.verdict, first.error.map(|e| e.from)),
-        (Verdict::Unreachable, Some(lab::ip("10.42.1.1")))
+        (Verdict::Unreachable, Some(crate::lab::ip("10.42.1.1")))
     );
     assert_eq!(
         ping(&mut lab, "10.42.2.10", 2).error.map(|e| e.from),
-        Some(lab::ip("10.42.2.0"))
+        Some(crate::lab::ip("10.42.2.0"))
     );
     assert_eq!(ping(&mut lab, "10.42.2.10", 3).verdict, Verdict::Connected);
 }

@@ -1,5 +1,4 @@
 //! Builds, by hand, the network that three nodes with a bridge CNI and flannel's VXLAN have.
-#![allow(dead_code)]
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -193,25 +192,6 @@ impl Lab {
             .unwrap_or_else(|| panic!("no namespace {name}"))
     }
 
-    pub fn restore(&mut self, name: &str, rules: &str, noflush: bool) {
-        let id = self.id(name);
-        let netfilter = &mut self.net.namespace_mut(id).expect("namespace").netfilter;
-        let options = kubarium_linux::netfilter::restore::Options {
-            noflush,
-            ..Default::default()
-        };
-        kubarium_linux::netfilter::restore::restore(netfilter, rules, options)
-            .unwrap_or_else(|e| panic!("{name}: {e}"));
-    }
-
-    /// Runs a command in a namespace.
-    pub fn run(&mut self, name: &str, command: &str) -> String {
-        let argv: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
-        let id = self.id(name);
-        let output = kubarium_linux::tools::run(&mut self.net, id, &argv, self.now);
-        format!("{}{}", output.stdout, output.stderr)
-    }
-
     pub fn request(&self, from: &str, to: &str, protocol: Protocol) -> Connect {
         let to: SocketAddrV4 = to.parse().expect("address and port");
         let from = self.id(from);
@@ -233,17 +213,6 @@ impl Lab {
         let connection = self.net.connect(request, self.now, &mut self.dice, None);
         self.now = self.now + connection.elapsed + Time::from_millis(10);
         connection
-    }
-
-    /// `connected pod-2a 10.42.1.1`, `timeout` …
-    pub fn outcome(&self, connection: &Connection) -> String {
-        let verdict = format!("{:?}", connection.verdict).to_lowercase();
-        match (connection.server, connection.seen_source) {
-            (Some((_, token)), Some(source)) => {
-                format!("{verdict} {} {}", self.servers[token as usize], source.ip())
-            }
-            _ => verdict,
-        }
     }
 }
 

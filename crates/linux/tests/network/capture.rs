@@ -1,11 +1,9 @@
 //! Captures: what tcpdump says of packets is what their bytes say, and capture files are what other programs read.
 
-mod lab;
-
+use crate::lab::Lab;
 use kubarium_linux::capture::{LinkType, Place, pcap, pcapng};
 use kubarium_linux::tools::tcpdump::Tcpdump;
 use kubarium_linux::{Connect, Payload, Protocol};
-use lab::Lab;
 
 /// Two nodes with a pod each, and a web server in one.
 fn network() -> Lab {
@@ -67,7 +65,7 @@ fn talk(lab: &mut Lab) {
         assert_eq!(format!("{:?}", ended.verdict), "Connected");
         lab.now = lab.now + ended.elapsed + kubarium_linux::Time::from_millis(10);
     }
-    let echo = Connect::ping(a, lab::ip("10.42.2.2"));
+    let echo = Connect::ping(a, crate::lab::ip("10.42.2.2"));
     lab.connect(&echo);
     let refused = lab.request("a", "10.42.2.2:81", Protocol::TCP);
     lab.connect(&refused);

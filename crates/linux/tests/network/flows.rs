@@ -1,12 +1,10 @@
 //! Connections that a real kernel was seen to make through kube-proxy's rules, made again here.
 
-mod lab;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::lab::{Lab, ip};
 use kubarium_linux::{Protocol, Route};
-use lab::{Lab, ip};
 use serde_json::Value;
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {

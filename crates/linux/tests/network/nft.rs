@@ -1,14 +1,12 @@
 //! The `nft` command: what it takes, what it prints, and that packets walk what it made.
 
-mod lab;
-
 use std::path::Path;
 
+use crate::lab::Lab;
 use kubarium_linux::netfilter::restore::{Options, restore};
 use kubarium_linux::netfilter::{Netfilter, nft};
 use kubarium_linux::tools::Output;
 use kubarium_linux::{Protocol, SeededDice, Time, Trace};
-use lab::Lab;
 
 fn run(tables: &mut Netfilter, line: &str) -> Output {
     let words: Vec<String> = line.split(' ').map(str::to_owned).collect();

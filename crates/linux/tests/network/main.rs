@@ -1,0 +1,8 @@
+//! Networks of nodes and pods, made by hand: who reaches whom, what the tools print of it, what captures see.
+
+mod asked;
+mod capture;
+mod connections;
+mod flows;
+mod lab;
+mod nft;
