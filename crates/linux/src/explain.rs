@@ -404,7 +404,17 @@ fn lower_words(net: &Network, seen: &PacketView, event: &Event) -> Words {
                 hook.name()
             ),
         ),
-        Event::Encapsulated { vni, to } => say(
+        Event::Encapsulated { vni: None, to } => say(
+            Tunnel,
+            "encapsulate",
+            format!("The packet is put into an IPIP packet to {to}."),
+        ),
+        Event::Decapsulated { vni: None } => say(
+            Tunnel,
+            "decapsulate",
+            "The packet inside the IPIP packet is taken out.",
+        ),
+        Event::Encapsulated { vni: Some(vni), to } => say(
             Tunnel,
             "encapsulate",
             format!(
@@ -412,7 +422,7 @@ fn lower_words(net: &Network, seen: &PacketView, event: &Event) -> Words {
                 packet.eth.dst
             ),
         ),
-        Event::Decapsulated { vni } => say(
+        Event::Decapsulated { vni: Some(vni) } => say(
             Tunnel,
             "decapsulate",
             format!("The frame inside the VXLAN {vni} packet is taken out."),

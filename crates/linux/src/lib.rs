@@ -32,7 +32,7 @@ mod wire;
 
 pub use errno::Errno;
 pub use link::{
-    Address, Bridge, FdbEntry, Flowed, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope,
+    Address, Bridge, FdbEntry, Flowed, Ipip, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope,
     SegmentId, Traffic, Vxlan,
 };
 pub use mesh::Peer;

@@ -120,6 +120,52 @@ impl Vxlan {
     pub const OVERHEAD: u32 = 20 + 8 + 8 + 14;
 }
 
+/// An IPIP tunnel's end (RFC 2003; `net/ipv4/ipip.c`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ipip {
+    /// Source address of outer packets; 0.0.0.0: the one that routing chooses.
+    pub local: Ipv4Addr,
+    /// The other end; 0.0.0.0: the next hop of the packet's route, and from anybody.
+    pub remote: Ipv4Addr,
+    /// TTL of outer packets; 0: that of the packet inside.
+    pub ttl: u8,
+    /// The device that outer packets leave by, if one is named.
+    pub lower: Option<LinkId>,
+    /// Are outer packets not to be fragmented?
+    pub discovers_mtu: bool,
+}
+
+impl Ipip {
+    /// What a packet grows by: an IPv4 header.
+    pub const OVERHEAD: u32 = 20;
+    /// The device that every namespace has once the kernel knows these tunnels.
+    pub const FALLBACK: &str = "tunl0";
+
+    /// The tunnel that takes what is nobody else's.
+    #[must_use]
+    pub fn fallback() -> Ipip {
+        Ipip {
+            local: Ipv4Addr::UNSPECIFIED,
+            remote: Ipv4Addr::UNSPECIFIED,
+            ttl: 0,
+            lower: None,
+            discovers_mtu: false,
+        }
+    }
+
+    /// How well a packet's addresses fit this end (`ip_tunnel_lookup`); None: not at all.
+    pub(crate) fn fits(&self, from: Ipv4Addr, to: Ipv4Addr) -> Option<u8> {
+        let side = |own: Ipv4Addr, other: Ipv4Addr, good: u8| {
+            if own == other {
+                Some(good)
+            } else {
+                own.is_unspecified().then_some(0)
+            }
+        };
+        Some(side(self.remote, from, 2)? + side(self.local, to, 1)?)
+    }
+}
+
 /// What a device is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LinkKind {
@@ -134,6 +180,8 @@ pub enum LinkKind {
     Bridge(Box<Bridge>),
     /// A VXLAN tunnel's end.
     Vxlan(Box<Vxlan>),
+    /// An IPIP tunnel's end.
+    Ipip(Ipip),
     /// `dummy`: drops what it is given.
     Dummy,
     /// A network card.
@@ -265,6 +313,15 @@ impl Link {
     pub fn vxlan(&self) -> Option<&Vxlan> {
         match &self.kind {
             LinkKind::Vxlan(vxlan) => Some(vxlan),
+            _ => None,
+        }
+    }
+
+    /// The tunnel, if it is an IPIP device.
+    #[must_use]
+    pub fn ipip(&self) -> Option<&Ipip> {
+        match &self.kind {
+            LinkKind::Ipip(ipip) => Some(ipip),
             _ => None,
         }
     }

@@ -11,7 +11,7 @@ use crate::configure::device_conf;
 use crate::conntrack::Conntrack;
 use crate::errno::Errno;
 use crate::link::{
-    Address, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope, SegmentId, Traffic, Vxlan,
+    Address, Ipip, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope, SegmentId, Traffic, Vxlan,
 };
 use crate::mesh::Mesh;
 use crate::namespace::{Listener, Namespace};
@@ -286,6 +286,23 @@ impl Network {
             mac,
             mtu,
         )
+    }
+
+    /// An IPIP device, down, with the MTU that the device to its other end leaves. Errors as `add_veth`.
+    pub fn add_ipip(
+        &mut self,
+        namespace: NamespaceId,
+        name: &str,
+        ipip: Ipip,
+    ) -> Result<LinkId, Errno> {
+        let lower = ipip.lower.or_else(|| {
+            let ns = self.namespace(namespace)?;
+            let to = (!ipip.remote.is_unspecified()).then_some(ipip.remote)?;
+            self.route(ns, &crate::route::Flow::to(to))?.0.dev
+        });
+        let lower = lower.and_then(|l| self.link(l)).map_or(1500, |l| l.mtu);
+        let mtu = lower.saturating_sub(Ipip::OVERHEAD);
+        self.add_link(namespace, name.into(), LinkKind::Ipip(ipip), Mac::ZERO, mtu)
     }
 
     /// A dummy device, down, MTU 1500. Errors as `add_veth`.

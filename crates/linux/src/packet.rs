@@ -80,6 +80,7 @@ pub struct Protocol(pub u8);
 #[allow(missing_docs)]
 impl Protocol {
     pub const ICMP: Protocol = Protocol(1);
+    pub const IPIP: Protocol = Protocol(4);
     pub const TCP: Protocol = Protocol(6);
     pub const UDP: Protocol = Protocol(17);
     pub const SCTP: Protocol = Protocol(132);
@@ -315,12 +316,12 @@ impl Headers {
     }
 }
 
-/// A packet in a VXLAN packet (RFC 7348).
+/// What is in a tunnel's packet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Encapsulated {
-    /// The virtual network's identifier.
-    pub vni: u32,
-    /// The frame inside.
+    /// The virtual network's identifier, in a VXLAN packet (RFC 7348); none in an IPIP packet (RFC 2003).
+    pub vni: Option<u32>,
+    /// The frame or packet inside.
     pub packet: Packet,
 }
 
@@ -335,7 +336,7 @@ pub struct Packet {
     pub data: Option<Arc<[u8]>>,
     /// In an ICMP error: the headers of the packet that caused it.
     pub quoted: Option<Box<Headers>>,
-    /// In a VXLAN packet: the frame inside.
+    /// In a tunnel's packet: what is inside.
     pub inner: Option<Box<Encapsulated>>,
     /// The checksum of the innermost TCP or UDP packet is still left to a device (`CHECKSUM_PARTIAL`).
     pub offloaded: bool,

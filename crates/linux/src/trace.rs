@@ -161,9 +161,9 @@ pub enum Event {
         to: (Ipv4Addr, u16),
     },
     /// Put into a VXLAN packet.
-    Encapsulated { vni: u32, to: Ipv4Addr },
+    Encapsulated { vni: Option<u32>, to: Ipv4Addr },
     /// Taken out of one.
-    Decapsulated { vni: u32 },
+    Decapsulated { vni: Option<u32> },
     /// The VXLAN device has no forwarding entry.
     NoFdb { mac: Mac },
     /// A socket was kept from sending by its own OUTPUT chain.

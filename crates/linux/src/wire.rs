@@ -65,21 +65,30 @@ pub(crate) fn arp(arp: &Arp) -> Vec<u8> {
 
 /// A packet in its frame.
 pub(crate) fn frame(packet: &Packet, segment: Segment) -> Vec<u8> {
-    let total = packet.total_length() as usize;
-    let mut out = Vec::with_capacity(14 + total);
+    let mut out = Vec::with_capacity(14 + packet.total_length() as usize);
     let headers = &packet.headers;
     ethernet(&mut out, headers.eth.src, headers.eth.dst, IPV4);
-    ip_header(&mut out, &headers.ip, total);
+    bare(&mut out, packet, segment);
+    out
+}
+
+/// A packet without a frame.
+fn bare(out: &mut Vec<u8>, packet: &Packet, segment: Segment) {
+    let headers = &packet.headers;
+    ip_header(out, &headers.ip, packet.total_length() as usize);
     let start = out.len();
-    transport(&mut out, headers, segment, packet.length);
+    transport(out, headers, segment, packet.length);
     let payload = out.len();
     match (&packet.inner, &packet.quoted, &packet.data) {
-        (Some(inner), ..) => {
-            let [_, a, b, c] = inner.vni.to_be_bytes();
-            out.extend([8, 0, 0, 0, a, b, c, 0]);
-            out.extend(frame(&inner.packet, segment));
-        }
-        (None, Some(quoted), _) => quote(&mut out, quoted, packet.length, segment),
+        (Some(inner), ..) => match inner.vni {
+            Some(vni) => {
+                let [_, a, b, c] = vni.to_be_bytes();
+                out.extend([8, 0, 0, 0, a, b, c, 0]);
+                out.extend(frame(&inner.packet, segment));
+            }
+            None => bare(out, &inner.packet, segment),
+        },
+        (None, Some(quoted), _) => quote(out, quoted, packet.length, segment),
         (None, None, Some(data)) => out.extend_from_slice(data),
         (None, None, None) if headers.ip.protocol == Protocol::ICMP => {
             // ping's payload: room for the time, then each byte's own number.
@@ -88,8 +97,7 @@ pub(crate) fn frame(packet: &Packet, segment: Segment) -> Vec<u8> {
         _ => {}
     }
     out.resize(payload + packet.length as usize, 0);
-    seal(&mut out, start, headers);
-    out
+    seal(out, start, headers);
 }
 
 fn ip_header(out: &mut Vec<u8>, ip: &Ipv4, total: usize) {

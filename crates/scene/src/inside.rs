@@ -204,6 +204,7 @@ impl Look<'_> {
                 LinkKind::Veth { .. } => "veth".to_owned(),
                 LinkKind::Bridge(bridge) => format!("bridge, {} ports", bridge.ports.len()),
                 LinkKind::Vxlan(vxlan) => format!("vxlan {} port {}", vxlan.vni, vxlan.port),
+                LinkKind::Ipip(ipip) => format!("ipip to {}", ipip.remote),
                 LinkKind::Dummy => "dummy".to_owned(),
                 LinkKind::Physical { .. } => "network card".to_owned(),
             };

@@ -19,6 +19,7 @@ pub(super) fn ethtool(net: &Network, namespace: NamespaceId, args: &[String]) ->
                 LinkKind::Bridge(_) => ("bridge", "2.3", "N/A", "N/A", "no"),
                 LinkKind::Vxlan(_) => ("vxlan", "0.1", "", "", "no"),
                 LinkKind::Dummy => ("dummy", "1.0", "", "", "no"),
+                LinkKind::Ipip(_) => ("ipip", "", "", "", "no"),
                 LinkKind::Loopback => {
                     return Output::failed(
                         75,

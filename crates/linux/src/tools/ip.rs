@@ -24,6 +24,51 @@ pub(super) struct Format {
     pub only6: bool,
 }
 
+const USAGE: &str = "\
+Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }
+       ip [ -force ] -batch filename
+where  OBJECT := { address | addrlabel | amt | fou | help | ila | ioam | l2tp |
+                   link | macsec | maddress | monitor | mptcp | mroute | mrule |
+                   neighbor | neighbour | netconf | netns | nexthop | ntable |
+                   ntbl | route | rule | sr | tap | tcpmetrics |
+                   token | tunnel | tuntap | vrf | xfrm }
+       OPTIONS := { -V[ersion] | -s[tatistics] | -d[etails] | -r[esolve] |
+                    -h[uman-readable] | -iec | -j[son] | -p[retty] |
+                    -f[amily] { inet | inet6 | mpls | bridge | link } |
+                    -4 | -6 | -M | -B | -0 |
+                    -l[oops] { maximum-addr-flush-attempts } | -br[ief] |
+                    -o[neline] | -t[imestamp] | -ts[hort] | -b[atch] [filename] |
+                    -rc[vbuf] [size] | -n[etns] name | -N[umeric] | -a[ll] |
+                    -c[olor]}
+";
+
+/// Objects that the real one has and this has not.
+const UNKNOWN: &[&str] = &[
+    "addrlabel",
+    "amt",
+    "fou",
+    "ila",
+    "ioam",
+    "l2tp",
+    "macsec",
+    "maddress",
+    "mptcp",
+    "mroute",
+    "mrule",
+    "netconf",
+    "netns",
+    "nexthop",
+    "ntable",
+    "sr",
+    "tap",
+    "tcpmetrics",
+    "tcp_metrics",
+    "token",
+    "tuntap",
+    "vrf",
+    "xfrm",
+];
+
 pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], now: Time) -> Output {
     let mut format = Format::default();
     let mut words = Words::new(args);
@@ -54,7 +99,7 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
         }
     }
     let Some(object) = object else {
-        return Output::failed(255, "Usage: ip [ OPTIONS ] OBJECT { COMMAND | help }\n");
+        return Output::failed(255, USAGE);
     };
     let verb = words.next();
     let done = if short(object, "address") {
@@ -74,11 +119,24 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
     } else if short(object, "route") {
         let verb = verb.unwrap_or("show");
         super::ip_route::route(net, namespace, verb, &mut words, format.json)
+    } else if object.len() > 1 && short(object, "tunnel") {
+        let verb = verb.unwrap_or("show");
+        super::ip_tunnel::tunnel(net, namespace, verb, &mut words)
     } else if short(object, "rule") {
         let verb = verb.unwrap_or("show");
         super::ip_route::rule(net, namespace, verb, &mut words, format.json)
     } else {
-        Err(Output::unknown(&format!("ip {object}")))
+        let known = UNKNOWN.iter().any(|known| short(object, known));
+        Err(if object == "help" {
+            Output::failed(255, USAGE)
+        } else if known {
+            Output::unknown(&format!("ip {object}"))
+        } else {
+            Output::failed(
+                1,
+                format!("Object \"{object}\" is unknown, try \"ip help\".\n"),
+            )
+        })
     };
     let mut output = done.unwrap_or_else(|output| output);
     if pretty && format.json {
@@ -98,6 +156,11 @@ pub(super) fn device(net: &Network, namespace: NamespaceId, name: &str) -> Resul
 
 /// `eth0@if6`: a veth's name with its other end.
 pub(super) fn shown_name(net: &Network, link: &Link) -> String {
+    if let LinkKind::Ipip(ipip) = &link.kind {
+        let lower = ipip.lower.and_then(|id| net.link(id));
+        let lower = lower.map_or("NONE", |l| &l.name);
+        return format!("{}@{lower}", link.name);
+    }
     let LinkKind::Veth { peer } = link.kind else {
         return link.name.to_string();
     };
@@ -117,6 +180,8 @@ pub(super) fn flags(net: &Network, link: &Link) -> String {
     match link.kind {
         LinkKind::Loopback => flags.push("LOOPBACK"),
         LinkKind::Dummy => flags.extend(["BROADCAST", "NOARP"]),
+        LinkKind::Ipip(ipip) if ipip.remote.is_unspecified() => flags.push("NOARP"),
+        LinkKind::Ipip(_) => flags.extend(["POINTOPOINT", "NOARP"]),
         _ => flags.extend(["BROADCAST", "MULTICAST"]),
     }
     if link.up {
@@ -124,7 +189,13 @@ pub(super) fn flags(net: &Network, link: &Link) -> String {
     }
     if carrier {
         flags.push("LOWER_UP");
-    } else if link.up && matches!(link.kind, LinkKind::Veth { .. }) {
+    }
+    // The other end's state is only known in the same namespace.
+    if let LinkKind::Veth { peer } = link.kind
+        && let Some(other) = net.link(peer)
+        && other.namespace == link.namespace
+        && !other.up
+    {
         flags.push("M-DOWN");
     }
     flags.join(",")
@@ -133,7 +204,11 @@ pub(super) fn flags(net: &Network, link: &Link) -> String {
 pub(super) fn state(net: &Network, link: &Link) -> &'static str {
     match (&link.kind, link.up, net.carrier(link)) {
         (_, false, _) => "DOWN",
-        (LinkKind::Loopback | LinkKind::Vxlan(_) | LinkKind::Dummy, true, _) => "UNKNOWN",
+        (
+            LinkKind::Loopback | LinkKind::Vxlan(_) | LinkKind::Ipip(_) | LinkKind::Dummy,
+            true,
+            _,
+        ) => "UNKNOWN",
         (_, true, true) => "UP",
         (LinkKind::Veth { .. }, true, false) => "LOWERLAYERDOWN",
         _ => "DOWN",
@@ -193,7 +268,10 @@ pub(super) fn heading(net: &Network, link: &Link, mode: bool, details: bool) -> 
     } else {
         ("ether", Mac::BROADCAST)
     };
-    let mut second = format!("    link/{kind} {} brd {broadcast}", link.mac);
+    let mut second = match link.ipip() {
+        Some(ipip) => super::ip_tunnel::addresses(ipip),
+        None => format!("    link/{kind} {} brd {broadcast}", link.mac),
+    };
     if let Some(id) = netns_id(net, link) {
         let _ = write!(second, " link-netnsid {id}");
     }
@@ -258,6 +336,15 @@ pub(super) fn device_fields(
     } else {
         ("loopback", Mac::ZERO)
     };
+    if let Some(ipip) = link.ipip() {
+        fields.push(("link_type", Json::text("ipip")));
+        fields.push(("address", Json::text(ipip.local)));
+        if !ipip.remote.is_unspecified() {
+            fields.push(("link_pointtopoint", Json::Word("true")));
+        }
+        fields.push(("broadcast", Json::text(ipip.remote)));
+        return fields;
+    }
     fields.push(("link_type", Json::text(kind)));
     fields.push(("address", Json::text(link.mac)));
     fields.push(("broadcast", Json::text(broadcast)));
@@ -319,7 +406,7 @@ fn forever() -> [(&'static str, Json); 2] {
 /// What `-d` adds.
 fn more(net: &Network, link: &Link) -> String {
     let (min, max) = match link.kind {
-        LinkKind::Loopback | LinkKind::Dummy => (0, 0),
+        LinkKind::Loopback | LinkKind::Dummy | LinkKind::Ipip(_) => (0, 0),
         _ => (68, 65535),
     };
     let mut out = format!(
@@ -329,6 +416,7 @@ fn more(net: &Network, link: &Link) -> String {
     match &link.kind {
         LinkKind::Veth { .. } => out += "\n    veth ",
         LinkKind::Dummy => out += "\n    dummy ",
+        LinkKind::Ipip(ipip) => out += &super::ip_tunnel::details(net, link, ipip),
         LinkKind::Bridge(_) => {
             out += "\n    bridge forward_delay 1500 hello_time 200 max_age 2000 ageing_time 30000 stp_state 0 priority 32768 vlan_filtering 0 vlan_protocol 802.1Q "
         }
@@ -402,6 +490,8 @@ pub(super) fn ipv6(net: &Network, link: &Link) -> Option<(String, &'static str)>
     }
     Some(match link.kind {
         LinkKind::Loopback => ("::1/128".to_owned(), "scope host proto kernel_lo "),
+        // No Ethernet address to make one of, and no IPv6 inside.
+        LinkKind::Ipip(_) => return None,
         _ => (
             format!("{}/64", link_local(link.mac)),
             "scope link proto kernel_ll ",
@@ -426,13 +516,19 @@ pub(super) fn chosen<'a>(
                         LinkKind::Veth { .. } => "veth",
                         LinkKind::Bridge(_) => "bridge",
                         LinkKind::Vxlan(_) => "vxlan",
+                        LinkKind::Ipip(_) => "ipip",
                         LinkKind::Dummy => "dummy",
                         _ => "",
                     }
                 });
             }
             "master" => {
-                let master = device(net, namespace, words.value()?)?;
+                let name = words.value()?;
+                let master = net.find_link(namespace, name).ok_or_else(|| {
+                    let text =
+                        format!("Error: argument \"{name}\" is wrong: Device does not exist\n\n");
+                    Output::failed(255, text)
+                })?;
                 links.retain(|l| l.master == Some(master));
             }
             "scope" => {
@@ -599,10 +695,7 @@ fn change_address(
         }
     }
     let dev = dev.ok_or_else(|| {
-        Output::failed(
-            255,
-            "Not enough information: \"dev\" argument is required.\n",
-        )
+        Output::failed(1, "Not enough information: \"dev\" argument is required.\n")
     })?;
     if verb == "flush" {
         let nets: Vec<_> = net

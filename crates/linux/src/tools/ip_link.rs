@@ -5,12 +5,12 @@ use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use super::Output;
 use super::ip::{
     Format, answers, chosen, device, device_fields, flags, heading, shown_name, state,
 };
 use super::json::Json;
 use super::words::{Words, short};
+use super::{Output, ip_tunnel};
 use crate::link::{NamespaceId, Vxlan};
 use crate::network::Network;
 use crate::packet::Mac;
@@ -61,7 +61,8 @@ pub(super) fn link(
                 "{:<16} {:<14} {} <{}> ",
                 shown_name(net, link),
                 state(net, link),
-                link.mac,
+                link.ipip()
+                    .map_or(link.mac.to_string(), |i| i.local.to_string()),
                 flags(net, link)
             );
             continue;
@@ -115,7 +116,15 @@ fn link_set(
                 let bridge = device(net, namespace, words.value()?)?;
                 net.set_master(id, Some(bridge))
             }
-            other => return Err(Output::unknown(&format!("ip link set {other}"))),
+            "txqueuelen" | "netns" | "type" | "arp" | "promisc" | "multicast" | "name" | "vf"
+            | "broadcast" | "group" | "numtxqueues" | "gso_max_size" | "xdp" | "vrf" => {
+                return Err(Output::unknown(&format!("ip link set {word}")));
+            }
+            garbage => {
+                let text =
+                    format!("Error: either \"dev\" is duplicate, or \"{garbage}\" is a garbage.\n");
+                return Err(Output::failed(255, text));
+            }
         }
         .map_err(answers)?;
     }
@@ -130,6 +139,7 @@ fn link_add(
     let mut name = None;
     let mut kind = None;
     let mut peer = None;
+    let mut ipip = ip_tunnel::plain();
     let mut vxlan = Vxlan {
         vni: 0,
         local: Ipv4Addr::UNSPECIFIED,
@@ -150,9 +160,15 @@ fn link_add(
             word if kind == Some("vxlan") => {
                 vxlan_option(net, namespace, &mut vxlan, word, words)?;
             }
+            word if kind == Some("ipip")
+                && ip_tunnel::option(net, namespace, &mut ipip, word, words)? => {}
             other => return Err(Output::unknown(&format!("ip link add {other}"))),
         }
     }
+    let Some(kind) = kind else {
+        let text = "Not enough information: \"type\" argument is required\n";
+        return Err(Output::failed(255, text));
+    };
     let name = name.ok_or_else(|| {
         Output::failed(
             255,
@@ -160,19 +176,19 @@ fn link_add(
         )
     })?;
     match kind {
-        Some("dummy") => net.add_dummy(namespace, name).map(|_| ()),
-        Some("vxlan") => net.add_vxlan(namespace, name, vxlan).map(|_| ()),
-        Some("bridge") => net.add_bridge(namespace, name).map(|_| ()),
-        Some("veth") => net
+        "dummy" => net.add_dummy(namespace, name).map(|_| ()),
+        "vxlan" => net.add_vxlan(namespace, name, vxlan).map(|_| ()),
+        "ipip" => ip_tunnel::add(net, namespace, name, ipip),
+        "bridge" => net.add_bridge(namespace, name).map(|_| ()),
+        "veth" => net
             .add_veth((namespace, name), (namespace, peer.unwrap_or("veth0")))
             .map(|_| ()),
-        Some(other) => return Err(Output::unknown(&format!("ip link add type {other}"))),
-        None => {
-            return Err(Output::failed(
-                255,
-                "Not enough information: \"type\" argument is required\n",
-            ));
+        "bond" | "geneve" | "gre" | "gretap" | "ifb" | "ip6gre" | "ip6tnl" | "ipvlan"
+        | "macsec" | "macvlan" | "macvtap" | "netdevsim" | "sit" | "team" | "tun" | "vcan"
+        | "vlan" | "vrf" | "vti" | "wireguard" | "xfrm" => {
+            return Err(Output::unknown(&format!("ip link add type {kind}")));
         }
+        _ => return Err(Output::failed(2, "Error: Unknown device type.\n")),
     }
     .map_err(answers)?;
     Ok(Output::default())

@@ -12,6 +12,7 @@ mod ip;
 mod ip_link;
 mod ip_neigh;
 mod ip_route;
+mod ip_tunnel;
 mod ipset;
 pub(crate) mod json;
 pub mod monitor;

@@ -38,6 +38,10 @@ impl Walk<'_> {
             self.transmit(link, Frame::Ip(skb));
             return;
         }
+        if matches!(device.kind, LinkKind::Ipip(_)) {
+            self.ipip_transmit(link, address, skb);
+            return;
+        }
         if address.is_broadcast() || address.is_multicast() {
             skb.packet.headers.eth = crate::packet::Ethernet {
                 src: mac,

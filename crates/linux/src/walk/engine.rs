@@ -366,6 +366,11 @@ impl<'a> Walk<'a> {
         let gone = match &link.kind {
             LinkKind::Veth { peer } => !self.link(*peer).is_some_and(|p| p.up),
             LinkKind::Physical { segment } => segment.is_none(),
+            // Only what the IP layer hands it goes through such a tunnel.
+            LinkKind::Ipip(_) => {
+                self.unsent(id, &frame);
+                return;
+            }
             // The tunnel itself says what it sends.
             LinkKind::Vxlan(_) => {
                 self.vxlan_transmit(id, frame);
@@ -421,7 +426,7 @@ impl<'a> Walk<'a> {
                 }
             }
             LinkKind::Bridge(_) => self.bridge_transmit(id, frame),
-            LinkKind::Vxlan(_) => {}
+            LinkKind::Vxlan(_) | LinkKind::Ipip(_) => {}
             LinkKind::Dummy => self.lost(id),
             LinkKind::Physical { segment } => {
                 let segment = *segment;

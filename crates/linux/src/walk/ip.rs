@@ -173,7 +173,8 @@ impl Walk<'_> {
             self.note(namespace, Some(link), &skb, Event::BadChecksum);
             return;
         }
-        if let Some(skb) = self.vxlan_receive(namespace, skb) {
+        let skb = self.vxlan_receive(namespace, skb);
+        if let Some(skb) = skb.and_then(|skb| self.ipip_receive(namespace, skb)) {
             self.deliver(namespace, link, skb);
         }
     }

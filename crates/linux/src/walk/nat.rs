@@ -354,7 +354,8 @@ impl Walk<'_> {
             return;
         }
         // `inet_proto_csum_replace4` takes the outer checksum for the one that is left to the device.
-        skb.packet.spoiled |= skb.packet.inner.is_some() && skb.packet.offloaded;
+        let udp = skb.headers().ip.protocol == Protocol::UDP;
+        skb.packet.spoiled |= udp && skb.packet.inner.is_some() && skb.packet.offloaded;
         if self.notes(skb) {
             self.note(
                 namespace,

@@ -87,7 +87,7 @@ impl Walk<'_> {
             Frame::Arp(_) => ARP,
         };
         let bare = self.link(id).is_some_and(|l| match l.kind {
-            LinkKind::Loopback | LinkKind::Vxlan(_) => true,
+            LinkKind::Loopback | LinkKind::Vxlan(_) | LinkKind::Ipip(_) => true,
             LinkKind::Bridge(_) => comes_in,
             _ => false,
         });

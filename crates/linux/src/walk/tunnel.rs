@@ -1,4 +1,4 @@
-//! VXLAN devices (`drivers/net/vxlan/vxlan_core.c`, RFC 7348).
+//! Tunnels: VXLAN devices (`drivers/net/vxlan/vxlan_core.c`, RFC 7348) and IPIP devices (`net/ipv4/ip_tunnel.c`, RFC 2003).
 
 use std::net::Ipv4Addr;
 
@@ -90,7 +90,10 @@ impl Walk<'_> {
             outer.packet = Packet {
                 length,
                 offloaded: inner.offloaded,
-                inner: Some(Box::new(Encapsulated { vni, packet: inner })),
+                inner: Some(Box::new(Encapsulated {
+                    vni: Some(vni),
+                    packet: inner,
+                })),
                 ..Packet::new(headers)
             };
             if self.notes(&outer) {
@@ -98,7 +101,10 @@ impl Walk<'_> {
                     namespace,
                     Some(id),
                     &outer,
-                    Event::Encapsulated { vni, to: host },
+                    Event::Encapsulated {
+                        vni: Some(vni),
+                        to: host,
+                    },
                 );
             }
             let _ = self.send_local(namespace, outer, Way::Source);
@@ -120,7 +126,7 @@ impl Walk<'_> {
         let Transport::Udp { dport, .. } = skb.headers().l4 else {
             return Some(skb);
         };
-        let Some(vni) = skb.packet.inner.as_ref().map(|i| i.vni) else {
+        let Some(vni) = skb.packet.inner.as_ref().and_then(|i| i.vni) else {
             return Some(skb);
         };
         let Some(device) = self.vxlan_device(namespace, vni, dport) else {
@@ -133,6 +139,7 @@ impl Walk<'_> {
         skb.packet.offloaded &= offloaded;
         skb.scrub(false);
         if self.notes(&skb) {
+            let vni = Some(vni);
             self.note(namespace, Some(device), &skb, Event::Decapsulated { vni });
         }
         let source = skb.headers().eth.src;
@@ -143,6 +150,100 @@ impl Walk<'_> {
         {
             vxlan.fdb.insert(source, vec![outer]);
         }
+        self.queue.push_back((device, Frame::Ip(skb)));
+        None
+    }
+
+    /// A packet leaves by an IPIP device: into a packet to the tunnel's other end, or, where that is open, to the next
+    /// hop of its route (`ip_tunnel_xmit`).
+    pub fn ipip_transmit(&mut self, id: LinkId, next_hop: Ipv4Addr, skb: Box<Skb>) {
+        let Some((link, ipip)) = self.link(id).and_then(|l| Some((l, *l.ipip()?))) else {
+            return;
+        };
+        let (namespace, up) = (link.namespace, link.up);
+        let frame = Frame::Ip(skb);
+        let to = match ipip.remote {
+            open if open.is_unspecified() => next_hop,
+            remote => remote,
+        };
+        let from = match ipip.local {
+            open if open.is_unspecified() => self.source_for(namespace, to).ok(),
+            local => Some(local),
+        };
+        let Frame::Ip(skb) = &frame else { return };
+        let (Some(from), true) = (from, up && nesting(&skb.packet) < DEEPEST) else {
+            self.note(namespace, Some(id), skb, Event::DeviceDown);
+            self.unsent(id, &frame);
+            return;
+        };
+        self.sent(id, &frame);
+        let Frame::Ip(mut skb) = frame else { return };
+        skb.scrub(false);
+        let inner = skb.packet;
+        let own = inner.headers.ip;
+        let headers = Headers {
+            eth: Ethernet::default(),
+            ip: Ipv4 {
+                src: from,
+                dst: to,
+                ttl: if ipip.ttl == 0 { own.ttl } else { ipip.ttl },
+                protocol: Protocol::IPIP,
+                id: 0,
+                df: ipip.discovers_mtu || own.df,
+            },
+            l4: Transport::Other,
+        };
+        skb.packet = Packet {
+            length: inner.total_length(),
+            offloaded: inner.offloaded,
+            inner: Some(Box::new(Encapsulated {
+                vni: None,
+                packet: inner,
+            })),
+            ..Packet::new(headers)
+        };
+        if self.notes(&skb) {
+            let event = Event::Encapsulated { vni: None, to };
+            self.note(namespace, Some(id), &skb, event);
+        }
+        let _ = self.send_local(namespace, skb, Way::Source);
+    }
+
+    /// A packet that may be an IPIP tunnel's. Gives it back if no such tunnel is here.
+    pub fn ipip_receive(&mut self, namespace: NamespaceId, mut skb: Box<Skb>) -> Option<Box<Skb>> {
+        let ip = skb.headers().ip;
+        if ip.protocol != Protocol::IPIP || skb.packet.inner.is_none() {
+            return Some(skb);
+        }
+        let ends = self.namespace(namespace)?.links.iter().copied();
+        let ends: Vec<(LinkId, bool, Option<u8>)> = ends
+            .filter_map(|id| {
+                let link = self.link(id)?;
+                Some((id, link.up, link.ipip()?.fits(ip.src, ip.dst)))
+            })
+            .collect();
+        if ends.is_empty() {
+            return Some(skb);
+        }
+        let fitting = ends.iter().filter(|end| end.1 && end.2.is_some());
+        let Some((device, ..)) = fitting.max_by_key(|end| end.2).copied() else {
+            self.note(namespace, None, &skb, Event::NoSocket);
+            self.icmp_error(namespace, &skb, 3, 3, 0);
+            return None;
+        };
+        let inner = skb.packet.inner.take()?;
+        let offloaded = skb.packet.offloaded;
+        skb.packet = inner.packet;
+        skb.packet.offloaded &= offloaded;
+        // Such a device has no Ethernet address.
+        skb.packet.headers.eth = Ethernet::default();
+        skb.scrub(false);
+        self.note(
+            namespace,
+            Some(device),
+            &skb,
+            Event::Decapsulated { vni: None },
+        );
         self.queue.push_back((device, Frame::Ip(skb)));
         None
     }
