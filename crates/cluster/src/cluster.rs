@@ -73,6 +73,8 @@ pub struct Cluster {
     pub(crate) provisioning: BTreeSet<Text>,
     /// Volumes that are being attached or detached.
     pub(crate) attaching: controllers::attach_detach::Attaching,
+    /// Pods that leave tainted nodes after a while.
+    pub(crate) evictions: controllers::Evictions,
     /// What the autoscalers remember.
     pub(crate) autoscalers: BTreeMap<ObjectKey, controllers::Autoscaled>,
     /// The loads that a person has dialled.
@@ -149,6 +151,7 @@ impl Cluster {
             retries: controllers::Retries::default(),
             provisioning: BTreeSet::new(),
             attaching: BTreeMap::new(),
+            evictions: controllers::Evictions::default(),
             autoscalers: BTreeMap::new(),
             loads: load::Loads::new(),
             alike: Alike::default(),

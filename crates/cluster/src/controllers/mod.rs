@@ -2,7 +2,8 @@
 //!
 //! A controller is a row in [`CONTROLLERS`]: its name, what it wants to hear of, and what it does
 //! for one object. It reads the store as its informers would, writes through the API server, and
-//! keeps no state of its own beside what it stores.
+//! keeps no state of its own beside what it stores, but where the real one remembers something (when a
+//! wait began, what an autoscaler saw last).
 
 pub(crate) mod attach_detach;
 mod certificate_signing;
@@ -47,6 +48,7 @@ mod time_zone;
 pub(crate) mod topology;
 
 pub(crate) use horizontal::Memory as Autoscaled;
+pub(crate) use taint_eviction::Evictions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -201,16 +201,15 @@ pub(crate) fn tolerated(pod: &Value, key: &str, value: &str, effect: &str) -> bo
         .any(|t| tolerates(t, &taint))
 }
 
-/// The toleration of a pod that tolerates a taint (as it is in a node) for the shortest time.
+/// The first toleration of a pod that tolerates a taint, as it is in a node (`GetMatchingTolerations`).
 pub(crate) fn toleration_of<'a>(pod: &'a Value, taint: &Value) -> Option<&'a Value> {
     let taint = Taint {
         key: taint["key"].text(),
         value: taint["value"].text(),
         effect: taint["effect"].text(),
     };
-    let all = pod["spec"]["tolerations"].items().iter();
-    all.filter(|t| tolerates(t, &taint))
-        .min_by_key(|t| t["tolerationSeconds"].as_i64().unwrap_or(i64::MAX))
+    let mut all = pod["spec"]["tolerations"].items().iter();
+    all.find(|t| tolerates(t, &taint))
 }
 
 /// Whether the pod stands all taints that keep pods away.
