@@ -35,6 +35,8 @@ enum By {
     Orphan,
     /// A claim that pods use: namespace, name.
     Claim,
+    /// A claim of devices, or a template of such, that pods name: resource, namespace, name.
+    Device,
     /// A ConfigMap or Secret that pods' volumes show: resource, namespace, name.
     Content,
     /// A volume that is attached somewhere.
@@ -275,6 +277,17 @@ impl Indexes {
         self.keys(&at(By::Claim, [namespace, claim]))
     }
 
+    /// The pods that name a claim of devices, or a template of such.
+    pub(crate) fn pods_with_device_claim(
+        &self,
+        claim: &ObjectKey,
+    ) -> impl Iterator<Item = &ObjectKey> + use<'_> {
+        self.keys(&at(
+            By::Device,
+            [&claim.resource, &claim.namespace, &claim.name],
+        ))
+    }
+
     /// The pods whose volumes show a ConfigMap or Secret.
     pub(crate) fn pods_showing(
         &self,
@@ -467,6 +480,27 @@ static ASPECTS: &[Aspect] = &[
             claims
                 .chain(shown.map(|(resource, name)| at(By::Content, [resource, space, &*name])))
                 .collect()
+        },
+    },
+    Aspect {
+        resources: &["pods"],
+        part: &["spec", "resourceClaims"],
+        sets: |key, pod| {
+            let entries = pod["spec"]["resourceClaims"].items().iter();
+            let set = |entry: &Value| {
+                let (resource, name) = match entry["resourceClaimName"].str() {
+                    "" => (
+                        "resourceclaimtemplates.resource.k8s.io",
+                        &entry["resourceClaimTemplateName"],
+                    ),
+                    _ => (
+                        "resourceclaims.resource.k8s.io",
+                        &entry["resourceClaimName"],
+                    ),
+                };
+                at(By::Device, [resource, &*key.namespace, name.str()])
+            };
+            entries.map(set).collect()
         },
     },
     Aspect {

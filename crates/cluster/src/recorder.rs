@@ -53,6 +53,7 @@ fn source_name(by: &Component) -> &str {
             "endpoint-slice-mirroring-controller"
         }
         Component::Controller("ephemeral-volume-controller") => "ephemeral_volume",
+        Component::Controller("resourceclaim-controller") => "resource_claim",
         by => by.name(),
     }
 }

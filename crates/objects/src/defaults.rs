@@ -10,6 +10,7 @@ use crate::value::Value;
 mod core;
 mod pod;
 mod registration;
+mod resource;
 mod workload;
 
 pub use pod::image_tag_is_latest;
@@ -41,6 +42,8 @@ pub fn apply(resource: &Resource, object: &mut Value) {
         ("networking.k8s.io", "NetworkPolicy") => core::network_policy(o),
         ("networking.k8s.io", "IngressClass") => core::ingress_class(o),
         ("storage.k8s.io", "StorageClass") => core::storage_class(o),
+        ("resource.k8s.io", "ResourceClaim") => resource::claim(&mut o["spec"]),
+        ("resource.k8s.io", "ResourceClaimTemplate") => resource::claim(&mut o["spec"]["spec"]),
         ("apiregistration.k8s.io", "APIService") => {
             let service = &mut o["spec"]["service"];
             if service.as_object().is_some() && service["port"].is_null() {

@@ -32,6 +32,7 @@ mod policy_status;
 mod protection;
 mod provisioner;
 mod replicaset;
+mod resource_claim;
 mod resource_quota;
 mod rollout;
 mod rollout_status;
@@ -98,6 +99,7 @@ pub(crate) static CONTROLLERS: &[Controller] = &[
     endpoints::CONTROLLER,
     endpointslice_mirroring::CONTROLLER,
     ephemeral_volume::CONTROLLER,
+    resource_claim::CONTROLLER,
     attach_detach::CONTROLLER,
     attach_detach::external::CONTROLLER,
     persistent_volume::CONTROLLER,

@@ -6,6 +6,7 @@
 
 mod admission;
 mod attach;
+mod devices;
 mod eviction;
 pub(crate) mod node_status;
 mod probe;

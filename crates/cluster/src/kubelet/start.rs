@@ -10,7 +10,7 @@ use super::attach::{self, Missing};
 use super::worker::{
     Backoff, Next, Operation, Role, Stage, Waiting, Worker, container, containers, role,
 };
-use super::{next_relist, probe, resize, status, terminate};
+use super::{devices, next_relist, probe, resize, status, terminate};
 use crate::cluster::Cluster;
 use crate::event::{Action, Component};
 use crate::images::Reference;
@@ -43,6 +43,12 @@ pub(super) fn sandbox(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -
         let delay = (entry.delay / 20).min(Duration::from_secs(122));
         worker.pulls.insert(u8::MAX, entry);
         return Next::At(cluster.now + delay.max(Duration::from_millis(500)));
+    }
+    if let Err(why) = devices::prepare(cluster, &pod) {
+        let message =
+            format!("Failed to prepare dynamic resources: prepare dynamic resources: {why}");
+        cluster.warn(&by(node), &pod, "FailedPrepareDynamicResources", &message);
+        return Next::At(cluster.now + RETRY);
     }
     volumes::make_host_paths(cluster, node, &pod);
     worker.log(cluster, &by(node), Action::Cri, "RunPodSandbox".to_owned());

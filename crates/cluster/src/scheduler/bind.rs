@@ -6,7 +6,7 @@ use std::time::Duration;
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
 
 use super::pod::PodInfo;
-use super::{Search, volumes};
+use super::{Search, devices, is_gated, volumes};
 use crate::api::{DeleteOptions, Subresource};
 use crate::cluster::Cluster;
 use crate::event::{Action, Component};
@@ -36,6 +36,15 @@ pub(super) fn bind(
     explicit: bool,
 ) {
     let by = Component::Scheduler;
+    if let Err(why) = reserve(cluster, pod, &search.devices) {
+        let message = format!("running PreBind plugin \"DynamicResources\": {why}");
+        let failed = Search {
+            message,
+            is_error: true,
+            ..Search::default()
+        };
+        return refuse(cluster, key, pod, failed);
+    }
     for (claim, volume) in &search.volumes {
         let Some(object) = cluster.etcd.get(claim).cloned() else {
             continue;
@@ -78,6 +87,47 @@ pub(super) fn bind(
     cluster.enqueue(Task::Scheduler, BIND_TIMEOUT);
 }
 
+/// Gives a pod's claims their devices, and reserves them for the pod (`bindClaim`).
+fn reserve(
+    cluster: &mut Cluster,
+    pod: &Value,
+    claims: &devices::Reservations,
+) -> Result<(), String> {
+    let by = Component::Scheduler;
+    let now: Value = cluster.now.rfc3339().into();
+    for (key, allocation) in claims {
+        let Some(claim) = cluster.etcd.get(key) else {
+            return Err(format!("resourceclaim \"{}\" not found", key.name));
+        };
+        if devices::is_reserved_for(claim, pod) {
+            continue;
+        }
+        let fail = |what: &str, why: String| {
+            format!("{what} to claim {}/{}: {why}", key.namespace, key.name)
+        };
+        if allocation.is_some() {
+            let finalizer: Value = devices::FINALIZER.into();
+            let added = cluster.modify(&by, key, Subresource::None, |claim| {
+                let finalizers = claim["metadata"]["finalizers"].array_mut();
+                if !finalizers.contains(&finalizer) {
+                    finalizers.push(finalizer);
+                }
+            });
+            added.map_err(|status| fail("add finalizer", status.message))?;
+        }
+        let reserved = cluster.modify(&by, key, Subresource::Status, |claim| {
+            let status = &mut claim["status"];
+            if let Some(allocation) = allocation {
+                status["allocation"] = allocation.clone();
+                status["allocation"]["allocationTimestamp"] = now.clone();
+            }
+            status["reservedFor"].push(devices::consumer(pod));
+        });
+        reserved.map_err(|status| fail("add allocation and reservation", status.message))?;
+    }
+    Ok(())
+}
+
 /// Binds those pods whose volumes are there now, and gives those up that have waited too long.
 pub(super) fn finish_bindings(cluster: &mut Cluster) {
     if cluster.scheduler.binding.is_empty() {
@@ -98,7 +148,8 @@ pub(super) fn finish_bindings(cluster: &mut Cluster) {
         if done {
             bind_now(cluster, key, &pod, &binding.node, binding.text.clone());
         } else {
-            cluster.scheduler.queue.add(key, &pod);
+            let gated = is_gated(&cluster.etcd, &pod);
+            cluster.scheduler.queue.add(key, &pod, gated);
             let message = "running PreBind plugin \"VolumeBinding\": binding volumes: context deadline exceeded";
             let search = Search {
                 message: message.to_owned(),
@@ -144,13 +195,11 @@ pub(super) fn refuse(cluster: &mut Cluster, key: &ObjectKey, pod: &Value, search
     cluster.scheduler.queue.fail(key, now, search.hints);
     cluster.warn(&by, pod, "FailedScheduling", &search.message);
     let mut updated = pod.clone();
-    set_scheduled(
-        &mut updated,
-        false,
-        "Unschedulable",
-        &search.message,
-        cluster,
-    );
+    let reason = match search.is_error {
+        true => "SchedulerError",
+        false => "Unschedulable",
+    };
+    set_scheduled(&mut updated, false, reason, &search.message, cluster);
     match &search.nominated {
         Some((node, _)) => updated["status"]["nominatedNodeName"] = node.into(),
         None if search.message.contains("preemption: not eligible") => {}

@@ -1,12 +1,13 @@
 //! The scheduler's cache: nodes with the pods on them, and counts of pods that selectors ask for,
 //! all kept up to date change by change, so that a decision scans no pods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kubarium_objects::selector::Selector;
 use kubarium_objects::{ObjectKey, Text, Value};
 
+use super::devices::{DeviceId, held};
 use super::node::{Brief, NodeInfo};
 use super::pod::{PodInfo, Term};
 use crate::controllers::pods;
@@ -68,6 +69,8 @@ pub(super) struct Cache {
     groups: BTreeMap<(TermKind, Text), Arc<TermGroup>>,
     /// How many nodes have each image.
     pub images: Arc<BTreeMap<Text, i64>>,
+    /// The devices that claims have.
+    pub devices: Arc<BTreeSet<DeviceId>>,
     /// Pods bound to nodes that are not known (yet).
     homeless: BTreeMap<Text, Vec<Arc<PodInfo>>>,
 }
@@ -225,6 +228,18 @@ impl Cache {
         {
             self.note(place);
             self.count(place, &pod, -1);
+        }
+    }
+
+    /// A claim of devices was made, changed or removed.
+    pub fn change_claim(&mut self, old: Option<&Value>, new: Option<&Value>) {
+        let held =
+            |claim: Option<&Value>| -> Vec<DeviceId> { claim.into_iter().flat_map(held).collect() };
+        let (before, after) = (held(old), held(new));
+        if before != after {
+            let devices = Arc::make_mut(&mut self.devices);
+            before.iter().for_each(|id| _ = devices.remove(id));
+            devices.extend(after);
         }
     }
 

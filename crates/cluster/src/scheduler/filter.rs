@@ -8,6 +8,7 @@ use kubarium_objects::Text;
 
 use super::affinity::Required;
 use super::cache::{Cache, Store};
+use super::devices::Devices;
 use super::node::{NodeAffinity, NodeInfo, stands_taints, tolerated};
 use super::pod::{PodInfo, ports_conflict};
 use super::spread::Hard;
@@ -33,6 +34,10 @@ pub(super) enum Reason {
     Affinity,
     AntiAffinity,
     ExistingAntiAffinity,
+    /// Its claims cannot have their devices there.
+    Devices(Text),
+    /// A filter cannot decide at all: the whole sentence.
+    Error(Text),
     /// A plugin had confined the pod to other nodes.
     Confined(&'static str),
     NoVictims,
@@ -61,6 +66,7 @@ impl fmt::Display for Reason {
             Reason::Affinity => "node(s) didn't match pod affinity rules",
             Reason::AntiAffinity => "node(s) didn't match pod anti-affinity rules",
             Reason::ExistingAntiAffinity => "node(s) didn't satisfy existing pods anti-affinity rules",
+            Reason::Devices(why) | Reason::Error(why) => why,
             Reason::Confined(plugin) => return write!(f, "node(s) didn't satisfy plugin(s) [{plugin}]"),
             Reason::NoVictims => "No preemption victims found for incoming pod",
             Reason::NotHelpful => "Preemption is not helpful for scheduling",
@@ -70,7 +76,7 @@ impl fmt::Display for Reason {
 
 /// The filters of the default profile, in the order in which a node is asked
 /// (kubernetes v1.37, `pkg/scheduler/apis/config/v1/default_plugins.go`).
-pub const FILTERS: [&str; 12] = [
+pub const FILTERS: [&str; 13] = [
     "NodeUnschedulable",
     "NodeName",
     "TaintToleration",
@@ -83,6 +89,7 @@ pub const FILTERS: [&str; 12] = [
     "VolumeZone",
     "PodTopologySpread",
     "InterPodAffinity",
+    "DynamicResources",
 ];
 
 impl Reason {
@@ -102,6 +109,7 @@ impl Reason {
             Reason::Affinity | Reason::AntiAffinity | Reason::ExistingAntiAffinity => {
                 "InterPodAffinity"
             }
+            Reason::Devices(_) | Reason::Error(_) => "DynamicResources",
             Reason::Confined(plugin) => plugin,
             Reason::NoVictims | Reason::NotHelpful => "",
         }
@@ -115,6 +123,15 @@ pub(super) struct Hints {
     pub pods: bool,
     /// Volumes and claims.
     pub volumes: bool,
+    /// Devices, and claims of them.
+    pub devices: bool,
+}
+
+impl Hints {
+    /// All of them.
+    pub fn all(self) -> [bool; 3] {
+        [self.pods, self.volumes, self.devices]
+    }
 }
 
 /// A node's verdict against a pod.
@@ -155,6 +172,7 @@ impl Failure {
                 | Reason::VolumeAffinity
                 | Reason::NoVolume
                 | Reason::VolumeZone => hints.volumes = true,
+                Reason::Devices(_) | Reason::Error(_) => hints.devices = true,
                 _ => {}
             }
         }
@@ -169,17 +187,67 @@ pub(super) struct Cycle {
     pub spread: Hard,
     pub affinity: Required,
     pub volumes: Volumes,
+    pub devices: Devices,
     stands_cordon: bool,
 }
 
+/// No node at all can suit a pod.
+pub(super) struct Refusal {
+    /// A sentence.
+    pub why: String,
+    pub hints: Hints,
+    /// What is said of preemption, which is no help.
+    pub after: &'static str,
+}
+
+impl Refusal {
+    fn of_volumes(why: String) -> Refusal {
+        Refusal {
+            why,
+            hints: Hints {
+                volumes: true,
+                ..Hints::default()
+            },
+            // The last words are those of DynamicResources, which has not been asked before.
+            after: "not found",
+        }
+    }
+
+    /// What is said of a cluster of so many nodes.
+    pub fn message(&self, nodes: usize) -> String {
+        let why = &self.why;
+        let after = match self.after {
+            "" => format!(
+                "preemption: 0/{nodes} nodes are available: {nodes} {}.",
+                Reason::NotHelpful
+            ),
+            after => after.to_owned(),
+        };
+        format!("0/{nodes} nodes are available: {why}. {after}")
+    }
+
+    fn of_devices(why: String) -> Refusal {
+        Refusal {
+            why,
+            hints: Hints {
+                devices: true,
+                ..Hints::default()
+            },
+            after: "",
+        }
+    }
+}
+
 impl Cycle {
-    /// The state for one pod. Errors: a sentence, when no node at all can suit it.
-    pub fn new(cache: &mut Cache, store: Store<'_>, pod: Arc<PodInfo>) -> Result<Cycle, String> {
+    /// The state for one pod.
+    pub fn new(cache: &mut Cache, store: Store<'_>, pod: Arc<PodInfo>) -> Result<Cycle, Refusal> {
         let node_affinity = NodeAffinity::of(&pod.object);
         if node_affinity.names().is_some_and(|names| names.is_empty()) {
-            return Err("pod affinity terms conflict".to_owned());
+            let why = "pod affinity terms conflict".to_owned();
+            return Err(Refusal::of_volumes(why));
         }
-        let volumes = Volumes::new(store, &pod)?;
+        let volumes = Volumes::new(store, &pod).map_err(Refusal::of_volumes)?;
+        let devices = Devices::new(cache, store, &pod).map_err(Refusal::of_devices)?;
         Ok(Cycle {
             spread: Hard::new(cache, store, &pod, &node_affinity),
             affinity: Required::new(cache, store, &pod),
@@ -191,6 +259,7 @@ impl Cycle {
             ),
             node_affinity,
             volumes,
+            devices,
             pod,
         })
     }
@@ -202,6 +271,7 @@ impl Cycle {
             && self.pod.ports.is_empty()
             && self.pod.request.others.is_empty()
             && self.volumes.is_nothing()
+            && self.devices.is_nothing()
             && self.spread.is_nothing()
             && self.affinity.is_nothing(&self.pod)
     }
@@ -228,7 +298,8 @@ impl Cycle {
         fits(pod, node)?;
         self.volumes.filter(store, node)?;
         self.spread.filter(pod, node)?;
-        self.affinity.filter(pod, node)
+        self.affinity.filter(pod, node)?;
+        self.devices.filter(node)
     }
 
     /// As if `other` came to (`sign` 1) or left (-1) a node: what the counts beyond the node say.

@@ -1,13 +1,15 @@
 //! kube-scheduler: which node each pod gets, and why.
 //!
 //! The default profile of kube-scheduler v1.37: its filters and scorers with their weights, its
-//! queue, its sampling of large clusters, and preemption. Not simulated: dynamic resources,
-//! extenders, other profiles.
+//! queue, its sampling of large clusters, and preemption. Not simulated: NodeDeclaredFeatures,
+//! extenders, other profiles, and what [`devices`] says of devices.
 
 mod affinity;
+mod allocator;
 mod bind;
 mod cache;
 mod decision;
+pub(crate) mod devices;
 mod filter;
 mod node;
 mod pod;
@@ -30,11 +32,13 @@ pub(crate) use node::{NodeFit, node_fit, toleration_of};
 
 use crate::cluster::{Change, Cluster};
 use crate::controllers::pods;
+use crate::etcd::Etcd;
 use crate::rng::Rng;
 use crate::task::Task;
 use bind::{Binding, bind, finish_bindings, refuse};
 use cache::{Cache, Store, occupies};
 use decision::Decisions;
+use devices::Reservations;
 use filter::{Cycle, Failure, Hints, Reason, message};
 use node::NodeInfo;
 use pod::PodInfo;
@@ -81,7 +85,7 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
     let now = cluster.now;
     let scheduler = &mut cluster.scheduler;
     match &*change.key.resource {
-        "pods" => scheduler.observe_pod(change, now),
+        "pods" => scheduler.observe_pod(change, &cluster.etcd, now),
         "nodes" => scheduler.observe_node(change, now),
         "persistentvolumeclaims"
         | "persistentvolumes"
@@ -93,6 +97,8 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
                 cluster.enqueue(Task::Scheduler, delay);
             }
         }
+        devices::CLAIMS => observe_claim(cluster, change),
+        devices::CLASSES | devices::SLICES => scheduler.queue.take_note(now, News::Devices),
         _ => return,
     }
     if cluster.scheduler.queue.is_ready() {
@@ -101,8 +107,36 @@ pub(crate) fn observe(cluster: &mut Cluster, change: &Change) {
     }
 }
 
+/// A claim of devices was made, changed or removed: others can have what it had, and pods that wait for
+/// it can be tried.
+fn observe_claim(cluster: &mut Cluster, change: &Change) {
+    let Cluster {
+        scheduler,
+        etcd,
+        index,
+        now,
+        ..
+    } = cluster;
+    Arc::make_mut(&mut scheduler.cache).change_claim(change.old.as_ref(), change.new.as_ref());
+    scheduler.queue.take_note(*now, News::Devices);
+    let made_for = change.object().controller_ref();
+    let made_for =
+        made_for.map(|owner| ObjectKey::new("pods", &*change.key.namespace, owner.name()));
+    for key in index.pods_with_device_claim(&change.key).chain(&made_for) {
+        if let Some(pod) = etcd.get(key) {
+            scheduler.queue.look_again(key, is_gated(etcd, pod));
+        }
+    }
+}
+
+/// Whether a pod is not to be tried yet: it has gates, or lacks claims (PreEnqueue of SchedulingGates and
+/// DynamicResources).
+fn is_gated(etcd: &Etcd, pod: &Value) -> bool {
+    !pod["spec"]["schedulingGates"].items().is_empty() || devices::claims(etcd, pod).is_err()
+}
+
 impl Scheduler {
-    fn observe_pod(&mut self, change: &Change, now: crate::Time) {
+    fn observe_pod(&mut self, change: &Change, etcd: &Etcd, now: crate::Time) {
         let key = &change.key;
         let before = change.old.as_ref().filter(|pod| occupies(pod));
         let after = change.new.as_ref().filter(|pod| occupies(pod));
@@ -114,7 +148,7 @@ impl Scheduler {
                         self.give_up(key);
                     }
                     Some(_) => {}
-                    None => self.observe_pending(change),
+                    None => self.observe_pending(change, etcd),
                 }
             }
             (_, Some(pod)) => {
@@ -150,7 +184,7 @@ impl Scheduler {
         Some(binding)
     }
 
-    fn observe_pending(&mut self, change: &Change) {
+    fn observe_pending(&mut self, change: &Change, etcd: &Etcd) {
         let key = &change.key;
         let waits = |pod: &&Value| {
             let own = matches!(pod["spec"]["schedulerName"].str(), "" | "default-scheduler");
@@ -175,9 +209,11 @@ impl Scheduler {
         let changed = old.is_none_or(|old| {
             !old["spec"].same(&pod["spec"])
                 || !old["metadata"]["labels"].same(&pod["metadata"]["labels"])
+                || !old["status"]["resourceClaimStatuses"]
+                    .same(&pod["status"]["resourceClaimStatuses"])
         });
         if changed {
-            self.queue.add(key, pod);
+            self.queue.add(key, pod, is_gated(etcd, pod));
         }
     }
 
@@ -260,6 +296,10 @@ struct Search {
     hints: Hints,
     /// Claims to be bound before the pod is: each to a volume, or to one to be provisioned.
     volumes: Vec<(ObjectKey, Option<ObjectKey>)>,
+    /// Claims of devices to be reserved for the pod.
+    devices: Reservations,
+    /// Whether the scheduler could not decide, so that there is no verdict about the nodes.
+    is_error: bool,
 }
 
 /// Schedules the next pod.
@@ -372,13 +412,9 @@ impl Scheduler {
         }
         let cycle = match Cycle::new(cache, store, pod.clone()) {
             Ok(cycle) => cycle,
-            Err(why) => {
-                // The last words are those of DynamicResources, which finds nothing to do.
-                search.message = format!("0/{} nodes are available: {why}. not found", cache.len());
-                search.hints = Hints {
-                    volumes: true,
-                    pods: false,
-                };
+            Err(refusal) => {
+                search.message = refusal.message(cache.len());
+                search.hints = refusal.hints;
                 return search;
             }
         };
@@ -403,6 +439,11 @@ impl Scheduler {
             .failures
             .values()
             .for_each(|failure| failure.hint(&mut search.hints));
+        if let Some(why) = error(&search.failures) {
+            search.message = why;
+            search.is_error = true;
+            return search;
+        }
         match search.feasible[..] {
             [] => {
                 search.message = message(cache.len(), search.failures.values());
@@ -449,6 +490,7 @@ impl Scheduler {
         }
         if let Some(node) = search.chosen.and_then(|place| cache.node(place)) {
             search.volumes = cycle.volumes.to_bind(store, node);
+            search.devices = cycle.devices.to_reserve(node);
         }
         search
     }
@@ -496,6 +538,15 @@ impl Scheduler {
         }
         decision
     }
+}
+
+/// What a filter says that cannot decide.
+fn error(failures: &BTreeMap<usize, Failure>) -> Option<String> {
+    let mut reasons = failures.values().flat_map(|failure| &failure.reasons);
+    reasons.find_map(|reason| match reason {
+        Reason::Error(why) => Some(why.to_string()),
+        _ => None,
+    })
 }
 
 /// The filters, with the pods counted in that have the node's promise and are as important: once

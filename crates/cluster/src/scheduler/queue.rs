@@ -47,8 +47,8 @@ pub(super) struct PodQueue {
     backoff: Arc<BTreeSet<(Time, u64, ObjectKey)>>,
     /// Those that nothing has helped yet, by the moment of their failure.
     unschedulable: Arc<BTreeSet<(Time, ObjectKey)>>,
-    /// How many of those wait for pods, and for volumes.
-    waiting_for: (usize, usize),
+    /// How many of those wait for pods, for volumes, for devices.
+    waiting_for: [usize; 3],
     sequence: u64,
 }
 
@@ -61,6 +61,8 @@ pub(super) enum News {
     Pods,
     /// Volumes or claims have.
     Volumes,
+    /// Devices or claims of them have.
+    Devices,
 }
 
 impl News {
@@ -69,14 +71,14 @@ impl News {
             News::Room => true,
             News::Pods => hints.pods,
             News::Volumes => hints.volumes,
+            News::Devices => hints.devices,
         }
     }
 }
 
 impl PodQueue {
     /// A pod waits, or changed while it waited: it is worth a try.
-    pub fn add(&mut self, key: &ObjectKey, pod: &Value) {
-        let gated = !pod["spec"]["schedulingGates"].items().is_empty();
+    pub fn add(&mut self, key: &ObjectKey, pod: &Value, gated: bool) {
         let attempts = self
             .take(key)
             .map_or((0, Time::default()), |w| (w.attempts, w.failed));
@@ -92,6 +94,18 @@ impl PodQueue {
         self.put(key, waiting);
     }
 
+    /// Whether a pod is held back may have changed.
+    pub fn look_again(&mut self, key: &ObjectKey, gated: bool) {
+        let was = |w: &Waiting| w.place == Place::Gated;
+        if self.pods.get(key).is_none_or(|w| was(w) == gated) {
+            return;
+        }
+        if let Some(waiting) = self.take(key) {
+            let place = if gated { Place::Gated } else { Place::Active };
+            self.put(key, Waiting { place, ..waiting });
+        }
+    }
+
     fn put(&mut self, key: &ObjectKey, waiting: Waiting) {
         let key = key.clone();
         let rank = (Reverse(waiting.priority), waiting.sequence, key.clone());
@@ -101,8 +115,8 @@ impl PodQueue {
                 Arc::make_mut(&mut self.backoff).insert((until, rank.1, rank.2))
             }
             Place::Unschedulable => {
-                self.waiting_for.0 += usize::from(waiting.hints.pods);
-                self.waiting_for.1 += usize::from(waiting.hints.volumes);
+                let counts = self.waiting_for.iter_mut().zip(waiting.hints.all());
+                counts.for_each(|(count, waits)| *count += usize::from(waits));
                 Arc::make_mut(&mut self.unschedulable).insert((waiting.failed, rank.2))
             }
             Place::Gated => true,
@@ -119,8 +133,8 @@ impl PodQueue {
                 Arc::make_mut(&mut self.backoff).remove(&(until, rank.1, rank.2))
             }
             Place::Unschedulable => {
-                self.waiting_for.0 -= usize::from(waiting.hints.pods);
-                self.waiting_for.1 -= usize::from(waiting.hints.volumes);
+                let counts = self.waiting_for.iter_mut().zip(waiting.hints.all());
+                counts.for_each(|(count, waits)| *count -= usize::from(waits));
                 Arc::make_mut(&mut self.unschedulable).remove(&(waiting.failed, rank.2))
             }
             Place::Gated => true,
@@ -177,8 +191,9 @@ impl PodQueue {
     pub fn take_note(&mut self, now: Time, news: News) {
         let concerned = match news {
             News::Room => self.unschedulable.len(),
-            News::Pods => self.waiting_for.0,
-            News::Volumes => self.waiting_for.1,
+            News::Pods => self.waiting_for[0],
+            News::Volumes => self.waiting_for[1],
+            News::Devices => self.waiting_for[2],
         };
         if concerned == 0 {
             return;

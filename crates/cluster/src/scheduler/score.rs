@@ -13,13 +13,14 @@ use super::spread::Soft;
 
 /// The scorers, in the order of the default profile, with their weights
 /// (kubernetes v1.37, `pkg/scheduler/apis/config/v1/default_plugins.go`).
-pub const PLUGINS: [(&str, i64); 8] = [
+pub const PLUGINS: [(&str, i64); 9] = [
     ("TaintToleration", 3),
     ("NodeAffinity", 2),
     ("NodeResourcesFit", 1),
     ("VolumeBinding", 1),
     ("PodTopologySpread", 2),
     ("InterPodAffinity", 2),
+    ("DynamicResources", 2),
     ("NodeResourcesBalancedAllocation", 1),
     ("ImageLocality", 1),
 ];
@@ -57,6 +58,10 @@ pub(super) fn scores(
         cycle.volumes.scores(store, &nodes),
         spread,
         company,
+        cycle
+            .devices
+            .scores(&nodes)
+            .map(|raw| normalise(raw, false)),
         (pod.request.cpu != 0 || pod.request.memory != 0)
             .then(|| briefs.iter().map(|n| balanced(pod, n)).collect()),
         images(&pod.object, cache, &nodes),

@@ -2,7 +2,7 @@
 //! pruned, defaults are filled in, the rest is validated
 //! (apiextensions-apiserver v0.37, `pkg/apiserver/schema`).
 
-mod cel;
+pub mod cel;
 mod validate;
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use crate::value::{Value, object};
 /// Under this name a value of a type of a library has its type.
 const KIND: &str = "";
 const OF: &str = "of";
+const DEFAULTED: &str = "defaulted";
+const OTHER: &str = "other";
 
 /// A value of a library's type.
 pub(super) fn typed(kind: &str, of: Value) -> Value {
@@ -29,6 +31,18 @@ pub(super) fn kind(value: &Value) -> &str {
 /// What is in a library's value.
 pub(super) fn inner(value: &Value) -> &Value {
     &value[OF]
+}
+
+/// A map that has a value under every key: `other` where it has no other.
+pub(super) fn with_default(map: Value, other: Value) -> Value {
+    let mut all = typed(DEFAULTED, map);
+    all[OTHER] = other;
+    all
+}
+
+/// A map that has a value under every key: those that it has, and the one for all others.
+pub(super) fn defaulted(value: &Value) -> Option<(&Value, &Value)> {
+    (kind(value) == DEFAULTED).then(|| (inner(value), &value[OTHER]))
 }
 
 /// `optional.of(x)`, or `optional.none()`.

@@ -260,6 +260,21 @@ pub fn type_of_kind(resource: &crate::Resource) -> Type {
     types::of_builtin(resource.type_id)
 }
 
+/// The value of `quantity('…')`.
+pub fn quantity(text: &str) -> Value {
+    library::typed("quantity", text.into())
+}
+
+/// The value of `semver('…')`.
+pub fn version(text: &str) -> Value {
+    library::typed("semver", text.into())
+}
+
+/// A map that has `other` under every key that it has not, as devices' attributes have it by domain.
+pub fn with_default(map: Value, other: Value) -> Value {
+    library::with_default(map, other)
+}
+
 /// An expression with something that is not simulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotChecked;

@@ -63,6 +63,10 @@ impl Run {
             }
             Expr::Index(of, index) => {
                 let (of, index) = (self.evaluate(of)?, self.evaluate(index)?);
+                if let Some((map, other)) = library::defaulted(&of) {
+                    let found = index.as_str().and_then(|key| map.get(key));
+                    return Ok(found.unwrap_or(other).clone());
+                }
                 match (&of, &index) {
                     (Value::Array(items), Value::Int(at)) => usize::try_from(*at)
                         .ok()
@@ -127,9 +131,11 @@ impl Run {
         match sign {
             "==" => Ok(equal(&a, &b).into()),
             "!=" => Ok((!equal(&a, &b)).into()),
-            "in" => match &b {
+            "in" => match library::defaulted(&b).map_or(&b, |(map, _)| map) {
                 Value::Array(items) => Ok(items.iter().any(|i| equal(i, &a)).into()),
-                Value::Object(_) => Ok(a.as_str().is_some_and(|k| b.get(k).is_some()).into()),
+                map @ Value::Object(_) => {
+                    Ok(a.as_str().is_some_and(|k| map.get(k).is_some()).into())
+                }
                 _ => no_overload(),
             },
             "<" | "<=" | ">" | ">=" => {
