@@ -1,7 +1,7 @@
 //! The table of `docs/SPEED.md`: how time and memory grow with the cluster.
 //!
 //! `cargo bench -p kubarium-cluster --bench scale` prints all rows; words after `--` choose one:
-//! `deploy REPLICAS WORKERS`, `boot WORKERS`, `goto EVENTS`, `apply COUNT`, `trace SERVICES`,
+//! `deploy REPLICAS WORKERS`, `memory REPLICAS WORKERS`, `boot WORKERS`, `goto EVENTS`, `apply COUNT`, `trace SERVICES`,
 //! `sync SERVICES`, `plan WORKERS SERVICES`. Times are those of the processor that the one thread has had, so that whatever
 //! else the machine does counts little. Memory is what was asked of the allocator and not given back.
 
@@ -88,6 +88,38 @@ fn deploy(replicas: usize, workers: usize) {
             _ => "",
         },
     );
+}
+
+/// What each part of a cluster with that many pods has in memory, as what becomes free without it. What
+/// parts share counts for the last of them.
+fn memory(replicas: usize, workers: usize) {
+    let mut cluster = Cluster::new(config(workers));
+    let options = WriteOptions::strict();
+    let made = cluster.create_with(&Component::Person, deployment(replicas), &options);
+    assert!(made.is_ok(), "{made:?}");
+    let done = cluster.run_while(Duration::from_secs(3600), |c| running(c) == replicas as i64);
+    assert!(done, "{} of {replicas} pods run", running(&cluster));
+    let parts: [(&str, fn(&mut Cluster)); 7] = [
+        ("the event log", |c| c.log = Default::default()),
+        ("the network", |c| c.net = Default::default()),
+        ("the machines", |c| c.machines = Default::default()),
+        ("the indexes", |c| c.index = Default::default()),
+        ("the scheduler", |c| c.scheduler = Default::default()),
+        ("the queue", |c| c.queue = Default::default()),
+        ("etcd", |c| c.etcd = Default::default()),
+    ];
+    for (name, drop) in parts {
+        let before = live();
+        drop(&mut cluster);
+        let freed = (before - live()) as f64 / replicas as f64;
+        row(
+            &format!("{name}, {replicas} pods on {workers} nodes"),
+            0.0,
+            "",
+            &format!("{freed:.0} bytes a pod"),
+            "",
+        );
+    }
 }
 
 fn boot(workers: usize) {
@@ -354,6 +386,7 @@ fn main() {
     let number = |at: usize| words.get(at).and_then(|w| w.parse().ok()).unwrap_or(3);
     match words.first().map(String::as_str) {
         Some("deploy") => deploy(number(1), number(2)),
+        Some("memory") => memory(number(1), number(2)),
         Some("boot") => boot(number(1)),
         Some("goto") => goto(number(1)),
         Some("apply") => apply(number(1)),

@@ -59,6 +59,8 @@ type Table = SharedMap<ObjectKey, Stored>;
 pub struct Etcd {
     revision: u64,
     tables: SharedMap<Text, Table>,
+    /// What was sent to make the newest object: a controller sends the same again and again.
+    sent: Value,
 }
 
 impl Etcd {
@@ -127,9 +129,15 @@ impl Etcd {
         &mut self,
         key: &ObjectKey,
         mut object: Value,
-        writer: Writer,
+        mut writer: Writer,
         at: Time,
     ) -> Value {
+        if let Writer::Create(_, sent) = &mut writer {
+            match sent.same(&self.sent) {
+                true => *sent = self.sent.clone(),
+                false => self.sent = sent.clone(),
+            }
+        }
         self.revision += 1;
         object["metadata"]["resourceVersion"] = self.revision.to_string().into();
         object.shrink();

@@ -26,6 +26,8 @@ const SERIES: Duration = Duration::from_secs(360);
 /// What is remembered of a source and an object that had no event for so long is forgotten:
 /// kube-apiserver's `--event-ttl`.
 const FORGET: Duration = Duration::from_secs(3600);
+/// So many words, and so many Events' contents, are kept to be shared.
+const PLACES: u64 = 512;
 const SUMMED_UP: &str = "(combined from similar events): ";
 
 /// What every component remembers of the events that it has recorded.
@@ -36,8 +38,10 @@ pub struct Recorder {
     /// At so many sources the old ones are looked for.
     tidy_at: usize,
     made: u64,
-    /// What was said lately, each where its letters put it.
+    /// Words that were said lately, each where its letters put it.
     words: SharedMap<u64, Text>,
+    /// What was told lately, in the same way.
+    told: SharedMap<u64, Arc<Told>>,
 }
 
 /// Under which name a component's events come, where that is not its own.
@@ -114,10 +118,7 @@ pub(crate) struct Note {
     subject: Arc<Subject>,
     /// The resourceVersion of the object that it is about; 0 for none.
     version: u64,
-    warning: bool,
-    reason: Text,
-    message: Text,
-    field_path: Text,
+    told: Arc<Told>,
     name: Text,
     uid: (u64, u64),
     count: u32,
@@ -125,6 +126,24 @@ pub(crate) struct Note {
     last: Time,
     revision: u64,
     made: OnceLock<Box<Value>>,
+}
+
+/// What an Event says, which many have in common.
+#[derive(Debug)]
+struct Told {
+    warning: bool,
+    reason: Text,
+    message: Text,
+    field_path: Text,
+}
+
+impl Told {
+    fn is(&self, event: &Recorded<'_>, message: &str) -> bool {
+        self.warning == (event.kind == "Warning")
+            && *self.reason == *event.reason
+            && *self.message == *message
+            && *self.field_path == *event.field_path
+    }
 }
 
 /// FNV-1a over texts, each with an end of its own.
@@ -215,7 +234,6 @@ impl Recorder {
     /// A word or sentence, kept once where it was said lately: what is said once makes way for what is said
     /// again.
     fn word(&mut self, text: &str) -> Text {
-        const PLACES: u64 = 512;
         if text.is_empty() {
             return Text::default();
         }
@@ -226,6 +244,23 @@ impl Recorder {
         let word = Text::from(text);
         self.words.insert(place, word.clone());
         word
+    }
+
+    /// What an Event says, kept once where it was said lately.
+    fn told(&mut self, event: &Recorded<'_>, message: &str) -> Arc<Told> {
+        let place = hash([event.kind, event.reason, message, event.field_path]) % PLACES;
+        let known = self.told.get(&place);
+        if let Some(told) = known.filter(|told| told.is(event, message)) {
+            return told.clone();
+        }
+        let told = Arc::new(Told {
+            warning: event.kind == "Warning",
+            reason: self.word(event.reason),
+            message: message.into(),
+            field_path: self.word(event.field_path),
+        });
+        self.told.insert(place, told.clone());
+        told
     }
 
     fn tidy(&mut self, now: Time) {
@@ -328,15 +363,14 @@ impl Cluster {
             namespace: subject.place(),
             name: format!("{name}.{nanos:x}").into(),
         };
-        let message = match summed_up {
-            true => Text::from(format!("{SUMMED_UP}{}", event.message)),
-            false => self.recorder.word(event.message),
-        };
+        let summed = summed_up.then(|| format!("{SUMMED_UP}{}", event.message));
+        let message = summed.as_deref().unwrap_or(event.message);
+        let told = self.recorder.told(event, message);
         // What is told for the first time has a name that nothing has yet.
         let known = seen.count > 1;
         if let Some(note) = known.then(|| self.etcd.note(&key)).flatten().cloned() {
             self.commit_note(by, Action::Update, &key, |revision| Note {
-                message,
+                told,
                 count: seen.count,
                 last: now,
                 revision,
@@ -353,15 +387,10 @@ impl Cluster {
             let _ = self.update(by, object);
             return;
         }
-        let reason = self.recorder.word(event.reason);
-        let field_path = self.recorder.word(event.field_path);
         self.write_note(by, &key, |revision, uid| Note {
             subject,
             version: metadata["resourceVersion"].str().parse().unwrap_or(0),
-            warning: event.kind == "Warning",
-            reason,
-            message,
-            field_path,
+            told,
             name: key.name.clone(),
             uid,
             count: seen.count,
@@ -390,7 +419,7 @@ impl Note {
     }
 
     fn make(&self) -> Value {
-        let subject = &*self.subject;
+        let (subject, told) = (&*self.subject, &*self.told);
         let version = match self.version {
             0 => String::new(),
             version => version.to_string(),
@@ -405,8 +434,8 @@ impl Note {
         if !subject.namespace.is_empty() {
             involved["namespace"] = (&subject.namespace).into();
         }
-        if !self.field_path.is_empty() {
-            involved["fieldPath"] = (&self.field_path).into();
+        if !told.field_path.is_empty() {
+            involved["fieldPath"] = (&told.field_path).into();
         }
         let component = source_name(&subject.by);
         let mut source = object([("component", component.into())]);
@@ -422,7 +451,7 @@ impl Note {
             ("involvedObject", involved),
             ("kind", "Event".into()),
             ("lastTimestamp", self.last.rfc3339().into()),
-            ("message", (&self.message).into()),
+            ("message", (&told.message).into()),
             (
                 "metadata",
                 object([
@@ -433,7 +462,7 @@ impl Note {
                     ("uid", Rng::uuid_of(self.uid).into()),
                 ]),
             ),
-            ("reason", (&self.reason).into()),
+            ("reason", (&told.reason).into()),
             ("reportingComponent", component.into()),
             (
                 "reportingInstance",
@@ -442,7 +471,7 @@ impl Note {
             ("source", source),
             (
                 "type",
-                if self.warning { "Warning" } else { "Normal" }.into(),
+                if told.warning { "Warning" } else { "Normal" }.into(),
             ),
         ])
     }

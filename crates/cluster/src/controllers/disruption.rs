@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
 
-use super::{Controller, Outcome, pods, small};
+use super::{Controller, Outcome, pods};
 use crate::cluster::{Change, Cluster};
 use crate::event::Component;
 use crate::time::Time;
@@ -17,7 +17,7 @@ const RESOURCE: &str = "poddisruptionbudgets.policy";
 pub(super) const CONTROLLER: Controller = Controller {
     name: "disruption-controller",
     observe,
-    size: small,
+    size,
     sync,
 };
 
@@ -38,6 +38,22 @@ fn observe(cluster: &Cluster, change: &Change) -> Vec<ObjectKey> {
             keys
         }
         _ => Vec::new(),
+    }
+}
+
+/// How many pods a budget's sync reads.
+fn size(cluster: &Cluster, key: &ObjectKey) -> usize {
+    let selector = cluster.etcd.get(key);
+    let selector = selector.map(|budget| pods::selector(&budget["spec"]["selector"]));
+    let count = |(label, value)| {
+        cluster
+            .index
+            .pods_labelled_count(&key.namespace, label, value)
+    };
+    match selector.as_ref().map(|selector| selector.exact().next()) {
+        Some(Some(pair)) => count(pair),
+        Some(None) => cluster.etcd.count("pods"),
+        None => 0,
     }
 }
 

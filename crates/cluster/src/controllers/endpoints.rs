@@ -57,22 +57,21 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     let selected = slices::selected(cluster, &service);
     let publish = service["spec"]["publishNotReadyAddresses"].as_bool() == Some(true);
     // By the ports' text.
-    let mut subsets: BTreeMap<String, Subset> = BTreeMap::new();
+    let mut subsets: BTreeMap<Text, Subset> = BTreeMap::new();
+    let pod_ports = slices::PodPorts::of(&service);
     let mut count = 0;
     for pod in selected.iter().filter(|pod| publish || !pod.is_deleting()) {
         if count == MOST {
             break;
         }
-        let ports = slices::ports(&service, pod);
+        let (text, ports) = pod_ports.on(pod);
         if ports.is_empty()
             && !(slices::is_headless(&service) && service["spec"]["ports"].is_empty())
         {
             continue;
         }
         count += 1;
-        let subset = subsets
-            .entry(Value::from(ports.clone()).to_json())
-            .or_default();
+        let subset = subsets.entry(text).or_default();
         subset.0 = ports;
         let addresses = if publish || pods::is_ready(pod) {
             &mut subset.1

@@ -61,25 +61,30 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         return Ok(());
     };
     let selected = slices::selected(cluster, &service);
-    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    for pod in &selected {
-        let ports = slices::ports(&service, pod);
-        let group = groups
-            .entry(Value::from(ports.clone()).to_json())
-            .or_default();
-        group.ports = ports;
-        group.desired.push(endpoint(cluster, &service, pod));
-    }
     let existing = existing(cluster, key);
+    let listed = existing.iter().flat_map(|s| s["endpoints"].items());
+    let listed: BTreeMap<&str, &Value> = listed.map(|e| (e["targetRef"]["uid"].str(), e)).collect();
+    let pod_ports = slices::PodPorts::of(&service);
+    let mut groups: BTreeMap<Text, Group> = BTreeMap::new();
+    for pod in &selected {
+        let (text, ports) = pod_ports.on(pod);
+        let group = groups.entry(text).or_default();
+        group.ports = ports;
+        // Of many endpoints few change at a time.
+        let listed = listed.get(pod.uid());
+        let as_before = listed.filter(|e| is_up_to_date(cluster, &service, pod, e));
+        let endpoint = as_before.map(|e| Value::clone(e));
+        let endpoint = endpoint.unwrap_or_else(|| endpoint_of(cluster, &service, pod));
+        group.desired.push(endpoint);
+    }
     let last = existing
         .iter()
         .filter_map(|s| s.annotation(slices::TRIGGER_TIME))
         .max();
     let trigger = slices::trigger_time(&service, &selected, last);
     for slice in &existing {
-        let group = groups
-            .entry(Value::from(slice["ports"].items().to_vec()).to_json())
-            .or_default();
+        let text = Value::from(slice["ports"].items().to_vec()).to_json();
+        let group = groups.entry(text.into()).or_default();
         group.existing.push(slice.clone());
     }
     let mut plan = Plan {
@@ -122,17 +127,43 @@ fn existing(cluster: &Cluster, key: &ObjectKey) -> Vec<Value> {
         .collect()
 }
 
-fn endpoint(cluster: &Cluster, service: &Value, pod: &Value) -> Value {
+/// Whether an endpoint can be used, whether its pod is ready, whether that is being deleted.
+fn conditions(service: &Value, pod: &Value) -> [(&'static str, bool); 3] {
     let (serving, terminating) = (pods::is_ready(pod), pod.is_deleting());
     let publish = service["spec"]["publishNotReadyAddresses"].as_bool() == Some(true);
-    let conditions = object([
-        ("ready", (publish || serving && !terminating).into()),
-        ("serving", serving.into()),
-        ("terminating", terminating.into()),
-    ]);
+    [
+        ("ready", publish || serving && !terminating),
+        ("serving", serving),
+        ("terminating", terminating),
+    ]
+}
+
+/// The zone of a pod's node.
+fn zone<'a>(cluster: &'a Cluster, pod: &Value) -> Option<&'a str> {
+    let node = cluster.find("nodes", "", pod["spec"]["nodeName"].as_str()?)?;
+    node.label("topology.kubernetes.io/zone")
+}
+
+/// Whether an endpoint says of a pod what is to be said of it now.
+fn is_up_to_date(cluster: &Cluster, service: &Value, pod: &Value, endpoint: &Value) -> bool {
+    let told = &endpoint["conditions"];
+    let hinted = topology::is_wanted(service)
+        || hints(service, endpoint).unwrap_or_default() == endpoint["hints"];
+    conditions(service, pod)
+        .iter()
+        .all(|(name, is)| told[*name].as_bool() == Some(*is))
+        && endpoint["addresses"][0] == pod["status"]["podIP"]
+        && endpoint["nodeName"].str() == pod["spec"]["nodeName"].str()
+        && endpoint["zone"].as_str() == zone(cluster, pod)
+        && endpoint["hostname"].as_str() == slices::hostname(service, pod)
+        && hinted
+}
+
+fn endpoint_of(cluster: &Cluster, service: &Value, pod: &Value) -> Value {
+    let conditions = conditions(service, pod).map(|(name, is)| (name, is.into()));
     let mut endpoint = object([
         ("addresses", vec![pod["status"]["podIP"].clone()].into()),
-        ("conditions", conditions),
+        ("conditions", object(conditions)),
         ("targetRef", slices::target_ref(pod)),
     ]);
     if let Some(hostname) = slices::hostname(service, pod) {
@@ -140,10 +171,7 @@ fn endpoint(cluster: &Cluster, service: &Value, pod: &Value) -> Value {
     }
     let node = pod["spec"]["nodeName"].text();
     if !node.is_empty() {
-        let zone = cluster
-            .find("nodes", "", &node)
-            .and_then(|n| n.label("topology.kubernetes.io/zone"));
-        if let Some(zone) = zone {
+        if let Some(zone) = zone(cluster, pod) {
             endpoint["zone"] = zone.into();
         }
         endpoint["nodeName"] = node.into();

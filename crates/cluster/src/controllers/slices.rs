@@ -93,7 +93,7 @@ pub(super) fn selected<'a>(cluster: &'a Cluster, service: &'a Value) -> Vec<&'a 
 }
 
 /// The ports of a Service on a pod; one whose name the pod does not know is left out.
-pub(super) fn ports(service: &Value, pod: &Value) -> Vec<Value> {
+fn ports(service: &Value, pod: &Value) -> Vec<Value> {
     let mut ports = Vec::new();
     for port in service["spec"]["ports"].items() {
         let Some(number) = target(port, pod) else {
@@ -113,6 +113,33 @@ pub(super) fn ports(service: &Value, pod: &Value) -> Vec<Value> {
         ports.push(found);
     }
     ports
+}
+
+/// A Service's ports on its pods, each list with a text that tells it from others. Worked out once, where
+/// no pod gives a name of its own to a port.
+pub(super) struct PodPorts<'a> {
+    service: &'a Value,
+    same: Option<(Text, Vec<Value>)>,
+}
+
+impl PodPorts<'_> {
+    pub fn of(service: &Value) -> PodPorts<'_> {
+        let mut all = service["spec"]["ports"].items().iter();
+        let named = all.any(|port| port["targetPort"].as_str().is_some());
+        PodPorts {
+            service,
+            same: (!named).then(|| with_text(ports(service, &Value::Null))),
+        }
+    }
+
+    pub fn on(&self, pod: &Value) -> (Text, Vec<Value>) {
+        let same = self.same.clone();
+        same.unwrap_or_else(|| with_text(ports(self.service, pod)))
+    }
+}
+
+fn with_text(ports: Vec<Value>) -> (Text, Vec<Value>) {
+    (Value::from(ports.clone()).to_json().into(), ports)
 }
 
 fn target(port: &Value, pod: &Value) -> Option<i64> {
@@ -157,17 +184,14 @@ pub(super) fn hostname<'a>(service: &Value, pod: &'a Value) -> Option<&'a str> {
 /// The earliest event that the endpoints do not show yet: a pod's readiness that changed, or the
 /// Service's creation, after `last`.
 pub(super) fn trigger_time(service: &Value, pods: &[&Value], last: Option<&str>) -> Option<Text> {
-    let last = last.and_then(Time::parse);
-    let changed = pods
-        .iter()
-        .filter_map(|pod| pods::condition(pod, "Ready"))
-        .map(|c| c["lastTransitionTime"].text());
-    let all = changed.chain(service.creation_timestamp().map(Text::from));
-    let parsed = all.filter_map(|text| Some((Time::parse(&text)?, text)));
-    parsed
-        .filter(|(time, _)| last.is_none_or(|last| *time > last))
-        .min_by_key(|(time, _)| *time)
-        .map(|(_, text)| text)
+    let last = last.and_then(Time::parse).map(|last| last.rfc3339());
+    let ready = pods.iter().filter_map(|pod| pods::condition(pod, "Ready"));
+    let changed = ready.map(|c| c["lastTransitionTime"].str());
+    // Times of this form are in order as texts.
+    let all = changed.chain(service.creation_timestamp());
+    all.filter(|time| !time.is_empty() && last.as_ref().is_none_or(|last| **time > **last))
+        .min()
+        .map(Text::from)
 }
 
 /// A copy of a Service's labels, without those that endpoints have of their own.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kubarium_objects::status::Status;
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
 
-use super::{Controller, Outcome, history, pods, small, template};
+use super::{Controller, Outcome, history, pods, template};
 use crate::api::DeleteOptions;
 use crate::cluster::{Change, Cluster};
 use crate::event::Component;
@@ -21,7 +21,10 @@ const POD_INDEX: &str = "apps.kubernetes.io/pod-index";
 pub(super) const CONTROLLER: Controller = Controller {
     name: "statefulset-controller",
     observe,
-    size: small,
+    size: |cluster, key| {
+        let set = cluster.etcd.get(key);
+        set.map_or(0, |set| cluster.index.dependents_count(set.uid()))
+    },
     sync,
 };
 

@@ -168,6 +168,8 @@ fn bind_now(cluster: &mut Cluster, key: &ObjectKey, pod: &Value, node: &Text, te
     // The API server takes the promise of a node away with the binding (KEP-5278).
     bound.remove(&["status", "nominatedNodeName"]);
     set_scheduled(&mut bound, true, "", "", cluster);
+    let status = std::mem::take(&mut bound["status"]);
+    bound["status"] = cluster.alike.share(cluster.now, "bound", status);
     let bound = cluster.commit(&by, Action::Update, key, Some(bound), text);
     let message = format!(
         "Successfully assigned {}/{} to {node}",
