@@ -3,6 +3,7 @@
 //! A [`Session`] is a terminal on a simulated cluster. [`registry::entries`] says what is there and
 //! what is not.
 
+mod cause;
 pub mod complete;
 pub mod editor;
 mod etcdctl;

@@ -63,12 +63,12 @@ pub(crate) const TOOLS: &[(&str, &str, State)] = &[
     ),
     (
         "sim events",
-        "What happened, each event with its cause: sim events [--since 10s] [-o json]",
+        "What happened, each event with its cause: sim events [KIND/NAME] [--since 10s] [-o json]",
         State::Works,
     ),
     (
         "sim why",
-        "An event's causes, back to the command that set it off: sim why EVENT",
+        "The causes, back to the command that set it off: sim why EVENT | KIND/NAME [--revision N]",
         State::Works,
     ),
     (
@@ -99,7 +99,7 @@ pub(crate) const TOOLS: &[(&str, &str, State)] = &[
     ),
     (
         "sim effects",
-        "All that an event has set off: sim effects EVENT",
+        "All that was set off by it: sim effects EVENT | KIND/NAME [--revision N]",
         State::Works,
     ),
     (

@@ -4,20 +4,20 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use kubarium_cluster::config::{NodeConfig, Role};
-use kubarium_cluster::event::Event;
 use kubarium_cluster::trace::{PacketView, Trace, TraceRequest};
-use kubarium_cluster::{EventId, Run, Time};
+use kubarium_cluster::{EventId, Run};
 use kubarium_linux::{Protocol, Verdict};
 use kubarium_objects::duration::GoDuration;
-use kubarium_objects::{ObjectKey, Value, object};
+use kubarium_objects::ObjectKey;
 use serde::Serialize;
 
+use crate::cause;
 use crate::fault;
 use crate::registry::{self, TOOLS};
 use crate::session::{Finished, Session, Stream};
 use crate::state::State;
 
-type Result = std::result::Result<String, String>;
+pub(crate) type Result = std::result::Result<String, String>;
 
 const QUIET: Duration = Duration::from_secs(4);
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -32,9 +32,9 @@ pub(crate) fn run(session: &mut Session, argv: &[String], cwd: &str) -> Finished
             return trace(session, rest, cwd)
                 .unwrap_or_else(|why| Finished::failed(1, format!("sim: {why}\n")));
         }
-        ["events", ref options @ ..] => events(session, options),
-        ["why", event] => why(session, event),
-        ["effects", event] => effects(session, event),
+        ["events", ref rest @ ..] => cause::events(session, rest),
+        ["why", ref rest @ ..] => cause::why(session, rest),
+        ["effects", ref rest @ ..] => cause::effects(session, rest),
         ["fault", ref rest @ ..] => fault::run(session, rest),
         ["dial", target, amount] => fault::dial(session, target, amount),
         ["undo"] => moved(session.simulation.undo(), "there is nothing to undo"),
@@ -157,7 +157,7 @@ fn load(session: &mut Session, path: &str) -> Result {
 }
 
 /// A number of an event: `17` or `#17`.
-fn number(text: &str) -> std::result::Result<EventId, String> {
+pub(crate) fn number(text: &str) -> std::result::Result<EventId, String> {
     let digits = text.strip_prefix('#').unwrap_or(text);
     digits
         .parse()
@@ -165,7 +165,7 @@ fn number(text: &str) -> std::result::Result<EventId, String> {
         .map_err(|_| format!("{text:?} is no event's number; sim events lists them"))
 }
 
-fn duration(text: &str) -> std::result::Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> std::result::Result<Duration, String> {
     let time: GoDuration = text.parse().map_err(|e| format!("{e}"))?;
     u64::try_from(time.0)
         .map(Duration::from_nanos)
@@ -173,10 +173,13 @@ fn duration(text: &str) -> std::result::Result<Duration, String> {
 }
 
 /// Options with their values, in order, and the words that are none.
-type Taken<'a> = (Vec<(&'a str, &'a str)>, Vec<&'a str>);
+pub(crate) type Taken<'a> = (Vec<(&'a str, &'a str)>, Vec<&'a str>);
 
 /// Takes `--name VALUE` and `--name=VALUE` apart.
-fn options<'a>(words: &[&'a str], flags: &[&str]) -> std::result::Result<Taken<'a>, String> {
+pub(crate) fn options<'a>(
+    words: &[&'a str],
+    flags: &[&str],
+) -> std::result::Result<Taken<'a>, String> {
     let (mut found, mut rest) = (Vec::new(), Vec::new());
     let mut words = words.iter();
     while let Some(&word) = words.next() {
@@ -338,100 +341,6 @@ fn schedule(session: &mut Session, words: &[&str]) -> Result {
     serde_json::to_string(&decision)
         .map(|text| text + "\n")
         .map_err(|e| e.to_string())
-}
-
-fn events(session: &mut Session, words: &[&str]) -> Result {
-    let (mut since, mut json) = (None, false);
-    for (name, value) in options(words, &[])?.0 {
-        match (name, value) {
-            ("--since", time) => since = Some(duration(time)?),
-            ("-o" | "--output", "json") => json = true,
-            ("-o" | "--output", "text") => json = false,
-            ("-o" | "--output", other) => {
-                return Err(format!(
-                    "there is no output format {other:?}; use json or text"
-                ));
-            }
-            _ => return Err(format!("events has no option {name}")),
-        }
-    }
-    let cluster = &session.simulation.cluster;
-    let first = since.map_or(Time::default(), |since| {
-        Time(cluster.now.0.saturating_sub(since.as_nanos() as u64))
-    });
-    let shown = cluster.log.iter().filter(|event| event.at >= first);
-    Ok(shown.map(|event| line(event, json)).collect())
-}
-
-fn why(session: &mut Session, event: &str) -> Result {
-    let log = &session.simulation.cluster.log;
-    let chain = log.causes(number(event)?);
-    if chain.is_empty() {
-        return Err(format!("event {event} has not happened"));
-    }
-    Ok(chain
-        .iter()
-        .filter_map(|id| log.get(*id))
-        .map(|event| line(event, false))
-        .collect())
-}
-
-/// All that an event has set off, indented by how far it is from it.
-fn effects(session: &Session, event: &str) -> Result {
-    let log = &session.simulation.cluster.log;
-    let first = number(event)?;
-    let found = log.effects(first);
-    if found.is_empty() {
-        return Err(format!("event {event} has not happened"));
-    }
-    let mut depth = std::collections::BTreeMap::new();
-    let mut text = String::new();
-    for event in found.iter().filter_map(|id| log.get(*id)) {
-        let far = match event.cause.and_then(|cause| depth.get(&cause)) {
-            Some(far) if event.id != first => far + 1,
-            _ => 0_usize,
-        };
-        depth.insert(event.id, far);
-        let _ = write!(
-            text,
-            "{:far$}{}",
-            "",
-            line(event, false),
-            far = far.min(20) * 2
-        );
-    }
-    Ok(text)
-}
-
-fn line(event: &Event, json: bool) -> String {
-    if !json {
-        return format!("{event}\n");
-    }
-    let mut out = object([
-        ("id", event.id.0.into()),
-        ("time", event.at.rfc3339_micro().into()),
-        ("component", event.from.name().into()),
-        ("action", event.action.word().into()),
-    ]);
-    let more: [(&str, Value); 5] = [
-        ("cause", event.cause.map(|c| c.0).into()),
-        ("node", event.from.node().into()),
-        (
-            "object",
-            event.object.as_ref().map(ToString::to_string).into(),
-        ),
-        ("revision", event.revision.map(|r| r as i64).into()),
-        (
-            "text",
-            (!event.text.is_empty()).then_some(&event.text).into(),
-        ),
-    ];
-    for (key, value) in more {
-        if !value.is_null() {
-            out[key] = value;
-        }
-    }
-    format!("{out}\n")
 }
 
 /// A trace for people: a line a hop, a heading a phase.

@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod causes;
 mod foreground;
 mod objects;
 mod pods;
