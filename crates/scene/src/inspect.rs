@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kubarium_cluster::event::{Event, EventLog};
 use kubarium_cluster::faults::Place;
+use kubarium_cluster::images::Reference;
 use kubarium_cluster::{Action, Cluster, EventId, etcd};
 use kubarium_linux::netfilter::TableKind;
 use kubarium_objects::{ObjectKey, Value, diagnostic, yaml};
@@ -381,14 +383,12 @@ fn aims(cluster: &Cluster, object: &Value) -> Vec<Aim> {
                 let name = container["name"].str();
                 let status = containers.iter().find(|c| c["name"].str() == name);
                 let running = status.map(|s| s["image"].str()).unwrap_or_default();
-                let short = running
-                    .strip_prefix("docker.io/library/")
-                    .unwrap_or(running);
                 let wanted = container["image"].str();
-                let is = match short {
+                let is = match running {
                     "" => "none",
-                    other if other.strip_suffix(":latest") == Some(wanted) => wanted,
-                    other => other,
+                    // The runtime tells its name in full.
+                    running if Reference::parse(running) == Reference::parse(wanted) => wanted,
+                    running => running,
                 };
                 aims.push(Aim {
                     of: format!("image of {name}"),
@@ -543,11 +543,7 @@ fn below_owners<'a>(
 /// The commands, and who told whom: all that `root` set off, or else the latest `most` events.
 pub fn timeline(cluster: &Cluster, root: Option<u32>, most: usize) -> Timeline {
     let log = &cluster.log;
-    let commands = log
-        .iter()
-        .filter(|e| matches!(e.action, Action::Command | Action::Boot | Action::Fault))
-        .map(|e| (e.id.0, e.text.to_string()))
-        .collect();
+    let commands = stirring(log);
     let talk = match root {
         Some(root) => conversation::conversation(log, EventId(root)),
         None => {
@@ -561,6 +557,25 @@ pub fn timeline(cluster: &Cluster, root: Option<u32>, most: usize) -> Timeline {
         }
     };
     Timeline { commands, talk }
+}
+
+/// The commands that have set something off; what only looked, or let time run, has not.
+fn stirring(log: &EventLog) -> Vec<(u32, String)> {
+    let mut commands: Vec<(&Event, bool)> = Vec::new();
+    for event in log.iter() {
+        let cause = event.cause.map(|cause| cause.0);
+        let at = cause.and_then(|id| commands.binary_search_by_key(&id, |(e, _)| e.id.0).ok());
+        if let Some((_, stirs)) = at.and_then(|at| commands.get_mut(at)) {
+            *stirs = true;
+        }
+        if matches!(event.action, Action::Command | Action::Boot | Action::Fault) {
+            commands.push((event, false));
+        }
+    }
+    let stirring = commands.into_iter().filter(|(_, stirs)| *stirs);
+    stirring
+        .map(|(event, _)| (event.id.0, event.text.to_string()))
+        .collect()
 }
 
 /// A diagnostic of the core with an end: that of the word where it begins.

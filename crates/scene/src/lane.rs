@@ -22,7 +22,7 @@ pub fn lane(trace: &Trace) -> Lane {
         let mut place = String::new();
         for hop in &part.hops {
             let column = column(&mut lane, hop);
-            place = place_of(hop).unwrap_or(place);
+            place = place_of(hop, &place);
             let headers = compare(stack(&hop.packet), before.as_deref());
             before = Some(headers.clone());
             lane.steps.push(Step {
@@ -91,19 +91,21 @@ fn column(lane: &mut Lane, hop: &Hop) -> usize {
     })
 }
 
-/// Where on the map a hop happens; `None` where it is wherever the packet was before.
-fn place_of(hop: &Hop) -> Option<String> {
-    if let Some(pod) = hop.netns.strip_prefix("pod ") {
-        let (namespace, name) = pod.split_once('/')?;
-        return Some(pod_id(namespace, name));
+/// Where on the map a hop happens. What happens on a node at no device is wherever the packet was before; the loopback
+/// device is the node itself.
+fn place_of(hop: &Hop, before: &str) -> String {
+    let pod = hop.netns.strip_prefix("pod ");
+    if let Some((namespace, name)) = pod.and_then(|pod| pod.split_once('/')) {
+        return pod_id(namespace, name);
     }
     if &*hop.netns == "outside" {
-        return Some("host:outside".to_owned());
+        return "host:outside".to_owned();
     }
     match &*hop.device {
-        "" | "lo" => None,
-        veth if veth.starts_with("veth") => Some(format!("port:{veth}")),
-        device => Some(format!("device:{}/{device}", hop.netns)),
+        "" if !before.is_empty() => before.to_owned(),
+        "" | "lo" => format!("node:{}", hop.netns),
+        veth if veth.starts_with("veth") => format!("port:{veth}"),
+        device => format!("device:{}/{device}", hop.netns),
     }
 }
 
@@ -253,6 +255,31 @@ mod tests {
                 outer: None,
             },
         }
+    }
+
+    #[test]
+    fn what_a_node_sends_begins_at_the_node_and_its_loopback_is_there() {
+        let places = |hops: &[(&str, &str)]| {
+            let hops = hops.iter().map(|(netns, device)| hop(netns, device, POD));
+            let trace = Trace {
+                phases: vec![Phase {
+                    phase: PhaseKind::Request,
+                    hops: hops.collect(),
+                }],
+                ..Trace::default()
+            };
+            let steps = lane(&trace).steps;
+            steps.into_iter().map(|s| s.place).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            places(&[("worker-1", ""), ("worker-1", "eth0"), ("worker-1", "")]),
+            [
+                "node:worker-1",
+                "device:worker-1/eth0",
+                "device:worker-1/eth0"
+            ]
+        );
+        assert_eq!(places(&[("worker-1", "lo")]), ["node:worker-1"]);
     }
 
     #[test]

@@ -311,6 +311,11 @@ fn natural(name: &str) -> (String, u64) {
     (stem.to_owned(), number.parse().unwrap_or(0))
 }
 
+/// A number of things, in words for one and for several.
+fn counted(n: usize, one: &str, several: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { several })
+}
+
 fn office(cluster: &Cluster, broken: &Stopped, at: Point, width: f64) -> Office {
     let waiting = (cluster.etcd.count("pods")).saturating_sub(cluster.index.bound_count());
     let desks = [
@@ -319,7 +324,10 @@ fn office(cluster: &Cluster, broken: &Stopped, at: Point, width: f64) -> Office 
             format!("{} kinds served", cluster.resources().len()),
         ),
         ("etcd", format!("revision {}", cluster.etcd.revision())),
-        ("kube-scheduler", format!("{waiting} pods waiting")),
+        (
+            "kube-scheduler",
+            counted(waiting, "pod waiting", "pods waiting"),
+        ),
         (
             "kube-controller-manager",
             format!(

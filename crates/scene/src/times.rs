@@ -104,7 +104,7 @@ fn causes(log: &EventLog) -> Vec<Cause> {
             event: event.id.0,
             at_ms: milliseconds(event.at),
             who: match event.action {
-                Action::Command => String::new(),
+                Action::Command | Action::Fault => String::new(),
                 _ => event.from.to_string(),
             },
             what: match event.action {

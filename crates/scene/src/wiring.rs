@@ -75,6 +75,9 @@ impl Wiring {
 
     fn room(&mut self, room: &Room) {
         let device = |name: &str| format!("device:{}/{name}", room.name);
+        // What happens on the node itself is seen in the middle of its plate.
+        let plate = Point::new(room.rect.center().x, room.rect.y + 20.0);
+        self.place(&room.id, plate);
         for d in &room.devices {
             self.place(&d.id, d.rect.center());
         }

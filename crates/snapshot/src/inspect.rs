@@ -197,7 +197,7 @@ pub struct ObjectRow {
 /// What happened.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timeline {
-    /// The commands, oldest first: the event's number and the command line.
+    /// The commands that have set something off, oldest first: the event's number and the command line.
     pub commands: Vec<(u32, String)>,
     /// Who told whom.
     pub talk: Conversation,

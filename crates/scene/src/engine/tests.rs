@@ -219,6 +219,62 @@ fn the_past_runs_as_it_ran_until_something_is_changed() {
 }
 
 #[test]
+fn the_timeline_offers_what_has_set_something_off() {
+    let mut engine = engine();
+    for line in [
+        "kubectl run x --image=nginx",
+        "kubectl get pods",
+        "sim settle",
+    ] {
+        run(&mut engine, line);
+    }
+    let asked = Request::Timeline {
+        root: None,
+        most: 10,
+    };
+    let Reply::Timeline(timeline) = engine.answer(asked) else {
+        panic!("no timeline")
+    };
+    let commands: Vec<&str> = timeline.commands.iter().map(|(_, text)| &**text).collect();
+    assert_eq!(commands.last(), Some(&"kubectl run x --image=nginx"));
+}
+
+#[test]
+fn a_fault_is_named_once_among_the_causes() {
+    let mut engine = engine();
+    run(&mut engine, "sim fault stop kube-scheduler");
+    let Reply::Times(times) = engine.answer(Request::Times) else {
+        panic!("no times")
+    };
+    let last = &times.causes[0];
+    assert_eq!(
+        (&*last.who, &*last.what),
+        ("", "fault kube-scheduler is stopped")
+    );
+}
+
+#[test]
+fn an_image_is_as_wanted_whatever_the_runtime_calls_it() {
+    let mut engine = engine();
+    let images = ["nginx", "nginx:1.29", "curlimages/curl"];
+    for (n, image) in images.iter().enumerate() {
+        run(&mut engine, &format!("kubectl run x{n} --image={image}"));
+    }
+    run(&mut engine, "sim advance 20s");
+    for (n, image) in images.iter().enumerate() {
+        let asked = Request::Inspect(format!("pod:default/x{n}"));
+        let Reply::Card(Some(card)) = engine.answer(asked) else {
+            panic!("no card of x{n}")
+        };
+        let aim = card
+            .aims
+            .iter()
+            .find(|aim| aim.of == format!("image of x{n}"));
+        assert_eq!(aim.map(|aim| &*aim.is), Some(*image));
+    }
+}
+
+#[test]
 fn what_is_broken_is_said_with_its_marks_and_each_deed_can_be_done() {
     let mut engine = engine();
     let mut tried = 0;
