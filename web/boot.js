@@ -49,12 +49,16 @@
       await navigator.clipboard?.writeText(byId("crash-detail").textContent);
       event.target.dataset.done = "";
     });
-    byId("crash-forget").addEventListener("click", () => {
+    const forget = (what) => () => {
       try {
-        for (const key of Object.keys(localStorage)) if (key.startsWith("kubarium/")) localStorage.removeItem(key);
+        for (const key of Object.keys(localStorage)) if (what.test(key)) localStorage.removeItem(key);
       } catch { /* no storage, nothing to forget */ }
+      // A link to a lesson or a state would bring it back.
+      history.replaceState(null, "", location.pathname + location.search);
       location.reload();
-    });
+    };
+    byId("crash-begin").addEventListener("click", forget(/^kubarium\/1\/(embed\/)?work/));
+    byId("crash-forget").addEventListener("click", forget(/^kubarium\//));
     // A trap that no panic announced: out of memory, a stack that ran over.
     addEventListener("error", (event) => {
       if (event.error instanceof WebAssembly.RuntimeError) crash(`${event.error.message}\n${event.error.stack ?? ""}`);

@@ -1,4 +1,5 @@
 // Why it is so: the scheduler's decision as a table, a node's rules by Service, as text and by what changed.
+import { readFile } from "node:fs/promises";
 import { ask, deploy } from "./cluster.mjs";
 import { expect, expectAccessible, open, PHONE, run, test, WIDE } from "./page.mjs";
 
@@ -55,6 +56,17 @@ test("the way of a packet is lit in the chains, and its jumps lead on", async ({
   await expect(page.locator(".chain:not([data-lit])")).toHaveCount(0);
   await expect(page.getByRole("link", { name: /^Go to KUBE-SVC/ }).first()).toBeVisible();
   await expectAccessible(page);
+  const picture = async (kind) => {
+    const saved = page.waitForEvent("download");
+    await page.locator(".rules").getByLabel("Save the picture").selectOption(kind);
+    const download = await saved;
+    expect(download.suggestedFilename()).toBe(`kubarium-rules.${kind}`);
+    return readFile(await download.path());
+  };
+  const svg = String(await picture("svg"));
+  expect(svg).toContain("KUBE-SERVICES");
+  expect(svg).toContain("<rect");
+  expect((await picture("png")).subarray(1, 4).toString()).toBe("PNG");
 });
 
 test("all chains of a small cluster are shown, and a rule is deleted from its row", async ({ page }) => {

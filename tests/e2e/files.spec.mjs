@@ -44,6 +44,18 @@ for (const [name, size, scheme] of [["wide", WIDE, "light"], ["phone", PHONE, "d
   });
 }
 
+test("a file's tab is dragged to its place, and a text that is dragged is none", async ({ page }) => {
+  await open(page, { cluster: true });
+  for (let n = 0; n < 2; n++) await menu(page, "New file, open, examples", "New file");
+  await expect(tabs(page)).toHaveText(["web.yaml", "manifest.yaml", "manifest-2.yaml"]);
+  await tabs(page).last().dragTo(tabs(page).first());
+  await expect(tabs(page)).toHaveText(["manifest-2.yaml", "web.yaml", "manifest.yaml"]);
+  await tabs(page).first().dragTo(tabs(page).nth(1));
+  await expect(tabs(page)).toHaveText(["web.yaml", "manifest-2.yaml", "manifest.yaml"]);
+  await page.reload();
+  await expect(tabs(page)).toHaveText(["web.yaml", "manifest-2.yaml", "manifest.yaml"]);
+});
+
 test("each file has an undo history of its own", async ({ page }) => {
   await open(page);
   await menu(page, "New file, open, examples", "New file");

@@ -1,6 +1,6 @@
 // The map: moved, searched, come nearer to, with much on it, and as a picture.
 import { deploy } from "./cluster.mjs";
-import { expect, expectAccessible, open, PHONE, run, test } from "./page.mjs";
+import { expect, expectAccessible, open, PHONE, run, test, WIDE } from "./page.mjs";
 
 const depth = (page) => page.locator(".canvas").getAttribute("data-depth");
 
@@ -93,4 +93,56 @@ test("letters are drawn anew when the hand rests, and what is under it stays the
   expect(factor).toBeGreaterThan(1.4);
   expect(nearer.x + 20 * factor).toBeCloseTo(x, 0);
   expect(nearer.y + 20 * factor).toBeCloseTo(y, 0);
+});
+
+for (const [name, size, scheme] of [["wide", WIDE, "light"], ["phone", PHONE, "dark"]]) {
+  test(`the map is read as a tree, by keyboard alone: ${name}`, async ({ page }) => {
+    await open(page, { size, scheme, editor: false, cluster: true });
+    await deploy(page);
+    await page.getByRole("button", { name: "The map as a tree" }).press("Enter");
+    const tree = page.getByRole("tree", { name: "The map as a tree" });
+    const item = (text) => tree.getByRole("treeitem").filter({ hasText: text });
+    await expect(page.locator(".canvas")).toBeHidden();
+    await expect(item("kube-scheduler")).toContainText("0 pods waiting");
+    await expect(item(/^worker-1/)).toContainText("10.42.1.0/24");
+    await expect(item(/^web-/)).toHaveCount(3);
+    await expect(item(/^web-/).first()).toContainText("answers for web");
+    await expectAccessible(page);
+    // Down to the containers of a pod, and back.
+    await tree.getByRole("treeitem").first().focus();
+    await page.keyboard.press("End");
+    await expect(tree.getByRole("treeitem").last()).toBeFocused();
+    await item(/^curl/).focus();
+    await item(/^curl/).click();
+    await page.keyboard.press("ArrowRight");
+    await expect(item(/curlimages\/curl/)).toHaveCount(1);
+    await page.keyboard.press("ArrowRight");
+    await expect(item(/^eth0/).filter({ hasText: "to veth" })).toBeFocused();
+    await page.keyboard.press("ArrowLeft");
+    await expect(item(/^curl/)).toBeFocused();
+    await page.keyboard.press("ArrowLeft");
+    await expect(item(/curlimages\/curl/)).toHaveCount(0);
+    // What is chosen here is chosen everywhere, and has its menu.
+    await page.keyboard.press("Enter");
+    await expect(item(/^curl/)).toHaveAttribute("aria-selected", "true");
+    await page.keyboard.press("Shift+F10");
+    await expect(page.getByRole("menu", { name: "curl" })).toContainText("sim fault kill default/curl");
+    await page.keyboard.press("Escape");
+    await run(page, "kubectl delete pod curl --now");
+    await expect(item(/^curl/)).toHaveCount(0);
+    await page.getByRole("button", { name: "The map as a tree" }).click();
+    await expect(page.locator(".canvas")).toBeVisible();
+  });
+}
+
+test("the whole map is shown again when its room changes", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  const whole = async () => {
+    const [canvas, corridor] = [await page.locator(".canvas").boundingBox(), await page.locator(".corridor").boundingBox()];
+    return corridor.y + corridor.height <= canvas.y + canvas.height;
+  };
+  await expect.poll(whole).toBe(true);
+  await page.getByRole("button", { name: "Line of time" }).click();
+  await expect(page.getByRole("region", { name: "Line of time" })).toBeVisible();
+  await expect.poll(whole).toBe(true);
 });

@@ -36,6 +36,51 @@ const VIEWS = {
     await run(page, "sim settle");
     await run(page, "kubectl get deployments");
   },
+  // Who told whom since the manifests were applied, and why a pod was made.
+  timeline: async (page) => {
+    await deploy(page);
+    await page.getByRole("tab", { name: "Timeline" }).click();
+    await page.getByLabel("Events set off by").selectOption({ label: "kubectl apply -f web.yaml" });
+    await page.getByRole("button", { name: /create pods default\/web-/ }).first().press("Enter");
+    await expect(page.locator(".why li").first()).toBeVisible();
+  },
+  // Two packets beside each other: one that arrives, one that nobody answers.
+  compare: async (page) => {
+    await deploy(page);
+    await ask(page, "http://web");
+    await page.getByRole("button", { name: "Compare" }).click();
+    await ask(page, "http://10.43.0.99", "Timed out");
+    await expect(page.locator(".parting")).toBeVisible();
+  },
+  objects: async (page) => {
+    await deploy(page);
+    await page.getByRole("tab", { name: "Objects" }).click();
+    await page.getByRole("button", { name: /^Pod\b/ }).first().click();
+    await page.locator(".stored").getByRole("button", { name: /^web-/ }).first().click();
+    await details(page);
+    await page.locator(".card").getByRole("tab", { name: "History" }).click();
+    await expect(page.locator(".card .fields li").first()).toBeVisible();
+  },
+  // A manifest with what is wrong in it, and what applying it would change.
+  editor: async (page) => {
+    await deploy(page);
+    const tab = page.getByRole("tab", { name: "YAML", exact: true });
+    if (await tab.isVisible()) await tab.click();
+    await page.locator(".cm-line", { hasText: "replicas: 3" }).click();
+    await page.keyboard.press("End");
+    await page.keyboard.press("Backspace");
+    await page.keyboard.type("5");
+    await page.getByRole("button", { name: "Preview" }).click();
+    await page.locator("[data-effect=changed] summary").click();
+    await expect(page.locator("[data-effect=changed] .diff")).toBeVisible();
+  },
+  tree: async (page) => {
+    await deploy(page);
+    await page.getByRole("button", { name: "The map as a tree" }).click();
+    await page.getByRole("treeitem").filter({ hasText: /^curl/ }).click();
+    await page.keyboard.press("ArrowRight");
+    await expect(page.getByRole("treeitem").filter({ hasText: /^eth0/ }).first()).toBeVisible();
+  },
   // What is wanted, what there is, what is missing and who acts next.
   between: async (page) => {
     await deploy(page);

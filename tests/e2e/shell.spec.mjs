@@ -1,5 +1,5 @@
 // The shell: it loads clean, in both themes and all sizes, and is worked by keyboard and by pointer.
-import { expect, expectAccessible, LAPTOP, open, PHONE, test, WIDE } from "./page.mjs";
+import { expect, expectAccessible, LAPTOP, open, PHONE, run, test, WIDE } from "./page.mjs";
 
 // A laptop at 200 % zoom is a window of half its size.
 const SIZES = { wide: WIDE, laptop: LAPTOP, phone: PHONE, zoomed: { width: 720, height: 450 } };
@@ -149,6 +149,14 @@ test("tabs are chosen by arrow keys, and the panels below fold", async ({ page }
   await expect(page.getByRole("tabpanel", { name: "Rules" })).toBeVisible();
 });
 
+test("in a low window the map has the room, and the panels are a tap away", async ({ page }) => {
+  await open(page, { size: { width: 1000, height: 480 }, editor: false, cluster: true });
+  await expect(page.getByRole("tabpanel")).toHaveCount(0);
+  expect((await page.locator(".canvas").boundingBox()).height).toBeGreaterThan(300);
+  await page.getByRole("tab", { name: "Terminal" }).click();
+  await expect(page.getByLabel("Command", { exact: true })).toBeVisible();
+});
+
 test("on the phone every panel is a tab of the sheet", async ({ page }) => {
   await open(page, { size: PHONE });
   const file = await page.getByRole("tablist", { name: "Files" }).getByRole("tab").first().boundingBox();
@@ -169,4 +177,24 @@ test("a page that cannot load its module says so and what to do", async ({ page 
   await expect(page.getByRole("alertdialog", { name: "Kubarium has stopped" })).toBeVisible();
   await expect(page.getByRole("button", { name: "Reload", exact: true })).toBeFocused();
   await expectAccessible(page);
+});
+
+test("what stops is told, and the cluster as it was is there after a reload, or a new one", async ({ page }) => {
+  page.allowErrors();
+  await open(page, { editor: false, cluster: true });
+  await run(page, "kubectl create deployment kept --image=nginx; sim settle");
+  await expect.poll(() => page.evaluate(() => localStorage.getItem("kubarium/1/work") ?? ""), { timeout: 15_000 }).toContain("kept");
+  const stop = () => page.evaluate(() => dispatchEvent(new ErrorEvent("error", { error: new WebAssembly.RuntimeError("unreachable") })));
+  const told = page.getByRole("alertdialog", { name: "Kubarium has stopped" });
+  await stop();
+  await expect(told).toContainText("unreachable");
+  await expectAccessible(page);
+  await told.getByRole("button", { name: "Reload", exact: true }).click();
+  const pods = page.locator(".pod[aria-label^='Pod kept-']");
+  await expect(pods).toHaveCount(1);
+  await stop();
+  await told.getByRole("button", { name: "Reload with a new cluster" }).click();
+  await expect(page.locator(".room")).toHaveCount(3);
+  await expect(pods).toHaveCount(0);
+  await expect(page.locator(".cm-content")).toContainText("Three web servers");
 });

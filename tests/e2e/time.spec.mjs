@@ -52,6 +52,14 @@ test("time runs at the speed that is chosen", async ({ page }) => {
   await page.getByRole("button", { name: "Pause", exact: true }).first().click();
 });
 
+test("a fault is named once on the line of time", async ({ page }) => {
+  await open(page, { editor: false, cluster: true });
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
+  await run(page, "sim fault stop kube-scheduler");
+  await page.getByRole("button", { name: "Line of time" }).click();
+  await expect(page.locator(".causes li").last()).toHaveText("fault kube-scheduler is stopped");
+});
+
 test("the past runs on as it ran", async ({ page }) => {
   await open(page, { editor: false, cluster: true });
   await run(page, "kubectl create deployment one --image=nginx");

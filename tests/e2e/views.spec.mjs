@@ -43,6 +43,9 @@ test("the control loop is drawn, and a message leads back to its moment", async 
   await expect(why.getByRole("listitem").first()).toContainText("kubectl create deployment site");
   await expect(page.locator(".message[data-dim]").first()).toBeAttached();
   await expectAccessible(page);
+  const saved = page.waitForEvent("download");
+  await page.locator(".loop").getByLabel("Save the picture").selectOption("png");
+  expect((await saved).suggestedFilename()).toBe("kubarium-timeline.png");
   await why.getByRole("button", { name: "Go back to this moment" }).click();
   await expect(page.locator(".pod[aria-label^='Pod site-'][data-state=ready]")).toHaveCount(0);
   await expect(page.getByRole("button", { name: "Run", exact: true })).toBeVisible();
@@ -64,6 +67,36 @@ test("the palette finds what is there and what can be done, by keyboard alone", 
   await page.keyboard.press("Escape");
   await expect(page.getByRole("dialog", { name: "Command palette" })).toBeHidden();
 });
+
+for (const [name, size, scheme] of [["wide", WIDE, "light"], ["phone", PHONE, "dark"]]) {
+  test(`the question mark lists the keys, and the palette has them and the theme: ${name}`, async ({ page }) => {
+    await open(page, { size, scheme, editor: false, cluster: true });
+    const list = page.getByRole("dialog", { name: "Keyboard shortcuts" });
+    await page.locator(".canvas .wall").first().press("?");
+    await expect(list).toContainText("Ctrl Space");
+    await expectAccessible(page);
+    await page.keyboard.press("Escape");
+    await expect(list).toBeHidden();
+    // Where letters are typed it is one.
+    await page.getByRole("searchbox", { name: "Find on the map" }).press("?");
+    await expect(page.getByRole("searchbox", { name: "Find on the map" })).toHaveValue("?");
+    await expect(list).toBeHidden();
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type("keyboard");
+    await page.keyboard.press("Enter");
+    await expect(list).toBeVisible();
+    await page.keyboard.press("Escape");
+    const other = scheme === "light" ? "Dark" : "Light";
+    await page.keyboard.press("Control+k");
+    await page.keyboard.type(`theme: ${other}`);
+    await page.keyboard.press("Enter");
+    await expect(page.locator("html")).toHaveAttribute("data-theme", other.toLowerCase());
+    await page.getByLabel("Settings").first().click();
+    await expect(page.getByRole("radio", { name: other })).toBeChecked();
+    await page.getByRole("button", { name: "Keyboard shortcuts" }).click();
+    await expect(list).toBeVisible();
+  });
+}
 
 test("a command that watches goes on until it is stopped", async ({ page }) => {
   await open(page, { editor: false, cluster: true });

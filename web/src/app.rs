@@ -12,10 +12,12 @@ use crate::{
     moment::TimeLine,
     notices::{NoticeList, Notices},
     objects,
+    outline::Outline,
     palette::PaletteButton,
     panels::{Panel, PanelHead, Rail},
     parts::Late,
     rules, scheduling,
+    shortcuts::{ShortcutList, Shortcuts},
     simulator::Simulator,
     splitter::{Side, Splitter},
     tabs::Tabs,
@@ -71,6 +73,8 @@ pub(crate) fn App() -> impl IntoView {
     });
     let line = TimeLine(RwSignal::new(false));
     provide_context(line);
+    provide_context(Outline(RwSignal::new(false)));
+    provide_context(Shortcuts(RwSignal::new(false)));
     // Another language says everything anew.
     move || {
         text::track();
@@ -150,6 +154,7 @@ fn Shell(simulator: Simulator, layout: Layout, line: TimeLine) -> impl IntoView 
             </main>
         </div>
         <NoticeList />
+        <ShortcutList />
         <div class="above">
             <Late load=|| Box::pin(lessons::part()) wanted=Signal::derive(move || learn.wanted.get() || simulator.started.get()) />
         </div>

@@ -14,30 +14,70 @@ use crate::{
     text::{fill, t},
 };
 
-/// Every thing that stands on the map, from the ground up.
+/// Every thing that stands on the map, from the ground up, in one drawing.
 #[component]
 pub(crate) fn Drawing() -> impl IntoView {
     let picture = expect_context::<Simulator>().picture;
     view! {
+        <Ground />
+        <For each=move || picture.rooms.get() key=Clone::clone let:id>
+            <RoomView id />
+        </For>
+        <Labels />
+    }
+}
+
+/// The same in layers that lie one on the other, each a drawing of its own, so that a change in one room has nothing
+/// drawn anew in the others. The children lie above all.
+#[component]
+pub(crate) fn Layers(children: Children) -> impl IntoView {
+    let picture = expect_context::<Simulator>().picture;
+    view! {
+        <svg class="drawing">
+            <Ground />
+        </svg>
+        <For each=move || picture.rooms.get() key=Clone::clone let:id>
+            <svg class="drawing">
+                <RoomView id />
+            </svg>
+        </For>
+        <svg class="drawing">
+            <Labels />
+            {children()}
+        </svg>
+    }
+}
+
+/// What lies below the things in the rooms: the rooms' floors among it. Lines to endpoints run over them.
+#[component]
+fn Ground() -> impl IntoView {
+    let picture = expect_context::<Simulator>().picture;
+    view! {
         <OfficeView />
         <CorridorView />
-        // Lines to endpoints run over the floors and behind what stands on them.
         <For each=move || picture.rooms.get() key=Clone::clone let:id>
             <Wall id />
         </For>
         <For each=move || picture.services.get() key=Clone::clone let:id>
             <Endpoints id />
         </For>
-        <For each=move || picture.rooms.get() key=Clone::clone let:id>
-            <RoomView id />
-        </For>
+    }
+}
+
+/// What stands in no room: the Services; and where pods were a moment ago.
+#[component]
+fn Labels() -> impl IntoView {
+    let picture = expect_context::<Simulator>().picture;
+    view! {
         <For each=move || picture.services.get() key=Clone::clone let:id>
             <ServiceView id />
         </For>
-        {move || {
-            let ghost = |r: &Rect| view! { <rect class="ghost" x=r.x y=r.y width=r.width height=r.height rx="6" /> };
-            picture.gone.read().iter().map(ghost).collect_view()
-        }}
+        <For each=move || picture.gone.get() key=|(number, _)| *number let:gone>
+            {
+                let r = gone.1;
+                view! { <rect class="ghost" x=r.x y=r.y width=r.width height=r.height rx="6" /> }
+            }
+        </For>
     }
 }
 
@@ -54,7 +94,7 @@ pub(crate) fn state_name(state: State) -> &'static str {
 }
 
 /// The word by which styles know a state.
-fn state_id(state: State) -> &'static str {
+pub(crate) fn state_id(state: State) -> &'static str {
     match state {
         State::Ready => "ready",
         State::Progressing => "progressing",
@@ -140,7 +180,7 @@ fn crop(list: &str, most: usize) -> String {
 }
 
 /// Shortens a name so that its beginning and its last part can be read: `coredns…xvgcx`.
-fn shorten(name: &str, most: usize) -> String {
+pub(crate) fn shorten(name: &str, most: usize) -> String {
     let length = name.chars().count();
     if length <= most {
         return name.to_owned();

@@ -333,6 +333,18 @@ impl Files {
         self.remember();
     }
 
+    /// Puts a file at another's place among the tabs; that one and those between make room.
+    fn put(self, id: u32, place_of: u32) {
+        self.list.update(|list| {
+            let at = |id| list.iter().position(|file| file.id == id);
+            if let (Some(from), Some(to)) = (at(id), at(place_of)) {
+                let file = list.remove(from);
+                list.insert(to, file);
+            }
+        });
+        self.remember();
+    }
+
     /// Takes files of the person's own, each of which is told with its text, or without where it is none.
     fn taker(self) -> JsValue {
         let take = move |name: String, text: Option<String>| match text {
@@ -426,14 +438,20 @@ pub(crate) fn Manifests() -> impl IntoView {
             class="files-area"
             data-over=move || over.get().then_some("")
             on:dragover=move |event| {
-                event.prevent_default();
-                over.set(true);
+                if has_files(&event) {
+                    event.prevent_default();
+                    over.set(true);
+                }
             }
             on:dragleave=move |_| over.set(false)
             on:drop=move |event| {
-                event.prevent_default();
-                over.set(false);
-                take_dropped(&event, &files.taker());
+                if has_files(&event) {
+                    event.prevent_default();
+                    // Dropped elsewhere on the page, a file is taken for a lesson.
+                    event.stop_propagation();
+                    over.set(false);
+                    take_dropped(&event, &files.taker());
+                }
             }
         >
             <FileTabs />
@@ -457,11 +475,19 @@ pub(crate) fn Manifests() -> impl IntoView {
     }
 }
 
+/// Whether files are dragged, and not a text or a tab.
+fn has_files(event: &ev::DragEvent) -> bool {
+    let data = event.data_transfer();
+    data.is_some_and(|data| data.types().includes(&"Files".into(), 0))
+}
+
 /// The files as tabs, and the menus of what can be done.
 #[component]
 fn FileTabs() -> impl IntoView {
     let files = expect_context::<Files>();
     let renaming = RwSignal::new(false);
+    // The tab that is dragged, and the one that it is over.
+    let (dragged, over) = (RwSignal::new(None::<u32>), RwSignal::new(None::<u32>));
     let key = move |event: ev::KeyboardEvent| {
         let ids: Vec<u32> = files.list.read_untracked().iter().map(|f| f.id).collect();
         let at = ids.iter().position(|id| *id == files.shown.get_untracked());
@@ -494,7 +520,7 @@ fn FileTabs() -> impl IntoView {
         }
     };
     let tab = move |file: File| {
-        let id = file.id;
+        let (id, name) = (file.id, file.name.clone());
         view! {
             <button
                 type="button"
@@ -503,6 +529,32 @@ fn FileTabs() -> impl IntoView {
                 aria-selected=move || (files.shown.get() == id).to_string()
                 tabindex=move || if files.shown.get() == id { "0" } else { "-1" }
                 title=t("files.tab")
+                draggable="true"
+                data-over=move || (over.get() == Some(id)).then_some("")
+                on:dragstart=move |event| {
+                    dragged.set(Some(id));
+                    if let Some(data) = event.data_transfer() {
+                        // Some browsers drag nothing that carries nothing.
+                        let _ = data.set_data("text/plain", &name);
+                    }
+                }
+                on:dragover=move |event| {
+                    if dragged.get_untracked().is_some_and(|dragged| dragged != id) {
+                        event.prevent_default();
+                        over.set(Some(id));
+                    }
+                }
+                on:dragleave=move |_| over.set(None)
+                on:drop=move |event| {
+                    if let Some(dragged) = dragged.get_untracked() {
+                        event.prevent_default();
+                        files.put(dragged, id);
+                    }
+                }
+                on:dragend=move |_| {
+                    dragged.set(None);
+                    over.set(None);
+                }
                 on:click=move |_| files.show(id)
                 on:dblclick=move |_| renaming.set(true)
             >

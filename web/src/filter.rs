@@ -1,7 +1,7 @@
 //! What is looked for on the map: everything else is dimmed. The simulator finds it, by words or a label selector, by
 //! namespace and kind.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use kubarium_snapshot::message::Found;
@@ -95,13 +95,7 @@ impl Filter {
 #[component]
 pub(crate) fn FilterTools(filter: Filter, find: impl Fn() + Copy + 'static) -> impl IntoView {
     let simulator = expect_context::<Simulator>();
-    let namespaces = Memo::new(move |_| {
-        let map = simulator.map.read();
-        let pods = map.pods().map(|pod| &pod.namespace);
-        let services = map.services.iter().map(|s| &s.namespace);
-        let all: BTreeSet<&String> = pods.chain(services).collect();
-        all.into_iter().cloned().collect::<Vec<_>>()
-    });
+    let namespaces = simulator.picture.namespaces;
     let found = move || match filter.found.get() {
         Some(found) if !found.wrong.is_empty() => fill("map.wrong", &[("why", &found.wrong)]),
         Some(found) if found.pods == 1 => t("map.found.one").to_owned(),

@@ -69,6 +69,7 @@ pub(crate) const MORE: Icon = Icon(
 );
 pub(crate) const MINUS: Icon = Icon("M3.5 8h9");
 pub(crate) const FIT: Icon = Icon("M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10");
+pub(crate) const TREE: Icon = Icon("M3 3.5h6M6 8h7M6 12.5h7M3 3.5v9h3M3 8h3");
 pub(crate) const SAVE: Icon = Icon("M8 2v7.5M5 6.75l3 3 3-3M2.5 11v2.5h11V11");
 pub(crate) const COPY: Icon = Icon("M5.5 5.5h8v8h-8zM10.5 2.5h-8v8");
 pub(crate) const BESIDE: Icon = Icon("M2 3h12v10H2zM8 3v10M4 6.5h2M4 9h2M10 6.5h2");

@@ -6,6 +6,7 @@ use kubarium_snapshot::lane::{Header, Lane as Drawn, Layer, Part, Row, Step, Sto
 use leptos::{html, prelude::*, svg, wasm_split::wasm_split};
 
 use crate::{
+    drawing::shorten,
     layout::Layout,
     panels::Panel,
     parts::Loaded,
@@ -245,7 +246,7 @@ fn score(
             view! {
                 <g class="column" data-pod=c.pod.then_some("")>
                     <rect x=x + 2.0 y="0" width=width - 4.0 height=size.height rx="6" />
-                    <text class="name" x=x + 12.0 y="16">{crop(name, (width / 7.4) as usize)}</text>
+                    <text class="name" x=x + 12.0 y="16">{shorten(name, ((width - 20.0) / 7.8) as usize)}</text>
                     <text class="detail" x=x + 12.0 y="31">{crop(&kind, (width / 6.8) as usize)}</text>
                 </g>
             }

@@ -19,6 +19,8 @@ const LOW_FRAME: i32 = 560;
 const WIDE_FRAME: i32 = 880;
 /// Up to this height the packet lane and the panels below the map do not both have room.
 const LOW: i32 = 1000;
+/// Below this height the panels below the map are folded at first.
+const FLAT: i32 = 560;
 /// The width of a side panel's rail.
 const RAIL: i32 = 40;
 /// What the map keeps, whatever the panels want.
@@ -96,6 +98,10 @@ impl Layout {
         } else {
             NARROW
         };
+        // In a low window the map has what room there is, and the panels are a tap away.
+        let (width, height) = window.get_untracked();
+        let flat = width > narrow && height < FLAT;
+        let dock = if flat { height * 3 / 10 } else { usual::DOCK };
         let layout = Layout {
             window,
             narrow: Memo::new(move |_| window.get().0 <= narrow),
@@ -112,13 +118,11 @@ impl Layout {
             files: RwSignal::new(stored.number("files", usual::FILES)),
             inspector: RwSignal::new(stored.number("inspector", usual::INSPECTOR)),
             lane: RwSignal::new(stored.number("lane", usual::LANE)),
-            dock: RwSignal::new(stored.number("dock", usual::DOCK)),
-            sheet: RwSignal::new(
-                stored.number("sheet", usual::SHEET.min(window.get_untracked().1 * 9 / 20)),
-            ),
+            dock: RwSignal::new(stored.number("dock", dock)),
+            sheet: RwSignal::new(stored.number("sheet", usual::SHEET.min(height * 9 / 20))),
             files_folded: RwSignal::new(stored.flag("files-folded", false)),
             inspector_folded: RwSignal::new(stored.flag("inspector-folded", true)),
-            dock_folded: RwSignal::new(stored.flag("dock-folded", false)),
+            dock_folded: RwSignal::new(stored.flag("dock-folded", flat)),
             lane_shown: RwSignal::new(false),
             lesson_shown: RwSignal::new(false),
             side: RwSignal::new(Panel::Files),
@@ -161,23 +165,6 @@ impl Layout {
         lines.extend(flags.map(|(key, flag)| format!("{key}={}", flag.get())));
         lines.extend(tabs.map(|(key, tab)| format!("{key}={}", tab.get().id())));
         lines.join("\n")
-    }
-
-    /// Runs whoever asks again when the room for the map changes.
-    pub(crate) fn track_size(self) {
-        self.window.track();
-        for size in [self.files, self.inspector, self.lane, self.dock, self.sheet] {
-            size.track();
-        }
-        for flag in [
-            self.files_folded,
-            self.inspector_folded,
-            self.dock_folded,
-            self.made_room,
-            self.lane_shown,
-        ] {
-            flag.track();
-        }
     }
 
     /// The window's width and height, in pixels.

@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use kubarium_snapshot::Request;
 use kubarium_snapshot::geometry::{Point, Rect};
-use leptos::{ev, html, prelude::*, svg};
-use wasm_bindgen::JsCast;
+use leptos::{ev, html, prelude::*};
+use wasm_bindgen::prelude::*;
 
 use crate::{
     depths::{Depths, Sight},
-    drawing::Drawing,
+    drawing::Layers,
     faults::{FaultList, Marks},
     filter::{Filter, FilterTools},
     icons,
     layout::Layout,
-    moment::{Moment, is_shown},
+    moment::Moment,
+    outline::{self, Outline},
     packet::Packet,
     panels::Panel,
+    parts::Late,
     pictures::SavePicture,
     simulator::{Phase, Simulator},
     text::{fill, t},
@@ -205,15 +207,12 @@ fn megabytes(bytes: u32) -> String {
 fn Canvas() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
+    let Outline(in_words) = expect_context();
     let filter = Filter::new(simulator);
     provide_context(filter);
     let frame = NodeRef::<html::Div>::new();
-    let drawing = NodeRef::<svg::Svg>::new();
-    let size = move || {
-        frame.get_untracked().map_or((800.0, 600.0), |f| {
-            (f.client_width().into(), f.client_height().into())
-        })
-    };
+    let drawing = NodeRef::<html::Div>::new();
+    let size = size_of(frame);
     let view = RwSignal::new(View {
         x: 0.0,
         y: 0.0,
@@ -244,7 +243,7 @@ fn Canvas() -> impl IntoView {
     provide_context(depth);
     let sight = Memo::new(move |_| {
         let View { x, y, zoom } = settled.get();
-        let (width, height) = size();
+        let (width, height) = size.get();
         (depth.get() == Depth::Inside).then(|| Rect::new(x, y, width / zoom, height / zoom))
     });
     provide_context(Sight(sight));
@@ -265,24 +264,25 @@ fn Canvas() -> impl IntoView {
     let fit = move || {
         let tall = layout.column.get_untracked();
         let whole = simulator.picture.bounds.get_untracked();
-        show(View::fit(part.get_untracked(), whole, size(), tall));
+        show(View::fit(
+            part.get_untracked(),
+            whole,
+            size.get_untracked(),
+            tall,
+        ));
     };
-    let line = is_shown(simulator, expect_context());
-    let bars = Memo::new(move |_| (line.get(), simulator.work.read().is_some()));
     Effect::new(move |_| {
         part.track();
-        layout.track_size();
-        bars.track();
-        frame.track();
+        size.track();
         if !moved.get_untracked() {
-            request_animation_frame(fit);
+            fit();
         }
     });
     // What was moved by hand, or is too tall to be shown whole, follows the packet.
     Effect::new(move |_| {
         let follows = moved.get_untracked() || layout.column.get_untracked();
         if let Some(at) = simulator.way().last().filter(|_| follows) {
-            let (at, size) = (*at, size());
+            let (at, size) = (*at, size.get_untracked());
             let shown = view.get_untracked().showing(at, size);
             if shown != view.get_untracked() {
                 show(shown);
@@ -378,7 +378,7 @@ fn Canvas() -> impl IntoView {
     };
     let by = move |factor: f64| {
         moved.set(true);
-        let (width, height) = size();
+        let (width, height) = size.get_untracked();
         show(
             view.get_untracked()
                 .zoomed(factor, (width / 2.0, height / 2.0)),
@@ -428,7 +428,7 @@ fn Canvas() -> impl IntoView {
         if let Some(rect) = pod.or_else(service).or_else(room) {
             simulator.selected.set(Some(id));
             moved.set(true);
-            let (width, height) = size();
+            let (width, height) = size.get_untracked();
             let (middle, zoom) = (rect.center(), view.get_untracked().zoom.max(1.0));
             show(View {
                 x: middle.x - width / 2.0 / zoom,
@@ -461,21 +461,35 @@ fn Canvas() -> impl IntoView {
                 {t("lane.open")}
             </button>
             <span class="group">
-                <button type="button" class="button plain icon" aria-label=t("map.farther") title=t("map.farther") on:click=move |_| by(0.8)>
+                <button type="button" class="button plain icon zoom" aria-label=t("map.farther") title=t("map.farther") on:click=move |_| by(0.8)>
                     {icons::MINUS.view()}
                 </button>
-                <button type="button" class="button plain icon" aria-label=t("map.nearer") title=t("map.nearer") on:click=move |_| by(1.25)>
+                <button type="button" class="button plain icon zoom" aria-label=t("map.nearer") title=t("map.nearer") on:click=move |_| by(1.25)>
                     {icons::PLUS.view()}
                 </button>
                 <button type="button" class="button plain icon" aria-label=t("map.fit") title=t("map.fit") on:click=move |_| whole()>
                     {icons::FIT.view()}
                 </button>
-                <SavePicture of=move || drawing.get_untracked().map(Into::into) name="map" />
+                <button
+                    type="button"
+                    class="button plain icon"
+                    aria-label=t("outline")
+                    title=t("outline")
+                    aria-pressed=move || in_words.get().to_string()
+                    on:click=move |_| in_words.update(|on| *on = !*on)
+                >
+                    {icons::TREE.view()}
+                </button>
+                <Show when=move || !in_words.get()>
+                    <SavePicture of=move || drawing.get_untracked().map(Into::into) name="map" />
+                </Show>
             </span>
         </div>
         <Moment />
+        <Late load=|| Box::pin(outline::part()) wanted=in_words.into() />
         <div
             class="canvas"
+            hidden=move || in_words.get()
             node_ref=frame
             data-depth=move || depth.get().name()
             data-held=move || grabbed.get().then_some("")
@@ -491,19 +505,58 @@ fn Canvas() -> impl IntoView {
             on:keydown=key
             on:click=move |event| select(event.target())
         >
-            <svg class="drawing" node_ref=drawing role="group" aria-label=t("map.label") style=("transform", transform)>
-                <Drawing />
-                <Depths />
-                <Marks />
-                <Packet />
-            </svg>
+            <div class="stage" node_ref=drawing role="group" aria-label=t("map.label") style=("transform", transform)>
+                <Layers>
+                    <Depths />
+                    <Marks />
+                    <Packet />
+                </Layers>
+            </div>
         </div>
     }
 }
 
+#[wasm_bindgen]
+extern "C" {
+    /// The browser's own.
+    type ResizeObserver;
+    #[wasm_bindgen(constructor)]
+    fn new(seen: &Closure<dyn FnMut()>) -> ResizeObserver;
+    #[wasm_bindgen(method)]
+    fn observe(this: &ResizeObserver, element: &web_sys::Element);
+    #[wasm_bindgen(method)]
+    fn disconnect(this: &ResizeObserver);
+}
+
+/// The size of an element, from when it is there; one that is hidden keeps the size that it had.
+fn size_of(frame: NodeRef<html::Div>) -> RwSignal<(f64, f64)> {
+    let size = RwSignal::new((800.0, 600.0));
+    let look = Closure::<dyn FnMut()>::new(move || {
+        let frame = frame.try_get_untracked().flatten();
+        let now = frame.map_or((0.0, 0.0), |f| {
+            (f.client_width().into(), f.client_height().into())
+        });
+        if now.0 > 0.0 && now.1 > 0.0 {
+            size.try_set(now);
+        }
+    });
+    let observer = ResizeObserver::new(&look);
+    // The observer calls it for as long as it observes.
+    let kept = StoredValue::new_local((observer, look));
+    Effect::new(move |_| {
+        if let Some(frame) = frame.get() {
+            kept.with_value(|(observer, _)| observer.observe(&frame));
+        }
+    });
+    on_cleanup(move || {
+        kept.try_with_value(|(observer, _)| observer.disconnect());
+    });
+    size
+}
+
 /// Marks on the map what is selected, where the packet is, and what is looked for: only what changes is touched. What is
 /// drawn anew has its marks from the beginning.
-fn mark_all(simulator: Simulator, filter: Filter, drawing: NodeRef<svg::Svg>) {
+fn mark_all(simulator: Simulator, filter: Filter, drawing: NodeRef<html::Div>) {
     Effect::new(move |_| {
         let selected = simulator.selected.get();
         mark(drawing, "data-selected", selected.as_slice());
@@ -528,7 +581,7 @@ fn mark_all(simulator: Simulator, filter: Filter, drawing: NodeRef<svg::Svg>) {
 }
 
 /// Gives an attribute to the things with these ids, and takes it from all others.
-fn mark(drawing: NodeRef<svg::Svg>, attribute: &str, ids: &[String]) {
+fn mark(drawing: NodeRef<html::Div>, attribute: &str, ids: &[String]) {
     let Some(drawing) = drawing.get_untracked() else {
         return;
     };

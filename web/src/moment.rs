@@ -110,9 +110,7 @@ fn Line() -> impl IntoView {
     };
     let said = move || {
         let causes = &times.read().causes;
-        let last = causes
-            .first()
-            .map(|cause| format!("{}: {}", cause.who, cause.what));
+        let last = causes.first().map(words);
         format!("{} {}", hms(at()), last.unwrap_or_default())
     };
     let place = move |ms: u64| format!("{:.3}%", ms as f64 / end.get() as f64 * 100.0);
@@ -222,11 +220,19 @@ fn branch(
     .into_any()
 }
 
+/// Who did what. What a person gave has nobody before it.
+fn words(cause: &Cause) -> String {
+    match cause.who.as_str() {
+        "" => cause.what.clone(),
+        who => format!("{who} {}", cause.what),
+    }
+}
+
 /// How the latest event came about: the command that set it off, what caused it, and itself; each a way there.
 fn causes(simulator: Simulator, causes: &[Cause]) -> impl IntoView + use<> {
     let link = |cause: &Cause| {
         let event = cause.event;
-        let words = format!("{} {}", cause.who, cause.what);
+        let words = words(cause);
         view! {
             <li>
                 <button type="button" class="link" title=words.clone() on:click=move |_| simulator.go_to(event)>

@@ -5,11 +5,15 @@ use leptos::{ev, html, prelude::*, wasm_split::wasm_split};
 use crate::{
     layout::Layout,
     learn::Learn,
+    notices::Notices,
+    outline::Outline,
     panels::Panel,
     parts::{Late, Loaded},
+    shortcuts::Shortcuts,
     simulator::Simulator,
     storage,
     text::{self, fill, t},
+    theme::{THEMES, Theme},
 };
 
 /// The most choices that are shown.
@@ -26,6 +30,11 @@ enum Deed {
     Lessons,
     Share,
     Speak(&'static str),
+    Dress(Theme),
+    /// The list of keys.
+    Keys,
+    /// The map as a drawing or as a tree.
+    Outline(bool),
     Time(bool),
     Step,
     Back,
@@ -78,7 +87,10 @@ fn Palette() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
     let learn = expect_context::<Learn>();
+    let notices = expect_context::<Notices>();
     let Open(open) = expect_context();
+    let Shortcuts(keys) = expect_context();
+    let Outline(in_words) = expect_context();
     let find = RwSignal::new(String::new());
     let at = RwSignal::new(0_usize);
     let dialog = NodeRef::<html::Dialog>::new();
@@ -100,7 +112,7 @@ fn Palette() -> impl IntoView {
     };
     let found = Memo::new(move |_| {
         if open.get() {
-            matching(choices(simulator), &find.read())
+            matching(choices(simulator, in_words.get()), &find.read())
         } else {
             Vec::new()
         }
@@ -128,6 +140,9 @@ fn Palette() -> impl IntoView {
                 let _ = storage::set("language", tag);
                 text::speak(tag);
             }
+            Deed::Dress(theme) => theme.choose(notices),
+            Deed::Keys => keys.set(true),
+            Deed::Outline(on) => in_words.set(on),
             Deed::Time(run) => simulator.run_time(run),
             Deed::Step => simulator.step_time(),
             Deed::Back => simulator.step_back(),
@@ -190,7 +205,7 @@ fn Palette() -> impl IntoView {
 }
 
 /// Everything that can be chosen now.
-fn choices(simulator: Simulator) -> Vec<Choice> {
+fn choices(simulator: Simulator, in_words: bool) -> Vec<Choice> {
     let mut all = Vec::new();
     let mut add = |name: String, note: &str, deed: Deed| {
         all.push(Choice {
@@ -213,9 +228,24 @@ fn choices(simulator: Simulator) -> Vec<Choice> {
     add(t("clock.step").to_owned(), t("clock"), Deed::Step);
     add(t("clock.back").to_owned(), t("clock"), Deed::Back);
     add(t("learn").to_owned(), t("palette.view"), Deed::Lessons);
+    add(t("shortcuts").to_owned(), "?", Deed::Keys);
+    let other = if in_words {
+        t("map.label")
+    } else {
+        t("outline")
+    };
+    add(
+        other.to_owned(),
+        t("palette.view"),
+        Deed::Outline(!in_words),
+    );
     add(t("share").to_owned(), "", Deed::Share);
     for (tag, name) in text::LANGUAGES {
         add(name.to_owned(), t("language"), Deed::Speak(tag));
+    }
+    for theme in THEMES.into_iter().filter(|theme| *theme != Theme::now()) {
+        let name = fill("palette.theme", &[("theme", theme.label())]);
+        add(name, t("theme"), Deed::Dress(theme));
     }
     let map = simulator.map.read();
     for room in &map.rooms {

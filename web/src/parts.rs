@@ -1,12 +1,16 @@
 //! Parts of the page's module that come after the first view. The build cuts the module at the functions marked
-//! `#[wasm_split]`: what only such a function needs is in a file of its own. All parts are fetched as soon as the cluster is
+//! `#[wasm_split]`: what only such a function needs is in a file of its own. All parts are fetched shortly after the cluster is
 //! up, so that opening a view is instant; a view that is wanted earlier fetches its part itself.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use leptos::{prelude::*, task::spawn_local, wasm_split::SplitLoaderError};
 
 use crate::{icons, simulator::Simulator, text::t};
+
+/// How long after the cluster is up what nobody has asked for yet is fetched: the first command goes before it.
+const QUIET: Duration = Duration::from_millis(400);
 
 /// What a part gives: the function that makes its view, or that it could not be loaded.
 pub(crate) type Loaded = Result<fn() -> AnyView, SplitLoaderError>;
@@ -25,7 +29,8 @@ pub(crate) fn Late(
     let part = RwSignal::new(None::<fn() -> AnyView>);
     let (loading, failed) = (StoredValue::new(false), RwSignal::new(false));
     let fetch = move || {
-        if loading.get_value() || part.read_untracked().is_some() {
+        // The view may have gone since.
+        if loading.try_get_value() != Some(false) || part.read_untracked().is_some() {
             return;
         }
         loading.set_value(true);
@@ -40,8 +45,10 @@ pub(crate) fn Late(
         });
     };
     Effect::new(move |_| {
-        if wanted.get() || simulator.started.get() {
+        if wanted.get() {
             fetch();
+        } else if simulator.started.get() {
+            set_timeout(fetch, QUIET);
         }
     });
     let made = Memo::new(move |made| made == Some(&true) || wanted.get());

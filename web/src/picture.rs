@@ -1,6 +1,6 @@
 //! The map as signals: one for each thing that is drawn, so that a change touches only what shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kubarium_snapshot::MapChange;
@@ -22,6 +22,26 @@ struct Parts {
     rooms: BTreeMap<String, RoomSignals>,
     pods: BTreeMap<String, ArcRwSignal<PodBox>>,
     services: BTreeMap<String, ArcRwSignal<ServiceLabel>>,
+    /// How many pods and Services each namespace has.
+    namespaces: BTreeMap<String, usize>,
+}
+
+impl Parts {
+    fn come(&mut self, namespace: &str) {
+        match self.namespaces.get_mut(namespace) {
+            Some(count) => *count += 1,
+            None => drop(self.namespaces.insert(namespace.to_owned(), 1)),
+        }
+    }
+
+    fn go(&mut self, namespace: &str) {
+        if let Some(count) = self.namespaces.get_mut(namespace) {
+            *count -= 1;
+            if *count == 0 {
+                self.namespaces.remove(namespace);
+            }
+        }
+    }
 }
 
 /// The map as signals.
@@ -40,8 +60,12 @@ pub(crate) struct Picture {
     pub(crate) rooms: RwSignal<Vec<String>>,
     /// The ids of the Services, in order.
     pub(crate) services: RwSignal<Vec<String>>,
-    /// Where pods were that went a moment ago.
-    pub(crate) gone: RwSignal<Vec<Rect>>,
+    /// The namespaces of the pods and Services, in order.
+    pub(crate) namespaces: RwSignal<Vec<String>>,
+    /// Counts how often pods came, went or got an address: what changes who can send a request.
+    pub(crate) senders: RwSignal<u32>,
+    /// Where pods were that went a moment ago, each with a number.
+    pub(crate) gone: RwSignal<Vec<(u32, Rect)>>,
 }
 
 /// For how long the place of a pod that went is shown, and the most of them.
@@ -59,6 +83,8 @@ impl Picture {
             hosts: RwSignal::new(Vec::new()),
             rooms: RwSignal::new(Vec::new()),
             services: RwSignal::new(Vec::new()),
+            namespaces: RwSignal::new(Vec::new()),
+            senders: RwSignal::new(0),
             gone: RwSignal::new(Vec::new()),
         }
     }
@@ -84,6 +110,14 @@ impl Picture {
         self.show_gone(change);
         self.parts
             .update_value(|parts| self.apply_to(parts, change));
+        self.parts.with_value(|parts| {
+            let known = self.namespaces.read_untracked();
+            if !known.iter().eq(parts.namespaces.keys()) {
+                drop(known);
+                self.namespaces
+                    .set(parts.namespaces.keys().cloned().collect());
+            }
+        });
         if let Some(bounds) = change.bounds {
             self.bounds.set(bounds);
         }
@@ -114,11 +148,15 @@ impl Picture {
             .iter()
             .filter_map(|(_, id)| Some(self.pod(id)?.read_untracked().rect));
         let places: Vec<Rect> = places.collect();
-        self.gone.update(|gone| gone.extend(&places));
+        let first = (self.gone.read_untracked().last()).map_or(0, |(last, _)| last.wrapping_add(1));
+        let count = places.len();
+        let numbered = (places.into_iter().enumerate())
+            .map(|(n, place)| (first.wrapping_add(n as u32), place));
+        self.gone.update(|gone| gone.extend(numbered));
         set_timeout(
             move || {
                 self.gone.update(|gone| {
-                    gone.drain(..places.len().min(gone.len()));
+                    gone.drain(..count.min(gone.len()));
                 });
             },
             GONE,
@@ -140,16 +178,24 @@ impl Picture {
         }
         // The rooms whose lists change, with what leaves and what comes.
         let mut lists: BTreeMap<String, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
+        let mut senders = !change.pods_gone.is_empty();
         for (room, id) in &change.pods_gone {
-            parts.pods.remove(id);
+            if let Some(pod) = parts.pods.remove(id) {
+                parts.go(&pod.read_untracked().namespace);
+            }
             lists.entry(room.clone()).or_default().0.push(id);
         }
         for (room, pod) in &change.pods {
             match parts.pods.get_mut(&pod.id) {
-                Some(known) => known.set(pod.clone()),
+                Some(known) => {
+                    senders |= known.read_untracked().address != pod.address;
+                    known.set(pod.clone());
+                }
                 None => {
+                    senders = true;
                     let signal = ArcRwSignal::new(pod.clone());
                     parts.pods.insert(pod.id.clone(), signal);
+                    parts.come(&pod.namespace);
                     lists.entry(room.clone()).or_default().1.push(&pod.id);
                 }
             }
@@ -168,14 +214,23 @@ impl Picture {
                 None => {
                     let signal = ArcRwSignal::new(service.clone());
                     parts.services.insert(service.id.clone(), signal);
+                    parts.come(&service.namespace);
                 }
             }
         }
         if let Some(order) = &change.service_order {
-            parts.services.retain(|id, _| order.contains(id));
+            let order: BTreeSet<&String> = order.iter().collect();
+            let gone = parts.services.extract_if(.., |id, _| !order.contains(id));
+            let gone: Vec<_> = gone.map(|(_, service)| service).collect();
+            for service in gone {
+                parts.go(&service.read_untracked().namespace);
+            }
         }
         if let Some(order) = &change.room_order {
             parts.rooms.retain(|id, _| order.contains(id));
+        }
+        if senders {
+            self.senders.update(|times| *times = times.wrapping_add(1));
         }
     }
 }

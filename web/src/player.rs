@@ -1,6 +1,7 @@
 //! What a followed packet is worked with: the form that sends it, and play, pause, step, scrub and speed.
 
 use kubarium_snapshot::lane::{PhaseKind, Verdict};
+use kubarium_snapshot::map::PodBox;
 use leptos::{ev, prelude::*};
 
 use crate::{
@@ -11,28 +12,50 @@ use crate::{
     text::{fill, t},
 };
 
+/// The host beyond the cluster's network, as `sim trace` takes it.
+const OUTSIDE: &str = "outside";
+
 /// The form that sends a request: from where, and to what.
 #[component]
 pub(crate) fn RequestForm() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
-    let from = RwSignal::new(String::new());
+    let picture = simulator.picture;
+    // Who asks is the one that was chosen, for as long as it is there.
+    let chosen = RwSignal::new(String::new());
+    let from = Memo::new(move |_| {
+        picture.senders.track();
+        picture.rooms.track();
+        let chosen = chosen.get();
+        match is_there(simulator, &chosen) {
+            true => chosen,
+            false => usual_client(simulator),
+        }
+    });
     let to = RwSignal::new(String::new());
-    let clients = Memo::new(move |_| clients(simulator));
-    let services = Memo::new(move |_| targets(simulator));
     Effect::new(move |_| {
-        let clients = clients.get();
-        if !clients.contains(&from.get_untracked()) {
-            from.set(clients.first().cloned().unwrap_or_default());
-        }
-    });
-    Effect::new(move |_| {
-        if let Some(first) = services.read().first()
-            && to.get_untracked().is_empty()
+        picture.services.track();
+        if to.get_untracked().is_empty()
+            && let Some(first) = targets(simulator).into_iter().next()
         {
-            to.set(first.clone());
+            to.set(first);
         }
     });
+    // What there is to choose from is listed when somebody is about to choose.
+    let (all_clients, all_targets) = (RwSignal::new(Vec::new()), RwSignal::new(Vec::new()));
+    let list = move || all_clients.set(clients(simulator));
+    let options = move || {
+        let (from, mut all) = (from.get(), all_clients.get());
+        if !all.contains(&from) {
+            all.insert(0, from.clone());
+        }
+        let option = move |name: String| {
+            let selected = name == from;
+            let value = name.clone();
+            view! { <option value=value selected=selected>{name}</option> }
+        };
+        all.into_iter().map(option).collect_view()
+    };
     let submit = move |event: ev::SubmitEvent| {
         event.prevent_default();
         let (from, to) = (from.get_untracked(), to.get_untracked().trim().to_owned());
@@ -40,25 +63,21 @@ pub(crate) fn RequestForm() -> impl IntoView {
             simulator.send_packet(&from, &to);
         }
     };
-    let has_client = move || {
-        let map = simulator.map.read();
-        map.pods().any(|p| p.id == "pod:default/curl")
-    };
+    let has_client = Memo::new(move |_| {
+        picture.senders.track();
+        picture.pod("pod:default/curl").is_some()
+    });
     view! {
         <form class="request" on:submit=submit>
             <label>
                 <span>{t("lane.from")}</span>
-                <select prop:value=move || from.get() on:change=move |e| from.set(event_target_value(&e))>
-                    {move || {
-                        clients
-                            .get()
-                            .into_iter()
-                            .map(|c| {
-                                let (value, shown) = (c.clone(), c.clone());
-                                view! { <option value=value selected=move || from.get() == c>{shown}</option> }
-                            })
-                            .collect_view()
-                    }}
+                <select
+                    prop:value=move || from.get()
+                    on:pointerenter=move |_| list()
+                    on:focus=move |_| list()
+                    on:change=move |e| chosen.set(event_target_value(&e))
+                >
+                    {options}
                 </select>
             </label>
             <label>
@@ -71,16 +90,17 @@ pub(crate) fn RequestForm() -> impl IntoView {
                     autocapitalize="off"
                     placeholder="http://web"
                     prop:value=move || to.get()
+                    on:focus=move |_| all_targets.set(targets(simulator))
                     on:input=move |e| to.set(event_target_value(&e))
                 />
                 <datalist id="lane-targets">
-                    {move || services.get().into_iter().map(|s| view! { <option value=s></option> }).collect_view()}
+                    {move || all_targets.get().into_iter().map(|s| view! { <option value=s></option> }).collect_view()}
                 </datalist>
             </label>
             <button type="submit" class="button primary">
                 {t("lane.send")}
             </button>
-            <Show when=move || !has_client()>
+            <Show when=move || !has_client.get()>
                 <button
                     type="button"
                     class="button"
@@ -112,31 +132,63 @@ pub(crate) fn RequestForm() -> impl IntoView {
     }
 }
 
+/// A pod, node or host as `sim trace` takes it.
+fn client(pod: &PodBox) -> String {
+    match pod.namespace.as_str() {
+        "default" => format!("pod/{}", pod.name),
+        namespace => format!("pod/{}.{namespace}", pod.name),
+    }
+}
+
+/// Whether a pod can ask. Those of the system are there for others.
+fn can_ask(pod: &&PodBox) -> bool {
+    pod.namespace != "kube-system" && !pod.address.is_empty()
+}
+
+/// By which those that are there to ask come before those that are there to answer, each kind by their names.
+fn rank(pod: &PodBox) -> (bool, &str, &str) {
+    const TOOLS: [&str; 4] = ["curl", "netshoot", "busybox", "alpine"];
+    let asks = TOOLS.iter().any(|tool| pod.image.contains(tool));
+    (!asks, &pod.namespace, &pod.name)
+}
+
+/// Whether somebody who was chosen to ask is there still.
+fn is_there(simulator: Simulator, client: &str) -> bool {
+    let picture = simulator.picture;
+    match client.split_once('/') {
+        Some(("pod", name)) => {
+            let (name, namespace) = name.split_once('.').unwrap_or((name, "default"));
+            picture.pod(&format!("pod:{namespace}/{name}")).is_some()
+        }
+        Some(("node", name)) => picture.room(&format!("node:{name}")).is_some(),
+        _ => client == OUTSIDE,
+    }
+}
+
+/// Who asks where nobody was chosen.
+fn usual_client(simulator: Simulator) -> String {
+    let map = simulator.map.read_untracked();
+    let first = map.pods().filter(can_ask).min_by_key(|pod| rank(pod));
+    let node = || Some(format!("node/{}", map.rooms.first()?.name));
+    first
+        .map(client)
+        .or_else(node)
+        .unwrap_or_else(|| OUTSIDE.to_owned())
+}
+
 /// Who can ask: pods, nodes, and the host outside.
 fn clients(simulator: Simulator) -> Vec<String> {
-    let map = simulator.map.read();
-    let mut pods: Vec<_> = map
-        .pods()
-        .filter(|p| p.namespace != "kube-system" && !p.address.is_empty())
-        .collect();
-    // Those that are there to ask come before those that are there to answer.
-    let asks = |image: &str| {
-        ["curl", "netshoot", "busybox", "alpine"]
-            .iter()
-            .any(|word| image.contains(word))
-    };
-    pods.sort_by_key(|p| (!asks(&p.image), p.namespace.clone(), p.name.clone()));
-    let pods = pods.into_iter().map(|p| match p.namespace.as_str() {
-        "default" => format!("pod/{}", p.name),
-        namespace => format!("pod/{}.{namespace}", p.name),
-    });
-    let nodes = map.rooms.iter().map(|r| format!("node/{}", r.name));
-    pods.chain(nodes).chain(["outside".to_owned()]).collect()
+    let map = simulator.map.read_untracked();
+    let mut pods: Vec<&PodBox> = map.pods().filter(can_ask).collect();
+    pods.sort_by_key(|pod| rank(pod));
+    let pods = pods.into_iter().map(client);
+    let nodes = map.rooms.iter().map(|room| format!("node/{}", room.name));
+    pods.chain(nodes).chain([OUTSIDE.to_owned()]).collect()
 }
 
 /// What can be asked: the Services that people made.
 fn targets(simulator: Simulator) -> Vec<String> {
-    let map = simulator.map.read();
+    let map = simulator.map.read_untracked();
     let own = map.services.iter().filter(|s| {
         s.namespace != "kube-system" && s.name != "kubernetes" && s.kind != "ExternalName"
     });

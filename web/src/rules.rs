@@ -5,13 +5,14 @@ use kubarium_snapshot::message::{decode, encode};
 use kubarium_snapshot::rare::{Question, RuleChanges, RuleText};
 use kubarium_snapshot::rules::{ChainView, RuleBook, RuleView};
 use kubarium_snapshot::{Reply, Request};
-use leptos::{prelude::*, wasm_split::wasm_split};
+use leptos::{html, prelude::*, wasm_split::wasm_split};
 
 use crate::{
     icons,
     layout::Layout,
     panels::{Empty, Panel},
     parts::Loaded,
+    pictures::SavePicture,
     simulator::Simulator,
     text::{fill, t},
 };
@@ -51,6 +52,8 @@ struct Looked {
     find: RwSignal<String>,
     shown: RwSignal<Shown>,
     only_met: RwSignal<bool>,
+    /// The chains as they are drawn, to be saved.
+    drawing: NodeRef<html::Div>,
 }
 
 /// A node's rules.
@@ -65,6 +68,7 @@ fn Rules() -> impl IntoView {
         find: RwSignal::new(String::new()),
         shown: RwSignal::new(Shown::Chains),
         only_met: RwSignal::new(true),
+        drawing: NodeRef::new(),
     };
     let Looked {
         node,
@@ -157,7 +161,8 @@ fn Rules() -> impl IntoView {
                     let followed = simulator.lane.read().is_some() && find.read().is_empty();
                     match book.get() {
                         Some(book) if !book.chains.is_empty() => {
-                            chains(simulator, &book, followed && looked.only_met.get(), current).into_any()
+                            let only_met = followed && looked.only_met.get();
+                            chains(looked, &book, only_met, current).into_any()
                         }
                         Some(_) if !find.read().is_empty() => {
                             view! { <Empty icon=icons::RULES what=t("rules.unfound") how=t("rules.unfound.how") /> }.into_any()
@@ -183,6 +188,7 @@ fn tools(
         find,
         shown,
         only_met,
+        drawing,
     } = looked;
     let tables = Memo::new(move |_| {
         let tables = book.read().as_ref().map(|book| book.tables.clone());
@@ -239,6 +245,9 @@ fn tools(
                     {t("rules.met")}
                 </label>
             </Show>
+            <Show when=move || shown.get() == Shown::Chains>
+                <SavePicture of=move || drawing.get_untracked().map(Into::into) name="rules" />
+            </Show>
         </div>
     }
 }
@@ -246,11 +255,14 @@ fn tools(
 type Current = Memo<Option<(String, usize)>>;
 
 fn chains(
-    simulator: Simulator,
+    looked: Looked,
     book: &RuleBook,
     only_met: bool,
     current: Current,
 ) -> impl IntoView + use<> {
+    let Looked {
+        simulator, drawing, ..
+    } = looked;
     let met = book.chains.iter().any(|c| c.lit);
     let shown: Vec<&ChainView> = book
         .chains
@@ -265,7 +277,7 @@ fn chains(
     let table = format!("rule:{}/{}", book.node, book.table);
     view! {
         {too_many}
-        <div class="chains" data-met=met.then_some("")>{shown.into_iter().map(|c| chain(simulator, &table, c, current)).collect_view()}</div>
+        <div class="chains" node_ref=drawing data-met=met.then_some("")>{shown.into_iter().map(|c| chain(simulator, &table, c, current)).collect_view()}</div>
         {note}
     }
 }

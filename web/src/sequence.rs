@@ -1,12 +1,13 @@
 //! The control loop as a sequence diagram: who told whom, from top to bottom, with the components as columns.
 
 use kubarium_snapshot::conversation::{Conversation, Message};
-use leptos::prelude::*;
+use leptos::{html, prelude::*};
 
 use crate::{
     icons,
     layout::Layout,
     panels::Panel,
+    pictures::SavePicture,
     simulator::Simulator,
     text::{fill, t},
 };
@@ -70,6 +71,7 @@ pub(crate) fn Sequence(
     find: Signal<String>,
 ) -> impl IntoView {
     let chosen: Chosen = RwSignal::new(None);
+    let drawing = NodeRef::<html::Div>::new();
     // The chain of causes, the oldest first.
     let causes = Memo::new(move |_| {
         chosen
@@ -78,7 +80,10 @@ pub(crate) fn Sequence(
     });
     view! {
         <div class="loop">
-            <div class="told-all" tabindex="0" role="region" aria-label=t("sequence")>
+            <div class="score-save">
+                <SavePicture of=move || drawing.get_untracked().map(Into::into) name="timeline" />
+            </div>
+            <div class="told-all" node_ref=drawing tabindex="0" role="region" aria-label=t("sequence")>
                 {move || diagram(&talk.read(), told.get(), &find.read().to_lowercase(), chosen, causes)}
             </div>
             {move || (!causes.read().is_empty()).then(|| why(causes.get(), chosen))}

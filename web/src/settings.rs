@@ -6,6 +6,7 @@ use crate::{
     icons,
     notices::Notices,
     parts::{Late, Loaded},
+    shortcuts::Shortcuts,
     storage,
     text::{self, t},
     theme::ThemeSwitch,
@@ -36,6 +37,7 @@ fn part() -> Loaded {
 #[component]
 fn Choices() -> impl IntoView {
     let notices = expect_context::<Notices>();
+    let Shortcuts(keys) = expect_context();
     let choose = move |tag: String| {
         notices.note_storage(storage::set("language", &tag));
         text::speak(&tag);
@@ -54,6 +56,7 @@ fn Choices() -> impl IntoView {
             </select>
         </label>
         <p class="note">{t("language.how")}</p>
+        <button type="button" class="setting link" on:click=move |_| keys.set(true)>{t("shortcuts")} <kbd>"?"</kbd></button>
         {(!storage::is_kept()).then(|| view! { <p class="note">{t("settings.forgets")}</p> })}
     }
 }

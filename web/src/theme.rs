@@ -3,6 +3,11 @@
 use crate::{icons, notices::Notices, storage, text::t};
 use leptos::prelude::*;
 
+thread_local! {
+    /// The one that the page has now. It belongs to nobody who may go.
+    static NOW: ArcRwSignal<Theme> = ArcRwSignal::new(Theme::stored());
+}
+
 /// Which colours the page takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Theme {
@@ -14,7 +19,8 @@ pub(crate) enum Theme {
     Dark,
 }
 
-const THEMES: [Theme; 3] = [Theme::System, Theme::Light, Theme::Dark];
+/// All of them.
+pub(crate) const THEMES: [Theme; 3] = [Theme::System, Theme::Light, Theme::Dark];
 
 impl Theme {
     /// Its name as it is stored and as `data-theme` on the root element says it (`boot.js` reads both).
@@ -26,7 +32,8 @@ impl Theme {
         }
     }
 
-    fn label(self) -> &'static str {
+    /// What a person reads.
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Theme::System => t("theme.system"),
             Theme::Light => t("theme.light"),
@@ -50,24 +57,30 @@ impl Theme {
             .find(|theme| theme.name() == name)
             .unwrap_or(Theme::System)
     }
+
+    /// The one that the page has now.
+    pub(crate) fn now() -> Theme {
+        NOW.with(Get::get)
+    }
+
+    /// Gives the page this one, and remembers it.
+    pub(crate) fn choose(self, notices: Notices) {
+        NOW.with(|now| now.set(self));
+        if let Some(root) = document().document_element() {
+            // An attribute of this name can always be set.
+            let _ = match self {
+                Theme::System => root.remove_attribute("data-theme"),
+                _ => root.set_attribute("data-theme", self.name()),
+            };
+        }
+        notices.note_storage(storage::set("theme", self.name()));
+    }
 }
 
 /// The switch between the themes.
 #[component]
 pub(crate) fn ThemeSwitch() -> impl IntoView {
     let notices = expect_context::<Notices>();
-    let theme = RwSignal::new(Theme::stored());
-    let choose = move |chosen: Theme| {
-        theme.set(chosen);
-        if let Some(root) = document().document_element() {
-            // An attribute of this name can always be set.
-            let _ = match chosen {
-                Theme::System => root.remove_attribute("data-theme"),
-                _ => root.set_attribute("data-theme", chosen.name()),
-            };
-        }
-        notices.note_storage(storage::set("theme", chosen.name()));
-    };
     view! {
         <fieldset class="choice">
             <legend class="unseen">{t("theme")}</legend>
@@ -79,8 +92,8 @@ pub(crate) fn ThemeSwitch() -> impl IntoView {
                                 type="radio"
                                 name="theme"
                                 value=each.name()
-                                prop:checked=move || theme.get() == each
-                                on:change=move |_| choose(each)
+                                prop:checked=move || Theme::now() == each
+                                on:change=move |_| each.choose(notices)
                             />
                             <span class="unseen">{each.label()}</span>
                             {each.icon().view()}

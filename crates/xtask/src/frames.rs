@@ -8,7 +8,7 @@ const FILE: &str = "docs/SPEED.md";
 /// What the browser's measurements are written under; what stands before it is the rest of the file.
 pub(crate) const TITLE: &str = "\n## The page\n";
 const ABOUT: &str = "
-Written by `cargo xtask frames`, which runs `tests/bench/frames.mjs` in a headless browser: main-thread time for a frame, \
+Written by `cargo xtask frames`, which runs `tests/bench/frames.mjs` in a headless browser: processor time of the main thread for a frame, \
 as the browser's own trace has it, while the map is panned and zoomed, and while a rollout replaces the pods; beside it two \
 graph libraries (development packages, never shipped) that draw the same graph in the same run: a dot for each pod, a line \
 to its node and one to its Service. The browser draws without a graphics card here. Input is the longest of twenty \
