@@ -90,6 +90,9 @@ fn deploy(replicas: usize, workers: usize) {
     );
 }
 
+/// Takes a part of a cluster away.
+type Empty = fn(&mut Cluster);
+
 /// What each part of a cluster with that many pods has in memory, as what becomes free without it. What
 /// parts share counts for the last of them.
 fn memory(replicas: usize, workers: usize) {
@@ -99,7 +102,7 @@ fn memory(replicas: usize, workers: usize) {
     assert!(made.is_ok(), "{made:?}");
     let done = cluster.run_while(Duration::from_secs(3600), |c| running(c) == replicas as i64);
     assert!(done, "{} of {replicas} pods run", running(&cluster));
-    let parts: [(&str, fn(&mut Cluster)); 7] = [
+    let parts: [(&str, Empty); 7] = [
         ("the event log", |c| c.log = Default::default()),
         ("the network", |c| c.net = Default::default()),
         ("the machines", |c| c.machines = Default::default()),
@@ -108,9 +111,9 @@ fn memory(replicas: usize, workers: usize) {
         ("the queue", |c| c.queue = Default::default()),
         ("etcd", |c| c.etcd = Default::default()),
     ];
-    for (name, drop) in parts {
+    for (name, empty) in parts {
         let before = live();
-        drop(&mut cluster);
+        empty(&mut cluster);
         let freed = (before - live()) as f64 / replicas as f64;
         row(
             &format!("{name}, {replicas} pods on {workers} nodes"),
