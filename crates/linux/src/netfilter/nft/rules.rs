@@ -650,7 +650,8 @@ pub(crate) struct ElementRead {
 /// One element of a set or map: key, options, and what it leads to.
 pub(crate) fn element(reader: &mut Reader, set: &mut Set) -> Read<ElementRead> {
     let at = reader.place();
-    let (from, to) = key(reader, &set.key)?;
+    // A comma begins the next element.
+    let (from, to) = key_with(reader, &set.key, &["|"])?;
     let mut element = Element::default();
     let mut timeout = None;
     loop {
@@ -697,6 +698,11 @@ pub(crate) fn element(reader: &mut Reader, set: &mut Set) -> Read<ElementRead> {
 
 /// A value or a concatenation: one, or (with a range or a prefix in it) an interval.
 pub(crate) fn key(reader: &mut Reader, types: &[DataType]) -> Read<(Key, Option<Key>)> {
+    key_with(reader, types, &[",", "|"])
+}
+
+/// The same, where these words join bits.
+fn key_with(reader: &mut Reader, types: &[DataType], joining: &[&str]) -> Read<(Key, Option<Key>)> {
     let (mut from, mut to) = (Key::EMPTY, Key::EMPTY);
     for (n, kind) in types.iter().enumerate() {
         if n > 0 {
@@ -705,7 +711,7 @@ pub(crate) fn key(reader: &mut Reader, types: &[DataType]) -> Read<(Key, Option<
         let at = reader.place();
         let mut token = reader.word()?.clone();
         // `established,related`
-        while kind.is_bits() && matches!(reader.peek(), "," | "|") {
+        while kind.is_bits() && joining.contains(&reader.peek()) {
             reader.next();
             token.text = format!("{},{}", token.text, reader.word()?.text);
         }
