@@ -7,8 +7,8 @@ use kubarium_cluster::config::{NodeConfig, Role};
 use kubarium_cluster::trace::{PacketView, Trace, TraceRequest};
 use kubarium_cluster::{EventId, Run};
 use kubarium_linux::{Protocol, Verdict};
-use kubarium_objects::duration::GoDuration;
 use kubarium_objects::ObjectKey;
+use kubarium_objects::duration::GoDuration;
 use serde::Serialize;
 
 use crate::cause;
