@@ -89,7 +89,8 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     };
     match &*key.resource {
         CLAIMS => sync_claim(cluster, by, key, &object),
-        _ if object.is_deleting() => Ok(()),
+        // A pod that will not run needs no claim any more.
+        _ if object.is_deleting() || is_done(&object) => Ok(()),
         _ => sync_pod(cluster, by, key, &object),
     }
 }

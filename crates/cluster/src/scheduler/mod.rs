@@ -2,7 +2,7 @@
 //!
 //! The default profile of kube-scheduler v1.37: its filters and scorers with their weights, its
 //! queue, its sampling of large clusters, and preemption. Not simulated: NodeDeclaredFeatures,
-//! extenders, other profiles, and what [`devices`] says of devices.
+//! extenders, other profiles, and what `devices` says of devices.
 
 mod affinity;
 mod allocator;

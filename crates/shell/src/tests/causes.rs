@@ -29,7 +29,6 @@ fn why_leads_from_an_object_back_to_the_command() {
             "sim why deployment/web",
             "deployment-controller status deployments.apps default/web",
         ),
-        ("sim why node/worker-1", "kubelet worker-1"),
     ] {
         let chain = told(&[MAKE, "sim settle", line]);
         assert!(
@@ -49,7 +48,7 @@ fn effects_lead_from_an_object_to_all_that_it_set_off() {
     for part in [
         "replicaset-controller create pods",
         "kube-scheduler",
-        "containerd worker",
+        "kubelet worker",
         "deployment-controller status",
     ] {
         assert!(

@@ -1,7 +1,7 @@
 //! `x-kubernetes-validations`: rules in the Common Expression Language (cel-spec; Kubernetes' own
 //! functions as in apiserver v0.37, `pkg/cel/library`). What most schemas use is here: operators,
 //! fields, `has`, `size`, `all`, `exists`, `exists_one`, `filter`, `map`, the functions of strings and
-//! lists, optional values, and the libraries of [`library`]. A rule with anything else is not checked, and is listed by [`unsupported`].
+//! lists, optional values, and the libraries of `library`. A rule with anything else is not checked, and is listed by [`unsupported`].
 
 mod library;
 mod parse;
