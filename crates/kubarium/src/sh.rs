@@ -179,6 +179,9 @@ fn play(
         if manner.transcript {
             print(Stream::Out, &prompted(&command));
         }
+        if !command.is_only("sim") {
+            session.draw_breath();
+        }
         let output = session.run_command(&command);
         status = output.status;
         match output.binary.as_deref().filter(|_| !manner.transcript) {

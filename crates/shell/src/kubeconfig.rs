@@ -14,6 +14,8 @@ pub(crate) struct Kubeconfig {
     pub clusters: BTreeMap<String, Value>,
     /// The users' entries by name: `token`, `client-certificate-data`, …
     pub users: BTreeMap<String, Value>,
+    /// `preferences.colors`, which nothing reads.
+    pub colors: bool,
     /// Where the API server of the simulated cluster is.
     pub server: String,
 }
@@ -64,6 +66,7 @@ impl Kubeconfig {
             contexts: BTreeMap::from([(format!("{USER}@{CLUSTER}"), context)]),
             clusters: BTreeMap::from([(CLUSTER.to_owned(), entry)]),
             users: BTreeMap::from([(USER.to_owned(), user)]),
+            colors: false,
             server,
         }
     }
@@ -114,14 +117,18 @@ impl Kubeconfig {
             [] => Value::Null,
             _ => list,
         };
-        object([
+        let mut view = object([
             ("apiVersion", "v1".into()),
             ("clusters", or_null(array(clusters))),
             ("contexts", or_null(array(contexts))),
             ("current-context", self.current.as_str().into()),
             ("kind", "Config".into()),
             ("users", or_null(array(users))),
-        ])
+        ]);
+        if self.colors {
+            view["preferences"]["colors"] = true.into();
+        }
+        view
     }
 
     /// The same with nothing but what a context needs.

@@ -100,6 +100,8 @@ pub enum Place {
 }
 
 const HOME: &str = "/root";
+/// What a command takes to start, ask for the API's resources and send its first request.
+pub(crate) const BREATH: Duration = Duration::from_millis(100);
 /// Steps of the shell's language that one command line may take.
 const STEPS_MAX: u64 = 50_000_000;
 const STEPS_AT_ONCE: u64 = 100_000;
@@ -251,6 +253,13 @@ impl Session {
             binary,
             status,
         }
+    }
+
+    /// Lets time pass as it does between the commands of a script: each takes a moment to start, and
+    /// controllers are quicker than that.
+    pub fn draw_breath(&mut self) {
+        let until = self.simulation.cluster.now + BREATH;
+        while !self.simulation.run_until(until, usize::MAX) {}
     }
 
     /// Keeps what was given to the terminal, with its place in time.

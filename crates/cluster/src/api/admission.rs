@@ -294,10 +294,16 @@ pub(super) fn update(
     _: &mut Cluster,
     resource: &Resource,
     object: &mut Value,
-    _: &Value,
+    old: &Value,
 ) -> Result<(), Status> {
     if &*resource.id() == "pods" {
         default_tolerations(object);
+        // Priority: what the class once gave stays.
+        for field in ["priority", "preemptionPolicy"] {
+            if object["spec"][field].is_null() && !old["spec"][field].is_null() {
+                object["spec"][field] = old["spec"][field].clone();
+            }
+        }
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use kubarium_objects::decode::{self, DecodeError};
 use kubarium_objects::managed::ManagedFields;
 use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
-use kubarium_objects::{ObjectKey, Schema, Text, Value, defaults, patch, validation};
+use kubarium_objects::{ObjectKey, ObjectMeta, Schema, Text, Value, defaults, patch, validation};
 
 use super::managers::Writer;
 use super::rbac::{self, User};
@@ -310,6 +310,19 @@ impl Cluster {
         place(&resource, &mut object, options)?;
         let key = key_in(&resource, &object);
         let old = self.get(&key)?.clone();
+        let uid = object["metadata"]["uid"].str();
+        if !uid.is_empty() && uid != old.uid() {
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                crate::etcd::path(
+                    &key,
+                    resource.namespaced,
+                    self.definitions.version(&resource).is_some()
+                ),
+                old.uid()
+            );
+            return Err(Status::conflict(&key.resource, &key.name, &why));
+        }
         let version = object["metadata"]["resourceVersion"].str();
         if !version.is_empty() && version != old["metadata"]["resourceVersion"].str() {
             return Err(Status::modified(&key.resource, &key.name));

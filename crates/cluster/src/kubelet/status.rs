@@ -151,9 +151,14 @@ fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) ->
         new["hostIPs"] = machine.host_ips.clone();
         new["hostIP"] = machine.host_ips[0]["ip"].clone();
     }
-    // The address is told with the first container that was looked at, as the relist finds it.
-    let told = !old["podIP"].is_empty()
-        || worker.report_at.is_none() && statuses.iter().any(|s| !s["containerID"].is_empty());
+    // The address is told by the sync after the one that made the sandbox, as the relist finds it:
+    // that one started a container or failed to.
+    let tried = |s: &Value| {
+        let waits_for = s["state"]["waiting"]["reason"].str();
+        !s["containerID"].is_empty()
+            || !matches!(waits_for, "" | "ContainerCreating" | "PodInitializing")
+    };
+    let told = !old["podIP"].is_empty() || worker.report_at.is_none() && statuses.iter().any(tried);
     if let Some(sandbox) = sandbox(cluster, node, &worker.uid).filter(|_| told) {
         let address: Text = sandbox.ip.to_string().into();
         if *old["podIP"].str() != *address {

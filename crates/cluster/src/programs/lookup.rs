@@ -26,6 +26,8 @@ pub(crate) struct Lookup {
     argv: Vec<String>,
     name: String,
     kind: Type,
+    /// Whether `-type=` names the kind.
+    kind_is_given: bool,
     /// Given on the command line: an address or a name.
     server: Option<String>,
     options: Options,
@@ -107,6 +109,7 @@ pub(super) fn start(name: &str, argv: &[String], place: &Place) -> Program {
         argv: argv.to_vec(),
         name: String::new(),
         kind: Type::A,
+        kind_is_given: false,
         server: None,
         options,
         names: VecDeque::new(),
@@ -240,6 +243,7 @@ impl Lookup {
                 let (name, value) = option.split_once('=').unwrap_or((option, ""));
                 match name {
                     "type" | "querytype" | "query" | "q" => {
+                        self.kind_is_given = true;
                         self.kind = Type::parse(value).unwrap_or(Type::A)
                     }
                     "port" => self.options.port = value.parse().unwrap_or(53),
@@ -377,11 +381,7 @@ impl Lookup {
                     if self.options.transfer {
                         // CoreDNS' Corefile has no `transfer`: whoever asks for a whole zone is refused.
                         let words = self.argv.get(1..).unwrap_or_default().join(" ");
-                        let found = if self.server.is_some() {
-                            "; (1 server found)\n"
-                        } else {
-                            ""
-                        };
+                        let found = self.found();
                         io.out(format!(
                             "\n; <<>> DiG 9.20.15 <<>> {words}\n{found};; global options: +cmd\n; Transfer failed.\n"
                         ));
@@ -411,12 +411,21 @@ impl Lookup {
         }
         if !self.options.short && self.options.command {
             io.out(format!(
-                "\n; <<>> DiG 9.20.15 <<>> {}\n;; global options: +cmd\n",
-                self.argv.get(1..).unwrap_or_default().join(" ")
+                "\n; <<>> DiG 9.20.15 <<>> {}\n{};; global options: +cmd\n",
+                self.argv.get(1..).unwrap_or_default().join(" "),
+                self.found()
             ));
         }
         io.out(";; no servers could be reached\n");
         Step::Exit(9)
+    }
+
+    /// What dig says where the command line names the server.
+    fn found(&self) -> &'static str {
+        match self.server {
+            Some(_) => "; (1 server found)\n",
+            None => "",
+        }
     }
 
     fn dig_trouble(
@@ -456,8 +465,9 @@ impl Lookup {
         let mut text = String::new();
         if o.command {
             text.push_str(&format!(
-                "\n; <<>> DiG 9.20.15 <<>> {}\n;; global options: +cmd\n",
-                self.argv.get(1..).unwrap_or_default().join(" ")
+                "\n; <<>> DiG 9.20.15 <<>> {}\n{};; global options: +cmd\n",
+                self.argv.get(1..).unwrap_or_default().join(" "),
+                self.found()
             ));
         }
         if o.comments {
@@ -616,6 +626,16 @@ impl Lookup {
         self.nslookup_failed(io, server, Code::NxDomain)
     }
 
+    /// Which server was asked: BIND's nslookup does not say it of an address' name that it looks up
+    /// by itself (`printmessage`).
+    fn asked(&self, server: SocketAddrV4) -> String {
+        if self.kind == Type::Ptr && !self.kind_is_given {
+            return String::new();
+        }
+        let (address, port) = (server.ip(), server.port());
+        format!("Server:\t\t{address}\nAddress:\t{address}#{port}\n\n")
+    }
+
     fn nslookup_failed(&self, io: &mut Io<'_>, server: SocketAddrV4, code: Code) -> Step {
         let name = self.name.trim_end_matches('.');
         if self.tool == Tool::Host {
@@ -623,11 +643,9 @@ impl Lookup {
             return Step::Exit(1);
         }
         io.out(format!(
-            "{}Server:\t\t{}\nAddress:\t{}#{}\n\n** server can't find {name}: {}\n\n",
+            "{}{}** server can't find {name}: {}\n\n",
             self.notes,
-            server.ip(),
-            server.ip(),
-            server.port(),
+            self.asked(server),
             code.name()
         ));
         Step::Exit(1)
@@ -666,13 +684,7 @@ impl Lookup {
             }
             return Step::Exit(0);
         }
-        let mut text = format!(
-            "{}Server:\t\t{}\nAddress:\t{}#{}\n\n",
-            self.notes,
-            server.ip(),
-            server.ip(),
-            server.port()
-        );
+        let mut text = format!("{}{}", self.notes, self.asked(server));
         if answer.answers.is_empty() {
             text.push_str(&format!("*** Can't find {}: No answer\n\n", strip(name)));
             io.out(text);

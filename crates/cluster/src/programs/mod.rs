@@ -210,6 +210,7 @@ pub(crate) fn find(place: &Place, view: &View, argv: &[String]) -> Found {
             !argv.iter().any(|a| a.starts_with('-') && a.contains('z')),
         )),
         "getent" if has(Tools::GETENT) => Some(host(false)),
+        "tar" if has(Tools::SHELL) => Some(host(true)),
         "hostname" if has(Tools::SHELL) && argv.len() == 2 => Some(host(false)),
         "httpd" if has(Tools::BUSYBOX) => Some(host(false)),
         "ip" if has(Tools::IP) || has(Tools::BUSYBOX) => Some(host(false)),

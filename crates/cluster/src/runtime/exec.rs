@@ -234,6 +234,19 @@ impl Cluster {
         Ok((target, shell))
     }
 
+    /// Whether the `tar` that a container has is BusyBox' and not GNU's.
+    ///
+    /// # Errors
+    /// As of [`Cluster::exec`]; also where the container has none.
+    pub fn tar_is_busybox(
+        &mut self,
+        pod: &ObjectKey,
+        container: Option<&str>,
+    ) -> Result<bool, ExecError> {
+        let target = self.exec_target(pod, container, &["tar".to_owned()])?;
+        Ok(target.place.tools.has(Tools::BUSYBOX))
+    }
+
     /// Where a command would run that `kubectl exec` is given, and with what around it.
     pub(super) fn exec_target(
         &mut self,

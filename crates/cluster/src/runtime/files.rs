@@ -103,7 +103,7 @@ pub(crate) fn view(
             pod,
             spec,
         };
-        let (made, is_read_only) = place.of(volume);
+        let (made, is_read_only) = place.of(volume, !sub.is_empty());
         let (mut name, mut sub) = (name, sub);
         match made {
             Some(files) => {
@@ -355,10 +355,40 @@ struct Content<'a> {
     spec: &'a Value,
 }
 
+/// A file of a volume that the kubelet writes.
+struct Payload {
+    path: String,
+    content: Vec<u8>,
+    mode: u32,
+}
+
+/// Lays out a volume so that all of its files change at once: they are in a directory named by the
+/// time, `..data` leads there, and each name leads through that (`pkg/volume/util/atomic_writer.go`).
+/// Gives back the directory.
+fn link_payload(files: &mut MemoryFiles, volume: &str, uid: &str, all: &[Payload]) -> String {
+    let stamp = kubarium_objects::time::format_seconds((files.time / 1_000_000_000) as i64);
+    let digits: Vec<&str> = stamp.split(|c: char| !c.is_ascii_digit()).collect();
+    let bytes = uid.bytes().chain(volume.bytes());
+    let chance = bytes.fold(2_166_136_261, |h: u32, byte| {
+        (h ^ u32::from(byte)).wrapping_mul(16_777_619)
+    });
+    let directory = format!("..{}.{chance}", digits[..digits.len().min(6)].join("_"));
+    let _ = files.set_mode("/", 0o777);
+    let _ = files.make_directory(&format!("/{directory}"));
+    let _ = files.link(&directory, "/..data");
+    for payload in all {
+        let path = normal(&payload.path);
+        let top = path.split('/').nth(1).unwrap_or("");
+        let _ = files.link(&format!("..data/{top}"), &format!("/{top}"));
+    }
+    format!("/{directory}")
+}
+
 impl Content<'_> {
     /// The content of a volume that is made from something else (`None` for one that containers
-    /// fill), and whether it can only be read.
-    fn of(&self, volume: &Value) -> (Option<MemoryFiles>, bool) {
+    /// fill), and whether it can only be read. A path `within` it is mounted as what its links lead
+    /// to.
+    fn of(&self, volume: &Value, within: bool) -> (Option<MemoryFiles>, bool) {
         let projected = volume["projected"]["sources"].items();
         let single = ["configMap", "secret", "downwardAPI"]
             .iter()
@@ -373,15 +403,32 @@ impl Content<'_> {
         } else {
             projected.iter().collect()
         };
-        for part in parts {
-            for (path, content) in self.part(part) {
-                let _ = files.put(&normal(&path), &content);
-            }
+        let default = volume["projected"]["defaultMode"].as_i64();
+        let found: Vec<Payload> = parts.iter().flat_map(|p| self.part(p, default)).collect();
+        let below = match within {
+            true => String::new(),
+            false => link_payload(&mut files, volume["name"].str(), &self.sandbox.uid, &found),
+        };
+        for Payload {
+            path,
+            content,
+            mode,
+        } in found
+        {
+            let path = format!("{below}{}", normal(&path));
+            let _ = files.put(&path, &content);
+            let _ = files.set_mode(&path, mode);
         }
         (Some(files), true)
     }
 
-    fn part(&self, part: &Value) -> Vec<(String, Vec<u8>)> {
+    /// What a source of a volume shows; `default` is the mode that a projected volume gives.
+    fn part(&self, part: &Value, default: Option<i64>) -> Vec<Payload> {
+        let mode_of = |source: &Value, item: &Value| {
+            let own = item["mode"].as_i64().or(source["defaultMode"].as_i64());
+            let mode = own.or(default).unwrap_or(0o644);
+            u32::try_from(mode).unwrap_or(0o644)
+        };
         let (cluster, node, pod) = (self.cluster, self.node, self.pod);
         let mut found = Vec::new();
         for (field, resource) in [("configMap", "configmaps"), ("secret", "secrets")] {
@@ -397,12 +444,20 @@ impl Content<'_> {
             let data = environment::content(object, resource);
             let items = source["items"].items();
             if items.is_empty() {
-                found.extend(data.into_iter().map(|(k, v)| (k.to_string(), v)));
+                found.extend(data.into_iter().map(|(key, content)| Payload {
+                    path: key.to_string(),
+                    content,
+                    mode: mode_of(source, &Value::Null),
+                }));
                 continue;
             }
             for item in items {
                 if let Some(content) = data.get(item["key"].str()) {
-                    found.push((item["path"].str().to_owned(), content.clone()));
+                    found.push(Payload {
+                        path: item["path"].str().to_owned(),
+                        content: content.clone(),
+                        mode: mode_of(source, item),
+                    });
                 }
             }
         }
@@ -420,13 +475,21 @@ impl Content<'_> {
                     environment::resource_field(cluster, node, named, reference)
                 }
             };
-            found.push((item["path"].str().to_owned(), content.into_bytes()));
+            found.push(Payload {
+                path: item["path"].str().to_owned(),
+                content: content.into_bytes(),
+                mode: mode_of(&part["downwardAPI"], item),
+            });
         }
         if let Some(token) = part.get("serviceAccountToken") {
             let issued = kubarium_objects::time::parse_seconds(pod["status"]["startTime"].str());
             let issued = issued.unwrap_or_else(|| cluster.now.unix_seconds());
             let text = cluster.pod_token(pod, node, token, issued);
-            found.push((token["path"].str().to_owned(), text.into_bytes()));
+            found.push(Payload {
+                path: token["path"].str().to_owned(),
+                content: text.into_bytes(),
+                mode: mode_of(token, &Value::Null),
+            });
         }
         found
     }

@@ -198,7 +198,9 @@ impl Listing {
             entries.reverse();
         }
         if self.long && directory.is_some() {
-            let blocks: u64 = entries.iter().map(|(_, m)| m.size.div_ceil(4096) * 4).sum();
+            // A short link's target is kept in its inode.
+            let kept = entries.iter().filter(|(_, m)| m.kind != FileKind::Link);
+            let blocks: u64 = kept.map(|(_, m)| m.size.div_ceil(4096) * 4).sum();
             context.say(&format!("total {blocks}\n"));
         }
         let links = |m: &Metadata| if m.kind == FileKind::Directory { 2 } else { 1 };

@@ -99,60 +99,36 @@ impl Command {
 
 /// Flags that every command has (`kubectl options`).
 pub(crate) const GLOBAL: &[Flag] = &[
-    text("as", "Username to impersonate for the operation."),
-    list("as-group", "Group to impersonate for the operation."),
+    text("as", "Username to impersonate for the operation. User could be a regular user or a service account in a namespace."),
+    list("as-group", "Group to impersonate for the operation, this flag can be repeated to specify multiple groups."),
     text("as-uid", "UID to impersonate for the operation."),
-    text("cache-dir", "Default cache directory"),
-    text(
-        "certificate-authority",
-        "Path to a cert file for the certificate authority",
-    ),
-    text(
-        "client-certificate",
-        "Path to a client certificate file for TLS",
-    ),
+    list("as-user-extra", "User extras to impersonate for the operation, this flag can be repeated to specify multiple values for the same key.").not_yet(),
+    flag("cache-dir", Kind::Text, "/root/.kube/cache", "Default cache directory"),
+    text("certificate-authority", "Path to a cert file for the certificate authority"),
+    text("client-certificate", "Path to a client certificate file for TLS"),
     text("client-key", "Path to a client key file for TLS"),
     text("cluster", "The name of the kubeconfig cluster to use"),
     text("context", "The name of the kubeconfig context to use"),
-    switch(
-        "insecure-skip-tls-verify",
-        "If true, the server's certificate will not be checked for validity.",
-    ),
-    text(
-        "kubeconfig",
-        "Path to the kubeconfig file to use for CLI requests.",
-    ),
-    switch(
-        "match-server-version",
-        "Require server version to match client version",
-    ),
-    text(
-        "namespace",
-        "If present, the namespace scope for this CLI request",
-    )
-    .short('n'),
-    flag(
-        "request-timeout",
-        Kind::Text,
-        "0",
-        "The length of time to wait before giving up on a single server request.",
-    ),
-    text(
-        "server",
-        "The address and port of the Kubernetes API server",
-    )
-    .short('s'),
-    text(
-        "tls-server-name",
-        "Server name to use for server certificate validation.",
-    ),
+    switch("disable-compression", "If true, opt-out of response compression for all requests to the server"),
+    switch("insecure-skip-tls-verify", "If true, the server's certificate will not be checked for validity. This will make your HTTPS connections insecure"),
+    text("kubeconfig", "Path to the kubeconfig file to use for CLI requests."),
+    text("kuberc", "Path to the kuberc file to use for preferences. This can be disabled by exporting KUBECTL_KUBERC=false feature gate or turning off the feature KUBERC=off.").not_yet(),
+    flag("log-flush-frequency", Kind::Text, "5s", "Maximum number of seconds between log flushes"),
+    switch("match-server-version", "Require server version to match client version"),
+    text("namespace", "If present, the namespace scope for this CLI request").short('n'),
+    text("password", "Password for basic authentication to the API server"),
+    flag("profile", Kind::Text, "none", "Name of profile to capture. One of (none|cpu|heap|goroutine|threadcreate|block|mutex|trace)").not_yet(),
+    flag("profile-output", Kind::Text, "profile.pprof", "Name of the file to write the profile to"),
+    text("proxy-url", "Proxy URL to use for requests to the API server").not_yet(),
+    flag("request-timeout", Kind::Text, "0", "The length of time to wait before giving up on a single server request. Non-zero values should contain a corresponding time unit (e.g. 1s, 2m, 3h). A value of zero means don't timeout requests."),
+    text("server", "The address and port of the Kubernetes API server").short('s'),
+    text("tls-server-name", "Server name to use for server certificate validation. If it is not provided, the hostname used to contact the server is used"),
     text("token", "Bearer token for authentication to the API server"),
     text("user", "The name of the kubeconfig user to use"),
+    text("username", "Username for basic authentication to the API server"),
     flag("v", Kind::Int, "0", "number for the log level verbosity").short('v'),
-    switch(
-        "warnings-as-errors",
-        "Treat warnings received from the server as errors and exit with a non-zero exit code",
-    ),
+    flag("vmodule", Kind::Text, "", "comma-separated list of pattern=N settings for file-filtered logging (only works for the default text log format)").not_yet(),
+    switch("warnings-as-errors", "Treat warnings received from the server as errors and exit with a non-zero exit code"),
 ];
 
 /// `-f`, `-k`, `-R`

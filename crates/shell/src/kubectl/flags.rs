@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     List,
     /// Several, by giving the flag again.
     Texts,
+    /// `KEY=VALUE`, separated by commas or by giving the flag again.
+    Pairs,
     Duration,
 }
 
@@ -128,6 +130,10 @@ impl Flag {
                 Err(_) => Some(parsing("ParseInt", value, "invalid syntax")),
             },
             Kind::Duration => go_duration(value).err(),
+            Kind::Pairs => {
+                let odd = value.split(',').find(|pair| !pair.contains('='));
+                odd.map(|pair| format!("{pair} must be formatted as key=value"))
+            }
             _ => None,
         };
         match problem {
@@ -333,7 +339,7 @@ impl Flags {
         flag.check(&value).map_err(FlagError::Bad)?;
         let values = self.values.entry(flag.name).or_default();
         match flag.kind {
-            Kind::List => values.extend(
+            Kind::List | Kind::Pairs => values.extend(
                 value
                     .split(',')
                     .filter(|v| !v.is_empty())

@@ -126,8 +126,8 @@ fn list(text: &mut String, flags: &[&Flag]) {
         let short = flag.short.map_or(String::new(), |s| format!("-{s}, "));
         let value = match (flag.kind, flag.default) {
             (Kind::Text | Kind::Optional(_), default) => format!("='{default}'"),
-            (Kind::List | Kind::Texts, "") => "=[]".to_owned(),
-            (Kind::List | Kind::Texts, default) => format!("=[{default}]"),
+            (Kind::List | Kind::Texts | Kind::Pairs, "") => "=[]".to_owned(),
+            (Kind::List | Kind::Texts | Kind::Pairs, default) => format!("=[{default}]"),
             (_, default) => format!("={default}"),
         };
         let note = if flag.state.works() {

@@ -3,6 +3,7 @@
 pub(crate) mod command;
 mod commands;
 pub(crate) mod complete;
+mod configuration;
 mod describe;
 mod error;
 mod flags;
@@ -389,6 +390,9 @@ impl Kubectl<'_> {
             return error::plain(format!("required flag(s) {} not set", names.join(", ")));
         }
         self.check_globals()?;
+        if self.path.starts_with("kubectl config") {
+            self.no_own_file()?;
+        }
         self.cause = self.flags.bool("record").then(|| self.command_line());
         if self.flags.str("dry-run") == "unchanged" {
             self.log_warning(
@@ -405,10 +409,11 @@ impl Kubectl<'_> {
         }
         match self.command.run {
             Some(run) => run(self),
+            // `DefaultSubCommandRun`
             None if self.flags.args.is_empty() => {
                 let text = help::command(self.command, &self.path);
                 self.out(text);
-                Ok(())
+                Err(Error::Exit(1, String::new()))
             }
             None => Err(self.usage(format!(
                 "unknown command {}",
@@ -444,50 +449,7 @@ impl Kubectl<'_> {
                 "Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a corresponding time unit (e.g. 1s | 2m | 3h)",
             );
         }
-        let context = self.flags.str("context").to_owned();
-        if !context.is_empty() && !self.session.kubeconfig.contexts.contains_key(&context) {
-            return error::plain(format!("context \"{context}\" does not exist"));
-        }
         Ok(())
-    }
-
-    /// A context that names no cluster leads nowhere, as does another cluster's address.
-    pub fn check_cluster(&self) -> Result {
-        let config = &self.session.kubeconfig;
-        let context = self.flags.str("context");
-        if !self.flags.str("server").is_empty() {
-            return Ok(());
-        }
-        let known = context.is_empty() || config.contexts.contains_key(context);
-        let named = config.context(context).map_or("", |c| c.cluster.as_str());
-        let cluster = match self.flags.str("cluster") {
-            "" => named,
-            given if !config.clusters.contains_key(given) => {
-                return error::plain(format!("cluster \"{given}\" does not exist"));
-            }
-            given => given,
-        };
-        let server = config
-            .clusters
-            .get(cluster)
-            .map_or("", |c| c["server"].str());
-        if !known || server == config.server {
-            return Ok(());
-        }
-        let host = server
-            .trim_start_matches("https://")
-            .trim_start_matches("http://")
-            .split('/')
-            .next()
-            .unwrap_or("");
-        let host = if host.is_empty() {
-            "localhost:8080"
-        } else {
-            host
-        };
-        Err(Error::Verbatim(format!(
-            "The connection to the server {host} was refused - did you specify the right host or port?"
-        )))
     }
 
     fn finish(mut self, result: Result) -> Finished {

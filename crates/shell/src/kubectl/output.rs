@@ -52,7 +52,7 @@ impl Kubectl<'_> {
         let (name, value) = output
             .split_once('=')
             .map_or((output.as_str(), None), |(n, v)| (n, Some(v)));
-        let get = matches!(self.command.name, "get" | "events");
+        let get = self.command.name == "get";
         let format = match name {
             "" => Format::Default,
             "wide" if get => Format::Wide,

@@ -34,30 +34,17 @@ impl Kubectl<'_> {
         }
         super::error::plain(format!(
             "requesting uid, groups or user-extra for {} without impersonating a user",
-            crate::kubeconfig::USER
+            self.auth_info_name()
         ))
     }
 
     /// Who the kubeconfig or `--token` says we are.
     fn own_user(&self) -> Result<User> {
-        self.check_cluster()?;
-        let config = &self.session.kubeconfig;
-        let context = config.context(self.flags.str("context"));
-        // Commands may have a flag of their own under that name.
-        let own = |name: &str| {
-            self.command
-                .flags
-                .iter()
-                .any(|t| t.iter().any(|f| f.name == name))
-        };
-        let name = match self.flags.str("user") {
-            given if !given.is_empty() && !own("user") => given,
-            _ => context.map_or("", |c| c.user.as_str()),
-        };
-        let entry = config.users.get(name).cloned().unwrap_or_default();
-        let token = match self.flags.str("token") {
-            given if !given.is_empty() && !own("token") => given,
-            _ => entry["token"].str(),
+        self.check_configuration()?;
+        let entry = self.auth_info();
+        let token = match self.global("token") {
+            "" => entry["token"].str(),
+            given => given,
         };
         if !token.is_empty() {
             return self

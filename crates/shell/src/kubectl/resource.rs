@@ -141,7 +141,7 @@ pub(crate) fn targets(args: &[String]) -> Result<Targets> {
 impl Kubectl<'_> {
     /// The kind that a word names (`mappingFor`).
     pub fn mapping(&self, word: &str) -> Result<Arc<Resource>> {
-        self.check_cluster()?;
+        self.check_configuration()?;
         let (head, group) = word.split_once('.').unwrap_or((word, ""));
         let found = self.cluster().resource_by_name(word);
         // A single part behind the name is a group, never a version.

@@ -223,3 +223,42 @@ fn kustomizations_are_built() {
         1,
     );
 }
+
+#[test]
+fn apply_force_makes_anew_what_cannot_be_changed() {
+    let service = |address: &str| {
+        format!(
+            "kubectl apply --force -f - <<'EOF'\napiVersion: v1\nkind: Service\nmetadata: {{name: s}}\nspec: {{clusterIP: {address}, ports: [{{port: 80}}]}}\nEOF"
+        )
+    };
+    let (first, second) = (service("10.43.7.1"), service("10.43.7.2"));
+    prints(&[&first, &second], "service/s configured\n", 0);
+    let shown = "kubectl get svc s -o jsonpath='{.spec.clusterIP}'";
+    prints(&[&first, &second, shown], "10.43.7.2", 0);
+    // What was there comes back where the new one is refused.
+    let odd = service("1.2.3.4.5");
+    prints(&[&first, &odd, shown], "10.43.7.1", 0);
+}
+
+#[test]
+fn diff_looks_at_server_side_apply_and_at_what_would_be_pruned() {
+    let map = |name: &str, verb: &str, data: &str| {
+        format!(
+            "kubectl {verb} -f - <<'EOF'\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, labels: {{l: x}}}}\ndata: {{a: {data}}}\nEOF"
+        )
+    };
+    let (old, other) = (map("old", "apply", "b"), map("c", "apply", "b"));
+    let quiet = format!("{} | grep '^[-+] '", map("c", "diff --server-side", "b"));
+    prints(&[&other, &quiet.replace("EOF |", "EOF")], "", 0);
+    let pruned = map("c", "diff --prune -l l=x", "b");
+    let mut session = super::session();
+    session.run(&old);
+    session.run(&other);
+    let output = session.run(&pruned);
+    assert!(
+        output.text().contains("\n-  name: old\n"),
+        "{}",
+        output.text()
+    );
+    assert_eq!(output.status, 1);
+}

@@ -97,3 +97,48 @@ fn logs_are_followed_while_the_container_runs() {
         124,
     );
 }
+
+#[test]
+fn a_volume_of_a_config_map_is_laid_out_as_the_kubelet_does_it() {
+    let lines = [
+        "kubectl create configmap c --from-literal=a=b",
+        "kubectl run p --image=busybox --overrides='{\"spec\":{\"containers\":[{\"name\":\"p\",\"image\":\"busybox\",\"command\":[\"sleep\",\"1000\"],\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"},{\"name\":\"v\",\"mountPath\":\"/f\",\"subPath\":\"a\"}]}],\"volumes\":[{\"name\":\"v\",\"configMap\":{\"name\":\"c\",\"defaultMode\":256}}]}}'",
+        "sim settle",
+    ];
+    let says = |line: &str, want: &str| {
+        let all: Vec<&str> = lines.iter().copied().chain([line]).collect();
+        prints(&all, want, 0);
+    };
+    says("kubectl exec p -- readlink /v/a", "..data/a\n");
+    says("kubectl exec p -- cat /v/a", "b");
+    says("kubectl exec p -- sh -c 'ls -A /v | grep -c 20'", "1\n");
+    says("kubectl exec p -- stat -L -c %a /v/a", "400\n");
+    says("kubectl exec p -- stat -c %F /f", "regular file\n");
+}
+
+#[test]
+fn cp_needs_the_tar_that_the_image_has() {
+    let copies = |image: &str, want: &str, status: i32| {
+        prints(
+            &[
+                &format!("kubectl run p --image={image}"),
+                "sim settle",
+                "kubectl cp p:/etc/hostname /tmp/x",
+            ],
+            want,
+            status,
+        );
+    };
+    copies("nginx", "tar: Removing leading `/' from member names\n", 0);
+    copies(
+        "redis:alpine",
+        "tar: removing leading '/' from member names\n",
+        0,
+    );
+    let mut session = super::session();
+    session.run("kubectl run p --image=traefik/whoami");
+    session.run("sim settle");
+    let output = session.run("kubectl cp p:/x /tmp/x");
+    let why = "exec: \"tar\": executable file not found in $PATH\n";
+    assert!(output.text().ends_with(why), "{}", output.text());
+}

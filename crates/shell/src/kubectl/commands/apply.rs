@@ -5,14 +5,15 @@ use kubarium_cluster::Cluster;
 use kubarium_cluster::api::WriteOptions;
 use kubarium_objects::{FieldError, ObjectMeta, Resource, Schema, Status, Value, go, patch};
 
+use super::delete::propagation;
 use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, RECORD, SELECTOR, VALIDATE};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
 use crate::kubectl::jsonpath::go_print;
 use crate::kubectl::manifest::Validation;
 use crate::kubectl::output::Format;
-use crate::kubectl::request::{Patch, Subresource, unknown_fields};
-use crate::kubectl::resource::Info;
+use crate::kubectl::request::{DeleteOptions, Patch, Propagation, Subresource, unknown_fields};
+use crate::kubectl::resource::{Info, NOTHING_NAMED};
 use crate::kubectl::{DryRun, Kubectl};
 
 /// The annotation with the last applied manifest.
@@ -28,8 +29,7 @@ const FLAGS: &[Flag] = &[
     switch(
         "force",
         "If true, immediately remove resources from API and bypass graceful deletion.",
-    )
-    .not_yet(),
+    ),
     switch(
         "force-conflicts",
         "If true, server-side apply will force the changes against conflicts.",
@@ -66,9 +66,8 @@ const FLAGS: &[Flag] = &[
     ),
     text(
         "subresource",
-        "If specified, apply will operate on the subresource of the requested object.",
-    )
-    .not_yet(),
+        "If specified, apply will operate on the subresource of the requested object.  Only allowed when using --server-side.",
+    ),
     flag(
         "timeout",
         Kind::Duration,
@@ -97,7 +96,9 @@ const VIEW_FLAGS: &[Flag] = &[flag(
 pub(crate) const COMMAND: Command = Command::new("apply", "(-f FILENAME | -k DIRECTORY) [options]", "Apply a configuration to a resource by file name or stdin", run)
     .flags(&[FILES, PRINT, DRY_RUN, RECORD, SELECTOR, ALL, VALIDATE, FLAGS])
     .commands(&[
-        Command::not_yet("edit-last-applied", "Edit latest last-applied-configuration annotations of a resource/object", "it needs an editor"),
+        Command::not_yet("edit-last-applied", "Edit latest last-applied-configuration annotations of a resource/object", "it needs an editor")
+            .checking("(RESOURCE/NAME | -f FILENAME) [options]", super::unmodelled::edit)
+            .flags(&[FILES, PRINT, RECORD]),
         Command::new("set-last-applied", "-f FILENAME [options]", "Set the last-applied-configuration annotation on a live object to match the contents of a file", set_last_applied)
             .flags(&[FILES, PRINT, DRY_RUN, SET_FLAGS])
             .changing(),
@@ -109,6 +110,8 @@ pub(crate) const COMMAND: Command = Command::new("apply", "(-f FILENAME | -k DIR
 fn run(k: &mut Kubectl) -> Result {
     let server_side = k.flags.bool("server-side");
     let dry_run = k.dry_run()?;
+    let cascade = propagation(k)?;
+    k.validation()?;
     if k.flags.bool("force-conflicts") && !server_side {
         return plain("--force-conflicts only works with --server-side");
     }
@@ -136,17 +139,7 @@ fn run(k: &mut Kubectl) -> Result {
         false => Vec::new(),
     };
     let mut manifests = k.manifests()?;
-    if let Some(selector) = k
-        .flags
-        .changed("selector")
-        .then(|| k.flags.str("selector").to_owned())
-    {
-        let selector = kubarium_objects::Selector::parse(&selector)
-            .map_err(|e| Error::Plain(e.to_string()))?;
-        manifests
-            .infos
-            .retain(|i| selector.matches(i.object.labels()));
-    }
+    select(k, &mut manifests.infos)?;
     if manifests.infos.is_empty() && manifests.errors.is_empty() {
         return plain("no objects passed to apply");
     }
@@ -156,7 +149,7 @@ fn run(k: &mut Kubectl) -> Result {
         let done = if server_side {
             super::server_side::apply(k, info, &format)
         } else {
-            apply(k, info, &format)
+            apply(k, info, &format, cascade)
         };
         match done {
             Ok(info) => applied.push(info),
@@ -172,6 +165,16 @@ fn run(k: &mut Kubectl) -> Result {
         true => super::prune::prune(k, &prunable, &applied, &format),
         false => Ok(()),
     }
+}
+
+/// `-l` leaves out of the files what does not match.
+pub(super) fn select(k: &Kubectl, infos: &mut Vec<Info>) -> Result {
+    if k.flags.changed("selector") {
+        let selector = kubarium_objects::Selector::parse(k.flags.str("selector"))
+            .map_err(|e| Error::Plain(e.to_string()))?;
+        infos.retain(|info| selector.matches(info.object.labels()));
+    }
+    Ok(())
 }
 
 /// Flags that do not go together (`ApplyOptions.Validate`).
@@ -215,7 +218,7 @@ fn print_all(k: &mut Kubectl, format: &Format, mut applied: Vec<Info>) -> Result
     }
 }
 
-fn apply(k: &mut Kubectl, mut info: Info, format: &Format) -> Result<Info> {
+fn apply(k: &mut Kubectl, mut info: Info, format: &Format, cascade: Propagation) -> Result<Info> {
     let quiet = !matches!(format, Format::Default | Format::Name);
     if info.name.is_empty() {
         if !info.object["metadata"]["generateName"].is_empty() {
@@ -289,12 +292,54 @@ fn apply(k: &mut Kubectl, mut info: Info, format: &Format) -> Result<Info> {
                 Subresource::None,
             )
         });
-        sent.map_err(|error| applying(&info, &patch, error))?
+        match sent {
+            Err(Error::Status(why))
+                if k.flags.bool("force") && (why.is("Conflict") || why.is("Invalid")) =>
+            {
+                made_anew(k, &info, modified, current, cascade)
+            }
+            sent => sent,
+        }
+        .map_err(|error| applying(&info, &patch, error))?
     };
     if !quiet {
         k.report(format, &info, operation)?;
     }
     Ok(info)
+}
+
+/// `--force`: what cannot be patched is deleted and created again (`Patcher.deleteAndCreate`); where
+/// that fails, what was there comes back.
+fn made_anew(
+    k: &mut Kubectl,
+    info: &Info,
+    wanted: Value,
+    had: Value,
+    propagation: Propagation,
+) -> Result<Value> {
+    let options = DeleteOptions {
+        grace_seconds: Some(k.flags.int("grace-period")).filter(|seconds| *seconds >= 0),
+        propagation,
+        ..DeleteOptions::default()
+    };
+    let key = info.key();
+    k.delete(&key, &options)?;
+    let limit = Kubectl::patience(k.flags.duration("timeout"));
+    if !k.wait(limit, |cluster| cluster.etcd.get(&key).is_none()) {
+        return plain("context deadline exceeded");
+    }
+    let (resource, namespace) = (info.resource.clone(), info.namespace.clone());
+    k.create(&resource, &namespace, wanted, None).or_else(|why| {
+        // The new one's failure is told only where the old one cannot come back either.
+        k.create(&resource, &namespace, had, None).map_err(|also| {
+            Error::Plain(format!(
+                "An error occurred force-replacing the existing object with the newly provided one:\n\n{}.\n\nAdditionally, an error occurred attempting to restore the original object:\n\n{}",
+                why.text(),
+                also.text()
+            ))
+        })?;
+        Err(why)
+    })
 }
 
 /// A patch that kubectl sends with strict validation is refused where it brings fields that do not
@@ -457,6 +502,9 @@ fn applying(info: &Info, patch: &Value, error: Error) -> Error {
 
 fn set_last_applied(k: &mut Kubectl) -> Result {
     let format = k.format()?;
+    if k.flags.list("filename").is_empty() {
+        return plain(NOTHING_NAMED);
+    }
     let manifests = k.manifests()?;
     Error::aggregate(manifests.errors)?;
     for mut info in manifests.infos {

@@ -1,11 +1,12 @@
 //! `kubectl auth` (`kubectl/pkg/cmd/auth`, v1.37)
 
 use kubarium_cluster::api::rbac::{self, Attributes};
-use kubarium_objects::{Value, go, object, yaml};
+use kubarium_objects::{Value, object};
 
-use crate::kubectl::command::{ALL_NAMESPACES, Command};
+use crate::kubectl::command::{ALL_NAMESPACES, Command, PRINT};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, switch, text};
+use crate::kubectl::output::Format;
 use crate::kubectl::{Kubectl, table};
 
 const CAN_I: &[Flag] = &[
@@ -24,8 +25,6 @@ const CAN_I: &[Flag] = &[
         "SubResource such as pod/log or deployment/scale",
     ),
 ];
-
-const WHO_AM_I: &[Flag] = &[text("output", "Output format.").short('o')];
 
 pub(crate) const AUTH: Command = Command {
     run: None,
@@ -46,7 +45,7 @@ pub(crate) const AUTH: Command = Command {
         "Experimental: Check self subject attributes",
         who_am_i,
     )
-    .flags(&[WHO_AM_I]),
+    .flags(&[PRINT]),
 ]);
 
 const VERBS: &[&str] = &[
@@ -240,6 +239,7 @@ fn access_list(k: &mut Kubectl) -> Result {
 }
 
 fn who_am_i(k: &mut Kubectl) -> Result {
+    let format = k.format()?;
     let user = k.user()?;
     let mut info = Value::new_object();
     if !user.groups.is_empty() {
@@ -258,8 +258,8 @@ fn who_am_i(k: &mut Kubectl) -> Result {
         ),
         ("status", object([("userInfo", info)])),
     ]);
-    let text = match k.flags.str("output") {
-        "" => {
+    match format {
+        Format::Default => {
             let mut lines = format!("ATTRIBUTE\tVALUE\nUsername\t{}\n", user.name);
             if !user.uid.is_empty() {
                 lines.push_str(&format!("UID\t{}\n", user.uid));
@@ -267,18 +267,10 @@ fn who_am_i(k: &mut Kubectl) -> Result {
             if !user.groups.is_empty() {
                 lines.push_str(&format!("Groups\t[{}]\n", user.groups.join(" ")));
             }
-            table::align(&lines, 6, 3)
+            k.out(table::align(&lines, 6, 3));
         }
-        "json" => go::json_indent(&review, "    ") + "\n",
-        "yaml" => yaml::to_yaml(&review),
-        "name" => "selfsubjectreview.authentication.k8s.io/\n".to_owned(),
-        other => {
-            return plain(format!(
-                "unable to match a printer suitable for the output format {}, allowed formats are: json,name,yaml",
-                go::quote(other)
-            ));
-        }
-    };
-    k.out(text);
+        Format::Name => k.out("selfsubjectreview.authentication.k8s.io/\n"),
+        format => k.print_object(&format, &review)?,
+    }
     Ok(())
 }

@@ -2,10 +2,11 @@
 
 use kubarium_objects::{Value, go, yaml};
 
+use super::config_entries as entries;
 use crate::kubeconfig::FILE;
 use crate::kubectl::command::Command;
 use crate::kubectl::error::{Error, Result, plain};
-use crate::kubectl::flags::{Flag, Kind, flag, list, parse_bool, switch, text};
+use crate::kubectl::flags::{Flag, Kind, flag, parse_bool, switch, text};
 use crate::kubectl::{Kubectl, table};
 
 const OUTPUT: &[Flag] = &[
@@ -49,47 +50,6 @@ const VIEW: &[Flag] = &[
     ),
 ];
 
-const CLUSTER: &[Flag] = &[
-    switch(
-        "embed-certs",
-        "embed-certs for the cluster entry in kubeconfig",
-    ),
-    text("proxy-url", "proxy-url for the cluster entry in kubeconfig"),
-];
-
-const CREDENTIALS: &[Flag] = &[
-    list(
-        "auth-provider-arg",
-        "'key=value' arguments for the auth provider",
-    ),
-    text(
-        "auth-provider",
-        "Auth provider for the user entry in kubeconfig",
-    ),
-    switch(
-        "embed-certs",
-        "Embed client cert/key for the user entry in kubeconfig",
-    ),
-    text(
-        "exec-api-version",
-        "API version of the exec credential plugin for the user entry in kubeconfig",
-    ),
-    list(
-        "exec-arg",
-        "New arguments for the exec credential plugin command for the user entry in kubeconfig",
-    ),
-    text(
-        "exec-command",
-        "Command for the exec credential plugin for the user entry in kubeconfig",
-    ),
-    list(
-        "exec-env",
-        "'key=value' environment values for the exec credential plugin",
-    ),
-    text("password", "password for the user entry in kubeconfig"),
-    text("username", "username for the user entry in kubeconfig"),
-];
-
 pub(crate) const COMMAND: Command = Command {
     run: None,
     ..Command::new(
@@ -116,19 +76,27 @@ pub(crate) const COMMAND: Command = Command {
     Command::new("rename-context", "CONTEXT_NAME NEW_NAME [options]", "Rename a context from the kubeconfig file", rename_context),
     Command::new("set", "PROPERTY_NAME PROPERTY_VALUE [options]", "Set an individual value in a kubeconfig file", set)
         .flags(&[&[flag("set-raw-bytes", Kind::Bool, "false", "When writing a []byte PROPERTY_VALUE, write the given string directly without base64 decoding.")]]),
-    Command::new("set-cluster", "NAME [--server=server] [--certificate-authority=path/to/certificate/authority] [--insecure-skip-tls-verify=true] [--tls-server-name=example.com] [options]", "Set a cluster entry in kubeconfig", set_cluster)
-        .flags(&[CLUSTER]),
-    Command::new("set-context", "[NAME | --current] [--cluster=cluster_nickname] [--user=user_nickname] [--namespace=namespace] [options]", "Set a context entry in kubeconfig", set_context)
+    Command::new("set-cluster", "NAME [--server=server] [--certificate-authority=path/to/certificate/authority] [--insecure-skip-tls-verify=true] [--tls-server-name=example.com] [options]", "Set a cluster entry in kubeconfig", entries::set_cluster)
+        .flags(&[entries::CLUSTER]),
+    Command::new("set-context", "[NAME | --current] [--cluster=cluster_nickname] [--user=user_nickname] [--namespace=namespace] [options]", "Set a context entry in kubeconfig", entries::set_context)
         .flags(&[&[switch("current", "Modify the current context")]]),
-    Command::new("set-credentials", "NAME [--client-certificate=path/to/certfile] [--client-key=path/to/keyfile] [--token=bearer_token] [--username=basic_user] [--password=basic_password] [options]", "Set a user entry in kubeconfig", set_credentials)
-        .flags(&[CREDENTIALS]),
+    Command::new("set-credentials", "NAME [--client-certificate=path/to/certfile] [--client-key=path/to/keyfile] [--token=bearer_token] [--username=basic_user] [--password=basic_password] [--auth-provider=provider_name] [--auth-provider-arg=key=value] [--exec-command=exec_command] [--exec-api-version=exec_api_version] [--exec-arg=arg] [--exec-env=key=value] [options]", "Set a user entry in kubeconfig", entries::set_credentials)
+        .flags(&[entries::CREDENTIALS]),
     Command::new("unset", "PROPERTY_NAME [options]", "Unset an individual value in a kubeconfig file", unset),
     Command::new("use-context", "CONTEXT_NAME [options]", "Set the current-context in a kubeconfig file", use_context).aliases(&["use"]),
     Command::new("view", "[flags] [options]", "Display merged kubeconfig settings or a specified kubeconfig file", view).flags(&[VIEW]),
 ]);
 
-fn unexpected(k: &Kubectl) -> Error {
-    k.usage(format!("Unexpected args: [{}]", k.flags.args.join(" ")))
+/// A command's help, and why it did not run (`helpErrorf`).
+pub(super) fn with_help(k: &mut Kubectl, why: String) -> Error {
+    let text = crate::kubectl::help::command(k.command, &k.path);
+    k.out(text);
+    Error::Plain(why)
+}
+
+pub(super) fn unexpected(k: &mut Kubectl) -> Error {
+    let why = format!("Unexpected args: [{}]", k.flags.args.join(" "));
+    with_help(k, why)
 }
 
 fn current_context(k: &mut Kubectl) -> Result {
@@ -185,164 +153,14 @@ fn get_contexts(k: &mut Kubectl) -> Result {
     Error::aggregate(errors)
 }
 
-/// The flags of the command line that were given, as an entry's fields.
-fn given(k: &Kubectl, entry: &mut Value, fields: &[&str]) {
-    for field in fields {
-        if k.flags.changed(field) {
-            match k.flags.str(field) {
-                "" => drop(entry.remove(&[field])),
-                value => entry[*field] = value.into(),
-            }
-        }
-    }
-}
-
-fn set_cluster(k: &mut Kubectl) -> Result {
-    let Some(name) = one_name(k) else {
-        return Ok(());
-    };
-    let insecure = k.flags.bool("insecure-skip-tls-verify");
-    if insecure && !k.flags.str("certificate-authority").is_empty() {
-        return plain(
-            "you cannot specify a certificate authority and insecure mode at the same time",
-        );
-    }
-    if k.flags.bool("embed-certs") && k.flags.str("certificate-authority").is_empty() {
-        return plain("you must specify a --certificate-authority to embed");
-    }
-    let mut entry = match k.session.kubeconfig.clusters.get(&name) {
-        Some(entry) => entry.clone(),
-        None => kubarium_objects::object([("server", "".into())]),
-    };
-    if k.flags.changed("server") {
-        entry["server"] = k.flags.str("server").into();
-        entry.remove(&["tls-server-name"]);
-    }
-    given(k, &mut entry, &["tls-server-name", "proxy-url"]);
-    if k.flags.changed("insecure-skip-tls-verify") {
-        if insecure {
-            entry["insecure-skip-tls-verify"] = true.into();
-            entry.remove(&["certificate-authority"]);
-            entry.remove(&["certificate-authority-data"]);
-        } else {
-            entry.remove(&["insecure-skip-tls-verify"]);
-        }
-    }
-    if k.flags.changed("certificate-authority") {
-        let path = k.flags.str("certificate-authority").to_owned();
-        let path = k.session.absolute(&k.cwd, &path);
-        if k.flags.bool("embed-certs") {
-            let bytes = k.session.read_file(&path).unwrap_or_default();
-            entry["certificate-authority-data"] = kubarium_objects::base64::encode(&bytes).into();
-            entry.remove(&["certificate-authority"]);
-        } else {
-            entry["certificate-authority"] = path.into();
-            entry.remove(&["certificate-authority-data"]);
-        }
-        entry.remove(&["insecure-skip-tls-verify"]);
-    }
-    k.session.kubeconfig.clusters.insert(name.clone(), entry);
-    k.out(format!("Cluster {} set.\n", go::quote(&name)));
-    Ok(())
-}
-
-fn set_credentials(k: &mut Kubectl) -> Result {
-    let Some(name) = one_name(k) else {
-        return Ok(());
-    };
-    let has = |flag: &str| !k.flags.str(flag).is_empty();
-    if has("token") && (has("username") || has("password")) {
-        return plain(
-            "you cannot specify more than one authentication method at the same time: --token, --username/--password",
-        );
-    }
-    let mut entry = k
-        .session
-        .kubeconfig
-        .users
-        .get(&name)
-        .cloned()
-        .unwrap_or_else(Value::new_object);
-    // A token and a name with a password exclude one another.
-    if k.flags.changed("token") {
-        entry.remove(&["username"]);
-        entry.remove(&["password"]);
-    }
-    if k.flags.changed("username") || k.flags.changed("password") {
-        entry.remove(&["token"]);
-    }
-    given(k, &mut entry, &["token", "username", "password"]);
-    for field in ["client-certificate", "client-key"] {
-        if !k.flags.changed(field) {
-            continue;
-        }
-        let path = k.flags.str(field).to_owned();
-        let path = k.session.absolute(&k.cwd, &path);
-        let data = format!("{field}-data");
-        if k.flags.bool("embed-certs") {
-            let Some(bytes) = k.session.read_file(&path) else {
-                return plain(format!(
-                    "could not stat {field} file {path}: stat {path}: no such file or directory"
-                ));
-            };
-            entry[data.as_str()] = kubarium_objects::base64::encode(&bytes).into();
-            entry.remove(&[field]);
-        } else {
-            entry[field] = path.into();
-            entry.remove(&[&data]);
-        }
-    }
-    if has("exec-command") || has("exec-api-version") {
-        entry.set(&["exec", "apiVersion"], k.flags.str("exec-api-version"));
-        entry.set(&["exec", "command"], k.flags.str("exec-command"));
-        let args = k.flags.list("exec-arg").to_vec();
-        if !args.is_empty() {
-            entry.set(&["exec", "args"], kubarium_objects::array(args));
-        }
-    }
-    k.session.kubeconfig.users.insert(name.clone(), entry);
-    k.out(format!("User {} set.\n", go::quote(&name)));
-    Ok(())
-}
-
-fn set_context(k: &mut Kubectl) -> Result {
-    let current = k.session.kubeconfig.current.clone();
-    let name = match (&k.flags.args[..], k.flags.bool("current")) {
-        ([], true) if current.is_empty() => return plain("no current context is set"),
-        ([], true) => current,
-        ([name], false) => name.clone(),
-        ([_], true) => {
-            return plain("you cannot specify both a context name and --current");
-        }
-        ([], false) => return plain("you must specify a non-empty context name or --current"),
-        _ => return Err(unexpected(k)),
-    };
-    let known = k.session.kubeconfig.contexts.contains_key(&name);
-    let value = |flag: &str| k.flags.changed(flag).then(|| k.flags.str(flag).to_owned());
-    let (cluster, user, namespace) = (value("cluster"), value("user"), value("namespace"));
-    let contexts = &mut k.session.kubeconfig.contexts;
-    let context = contexts.entry(name.clone()).or_default();
-    for (field, given) in [
-        (&mut context.cluster, cluster),
-        (&mut context.user, user),
-        (&mut context.namespace, namespace),
-    ] {
-        if let Some(given) = given {
-            *field = given;
-        }
-    }
-    k.out(format!(
-        "Context {} {}.\n",
-        go::quote(&name),
-        if known { "modified" } else { "created" }
-    ));
-    Ok(())
-}
-
 fn use_context(k: &mut Kubectl) -> Result {
-    let Some(name) = one_name(k) else {
-        return Ok(());
+    let [name] = &k.flags.args[..] else {
+        return Err(unexpected(k));
     };
+    let name = name.clone();
+    if name.is_empty() {
+        return plain("empty context names are not allowed");
+    }
     if !k.session.kubeconfig.contexts.contains_key(&name) {
         return plain(format!(
             "no context exists with the name: {}",
@@ -376,9 +194,10 @@ fn delete_cluster(k: &mut Kubectl) -> Result {
 }
 
 fn delete_user(k: &mut Kubectl) -> Result {
-    let Some(name) = one_name(k) else {
-        return Ok(());
+    let [name] = &k.flags.args[..] else {
+        return Err(k.usage("user to delete is required"));
     };
+    let name = name.clone();
     if k.session.kubeconfig.users.remove(&name).is_none() {
         return plain(format!("cannot delete user {name}, not in {FILE}"));
     }
@@ -405,6 +224,9 @@ fn rename_context(k: &mut Kubectl) -> Result {
         return Err(unexpected(k));
     };
     let (old, new) = (old.clone(), new.clone());
+    if new.is_empty() {
+        return plain("You must specify a new non-empty context name");
+    }
     let config = &mut k.session.kubeconfig;
     if !config.contexts.contains_key(&old) {
         return plain(format!(
@@ -447,6 +269,8 @@ fn view(k: &mut Kubectl) -> Result {
     let view = config.view(k.flags.bool("raw") || k.flags.bool("flatten"));
     match k.flags.str("output") {
         "" | "yaml" => k.out(yaml::to_yaml(&view)),
+        // A configuration has no name of its own.
+        "name" => k.out("config/<unknown>\n"),
         _ => {
             let format = k.format()?;
             k.print_object(&format, &view)?;
@@ -474,9 +298,25 @@ const FIELDS: &[&str] = &[
     "tokenFile",
     "username",
     "password",
+    "as",
+    "as-uid",
+    "as-groups",
+    "as-user-extra",
+    "auth-provider",
+    "exec",
     "cluster",
     "user",
     "namespace",
+    "extensions",
+];
+
+/// Fields that are no strings: one value says nothing for them.
+const STRUCTURES: &[&str] = &[
+    "as-groups",
+    "as-user-extra",
+    "auth-provider",
+    "exec",
+    "extensions",
 ];
 
 /// `users.NAME.token` taken apart.
@@ -507,10 +347,25 @@ fn set(k: &mut Kubectl) -> Result {
     let raw = k.flags.bool("set-raw-bytes");
     let config = &mut k.session.kubeconfig;
     let entry = match head.as_str() {
+        // The file says itself what it is.
+        "kind" | "apiVersion" if name.is_empty() => {
+            k.out(format!("Property {} set.\n", go::quote(&path)));
+            return Ok(());
+        }
         "current-context" => {
             config.current = value;
             k.out(format!("Property {} set.\n", go::quote(&path)));
             return Ok(());
+        }
+        "preferences" if name == "colors" => {
+            config.colors = boolean(&value)?;
+            k.out(format!("Property {} set.\n", go::quote(&path)));
+            return Ok(());
+        }
+        _ if STRUCTURES.contains(&field.split('.').next().unwrap_or("")) => {
+            return plain(format!(
+                "unable to parse one or more field values of {path}"
+            ));
         }
         "contexts" if !field.is_empty() => {
             let context = config.contexts.entry(name).or_default();
@@ -545,20 +400,22 @@ fn set(k: &mut Kubectl) -> Result {
         field.as_str(),
         "insecure-skip-tls-verify" | "disable-compression"
     ) {
-        match parse_bool(&value) {
-            Some(value) => entry[field.as_str()] = value.into(),
-            None => {
-                return plain(format!(
-                    "strconv.ParseBool: parsing {}: invalid syntax",
-                    go::quote(&value)
-                ));
-            }
-        }
+        entry[field.as_str()] = boolean(&value)?.into();
     } else {
         entry[field.as_str()] = value.into();
     }
     k.out(format!("Property {} set.\n", go::quote(&path)));
     Ok(())
+}
+
+fn boolean(value: &str) -> Result<bool> {
+    let why = || {
+        format!(
+            "strconv.ParseBool: parsing {}: invalid syntax",
+            go::quote(value)
+        )
+    };
+    parse_bool(value).ok_or_else(|| Error::Plain(why()))
 }
 
 fn unset(k: &mut Kubectl) -> Result {
@@ -571,6 +428,7 @@ fn unset(k: &mut Kubectl) -> Result {
     let missing = || plain(format!("current map key `{name}` is invalid"));
     match (head.as_str(), name.is_empty(), field.as_str()) {
         ("current-context", ..) => config.current.clear(),
+        ("preferences", ..) => config.colors = false,
         ("contexts", true, _) => config.contexts.clear(),
         ("clusters", true, _) => config.clusters.clear(),
         ("users", true, _) => config.users.clear(),
@@ -599,9 +457,7 @@ fn unset(k: &mut Kubectl) -> Result {
             entry.remove(&[field]);
         }
         _ => {
-            return plain(format!(
-                "unable to parse one or more field values of {path}"
-            ));
+            return plain(format!("unable to parse {path} after [] at api.Config"));
         }
     }
     k.out(format!("Property {} unset.\n", go::quote(&path)));

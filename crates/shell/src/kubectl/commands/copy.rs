@@ -61,6 +61,8 @@ impl Spec {
 struct There {
     pod: ObjectKey,
     container: String,
+    /// What the container's `tar` says where a path begins at the root.
+    remark: &'static str,
 }
 
 impl There {
@@ -75,9 +77,16 @@ impl There {
             wanted => wanted.to_owned(),
         };
         k.authorize("create", &pod.resource, "exec", &pod.namespace, &pod.name)?;
+        let key = pod.key();
+        let tar = k.change(|cluster| cluster.tar_is_busybox(&key, Some(&*container)));
+        let remark = match tar.map_err(|why| exec::refused(why, &pod.name))? {
+            true => "tar: removing leading '/' from member names\n",
+            false => "tar: Removing leading `/' from member names\n",
+        };
         Ok(There {
-            pod: pod.key(),
+            pod: key,
             container,
+            remark,
         })
     }
 
@@ -85,12 +94,7 @@ impl There {
     fn run(&self, k: &mut Kubectl, words: &[&str], stdin: &[u8]) -> Result<Vec<u8>> {
         let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
         let answer = k.change(|c| c.exec(&self.pod, Some(&*self.container), &words, stdin));
-        let Ok(output) = answer else {
-            return plain(format!(
-                "unable to upgrade connection: container not found (\"{}\")",
-                self.container
-            ));
-        };
+        let output = answer.map_err(|why| exec::refused(why, &self.pod.name))?;
         let of = |wanted: Stream| {
             let pieces = output.pieces.iter().filter(|(stream, _)| *stream == wanted);
             pieces
@@ -172,7 +176,7 @@ fn out_of(k: &mut Kubectl, from: &Spec, target: &str) -> Result {
         false => source.as_bytes().to_vec(),
     };
     if source.starts_with('/') {
-        k.err("tar: removing leading '/' from member names\n");
+        k.err(there.remark);
     }
     for file in String::from_utf8_lossy(&list).lines() {
         let bytes = there.run(k, &["cat", file], &[])?;

@@ -27,7 +27,12 @@ const FLAGS: &[Flag] = &[
         "custom",
         "Path to a JSON or YAML file containing a partial container spec to customize built-in debug profiles.",
     ),
-    list("env", "Environment variables to set in the container."),
+    flag(
+        "env",
+        Kind::Pairs,
+        "",
+        "Environment variables to set in the container.",
+    ),
     list("filename", "identifying the resource to debug").short('f'),
     text("image", "Container image to use for debug container."),
     text(
@@ -57,8 +62,10 @@ const FLAGS: &[Flag] = &[
         "same-node",
         "When used with '--copy-to', schedule the copy of target Pod on the same node.",
     ),
-    list(
+    flag(
         "set-image",
+        Kind::Pairs,
+        "",
         "When used with '--copy-to', a list of name=image pairs for changing container images, similar to how 'kubectl set image' works.",
     ),
     flag(
@@ -117,13 +124,6 @@ fn debug(k: &mut Kubectl) -> Result {
 /// What flags do not go together.
 fn check(k: &Kubectl, words: &[String]) -> Result {
     let given = |name: &str| !k.flags.str(name).is_empty();
-    if let Some(pair) = k.flags.list("env").iter().find(|p| !p.contains('=')) {
-        return plain(format!(
-            "invalid argument {} for \"--env\" flag: {pair} must be formatted as key=value\nSee '{} --help' for usage.",
-            go::quote(pair),
-            k.path
-        ));
-    }
     let profiles = [
         "legacy",
         "general",

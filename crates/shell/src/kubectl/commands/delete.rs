@@ -229,7 +229,7 @@ fn confirmed(k: &mut Kubectl, infos: &[Info]) -> bool {
     answer.eq_ignore_ascii_case("y")
 }
 
-fn propagation(k: &Kubectl) -> Result<Propagation> {
+pub(super) fn propagation(k: &Kubectl) -> Result<Propagation> {
     match k.flags.str("cascade") {
         "background" | "true" | "" => Ok(Propagation::Background),
         "foreground" => Ok(Propagation::Foreground),

@@ -2,11 +2,11 @@
 
 use kubarium_objects::{Value, yaml};
 
-use super::apply;
+use super::{apply, prune, server_side};
 use crate::kubectl::Kubectl;
-use crate::kubectl::command::{Command, FILES, SELECTOR};
+use crate::kubectl::command::{Command, FIELD_MANAGER, FILES, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
-use crate::kubectl::flags::{Flag, switch};
+use crate::kubectl::flags::{Flag, list, switch};
 use crate::kubectl::resource::Info;
 
 const FLAGS: &[Flag] = &[
@@ -16,14 +16,16 @@ const FLAGS: &[Flag] = &[
     ),
     switch(
         "prune",
-        "Include resources that would be deleted by pruning.",
-    )
-    .not_yet(),
+        "Include resources that would be deleted by pruning. Can be used with -l and default shows all resources would be pruned",
+    ),
+    list(
+        "prune-allowlist",
+        "Overwrite the default allowlist with <group/version/kind> for --prune",
+    ),
     switch(
         "server-side",
         "If true, apply runs in the server instead of the client.",
-    )
-    .not_yet(),
+    ),
     switch(
         "show-managed-fields",
         "If true, include managed fields in the diff.",
@@ -36,7 +38,7 @@ pub(crate) const COMMAND: Command = Command::new(
     "Diff the live version against a would-be applied version",
     run,
 )
-.flags(&[FILES, SELECTOR, FLAGS]);
+.flags(&[FILES, SELECTOR, FIELD_MANAGER, FLAGS]);
 
 fn run(k: &mut Kubectl) -> Result {
     if !k.flags.args.is_empty() {
@@ -49,13 +51,25 @@ fn run(k: &mut Kubectl) -> Result {
     if k.flags.bool("force-conflicts") && !k.flags.bool("server-side") {
         return plain("--force-conflicts only works with --server-side");
     }
-    let manifests = k.manifests()?;
+    let server_side = k.flags.bool("server-side");
+    let prunable = match k.flags.bool("prune") {
+        true => prune::kinds(k)?,
+        false => Vec::new(),
+    };
+    let mut manifests = k.manifests()?;
     Error::aggregate(manifests.errors)?;
+    apply::select(k, &mut manifests.infos)?;
     let mut differs = false;
-    for info in manifests.infos {
+    for info in &manifests.infos {
         let live = k.current(&info.key());
-        let merged = apply::would_be(k, &info, live.as_ref())?;
-        differs |= show(k, &info, live.as_ref(), &merged);
+        let merged = match server_side {
+            true => server_side::would_be(k, info)?,
+            false => apply::would_be(k, info, live.as_ref())?,
+        };
+        differs |= show(k, info, live.as_ref(), &merged);
+    }
+    for info in prune::left_over(k, &prunable, &manifests.infos)? {
+        differs |= show(k, &info, Some(&info.object), &Value::Null);
     }
     if differs {
         return Err(Error::Exit(1, String::new()));

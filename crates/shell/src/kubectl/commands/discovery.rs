@@ -51,9 +51,12 @@ pub(crate) const API_RESOURCES: Command = Command::new(
 fn api_resources(k: &mut Kubectl) -> Result {
     k.no_arguments()?;
     let output = k.flags.str("output").to_owned();
-    if !matches!(output.as_str(), "" | "wide" | "name" | "json" | "yaml") {
+    if !matches!(
+        output.as_str(),
+        "" | "wide" | "name" | "json" | "yaml" | "kyaml"
+    ) {
         return plain(format!(
-            "unable to match a printer suitable for the output format {}, allowed formats are: json,name,wide,yaml",
+            "unable to match a printer suitable for the output format {}, allowed formats are: json,kyaml,name,wide,yaml",
             go::quote(&output)
         ));
     }
@@ -87,8 +90,8 @@ fn api_resources(k: &mut Kubectl) -> Result {
         k.out(names);
         return Ok(());
     }
-    if matches!(output.as_str(), "json" | "yaml") {
-        let text = resource_list(&found, output == "yaml");
+    if matches!(output.as_str(), "json" | "yaml" | "kyaml") {
+        let text = resource_list(&found, &output);
         k.out(text);
         return Ok(());
     }
@@ -180,7 +183,7 @@ fn version(k: &mut Kubectl) -> Result {
 }
 
 /// The resources as one list; as JSON in the order of the struct's fields, as YAML sorted.
-fn resource_list(found: &[Arc<Resource>], as_yaml: bool) -> String {
+fn resource_list(found: &[Arc<Resource>], format: &str) -> String {
     let mut items = Vec::new();
     for r in found {
         let mut fields = vec![
@@ -199,7 +202,7 @@ fn resource_list(found: &[Arc<Resource>], as_yaml: bool) -> String {
         });
         items.push(fields);
     }
-    if as_yaml {
+    if format != "json" {
         let mut list = object([
             ("apiVersion", "v1".into()),
             ("groupVersion", "".into()),
@@ -213,7 +216,10 @@ fn resource_list(found: &[Arc<Resource>], as_yaml: bool) -> String {
             }
             list["resources"].push(item);
         }
-        return yaml::to_yaml(&list);
+        return match format {
+            "kyaml" => crate::kubectl::kyaml::print(&list),
+            _ => yaml::to_yaml(&list),
+        };
     }
     let mut text = String::from(
         "{\n    \"kind\": \"APIResourceList\",\n    \"apiVersion\": \"v1\",\n    \"groupVersion\": \"\",\n    \"resources\": [\n",

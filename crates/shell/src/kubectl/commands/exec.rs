@@ -62,12 +62,22 @@ fn exec(k: &mut Kubectl) -> Result {
     let container = container_of(k, &pod.object)?;
     let stdin = std::mem::take(&mut k.stdin);
     let is_typed = k.session.attended && k.flags.bool("stdin") && k.flags.bool("tty");
+    if !k.session.attended {
+        no_terminal(k);
+    }
     let what = if is_typed && stdin.is_empty() && Remote::is_meant(&words) {
         Input::Typed
     } else {
         Input::Given(stdin)
     };
     run_in(k, &pod, &container, &words, what)
+}
+
+/// `-it` where nobody types: `TTYOptions.SetupTTY` says so and goes on without.
+pub(super) fn no_terminal(k: &mut Kubectl) {
+    if k.flags.bool("stdin") && k.flags.bool("tty") && !k.flags.bool("quiet") {
+        k.err("Unable to use a TTY - input is not a terminal or the right kind of file\n");
+    }
 }
 
 /// What a command in a container reads.
@@ -114,35 +124,7 @@ fn run_in(k: &mut Kubectl, pod: &Info, container: &str, words: &[String], input:
     };
     let output = match answer {
         Ok(output) => output,
-        Err(ExecError::NoPod) => return Err(Status::not_found("pods", &pod.name).into()),
-        Err(ExecError::NoHost) => {
-            return plain(format!(
-                "unable to upgrade connection: pod {} does not have a host assigned",
-                pod.name
-            ));
-        }
-        Err(ExecError::Completed(phase)) => {
-            return plain(format!(
-                "cannot exec into a container in a completed pod; current phase is {phase}"
-            ));
-        }
-        Err(ExecError::NoSuchContainer(name)) => {
-            return plain(format!(
-                "container {name} is not valid for pod {}",
-                pod.name
-            ));
-        }
-        Err(ExecError::NotRunning(name)) => {
-            return plain(format!(
-                "unable to upgrade connection: container not found ({})",
-                go::quote(&name)
-            ));
-        }
-        Err(ExecError::Refused(why)) => {
-            return plain(format!(
-                "Internal error occurred: Internal error occurred: {why}"
-            ));
-        }
+        Err(why) => return Err(refused(why, &pod.name)),
     };
     for (stream, bytes) in &output.pieces {
         let text = String::from_utf8_lossy(bytes).into_owned();
@@ -158,6 +140,29 @@ fn run_in(k: &mut Kubectl, pod: &Info, container: &str, words: &[String], input:
             format!("command terminated with exit code {status}"),
         )),
     }
+}
+
+/// Why nothing can be run in a container, as kubectl tells it.
+pub(super) fn refused(why: ExecError, pod: &str) -> Error {
+    Error::Plain(match why {
+        ExecError::NoPod => return Status::not_found("pods", pod).into(),
+        ExecError::NoHost => {
+            format!("unable to upgrade connection: pod {pod} does not have a host assigned")
+        }
+        ExecError::Completed(phase) => {
+            format!("cannot exec into a container in a completed pod; current phase is {phase}")
+        }
+        ExecError::NoSuchContainer(name) => {
+            format!("container {name} is not valid for pod {pod}")
+        }
+        ExecError::NotRunning(name) => format!(
+            "unable to upgrade connection: container not found ({})",
+            go::quote(&name)
+        ),
+        ExecError::Refused(why) => {
+            format!("Internal error occurred: Internal error occurred: {why}")
+        }
+    })
 }
 
 /// The pod that `POD` or `TYPE/NAME` means.

@@ -69,15 +69,32 @@ pub(super) fn field_text(description: &str, level: usize) -> String {
 /// The schema with the fields that every object has.
 fn with_object_fields(schema: &Value) -> Value {
     let mut schema = schema.clone();
-    let string = object([("type", "string".into())]);
-    for name in ["apiVersion", "kind"] {
-        if schema["properties"].get(name).is_none() {
-            schema["properties"][name] = string.clone();
-        }
+    for (name, kind, description) in OBJECT_FIELDS {
+        let field = object([("type", kind.into()), ("description", description.into())]);
+        schema["properties"][name] = field;
     }
-    schema["properties"]["metadata"] = object([("type", "ObjectMeta".into())]);
     schema
 }
+
+/// What the API server says of the fields that every object has
+/// (`apiextensions-apiserver/pkg/controller/openapi/builder`).
+const OBJECT_FIELDS: [(&str, &str, &str); 3] = [
+    (
+        "apiVersion",
+        "string",
+        "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+    ),
+    (
+        "kind",
+        "string",
+        "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+    ),
+    (
+        "metadata",
+        "ObjectMeta",
+        "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
+    ),
+];
 
 /// What a list or a map is made of, or the schema itself.
 fn inside(schema: &Value) -> &Value {

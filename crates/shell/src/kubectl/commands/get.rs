@@ -87,7 +87,6 @@ fn run(k: &mut Kubectl) -> Result {
     if k.flags.changed("raw") {
         return super::raw::run(k);
     }
-    let format = k.format()?;
     let args = k.flags.args.clone();
     if args.is_empty() && k.flags.list("filename").is_empty() {
         k.err("You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of supported resources.\n\n");
@@ -108,6 +107,7 @@ fn run(k: &mut Kubectl) -> Result {
         return plain("--output-watch-events option can only be used with --watch or --watch-only");
     }
     if watches(k) {
+        let format = k.format()?;
         return watch(k, &format);
     }
     let mut selection = if k.flags.list("filename").is_empty() {
@@ -118,6 +118,14 @@ fn run(k: &mut Kubectl) -> Result {
     if k.flags.bool("ignore-not-found") {
         selection.errors.retain(|e| !e.is_not_found());
     }
+    let only_failed = selection.groups.iter().all(|group| group.infos.is_empty());
+    let format = match k.format() {
+        // Printers are made when there is something to print.
+        Err(_) if only_failed && selection.errors.len() == 1 => {
+            return Error::aggregate(selection.errors);
+        }
+        format => format?,
+    };
     if k.flags.str("subresource") == "scale" {
         for info in selection.groups.iter_mut().flat_map(|g| &mut g.infos) {
             info.object = super::scale::scale_of(k, info)?;

@@ -182,6 +182,7 @@ fn create_token(k: &mut Kubectl) -> Result {
             return plain("--bound-object-name is required if --bound-object-kind is provided");
         }
     }
+    let format = k.format()?;
     let accounts = k.mapping("serviceaccounts")?;
     let namespace = k.namespace();
     k.authorize("create", &accounts, "token", &namespace, &name)?;
@@ -202,7 +203,6 @@ fn create_token(k: &mut Kubectl) -> Result {
         Ok(request) => request,
         Err(status) => return plain(format!("failed to create token: {}", status.message)),
     };
-    let format = k.format()?;
     if matches!(format, crate::kubectl::output::Format::Default) {
         k.out(format!("{}\n", request["status"]["token"].str()));
         return Ok(());

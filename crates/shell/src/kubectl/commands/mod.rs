@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod apply;
 pub(crate) mod auth;
 pub(crate) mod config;
+mod config_entries;
 pub(crate) mod copy;
 pub(crate) mod create;
 pub(crate) mod debug;

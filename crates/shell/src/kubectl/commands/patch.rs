@@ -1,7 +1,7 @@
 //! `kubectl patch` and `kubectl replace`
 
 use kubarium_objects::decode::DecodeError;
-use kubarium_objects::{Schema, Value, go, yaml};
+use kubarium_objects::{ObjectMeta, Schema, Value, go, yaml};
 
 use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, RECORD, SAVE_CONFIG, VALIDATE};
 use crate::kubectl::error::{Error, Result, plain};
@@ -160,6 +160,14 @@ fn patch(k: &mut Kubectl) -> Result {
                     },
                 )?;
             }
+            Err(Error::Status(status)) if status.is("UnsupportedMediaType") => {
+                errors.push(Error::Plain(format!(
+                    "application/strategic-merge-patch+json is not supported by {}, Kind={}: {}",
+                    info.resource.api_version(),
+                    info.resource.kind,
+                    status.message
+                )));
+            }
             Err(error) => errors.push(error),
         }
     }
@@ -257,9 +265,8 @@ fn replace(k: &mut Kubectl) -> Result {
     }
     for mut info in manifests.infos {
         let mut object = k.lenient(&info.resource.clone(), info.object.clone())?;
-        let had = k
-            .current(&info.key())
-            .is_some_and(|o| !o["metadata"]["annotations"][super::apply::LAST_APPLIED].is_null());
+        // The annotation is renewed where the manifest has it; otherwise it goes with the rest.
+        let had = info.object.annotation(super::apply::LAST_APPLIED).is_some();
         if k.flags.bool("save-config") || had {
             object = super::apply::with_annotation(&object);
         }

@@ -62,7 +62,7 @@ fn kind(k: &Kubectl, name: &str) -> Result<Arc<Resource>> {
     })
 }
 
-/// Deletes what was applied before, matches the selector and was not applied now.
+/// Deletes what is [`left_over`].
 pub(super) fn prune(
     k: &mut Kubectl,
     kinds: &[Arc<Resource>],
@@ -72,6 +72,26 @@ pub(super) fn prune(
     if k.flags.list("prune-allowlist").is_empty() {
         k.log_warning("prune.go:71", "Deprecated: kubectl apply will no longer prune non-namespaced resources by default when used with the --namespace flag in a future release. To preserve the current behaviour, list the resources you want to target explicitly in the --prune-allowlist flag.");
     }
+    for info in left_over(k, kinds, applied)? {
+        let dry_run = k.dry_run()?;
+        if dry_run != DryRun::Client {
+            let options = DeleteOptions {
+                dry_run: dry_run == DryRun::Server,
+                ..DeleteOptions::default()
+            };
+            k.delete(&info.key(), &options)?;
+        }
+        k.report(format, &info, "pruned")?;
+    }
+    Ok(())
+}
+
+/// What was applied before, matches the selector and was not applied now.
+pub(super) fn left_over(
+    k: &mut Kubectl,
+    kinds: &[Arc<Resource>],
+    applied: &[Info],
+) -> Result<Vec<Info>> {
     let namespaces: BTreeSet<_> = applied.iter().map(|i| i.namespace.clone()).collect();
     let kept: BTreeSet<_> = applied.iter().map(Info::key).collect();
     let selector = k.flags.str("selector").to_owned();
@@ -80,23 +100,13 @@ pub(super) fn prune(
         all_namespaces: true,
         ..Query::default()
     };
+    let mut found = Vec::new();
     for resource in kinds {
-        for info in k.list(resource, &query)? {
+        found.extend(k.list(resource, &query)?.into_iter().filter(|info| {
             let here = !resource.namespaced || namespaces.contains(&info.namespace);
             let was_applied = info.object.annotation(LAST_APPLIED).is_some();
-            if !here || !was_applied || kept.contains(&info.key()) {
-                continue;
-            }
-            let dry_run = k.dry_run()?;
-            if dry_run != DryRun::Client {
-                let options = DeleteOptions {
-                    dry_run: dry_run == DryRun::Server,
-                    ..DeleteOptions::default()
-                };
-                k.delete(&info.key(), &options)?;
-            }
-            k.report(format, &info, "pruned")?;
-        }
+            here && was_applied && !kept.contains(&info.key())
+        }));
     }
-    Ok(())
+    Ok(found)
 }

@@ -116,7 +116,10 @@ impl Reading {
 /// `kubectl create --raw`, `replace --raw` and `delete --raw`.
 pub(crate) fn send(k: &mut Kubectl, method: Method) -> Result {
     let files = k.flags.list("filename").to_vec();
-    if files.len() > 1 || (files.is_empty() && method != Method::Delete) {
+    if files.is_empty() && method != Method::Delete {
+        return plain("must specify one of -f and -k");
+    }
+    if files.len() > 1 {
         return plain("--raw can only use a single local file or stdin");
     }
     if files

@@ -1,7 +1,6 @@
 //! `kubectl rollout`
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use kubarium_cluster::Time;
 use kubarium_objects::{ObjectMeta, Value, array, go, object};
@@ -13,6 +12,7 @@ use crate::kubectl::follow::{Follow, Kind, Watch};
 use crate::kubectl::request::{Patch, Subresource};
 use crate::kubectl::resource::{Info, Query};
 use crate::kubectl::{DryRun, Kubectl, describe, table};
+use crate::session::BREATH;
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
@@ -146,10 +146,6 @@ pub(crate) struct Watching {
     from: Time,
 }
 
-/// What kubectl takes to start, ask for the API's resources and list: controllers are quicker than
-/// that, so that it hardly ever sees an object that they have not seen.
-const START: Duration = Duration::from_millis(100);
-
 fn status(k: &mut Kubectl) -> Result {
     if k.flags.args.is_empty() && k.flags.list("filename").is_empty() {
         return plain("required resource not specified");
@@ -171,7 +167,7 @@ fn status(k: &mut Kubectl) -> Result {
         infos: infos.into(),
         watch: None,
         end: None,
-        from: k.cluster().now + START,
+        from: k.cluster().now + BREATH,
     }));
     Ok(())
 }

@@ -89,18 +89,51 @@ fn keep_annotation(k: &mut Kubectl, info: &Info, text: &str) -> Result {
     Ok(())
 }
 
+/// `--subresource`
+fn part(k: &Kubectl) -> Result<Subresource> {
+    match k.flags.str("subresource") {
+        "" => Ok(Subresource::None),
+        "status" => Ok(Subresource::Status),
+        "resize" => Ok(Subresource::Resize),
+        other => plain(crate::registry::not_yet(
+            &format!("kubectl apply --server-side --subresource={other}"),
+            "status and resize are",
+        )),
+    }
+}
+
+/// The object as applying would leave it, without doing so.
+pub(super) fn would_be(k: &mut Kubectl, info: &Info) -> Result<Value> {
+    let options = WriteOptions {
+        dry_run: true,
+        ..k.write_options(&info.resource, &info.namespace)?
+    };
+    send_with(k, info, &info.object, Subresource::None, &options)
+}
+
 fn send(k: &mut Kubectl, info: &Info, config: &Value) -> Result<Value> {
     k.warn_deprecated(&info.resource);
-    k.authorize("patch", &info.resource, "", &info.namespace, &info.name)?;
+    let part = part(k)?;
+    let name = k.flags.str("subresource");
+    k.authorize("patch", &info.resource, name, &info.namespace, &info.name)?;
     let options = k.write_options(&info.resource, &info.namespace)?;
+    send_with(k, info, config, part, &options)
+}
+
+fn send_with(
+    k: &mut Kubectl,
+    info: &Info,
+    config: &Value,
+    part: Subresource,
+    options: &WriteOptions,
+) -> Result<Value> {
     let what = Apply {
         config: config.clone(),
         force: k.flags.bool("force-conflicts"),
     };
     let resource = info.resource.clone();
-    let answer = k.change(|cluster| {
-        cluster.server_side_apply(&PERSON, &resource, &what, Subresource::None, &options)
-    });
+    let answer =
+        k.change(|cluster| cluster.server_side_apply(&PERSON, &resource, &what, part, options));
     match answer {
         Ok(object) => {
             k.warn_about(&info.resource, &object);

@@ -484,6 +484,9 @@ fn from_resource(k: &mut Kubectl, from: &str) -> Result<Vec<Value>> {
     let Some((kind, name)) = from.split_once('/') else {
         return plain("the resource must be specified as <resource>/<name>");
     };
+    if name.contains('/') {
+        return plain("arguments in resource/name form may not have more than one slash");
+    }
     let resource = k.mapping(kind)?;
     let (field, reference) = match &*resource.kind {
         "ConfigMap" => ("configMapKeyRef", name),

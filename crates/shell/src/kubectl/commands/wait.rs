@@ -131,7 +131,11 @@ fn run(k: &mut Kubectl) -> Result {
         return plain("unrecognized condition: []");
     }
     if k.flags.args.is_empty() && k.flags.list("filename").is_empty() {
-        return plain(NOTHING_NAMED);
+        let selects = |flag| !k.flags.str(flag).is_empty();
+        return plain(match selects("selector") || selects("field-selector") {
+            true => "at least one resource must be specified to use a selector",
+            false => NOTHING_NAMED,
+        });
     }
     let limit = match k.flags.str("timeout") {
         text if text.starts_with('-') => WEEK,

@@ -61,25 +61,45 @@ fn fields(map: &Value, level: usize, w: &mut Lines) {
     }
 }
 
-/// `creationTimestamp` as `Creation Timestamp`, `apiVersion` as `API Version`.
+/// `creationTimestamp` as `Creation Timestamp`, `apiVersion` as `API Version` (`smartLabelFor`).
 fn words(field: &str) -> String {
-    let mut out = String::new();
-    let letters: Vec<char> = field.chars().collect();
+    if field.chars().any(|c| !c.is_alphabetic() && c != '-') {
+        return field.to_owned();
+    }
+    let parts = camel_case(field).into_iter().map(|part| {
+        let upper = part.to_uppercase();
+        match ACRONYMS.contains(&upper.as_str()) {
+            true => upper,
+            false => {
+                let mut letters = part.chars();
+                let first = letters
+                    .next()
+                    .map_or(String::new(), |c| c.to_uppercase().collect());
+                first + letters.as_str()
+            }
+        }
+    });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+const ACRONYMS: [&str; 5] = ["API", "URL", "UID", "OSB", "GUID"];
+
+/// A name's words: a capital begins one, several capitals are one but for the last of them before a
+/// small letter, and what is no letter stands alone.
+fn camel_case(name: &str) -> Vec<String> {
+    let letters: Vec<char> = name.chars().collect();
+    let mut words: Vec<String> = Vec::new();
     for (at, c) in letters.iter().enumerate() {
-        let lower_before = at > 0 && letters[at - 1].is_lowercase();
-        let lower_after = letters.get(at + 1).is_some_and(|n| n.is_lowercase());
-        if at > 0 && c.is_uppercase() && (lower_before || lower_after) {
-            out.push(' ');
-        }
-        if at == 0 {
-            out.extend(c.to_uppercase())
-        } else {
-            out.push(*c)
+        let before = at.checked_sub(1).map(|i| letters[i]);
+        let begins = before.is_none_or(|before| {
+            let next_is_small = letters.get(at + 1).is_some_and(|n| n.is_lowercase());
+            before.is_alphabetic() != c.is_alphabetic()
+                || c.is_uppercase() && (before.is_lowercase() || next_is_small)
+        });
+        match words.last_mut() {
+            Some(word) if !begins => word.push(*c),
+            _ => words.push(c.to_string()),
         }
     }
-    match out.as_str() {
-        "Api Version" => "API Version".to_owned(),
-        "Uid" => "UID".to_owned(),
-        _ => out.replace("Url", "URL"),
-    }
+    words
 }

@@ -264,7 +264,7 @@ fn binding(k: &mut Kubectl, cluster: bool) -> Result {
     for account in k.flags.list("serviceaccount") {
         let Some((namespace, name)) = account
             .split_once(':')
-            .filter(|(ns, n)| !ns.is_empty() && !n.is_empty())
+            .filter(|(ns, n)| !ns.is_empty() && !n.is_empty() && !n.contains(':'))
         else {
             return plain("serviceaccount must be <namespace>:<name>");
         };

@@ -326,8 +326,20 @@ fn generic_secret(k: &mut Kubectl) -> Result {
     k.generate(made, "failed to create secret ", "created")
 }
 
+/// The type of a secret with a registry's credentials.
+const DOCKER: &str = "kubernetes.io/dockerconfigjson";
+
 fn docker_secret(k: &mut Kubectl) -> Result {
     let name = k.name_argument()?;
+    if !k.flags.list("from-file").is_empty() {
+        let mut data = Value::new_object();
+        for (key, bytes) in sources(k)? {
+            check_key(&key, &[&data], None)?;
+            data[key.as_str()] = base64::encode(&bytes).into();
+        }
+        let made = hashed(k, secret(&name, data, DOCKER));
+        return k.generate(made, "failed to create secret ", "created");
+    }
     let value = |flag: &str| k.flags.str(flag).to_owned();
     let (server, user, password, email) = (
         value("docker-server"),
@@ -353,7 +365,7 @@ fn docker_secret(k: &mut Kubectl) -> Result {
     entry.push_str(&format!(",\"auth\":{}}}", quoted(&auth)));
     let text = format!("{{\"auths\":{{{}:{entry}}}}}", quoted(&server));
     let data = object([(".dockerconfigjson", base64::encode(text.as_bytes()).into())]);
-    let made = hashed(k, secret(&name, data, "kubernetes.io/dockerconfigjson"));
+    let made = hashed(k, secret(&name, data, DOCKER));
     k.generate(made, "failed to create secret ", "created")
 }
 
