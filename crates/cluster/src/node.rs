@@ -254,7 +254,17 @@ pub(crate) fn registered(machine: &Machine) -> Value {
         ("kind", "Node".into()),
         (
             "metadata",
-            object([("labels", labels), ("name", (&node.name).into())]),
+            object([
+                (
+                    "annotations",
+                    object([(
+                        "volumes.kubernetes.io/controller-managed-attach-detach",
+                        "true".into(),
+                    )]),
+                ),
+                ("labels", labels),
+                ("name", (&node.name).into()),
+            ]),
         ),
         ("spec", Value::new_object()),
     ]);

@@ -42,9 +42,26 @@ pub(super) const CONTROLLER: Controller = Controller {
 fn observe(_: &Cluster, change: &Change) -> Vec<ObjectKey> {
     match &*change.key.resource {
         RESOURCE if pods::spec_changed(change) => vec![change.key.clone()],
-        "pods" if pods::matters(change) => pods::controllers_of(change, "Job", RESOURCE),
+        "pods" if pods::matters(change) || restarted(change) => {
+            pods::controllers_of(change, "Job", RESOURCE)
+        }
         _ => Vec::new(),
     }
+}
+
+fn restarted(change: &Change) -> bool {
+    match (&change.old, &change.new) {
+        (Some(old), Some(new)) => restarts(old) != restarts(new),
+        _ => false,
+    }
+}
+
+/// How often a pod's containers have been started again.
+fn restarts(pod: &Value) -> i64 {
+    let lists = ["initContainerStatuses", "containerStatuses"];
+    let all = lists.iter().flat_map(|list| pod["status"][*list].items());
+    all.filter_map(|status| status["restartCount"].as_i64())
+        .sum()
 }
 
 /// How a Job's pods do.
@@ -348,6 +365,14 @@ fn index_of(pod: &Value) -> Option<i64> {
     pod.annotation(INDEX)?.parse().ok()
 }
 
+/// Whether the containers of pods that restart them have done so too often
+/// (`pastBackoffLimitOnFailure`).
+fn restarted_too_often(job: &Value, count: &Count, limit: i64) -> bool {
+    let restart = job["spec"]["template"]["spec"]["restartPolicy"].str() == "OnFailure";
+    let restarts: i64 = count.active.iter().map(|(_, pod)| restarts(pod)).sum();
+    restart && restarts >= limit.max(1)
+}
+
 /// Whether the Job is over, and why.
 fn end(
     cluster: &Cluster,
@@ -392,7 +417,8 @@ fn end(
             });
         }
     }
-    if failed > spec["backoffLimit"].as_i64().unwrap_or(6) {
+    let limit = spec["backoffLimit"].as_i64().unwrap_or(6);
+    if failed > limit || restarted_too_often(job, count, limit) {
         let message = "Job has reached the specified backoff limit";
         return failed_for("BackoffLimitExceeded", message);
     }

@@ -53,6 +53,8 @@ pub struct Kubelet {
     pub(crate) resizing: BTreeSet<Text>,
     /// How often the machine has booted.
     pub(crate) boots: u32,
+    /// Whether the last report found the node closed to new pods.
+    pub(crate) unschedulable: bool,
 }
 
 /// What a kubelet has to do.

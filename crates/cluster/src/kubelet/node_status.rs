@@ -120,9 +120,33 @@ pub(super) fn renew(cluster: &mut Cluster, name: &Text) {
     let _ = cluster.modify(&by, &key, Subresource::None, |lease| {
         lease.set(&["spec", "renewTime"], now)
     });
+    note_schedulable(cluster, name);
     if cluster.machines.contains_key(name) {
         cluster.enqueue(Task::Kubelet(name.clone(), Work::Lease), period);
     }
+}
+
+/// An event where the node has been closed to new pods, or opened, since the last time that the
+/// kubelet looked, as often as it renews the lease (`recordNodeSchedulableEvent`).
+fn note_schedulable(cluster: &mut Cluster, name: &Text) {
+    let key = ObjectKey::new("nodes", "", name.clone());
+    let Some(node) = cluster.etcd.get(&key).cloned() else {
+        return;
+    };
+    let closed = node["spec"]["unschedulable"].as_bool() == Some(true);
+    let known = cluster.machines.get(name).map(|m| m.kubelet.unschedulable);
+    if known.is_none_or(|known| known == closed) {
+        return;
+    }
+    if let Some(machine) = cluster.machine_mut(name) {
+        machine.kubelet.unschedulable = closed;
+    }
+    let reason = match closed {
+        true => "NodeNotSchedulable",
+        false => "NodeSchedulable",
+    };
+    let text = format!("Node {name} status is now: {reason}");
+    cluster.record(&Component::Kubelet(name.clone()), &node, reason, &text);
 }
 
 /// The node has been given its pods' network: flannel sets it up, the node is ready.

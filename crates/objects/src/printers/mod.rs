@@ -2,6 +2,7 @@
 //! (`pkg/printers/internalversion/printers.go`, v1.37).
 
 mod cluster;
+mod definition;
 mod network;
 mod pod;
 mod policy;
@@ -184,6 +185,7 @@ pub fn of(resource: &Resource) -> &'static Printer {
         "deviceclasses.resource.k8s.io" | "resourceclaimtemplates.resource.k8s.io" => {
             &policy::PLAIN
         }
+        "customresourcedefinitions.apiextensions.k8s.io" => &definition::DEFINITION,
         _ => &DEFAULT,
     }
 }

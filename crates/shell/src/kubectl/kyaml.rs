@@ -6,9 +6,9 @@ use super::jsonpath::go_print;
 
 const DEPTH_MAX: usize = 128;
 
-/// An object's text.
+/// An object's text, as a document of its own.
 pub(crate) fn print(value: &Value) -> String {
-    let mut out = String::new();
+    let mut out = String::from("---\n");
     write(&mut out, value, 0);
     out.push('\n');
     out
@@ -132,7 +132,7 @@ mod tests {
             r#"{"a":"b","l":[1,"x"],"m":[{"k":true},{"k":null}],"e":{},"o":[],"t":"x\ny","yes":"1"}"#,
         )
         .unwrap();
-        let want = "{\n  a: \"b\",\n  e: {},\n  l: [\n    1,\n    \"x\",\n  ],\n  m: [{\n    k: true,\n  }, {\n    k: null,\n  }],\n  o: [],\n  t: \"\\\n     x\\n\\\n     y\\\n    \",\n  \"yes\": \"1\",\n}\n";
+        let want = "---\n{\n  a: \"b\",\n  e: {},\n  l: [\n    1,\n    \"x\",\n  ],\n  m: [{\n    k: true,\n  }, {\n    k: null,\n  }],\n  o: [],\n  t: \"\\\n     x\\n\\\n     y\\\n    \",\n  \"yes\": \"1\",\n}\n";
         assert_eq!(print(&value), want);
         let read = kubarium_objects::yaml::parse(&print(&value)).unwrap();
         assert_eq!(read[0].value, value);

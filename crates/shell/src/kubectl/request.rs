@@ -128,7 +128,12 @@ impl Kubectl<'_> {
                 "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
             ),
             ("", "ComponentStatus") => self.warn("v1 ComponentStatus is deprecated in v1.19+"),
-            _ => {}
+            _ => {
+                let version = self.cluster().definitions().version(resource);
+                if let Some(text) = version.map(|v| v.warning.clone()).filter(|t| !t.is_empty()) {
+                    self.warn(&text);
+                }
+            }
         }
     }
 

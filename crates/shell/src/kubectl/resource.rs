@@ -138,7 +138,22 @@ pub(crate) fn targets(args: &[String]) -> Result<Targets> {
     Ok(targets)
 }
 
+/// What kubectl says of custom resources where it needs the kind's own type
+/// (`runtime.NewNotRegisteredErrForKind`).
+pub(crate) fn not_registered(resource: &Resource) -> Error {
+    Error::Plain(format!(
+        "no kind {} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"",
+        go::quote(&resource.kind),
+        go::quote(&resource.api_version())
+    ))
+}
+
 impl Kubectl<'_> {
+    /// Whether a kind is defined by a person.
+    pub fn is_custom(&self, resource: &Resource) -> bool {
+        self.cluster().definitions().version(resource).is_some()
+    }
+
     /// The kind that a word names (`mappingFor`).
     pub fn mapping(&self, word: &str) -> Result<Arc<Resource>> {
         self.check_configuration()?;

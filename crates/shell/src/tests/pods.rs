@@ -131,7 +131,7 @@ fn cp_needs_the_tar_that_the_image_has() {
     };
     copies("nginx", "tar: Removing leading `/' from member names\n", 0);
     copies(
-        "redis:alpine",
+        "busybox -- sleep 1000",
         "tar: removing leading '/' from member names\n",
         0,
     );
@@ -141,4 +141,26 @@ fn cp_needs_the_tar_that_the_image_has() {
     let output = session.run("kubectl cp p:/x /tmp/x");
     let why = "exec: \"tar\": executable file not found in $PATH\n";
     assert!(output.text().ends_with(why), "{}", output.text());
+}
+
+#[test]
+fn a_job_whose_pods_restart_gives_up_at_its_backoff_limit() {
+    let job = "kubectl create -f - <<'EOF'\napiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\nspec: {backoffLimit: 2, template: {spec: {restartPolicy: OnFailure, containers: [{name: c, image: busybox, command: ['false']}]}}}\nEOF";
+    let shown = "kubectl get job j -o jsonpath='{.status.conditions[1].reason}'";
+    prints(
+        &[job, "sim advance 60s", shown],
+        "BackoffLimitExceeded",
+        0,
+    );
+}
+
+#[test]
+fn a_node_that_is_closed_to_pods_says_so_when_the_kubelet_looks() {
+    let shown = "kubectl get events --field-selector reason=NodeNotSchedulable -o jsonpath='{.items[*].message}'";
+    let told = "Node worker-1 status is now: NodeNotSchedulable";
+    prints(
+        &["kubectl cordon worker-1", "sim advance 11s", shown],
+        told,
+        0,
+    );
 }

@@ -165,7 +165,8 @@ fn run(k: &mut Kubectl) -> Result {
         k.warn_deprecated(&info.resource.clone());
         report(k, &info, &output, grace, force, dry_run);
     }
-    if found == 0 && errors.is_empty() {
+    // What is named counts as found until the API server says otherwise.
+    if found == 0 && errors.is_empty() && !explicit {
         k.out("No resources found\n");
         return Ok(());
     }

@@ -10,7 +10,7 @@ use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{self, Flag, flag};
 use crate::kubectl::follow::{Follow, Kind, Watch};
 use crate::kubectl::request::{Patch, Subresource};
-use crate::kubectl::resource::{Info, Query};
+use crate::kubectl::resource::{Info, Query, not_registered};
 use crate::kubectl::{DryRun, Kubectl, describe, table};
 use crate::session::BREATH;
 
@@ -179,6 +179,9 @@ impl Watching {
         }
         while let Some(info) = self.infos.front().cloned() {
             let kind = info.resource.kind.clone();
+            if k.is_custom(&info.resource) {
+                return Err(not_registered(&info.resource));
+            }
             if !matches!(&*kind, "Deployment" | "DaemonSet" | "StatefulSet") {
                 return plain(format!("no status viewer has been implemented for {kind}"));
             }

@@ -5,7 +5,7 @@ use kubarium_objects::{Quantity, Value, array, go, object};
 use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, RECORD, SAVE_CONFIG, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
-use crate::kubectl::resource::Info;
+use crate::kubectl::resource::{Info, not_registered};
 use crate::kubectl::{DryRun, Kubectl};
 
 const RUN_FLAGS: &[Flag] = &[
@@ -387,6 +387,9 @@ fn expose(k: &mut Kubectl) -> Result {
 fn service_for(k: &Kubectl, info: &Info) -> Result<Value> {
     let o = &info.object;
     let kind = &*info.resource.kind;
+    if k.is_custom(&info.resource) {
+        return Err(not_registered(&info.resource));
+    }
     if !matches!(
         kind,
         "Pod" | "Service" | "ReplicationController" | "Deployment" | "ReplicaSet"

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kubarium_objects::Value;
+use kubarium_objects::{Status, Value};
 
 use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, RECORD, SELECTOR};
 use crate::kubectl::error::{Error, Result, plain};
@@ -120,6 +120,9 @@ fn wait(k: &mut Kubectl, info: &Info, replicas: i64, limit: Duration) -> Result 
 pub(crate) fn scale_of(k: &Kubectl, info: &Info) -> Result<Value> {
     match info.resource.subresource("scale") {
         Some(_) => Ok(k.cluster().scale_of(&info.resource, &info.object)),
-        None => Err(kubarium_objects::Status::no_such_resource().into()),
+        None if k.is_custom(&info.resource) => {
+            Err(Status::not_found(&info.resource.id(), &info.name).into())
+        }
+        None => Err(Status::no_such_resource().into()),
     }
 }

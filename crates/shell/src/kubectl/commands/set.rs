@@ -1,6 +1,7 @@
 //! `kubectl set image|env|resources|selector|serviceaccount`
 
 use kubarium_objects::decode::decode_lenient;
+use kubarium_objects::selector::{Operator, Requirement};
 use kubarium_objects::{Quantity, Schema, Value, array, go, object, patch};
 
 use crate::kubectl::Kubectl;
@@ -9,7 +10,7 @@ use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
 use crate::kubectl::output::Format;
 use crate::kubectl::request::{Patch, Subresource};
-use crate::kubectl::resource::{Info, targets};
+use crate::kubectl::resource::{Info, not_registered, targets};
 
 const CONTAINERS: &[Flag] = &[flag("containers", Kind::Text, "*", "The names of containers in the selected pod templates to change, all containers are selected by default - may use wildcards").short('c')];
 const LOCAL: &[Flag] = &[switch(
@@ -160,6 +161,10 @@ fn change(
     let format = k.format()?;
     let mut errors = Vec::new();
     for mut info in infos {
+        if k.is_custom(&info.resource) {
+            errors.push(not_registered(&info.resource));
+            continue;
+        }
         let Some(path) = pod_spec_path(&info.resource.kind) else {
             errors.push(Error::Plain(format!(
                 "error: {} the object is not a pod or does not have a pod template: *{}.{}",
@@ -182,10 +187,14 @@ fn change(
         if let Err(error) = send(k, &mut info, wanted, &format, said) {
             errors.push(match error {
                 error if what.is_empty() => error,
-                error => Error::Plain(format!(
-                    "failed to patch {what} update to pod template: {}",
-                    error.text()
-                )),
+                error => {
+                    // `set resources` alone leaves the colon out.
+                    let colon = if what == "resources" { "" } else { ":" };
+                    Error::Plain(format!(
+                        "failed to patch {what} update to pod template{colon} {}",
+                        error.text()
+                    ))
+                }
             });
         }
     }
@@ -334,12 +343,7 @@ fn resources(k: &mut Kubectl) -> Result {
             for (list, at) in chosen {
                 for (field, wanted) in [("limits", &limits), ("requests", &requests)] {
                     for (name, value) in wanted.entries() {
-                        // Zero takes the entry away.
-                        if value.str() == "0" {
-                            spec[list][at].remove(&["resources", field, name]);
-                        } else {
-                            spec[list][at]["resources"][field][&**name] = value.clone();
-                        }
+                        spec[list][at]["resources"][field][&**name] = value.clone();
                     }
                 }
             }
@@ -640,6 +644,25 @@ fn resolved(k: &mut Kubectl, info: &Info, source: &Value) -> std::result::Result
     }
 }
 
+/// A requirement that is no `key=value`, as Go prints the API's form of it.
+fn expression(requirement: &Requirement) -> Option<String> {
+    let operator = match requirement.operator {
+        Operator::Equals | Operator::DoubleEquals => return None,
+        Operator::In => "In",
+        Operator::NotIn | Operator::NotEquals => "NotIn",
+        Operator::Exists => "Exists",
+        Operator::DoesNotExist => "DoesNotExist",
+        Operator::GreaterThan => "Gt",
+        Operator::LessThan => "Lt",
+    };
+    let values: Vec<&str> = requirement.values.iter().map(|v| &**v).collect();
+    Some(format!(
+        "{{{} {operator} [{}]}}",
+        requirement.key,
+        values.join(" ")
+    ))
+}
+
 fn selector(k: &mut Kubectl) -> Result {
     let args = k.flags.args.clone();
     // The last argument is the selector.
@@ -648,6 +671,17 @@ fn selector(k: &mut Kubectl) -> Result {
     };
     let parsed =
         kubarium_objects::Selector::parse(text).map_err(|e| Error::Plain(e.to_string()))?;
+    let expressions: Vec<String> = parsed
+        .requirements()
+        .iter()
+        .filter_map(expression)
+        .collect();
+    if !expressions.is_empty() {
+        return plain(format!(
+            "match expression [{}] not supported on this object",
+            expressions.join(" ")
+        ));
+    }
     let mut wanted = Value::new_object();
     parsed
         .exact()
