@@ -147,11 +147,7 @@ fn cp_needs_the_tar_that_the_image_has() {
 fn a_job_whose_pods_restart_gives_up_at_its_backoff_limit() {
     let job = "kubectl create -f - <<'EOF'\napiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\nspec: {backoffLimit: 2, template: {spec: {restartPolicy: OnFailure, containers: [{name: c, image: busybox, command: ['false']}]}}}\nEOF";
     let shown = "kubectl get job j -o jsonpath='{.status.conditions[1].reason}'";
-    prints(
-        &[job, "sim advance 60s", shown],
-        "BackoffLimitExceeded",
-        0,
-    );
+    prints(&[job, "sim advance 60s", shown], "BackoffLimitExceeded", 0);
 }
 
 #[test]
