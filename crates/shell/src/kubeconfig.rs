@@ -14,8 +14,6 @@ pub(crate) struct Kubeconfig {
     pub clusters: BTreeMap<String, Value>,
     /// The users' entries by name: `token`, `client-certificate-data`, …
     pub users: BTreeMap<String, Value>,
-    /// `preferences.colors`, which nothing reads.
-    pub colors: bool,
     /// Where the API server of the simulated cluster is.
     pub server: String,
 }
@@ -66,7 +64,6 @@ impl Kubeconfig {
             contexts: BTreeMap::from([(format!("{USER}@{CLUSTER}"), context)]),
             clusters: BTreeMap::from([(CLUSTER.to_owned(), entry)]),
             users: BTreeMap::from([(USER.to_owned(), user)]),
-            colors: false,
             server,
         }
     }
@@ -117,18 +114,14 @@ impl Kubeconfig {
             [] => Value::Null,
             _ => list,
         };
-        let mut view = object([
+        object([
             ("apiVersion", "v1".into()),
             ("clusters", or_null(array(clusters))),
             ("contexts", or_null(array(contexts))),
             ("current-context", self.current.as_str().into()),
             ("kind", "Config".into()),
             ("users", or_null(array(users))),
-        ]);
-        if self.colors {
-            view["preferences"]["colors"] = true.into();
-        }
-        view
+        ])
     }
 
     /// The same with nothing but what a context needs.

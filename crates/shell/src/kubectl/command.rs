@@ -103,7 +103,7 @@ pub(crate) const GLOBAL: &[Flag] = &[
     list("as-group", "Group to impersonate for the operation, this flag can be repeated to specify multiple groups."),
     text("as-uid", "UID to impersonate for the operation."),
     list("as-user-extra", "User extras to impersonate for the operation, this flag can be repeated to specify multiple values for the same key.").not_yet(),
-    flag("cache-dir", Kind::Text, "/root/.kube/cache", "Default cache directory"),
+    text("cache-dir", "Default cache directory"),
     text("certificate-authority", "Path to a cert file for the certificate authority"),
     text("client-certificate", "Path to a client certificate file for TLS"),
     text("client-key", "Path to a client key file for TLS"),

@@ -357,11 +357,6 @@ fn set(k: &mut Kubectl) -> Result {
             k.out(format!("Property {} set.\n", go::quote(&path)));
             return Ok(());
         }
-        "preferences" if name == "colors" => {
-            config.colors = boolean(&value)?;
-            k.out(format!("Property {} set.\n", go::quote(&path)));
-            return Ok(());
-        }
         _ if STRUCTURES.contains(&field.split('.').next().unwrap_or("")) => {
             return plain(format!(
                 "unable to parse one or more field values of {path}"
@@ -428,7 +423,6 @@ fn unset(k: &mut Kubectl) -> Result {
     let missing = || plain(format!("current map key `{name}` is invalid"));
     match (head.as_str(), name.is_empty(), field.as_str()) {
         ("current-context", ..) => config.current.clear(),
-        ("preferences", ..) => config.colors = false,
         ("contexts", true, _) => config.contexts.clear(),
         ("clusters", true, _) => config.clusters.clear(),
         ("users", true, _) => config.users.clear(),
