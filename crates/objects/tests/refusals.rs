@@ -591,6 +591,35 @@ fn what_random_changes_of_manifests_have_shown() {
         "{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: d, ownerReferences: [{apiVersion: a/b/c, kind: K, name: o, uid: u}]}, spec: {containers: [{name: c, image: i}]}}",
         "metadata.ownerReferences[0].apiVersion: Invalid value: \"a/b/c\": must be <group>/<version> or <version>",
     );
+    let volume = |spec: &str, want: &str| {
+        says(
+            &format!(
+                "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: v}}, spec: {{accessModes: [ReadWriteOnce], capacity: {{storage: 1Gi}}, {spec}}}}}"
+            ),
+            want,
+        );
+    };
+    volume(
+        "iscsi: {targetPortal: \"1.1.1.1\", iqn: \"iqn.2026\", lun: 0}",
+        "spec.iscsi.iqn: Invalid value: \"iqn.2026\": must be valid format",
+    );
+    volume(
+        "storageos: {volumeName: v, volumeNamespace: A}",
+        "spec.storageos.volumeNamespace: Invalid value: \"A\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+    );
+    volume(
+        "flexVolume: {driver: d}, vsphereVolume: {volumePath: v}",
+        "",
+    );
+    pod("os: {name: \"\"}", "spec.os.name: Required value");
+    says(
+        "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: e, namespace: d}, addressType: FQDN, endpoints: [{addresses: [here]}]}",
+        "endpoints[0].addresses[0]: Invalid value: \"here\": should be a domain with at least two segments separated by dots",
+    );
+    says(
+        "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: s}, provisioner: p, allowedTopologies: [{}]}",
+        "allowedTopologies[0].matchLabelExpressions: Duplicate value: \"\"",
+    );
     says(
         "{apiVersion: v1, kind: PersistentVolume, metadata: {name: v}, spec: {capacity: {storage: 1Gi}, quobyte: {registry: here, volume: v}}}",
         "spec.accessModes: Required value\nspec.quobyte.registry: Invalid value: \"here\": must be a host:port pair or multiple pairs separated by commas",

@@ -184,6 +184,7 @@ fn the_compiler_says_what_cel_go_says() {
     );
     says("*.example", &operands("1:1: S: extraneous input '*'"));
     says("&& true", &operands("1:1: S: extraneous input '&&'"));
+    says("1Gi", "1:2: S: extraneous input 'Gi' expecting <EOF>");
     says("A B", "1:3: S: extraneous input 'B' expecting <EOF>");
     says(
         "1 == 1 and true",

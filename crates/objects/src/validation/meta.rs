@@ -61,13 +61,21 @@ pub(super) fn object(e: &mut Errors, resource: &Resource, o: &Value) {
         );
     }
     let standard = ["kubernetes", "orphan", "foregroundDeletion"];
+    // Some groups use the library's validation alone, which asks less.
+    let is_strict = !matches!(
+        &*resource.group,
+        "admissionregistration.k8s.io"
+            | "apiextensions.k8s.io"
+            | "coordination.k8s.io"
+            | "node.k8s.io"
+    );
     for (path, f) in items(&m["finalizers"], "metadata.finalizers") {
         e.names(
             "metadata.finalizers",
             f.str(),
             names::qualified_name(f.str()),
         );
-        if !f.str().contains('/') && !standard.contains(&f.str()) {
+        if is_strict && !f.str().contains('/') && !standard.contains(&f.str()) {
             e.invalid(
                 path,
                 f,
@@ -98,7 +106,8 @@ fn owners(e: &mut Errors, m: &Value) {
             }
         }
         let version = owner["apiVersion"].str();
-        if version.matches('/').count() > 1 {
+        let no_version = !version.is_empty() && version.ends_with('/');
+        if version.matches('/').count() > 1 || no_version {
             e.invalid(
                 format!("{path}.apiVersion"),
                 version,

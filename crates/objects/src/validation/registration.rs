@@ -593,6 +593,15 @@ pub(super) fn custom_resource(e: &mut Errors, o: &Value) {
     if stored != 1 {
         versions("must have exactly one version marked as storage version");
     }
+    if spec["preserveUnknownFields"].as_bool() == Some(true) {
+        let why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
+        e.invalid("spec.preserveUnknownFields", true, why);
+        let strategy = &spec["conversion"]["strategy"];
+        if !matches!(strategy.str(), "" | "None") {
+            let why = "must be None if spec.preserveUnknownFields is true";
+            e.invalid("spec.conversion.strategy", strategy, why);
+        }
+    }
     resource_names(e, &spec["names"]);
     definition::top(e, spec);
     conversion(e, &spec["conversion"]);
@@ -650,8 +659,21 @@ fn conversion(e: &mut Errors, conversion: &Value) {
     } else {
         client_config(e, &client, &webhook["clientConfig"]);
     }
-    if strategy == "Webhook" && webhook["conversionReviewVersions"].items().is_empty() {
-        e.required(format!("{at}.conversionReviewVersions"), "");
+    if strategy != "Webhook" {
+        return;
+    }
+    let (versions, at) = (
+        &webhook["conversionReviewVersions"],
+        format!("{at}.conversionReviewVersions"),
+    );
+    let known = |v: &Value| matches!(v.str(), "v1" | "v1beta1");
+    if versions.items().is_empty() {
+        e.required(&*at, "");
+    } else if !versions.items().iter().any(known) {
+        e.invalid(&*at, versions, "must include at least one of v1, v1beta1");
+    }
+    for (p, version) in items(versions, &at) {
+        e.names(p, version.str(), names::dns1035_label(version.str()));
     }
 }
 

@@ -323,7 +323,7 @@ pub(super) fn os(e: &mut Errors, path: &str, s: &Value) {
         return;
     }
     match os["name"].str() {
-        "" => e.required(format!("{path}.os.name"), "cannot be empty"),
+        "" => e.required(format!("{path}.os.name"), ""),
         "linux" => linux(e, path, s),
         "windows" => windows(e, path, s),
         _ => e.one_of(format!("{path}.os"), &os["name"], &["linux", "windows"]),

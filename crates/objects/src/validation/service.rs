@@ -482,6 +482,20 @@ fn hints(e: &mut Errors, path: &str, hints: &Value) {
     }
 }
 
+/// A name of a host in full (apimachinery, IsFullyQualifiedDomainName).
+fn domain(e: &mut Errors, path: &str, name: &str) {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let complaints = names::dns1123_subdomain(name);
+    if name.is_empty() {
+        e.required(path, "");
+    } else if !complaints.is_empty() {
+        e.invalid(path, name, complaints.join(","));
+    } else if !name.contains('.') {
+        let why = "should be a domain with at least two segments separated by dots";
+        e.invalid(path, name, why);
+    }
+}
+
 pub(super) fn endpoint_slice(e: &mut Errors, o: &Value) {
     let kind = &o["addressType"];
     e.required_one_of("addressType", kind, &["FQDN", "IPv4", "IPv6"]);
@@ -508,7 +522,7 @@ pub(super) fn endpoint_slice(e: &mut Errors, o: &Value) {
                         }
                     }
                 }
-                "FQDN" => e.names(q, text, names::dns1123_subdomain(text)),
+                "FQDN" => domain(e, &q, text),
                 _ => {}
             }
         }

@@ -83,6 +83,9 @@ pub(super) fn persistent_volume(e: &mut Errors, o: &Value) {
         None => e.required("spec", "must specify a volume type"),
         Some(&kind) => {
             volume::shared(e, "spec", kind, &spec[kind]);
+            if kind != "flexVolume" && !spec["flexVolume"].is_null() {
+                volume::shared(e, "spec", "flexVolume", &spec["flexVolume"]);
+            }
             persistent(e, &format!("spec.{kind}"), kind, &spec[kind]);
             if kind == "local" && spec["nodeAffinity"].is_null() {
                 e.required("spec.nodeAffinity", "Local volume requires node affinity");
@@ -165,6 +168,11 @@ fn persistent(e: &mut Errors, path: &str, kind: &str, s: &Value) {
             } else {
                 e.names(at, namespace, names::dns1123_label(namespace));
             }
+        }
+        "storageos" if !s["volumeNamespace"].is_empty() => {
+            let namespace = s["volumeNamespace"].str();
+            let at = format!("{path}.volumeNamespace");
+            e.names(at, namespace, names::dns1123_label(namespace));
         }
         "cinder" | "storageos" | "iscsi" if !s["secretRef"].is_null() => {
             let fields: &[&str] = if kind == "iscsi" {
@@ -349,7 +357,9 @@ pub(super) fn storage_class(e: &mut Errors, o: &Value) {
                 e.duplicate(format!("{q}.key"), key);
             }
         }
-        if terms.contains(&topology) {
+        // One without expressions is taken for what has not been looked at yet.
+        let empty = topology["matchLabelExpressions"].items().is_empty();
+        if empty || terms.contains(&topology) {
             e.duplicate(expressions, "");
         }
         terms.push(topology);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use regex_lite::Regex;
+
 use super::common::{Errors, items, quantity};
 use super::mount::{self, Volumes};
 use super::{container, meta, storage};
@@ -123,6 +125,8 @@ pub(super) fn several(e: &mut Errors, path: &str, kinds: &[&str], persistent: bo
         let shown = match *kind {
             "cephfs" => "cephFS",
             "downwardAPI" if !persistent => "downwarAPI",
+            // Nobody counts it among a PersistentVolume's kinds.
+            "flexVolume" if persistent => continue,
             other => other,
         };
         e.forbidden(
@@ -298,7 +302,7 @@ pub(super) fn shared(e: &mut Errors, path: &str, kind: &str, s: &Value) {
             );
         }
         "gcePersistentDisk" | "awsElasticBlockStore" => range(e, "partition", 255),
-        "iscsi" => iscsi(e, &at, s),
+        "iscsi" => iscsi(e, &at, s, path == "spec"),
         "fc" => fibre_channel(e, &at, s),
         "csi" => csi(e, &at, s),
         "quobyte" => quobyte(e, &at, s),
@@ -347,16 +351,30 @@ fn is_host_and_port(text: &str) -> bool {
     }
 }
 
-fn iscsi(e: &mut Errors, at: &str, s: &Value) {
+/// The forms of names of iSCSI by what they begin with.
+const ISCSI_NAMES: [(&str, &str); 3] = [
+    (
+        "iqn",
+        r"iqn\.[0-9]{4}-[0-9]{2}\.([A-Za-z0-9.-]+)(:[^,;*&$|\s]+)$",
+    ),
+    ("eui", r"^eui.[A-Za-z0-9]{16}$"),
+    ("naa", r"^naa.[A-Za-z0-9]{32}$"),
+];
+
+fn iscsi(e: &mut Errors, at: &str, s: &Value, persistent: bool) {
     for (field, shown) in [("iqn", "iqn"), ("initiatorName", "initiatorname")] {
         let name = s[field].str();
-        if !name.is_empty() && !["iqn", "eui", "naa"].iter().any(|p| name.starts_with(p)) {
-            e.invalid(
-                format!("{at}.{shown}"),
-                name,
-                "must be valid format starting with iqn, eui, or naa",
-            );
+        if name.is_empty() {
+            continue;
         }
+        let form = ISCSI_NAMES.iter().find(|(p, _)| name.starts_with(p));
+        let fits = |form: &str| Regex::new(form).is_ok_and(|r| r.is_match(name));
+        let why = match form {
+            Some((_, form)) if fits(form) => continue,
+            None if !persistent => "must be valid format starting with iqn, eui, or naa",
+            _ => "must be valid format",
+        };
+        e.invalid(format!("{at}.{shown}"), name, why);
     }
     if s["lun"].as_i64().is_some_and(|n| !(0..=255).contains(&n)) {
         e.invalid(

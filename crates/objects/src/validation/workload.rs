@@ -122,6 +122,21 @@ fn shown_strategy(strategy: &Value, rolling_fields: &[(&str, &str)]) -> String {
     )
 }
 
+/// A strategy of two numbers; the internal type holds both by value.
+fn shown_rolling(strategy: &Value) -> String {
+    let mut whole = strategy.clone();
+    let fields = [
+        ("maxUnavailable", "MaxUnavailable"),
+        ("maxSurge", "MaxSurge"),
+    ];
+    for (field, _) in fields {
+        if !whole["rollingUpdate"].is_null() && whole["rollingUpdate"][field].is_null() {
+            whole["rollingUpdate"][field] = 0.into();
+        }
+    }
+    shown_strategy(&whole, &fields)
+}
+
 pub(super) fn deployment(e: &mut Errors, o: &Value) {
     let spec = &o["spec"];
     e.non_negative("spec.replicas", &spec["replicas"]);
@@ -170,18 +185,10 @@ fn deployment_strategy(e: &mut Errors, strategy: &Value) {
             e.at_most_100_percent(&format!("{at}.maxUnavailable"), unavailable);
         }
         _ => {
-            let shown = shown_strategy(
-                strategy,
-                &[
-                    ("maxUnavailable", "MaxUnavailable"),
-                    ("maxSurge", "MaxSurge"),
-                ],
-            );
-            e.push(FieldError::not_supported_shown(
-                "spec.strategy",
-                shown,
-                &["Recreate", "RollingUpdate"],
-            ));
+            let shown = shown_rolling(strategy);
+            let types = ["Recreate", "RollingUpdate"];
+            let error = FieldError::not_supported_shown("spec.strategy", shown, &types);
+            e.push(error);
         }
     }
 }
@@ -234,22 +241,7 @@ pub(super) fn daemon_set(e: &mut Errors, o: &Value) {
             e.at_most_100_percent(&format!("{at}.maxSurge"), surge);
         }
         _ => {
-            // The internal type holds both by value.
-            let mut whole = strategy.clone();
-            for field in ["maxUnavailable", "maxSurge"] {
-                if !strategy["rollingUpdate"].is_null()
-                    && strategy["rollingUpdate"][field].is_null()
-                {
-                    whole["rollingUpdate"][field] = 0.into();
-                }
-            }
-            let shown = shown_strategy(
-                &whole,
-                &[
-                    ("maxUnavailable", "MaxUnavailable"),
-                    ("maxSurge", "MaxSurge"),
-                ],
-            );
+            let shown = shown_rolling(strategy);
             e.push(FieldError::not_supported_shown(
                 "spec.updateStrategy",
                 shown,

@@ -68,13 +68,7 @@ fn token(rest: &str) -> Result<(Token, usize), usize> {
     }
     let until = |fits: fn(char) -> bool| rest.find(|c| !fits(c)).unwrap_or(rest.len());
     if first.is_ascii_digit() {
-        let mut end = until(|c| c.is_ascii_alphanumeric() || c == '.');
-        // `1.size()` is a number and a call.
-        if let Some(dot) = rest[..end].find('.')
-            && !rest[dot + 1..].starts_with(|c: char| c.is_ascii_digit())
-        {
-            end = dot;
-        }
+        let end = number(rest);
         let word = rest[..end].trim_end_matches(['u', 'U']);
         let value = match word.strip_prefix("0x") {
             Some(hex) => i64::from_str_radix(hex, 16).ok().map(Value::Int),
@@ -106,6 +100,33 @@ fn token(rest: &str) -> Result<(Token, usize), usize> {
         '&' | '|' | '=' => length + next,
         _ => length,
     })
+}
+
+/// How long the number at the beginning of a text is: `1Gi` is a number and a name, `1.size()` one
+/// and a call.
+fn number(text: &str) -> usize {
+    let digits = |from: usize| {
+        let rest = &text[from..];
+        from + rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len())
+    };
+    let begins = |at: usize| text[at..].starts_with(|c: char| c.is_ascii_digit());
+    if let Some(hex) = text.strip_prefix("0x") {
+        let length = hex.find(|c: char| !c.is_ascii_hexdigit());
+        return 2 + length.unwrap_or(hex.len());
+    }
+    let mut end = digits(0);
+    if text[end..].starts_with('.') && begins(end + 1) {
+        end = digits(end + 1);
+    }
+    if text[end..].starts_with(['e', 'E']) {
+        let sign = usize::from(text[end + 1..].starts_with(['+', '-']));
+        if begins(end + 1 + sign) {
+            end = digits(end + 1 + sign);
+        }
+    }
+    end + usize::from(text[end..].starts_with(['u', 'U']))
 }
 
 /// A string in quotes, and what follows it.
