@@ -609,7 +609,7 @@ fn what_random_changes_of_manifests_have_shown() {
     );
     volume(
         "flexVolume: {driver: d}, vsphereVolume: {volumePath: v}",
-        "",
+        "spec.vsphereVolume: Forbidden: may not specify more than 1 volume type",
     );
     pod("os: {name: \"\"}", "spec.os.name: Required value");
     says(

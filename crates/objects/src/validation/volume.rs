@@ -125,7 +125,7 @@ pub(super) fn several(e: &mut Errors, path: &str, kinds: &[&str], persistent: bo
         let shown = match *kind {
             "cephfs" => "cephFS",
             "downwardAPI" if !persistent => "downwarAPI",
-            // Nobody counts it among a PersistentVolume's kinds.
+            // A PersistentVolume may have it beside a kind that is looked at before.
             "flexVolume" if persistent => continue,
             other => other,
         };
