@@ -3,7 +3,7 @@
 use crate::{
     bar::Bar,
     clock::Clock,
-    files::{Files, Manifests},
+    files::{self, Files},
     inside, inspector, lane,
     layout::{Layout, usual},
     learn::{Learn, LearnTools},
@@ -119,7 +119,7 @@ fn Shell(simulator: Simulator, layout: Layout, line: TimeLine) -> impl IntoView 
                 <Late load=|| Box::pin(lessons::panel()) wanted=Signal::derive(move || layout.lesson_shown.get()) />
             </SidePanel>
             <SidePanel panel=Panel::Files>
-                <Manifests />
+                <Late load=|| Box::pin(files::part()) wanted=shown(Panel::Files) />
             </SidePanel>
             <Splitters />
             <section class="panel map" id="panel-map" tabindex="-1" aria-label=t("panel.map")>

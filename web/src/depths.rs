@@ -101,7 +101,7 @@ fn InsideOf(id: String, rect: Rect, columns: usize) -> impl IntoView {
         Some(Request::Inside(asked.clone()))
     });
     let inside = Memo::new(move |_| match answer.read().as_deref() {
-        Some(Reply::Inside(Some(inside))) if inside.id == id => Some(Arc::new((**inside).clone())),
+        Some(Reply::Inside(inside)) => inside.open().filter(|inside| inside.id == id).map(Arc::new),
         _ => None,
     });
     view! {

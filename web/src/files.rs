@@ -4,7 +4,7 @@ use kubarium_snapshot::inspect::Diagnostic;
 use kubarium_snapshot::message::{decode, encode};
 use kubarium_snapshot::rare::Question;
 use kubarium_snapshot::{Reply, Request};
-use leptos::{ev, html, prelude::*};
+use leptos::{ev, html, prelude::*, wasm_split::wasm_split};
 use wasm_bindgen::prelude::*;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     menu::Menu,
     notices::Notices,
     panels::Panel,
-    parts::Late,
+    parts::{Late, Loaded},
     preview,
     simulator::{Entry, Simulator, word},
     storage,
@@ -423,9 +423,15 @@ fn free_name(list: &[File], wanted: &str, own: Option<u32>) -> String {
     name
 }
 
+/// The part of the page's module with the panel: its editor comes late as well.
+#[wasm_split(files, fallible, wasm_split_path = leptos::wasm_split)]
+pub(crate) fn part() -> Loaded {
+    Ok(|| view! { <Manifests /> }.into_any())
+}
+
 /// The files: tabs, what is done with them, and the editor.
 #[component]
-pub(crate) fn Manifests() -> impl IntoView {
+fn Manifests() -> impl IntoView {
     let files = expect_context::<Files>();
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();

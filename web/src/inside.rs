@@ -91,8 +91,10 @@ pub(crate) fn Tables(of: Signal<Option<String>>) -> impl IntoView {
         of.get().map(Request::Inside)
     });
     let inside = Memo::new(move |_| match answer.read().as_deref() {
-        Some(Reply::Inside(Some(inside))) if Some(&inside.id) == of.read().as_ref() => {
-            Some(Arc::new((**inside).clone()))
+        Some(Reply::Inside(inside)) => {
+            let inside = inside.open();
+            let asked = inside.filter(|inside| Some(&inside.id) == of.read().as_ref());
+            asked.map(Arc::new)
         }
         _ => None,
     });

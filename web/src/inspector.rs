@@ -75,7 +75,7 @@ fn Inspector() -> impl IntoView {
     let card = Memo::new(move |_| {
         let id = simulator.selected.get()?;
         match answer.read().as_deref() {
-            Some(Reply::Card(Some(card))) if card.id == id => Some(card.clone()),
+            Some(Reply::Card(card)) => card.open().filter(|card| card.id == id),
             _ => None,
         }
     });
@@ -115,7 +115,7 @@ fn Inspector() -> impl IntoView {
             _ => ().into_any(),
         },
         Part::History => match versions.read().as_deref() {
-            Some(Reply::History(versions)) => history(simulator, versions).into_any(),
+            Some(Reply::History(versions)) => history(simulator, &versions.open()).into_any(),
             _ => ().into_any(),
         },
         Part::Inside => {

@@ -78,7 +78,7 @@ fn Line() -> impl IntoView {
         Some(Request::Times)
     });
     let times = Memo::new(move |_| match answer.read().as_deref() {
-        Some(Reply::Times(times)) => (**times).clone(),
+        Some(Reply::Times(times)) => times.open(),
         _ => Times::default(),
     });
     // While the handle is held it stays where the hand is.

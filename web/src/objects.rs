@@ -40,7 +40,7 @@ fn Objects() -> impl IntoView {
         })
     });
     let table = Memo::new(move |_| match answer.read().as_deref() {
-        Some(Reply::Objects(table)) => table.clone(),
+        Some(Reply::Objects(table)) => table.open(),
         _ => ObjectTable::default(),
     });
     let columns = Memo::new(move |_| table.read().columns.clone());

@@ -114,7 +114,7 @@ fn Rules() -> impl IntoView {
         })
     });
     let book = Memo::new(move |_| match answer.read().as_deref() {
-        Some(Reply::Rules(book)) => Some(book.clone()),
+        Some(Reply::Rules(book)) => Some(Box::new(book.open())),
         _ => None,
     });
     // A cluster without this table has others.

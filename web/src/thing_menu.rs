@@ -64,11 +64,11 @@ fn Opened() -> impl IntoView {
     let id = Memo::new(move |_| simulator.menu.read().as_ref().map(|(id, ..)| id.clone()));
     let answer = simulator.watch(move || id.get().map(Request::Inspect));
     let card = Memo::new(move |_| match answer.read().as_deref() {
-        Some(Reply::Card(Some(card))) if Some(&card.id) == id.read().as_ref() => Some(card.clone()),
+        Some(Reply::Card(card)) => card.open().filter(|c| Some(&c.id) == id.read().as_ref()),
         _ => None,
     });
     view! {
-        {move || card.get().map(|card| view! { <Open card=*card /> })}
+        {move || card.get().map(|card| view! { <Open card /> })}
     }
 }
 

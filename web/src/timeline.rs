@@ -1,6 +1,7 @@
 //! The timeline: who told whom, with causes.
 
 use kubarium_snapshot::conversation::{Conversation, Message};
+use kubarium_snapshot::inspect::Timeline;
 use kubarium_snapshot::{Reply, Request};
 use leptos::{prelude::*, wasm_split::wasm_split};
 
@@ -41,14 +42,12 @@ fn Timeline() -> impl IntoView {
             most: LIST_MAX,
         })
     });
-    let talk = Memo::new(move |_| match answer.read().as_deref() {
-        Some(Reply::Timeline(timeline)) => timeline.talk.clone(),
-        _ => Conversation::default(),
+    let timeline = Memo::new(move |_| match answer.read().as_deref() {
+        Some(Reply::Timeline(timeline)) => timeline.open(),
+        _ => Timeline::default(),
     });
-    let commands = Memo::new(move |_| match answer.read().as_deref() {
-        Some(Reply::Timeline(timeline)) => timeline.commands.clone(),
-        _ => Vec::new(),
-    });
+    let talk = Memo::new(move |_| timeline.read().talk.clone());
+    let commands = Memo::new(move |_| timeline.read().commands.clone());
     Effect::new(move |_| {
         let last = commands.with(|commands| commands.last().map(|(id, _)| *id));
         if last != newest.get_untracked() {

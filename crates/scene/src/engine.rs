@@ -8,7 +8,7 @@ use kubarium_cluster::{Cluster, Config, Event, EventId, Simulation, Time, kube_p
 use kubarium_lesson::protocol::{Gate, Tell};
 use kubarium_shell::{Complete, Session};
 use kubarium_snapshot::geometry::Point;
-use kubarium_snapshot::message::{self, Output};
+use kubarium_snapshot::message::{self, Output, Sealed};
 use kubarium_snapshot::time::{Broken, Past, Work};
 use kubarium_snapshot::{Lane, MapChange, Reply, Request, Update};
 
@@ -256,7 +256,7 @@ impl Engine {
             }
             Request::Times => {
                 let times = times::times(&self.session.simulation, &mut self.marks);
-                return Reply::Times(Box::new(times));
+                return Reply::Times(Sealed::of(&times));
             }
             Request::Command(line) => return self.command(&line),
             Request::Apply { file, text } => {
@@ -265,7 +265,7 @@ impl Engine {
                 return self.command(&format!("kubectl apply -f {}", commands::word(&file)));
             }
             Request::Inspect(id) => {
-                return Reply::Card(inspect::card(self.cluster(), &id).map(Box::new));
+                return Reply::Card(Sealed::of(&inspect::card(self.cluster(), &id)));
             }
             Request::Objects {
                 resource,
@@ -282,7 +282,7 @@ impl Engine {
                     most,
                 };
                 let table = inspect::objects(self.cluster(), wanted);
-                return Reply::Objects(table);
+                return Reply::Objects(Sealed::of(&table));
             }
             Request::Interrupt(place) => self.interrupt(&place),
             Request::CloseTerminal(place) => {
@@ -325,12 +325,12 @@ impl Engine {
                     kube_proxy::bring_up_to_date(&mut simulation.cluster, &node);
                 }
                 let inside = inside::inside(&simulation.cluster, &id);
-                return Reply::Inside(inside.map(Box::new));
+                return Reply::Inside(Sealed::of(&inside));
             }
             Request::History(id) => {
                 let key = inspect::key_of(&id);
                 let versions = key.map(|key| versions::versions(self.cluster(), &key));
-                return Reply::History(versions.unwrap_or_default());
+                return Reply::History(Sealed::of(&versions.unwrap_or_default()));
             }
             Request::Rules {
                 node,
@@ -343,10 +343,10 @@ impl Engine {
                 // kube-proxy makes its rules when somebody looks.
                 kube_proxy::bring_up_to_date(cluster, &node);
                 let book = rules::rule_book(cluster, &node, &table, lane, &find);
-                return Reply::Rules(Box::new(book));
+                return Reply::Rules(Sealed::of(&book));
             }
             Request::Timeline { root, most } => {
-                return Reply::Timeline(Box::new(inspect::timeline(self.cluster(), root, most)));
+                return Reply::Timeline(Sealed::of(&inspect::timeline(self.cluster(), root, most)));
             }
             Request::Rare(question) => {
                 return Reply::Rare(rare::answer(&mut self.session, &mut self.memory, &question));

@@ -16,7 +16,7 @@ fn book(engine: &mut Engine, find: &str) -> RuleBook {
         find: find.to_owned(),
     });
     match asked {
-        Reply::Rules(book) => *book,
+        Reply::Rules(book) => book.open(),
         other => panic!("{other:?}"),
     }
 }

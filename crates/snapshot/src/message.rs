@@ -4,6 +4,8 @@
 //! simulator sends [`FromSimulator`]: an answer to each request, in any order, and updates of what has changed since the
 //! last, one at a time. A new view is a new [`Request`] with its [`Reply`].
 
+use std::marker::PhantomData;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -160,25 +162,25 @@ pub enum Reply {
     /// What a command printed.
     Output(Box<Output>),
     /// What has an id; none where nothing has.
-    Card(Option<Box<Card>>),
+    Card(Sealed<Option<Card>>),
     /// What is stored.
-    Objects(ObjectTable),
+    Objects(Sealed<ObjectTable>),
     /// An object's versions.
-    History(Vec<Version>),
+    History(Sealed<Vec<Version>>),
     /// What could stand at the end of a line.
     Completion(Completion),
     /// A node's rules.
-    Rules(Box<RuleBook>),
+    Rules(Sealed<RuleBook>),
     /// What happened.
-    Timeline(Box<Timeline>),
+    Timeline(Sealed<Timeline>),
     /// The answer to a rare question, in its binary form.
     Rare(Vec<u8>),
     /// The lines of history.
-    Times(Box<Times>),
+    Times(Sealed<Times>),
     /// What was looked for.
     Found(Box<Found>),
     /// What is inside a network namespace; none where there is no such thing.
-    Inside(Option<Box<Inside>>),
+    Inside(Sealed<Option<Inside>>),
     /// A [`crate::lesson::Said`] in its binary form.
     Lesson(Vec<u8>),
 }
@@ -256,6 +258,31 @@ pub struct Update {
     pub past: Option<Past>,
     /// Messages for a page that embeds this one.
     pub told: Vec<String>,
+}
+
+/// A picture in its binary form, until somebody looks at it: what carries it need not know how it is read, so that the first
+/// view of a page has not to bring what only later views open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed<T> {
+    bytes: Vec<u8>,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T: Serialize> Sealed<T> {
+    /// Seals a picture.
+    pub fn of(picture: &T) -> Sealed<T> {
+        Sealed {
+            bytes: encode(picture),
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<T: DeserializeOwned + Default> Sealed<T> {
+    /// What is in it; an empty one where it cannot be read.
+    pub fn open(&self) -> T {
+        decode(&self.bytes).unwrap_or_default()
+    }
 }
 
 /// The binary form of a message.

@@ -196,6 +196,7 @@ fn the_past_runs_as_it_ran_until_something_is_changed() {
     let Reply::Times(times) = engine.answer(Request::Times) else {
         panic!("no times")
     };
+    let times = times.open();
     let lines: Vec<_> = times
         .branches
         .iter()
@@ -235,6 +236,7 @@ fn the_timeline_offers_what_has_set_something_off() {
     let Reply::Timeline(timeline) = engine.answer(asked) else {
         panic!("no timeline")
     };
+    let timeline = timeline.open();
     let commands: Vec<&str> = timeline.commands.iter().map(|(_, text)| &**text).collect();
     assert_eq!(commands.last(), Some(&"kubectl run x --image=nginx"));
 }
@@ -246,6 +248,7 @@ fn a_fault_is_named_once_among_the_causes() {
     let Reply::Times(times) = engine.answer(Request::Times) else {
         panic!("no times")
     };
+    let times = times.open();
     let last = &times.causes[0];
     assert_eq!(
         (&*last.who, &*last.what),
@@ -263,7 +266,10 @@ fn an_image_is_as_wanted_whatever_the_runtime_calls_it() {
     run(&mut engine, "sim advance 20s");
     for (n, image) in images.iter().enumerate() {
         let asked = Request::Inspect(format!("pod:default/x{n}"));
-        let Reply::Card(Some(card)) = engine.answer(asked) else {
+        let Reply::Card(card) = engine.answer(asked) else {
+            panic!("no card of x{n}")
+        };
+        let Some(card) = card.open() else {
             panic!("no card of x{n}")
         };
         let aim = card
@@ -304,7 +310,10 @@ fn what_is_broken_is_said_with_its_marks_and_each_deed_can_be_done() {
         "segment:1",
         "rule:worker-1/nat/KUBE-SERVICES/1",
     ] {
-        let Reply::Card(Some(card)) = engine.answer(Request::Inspect(id.to_owned())) else {
+        let Reply::Card(card) = engine.answer(Request::Inspect(id.to_owned())) else {
+            panic!("{id}: no card")
+        };
+        let Some(card) = card.open() else {
             panic!("{id}: no card")
         };
         assert!(!card.faults.is_empty(), "{id}");
@@ -454,7 +463,7 @@ fn a_namespace_is_shown_from_inside_with_whom_each_address_belongs_to() {
     let pod = engine.drawn().into_iter().find(|id| id.contains("/web-"));
     let pod = pod.expect("a pod").to_owned();
     let mut look = |id: &str| match engine.answer(Request::Inside(id.to_owned())) {
-        Reply::Inside(Some(inside)) => *inside,
+        Reply::Inside(inside) => inside.open().expect("a namespace"),
         other => panic!("{id}: {other:?}"),
     };
     let cells = |inside: &Inside, kind: TableKind| {
@@ -513,7 +522,7 @@ fn a_namespace_is_shown_from_inside_with_whom_each_address_belongs_to() {
     ));
     assert!(matches!(
         engine.answer(Request::Inside("pod:a/b".to_owned())),
-        Reply::Inside(None)
+        Reply::Inside(none) if none.open().is_none()
     ));
 }
 
@@ -525,7 +534,10 @@ fn an_object_is_told_with_its_family_its_aims_and_its_versions() {
         "kubectl create deployment web --image=nginx --replicas=2; sim settle",
     );
     let id = "object:deployments.apps/default/web";
-    let Reply::Card(Some(card)) = engine.answer(Request::Inspect(id.to_owned())) else {
+    let Reply::Card(card) = engine.answer(Request::Inspect(id.to_owned())) else {
+        panic!("no card")
+    };
+    let Some(card) = card.open() else {
         panic!("no card")
     };
     let kinds: Vec<_> = card
@@ -547,6 +559,7 @@ fn an_object_is_told_with_its_family_its_aims_and_its_versions() {
     let Reply::History(versions) = engine.answer(Request::History(id.to_owned())) else {
         panic!("no history")
     };
+    let versions = versions.open();
     assert_eq!(versions.last().map(|v| v.verb.as_str()), Some("create"));
     let ready = versions.iter().flat_map(|v| &v.fields);
     assert!(
@@ -583,6 +596,7 @@ fn objects_stand_below_their_owners() {
     let Reply::Objects(table) = asked else {
         panic!("{asked:?}")
     };
+    let table = table.open();
     let rows: Vec<_> = (table.rows.iter())
         .map(|row| (row.depth, row.cells[0].as_str()))
         .collect();
@@ -625,6 +639,7 @@ fn a_packet_that_is_sent_is_followed_over_the_map() {
     let Reply::Rules(book) = asked else {
         panic!("{asked:?}")
     };
+    let book = book.open();
     assert!(!book.chains.is_empty());
 }
 
@@ -648,7 +663,7 @@ fn whatever_is_asked_is_answered() {
     ] {
         let found = matches!(
             engine.answer(Request::Inspect(id.to_owned())),
-            Reply::Card(Some(_))
+            Reply::Card(card) if card.open().is_some()
         );
         assert_eq!(
             found,
