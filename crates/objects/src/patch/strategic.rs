@@ -183,6 +183,7 @@ impl Merger<'_> {
         let Some(key) = known.merge_key() else {
             let mut all: Vec<Value> = original.to_vec();
             all.extend(patch.iter().filter(|v| !original.contains(v)).cloned());
+            let order = order.map_or(patch, Value::items);
             return Ok(sorted(all, original, order, |a, b| a == b).into());
         };
         if self.directives && patch.iter().any(|p| p[DIRECTIVE].str() == "replace") {
@@ -211,6 +212,8 @@ impl Merger<'_> {
                 }),
             }
         }
+        // What the patch brings stands in its own order, before the rest where nothing else says.
+        let order = order.map_or(patch, Value::items);
         Ok(sorted(out, original, order, |a, b| a[key] == b[key]).into())
     }
 }
@@ -260,15 +263,13 @@ fn retain_keys(out: &mut Map, patch: &Map) -> Result<(), PatchError> {
 fn sorted(
     items: Vec<Value>,
     original: &[Value],
-    order: Option<&Value>,
+    order: &[Value],
     same: impl Fn(&Value, &Value) -> bool,
 ) -> Vec<Value> {
-    let Some(order) = order else { return items };
     let place = |list: &[Value], v: &Value| list.iter().position(|o| same(o, v));
-    let (mut named, rest): (Vec<Value>, Vec<Value>) = items
-        .into_iter()
-        .partition(|v| place(order.items(), v).is_some());
-    named.sort_by_key(|v| place(order.items(), v));
+    let (mut named, rest): (Vec<Value>, Vec<Value>) =
+        items.into_iter().partition(|v| place(order, v).is_some());
+    named.sort_by_key(|v| place(order, v));
     let mut out = Vec::with_capacity(named.len() + rest.len());
     let (mut left, mut right) = (rest.into_iter().peekable(), named.into_iter().peekable());
     loop {

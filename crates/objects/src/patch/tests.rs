@@ -113,7 +113,13 @@ fn strategic_merge_patches() {
     strategic(
         "{metadata: {finalizers: [a, b]}}",
         "{metadata: {$deleteFromPrimitiveList/finalizers: [a], finalizers: [c]}}",
-        r#"{"metadata":{"finalizers":["b","c"]}}"#,
+        r#"{"metadata":{"finalizers":["c","b"]}}"#,
+    );
+    // What the patch brings stands before the rest, as in the API server.
+    strategic(
+        two,
+        "{spec: {template: {spec: {containers: [{name: c}]}}}}",
+        &list(r#"[{"name":"c"},{"image":"x","name":"a"},{"image":"w","name":"b"}]"#),
     );
     strategic(
         two,

@@ -248,10 +248,15 @@ impl Kubectl<'_> {
     /// Prints what became of an object: `deployment.apps/web created`, or the object in the format
     /// that `-o` asks for.
     pub fn report(&mut self, format: &Format, info: &Info, operation: &str) -> Result {
+        let suffix = self.dry_run()?.suffix();
+        self.report_as(format, info, &format!("{operation}{suffix}"))
+    }
+
+    /// The same without a word of a dry run: some commands forget it.
+    pub fn report_as(&mut self, format: &Format, info: &Info, operation: &str) -> Result {
         match format {
             Format::Default => {
-                let suffix = self.dry_run()?.suffix();
-                self.out(format!("{} {operation}{suffix}\n", named(info)));
+                self.out(format!("{} {operation}\n", named(info)));
                 Ok(())
             }
             Format::Name => {

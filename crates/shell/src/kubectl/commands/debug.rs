@@ -271,7 +271,17 @@ fn ephemeral(k: &mut Kubectl, info: &Info, words: &[String]) -> Result {
     apply_profile(k, &mut c, false);
     name(k, &mut c);
     let name = c["name"].text();
-    let change = object([("spec", object([("ephemeralContainers", array([c]))]))]);
+    // After those that are there, as a two-way patch says it.
+    let named = |c: &Value| object([("name", c["name"].clone())]);
+    let before = info.object["spec"]["ephemeralContainers"].items().iter();
+    let order: Vec<Value> = before.chain([&c]).map(named).collect();
+    let change = object([(
+        "spec",
+        object([
+            ("$setElementOrder/ephemeralContainers", array(order)),
+            ("ephemeralContainers", array([c])),
+        ]),
+    )]);
     k.patch(
         &info.resource,
         &info.namespace,

@@ -1,11 +1,12 @@
 //! `kubectl patch` and `kubectl replace`
 
 use kubarium_objects::decode::DecodeError;
-use kubarium_objects::{ObjectMeta, Schema, Value, go, yaml};
+use kubarium_objects::{ObjectMeta, Schema, Status, Value, go, yaml};
 
 use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, RECORD, SAVE_CONFIG, VALIDATE};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, switch, text};
+use crate::kubectl::output::Format;
 use crate::kubectl::request::{DeleteOptions, Patch, Subresource, unknown_fields};
 use crate::kubectl::{DryRun, Kubectl};
 
@@ -51,10 +52,7 @@ fn subresource(k: &Kubectl) -> Result<Subresource> {
         "resize" => Ok(Subresource::Resize),
         // A scale's fields are the object's own.
         "scale" => Ok(Subresource::None),
-        other => plain(format!(
-            "invalid subresource value: {}. Must be one of [status scale resize]",
-            go::quote(other)
-        )),
+        _ => Err(Status::no_such_resource().into()),
     }
 }
 
@@ -103,6 +101,7 @@ fn patch(k: &mut Kubectl) -> Result {
     let change = match yaml::parse(&text) {
         Ok(mut documents) if !documents.is_empty() => documents.remove(0).value,
         Ok(_) => Value::Null,
+        Err(_) if text.trim_start().starts_with('{') => Value::Null,
         Err(e) => {
             return plain(format!(
                 "unable to parse {}: {}",
@@ -119,6 +118,16 @@ fn patch(k: &mut Kubectl) -> Result {
         Error::aggregate(errors)?;
         return plain("no objects passed to patch");
     }
+    // JSON is sent as it is, and other than JSON only what was read as YAML.
+    let is_broken = text.trim_start().starts_with('{') && Value::from_json(&text).is_err();
+    if is_broken && !only_prints {
+        return Err(Status::bad_request("invalid JSON patch").into());
+    }
+    if kind == "json" && change.as_object().is_some() && !only_prints {
+        let why = "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp";
+        return Err(Status::bad_request(why).into());
+    }
+    let is_scale = k.flags.str("subresource") == "scale";
     for mut info in infos {
         let before = info.object.clone();
         let sent = match kind.as_str() {
@@ -150,15 +159,15 @@ fn patch(k: &mut Kubectl) -> Result {
             Ok(object) => {
                 let same = object.same(&before);
                 info.object = object;
-                k.report(
-                    &format,
-                    &info,
-                    if same {
-                        "patched (no change)"
-                    } else {
-                        "patched"
-                    },
-                )?;
+                let done = match same {
+                    true if !is_scale => "patched (no change)",
+                    _ => "patched",
+                };
+                if is_scale && matches!(format, Format::Default) {
+                    k.out(format!("scale.autoscaling/{} {done}\n", info.name));
+                } else {
+                    k.report_as(&format, &info, done)?;
+                }
             }
             Err(Error::Status(status)) if status.is("UnsupportedMediaType") => {
                 errors.push(Error::Plain(format!(

@@ -139,7 +139,7 @@ fn ports(container: &Value, w: &mut Lines) {
         let ports = container["ports"].items().iter();
         let shown: Vec<String> = ports
             .map(|p| {
-                let name = if field == "containerPort" && !p["name"].is_empty() {
+                let name = if !p["name"].is_empty() {
                     format!(" ({})", p["name"].str())
                 } else {
                     String::new()
