@@ -256,8 +256,11 @@ impl Session {
     }
 
     /// Lets time pass as it does between the commands of a script: each takes a moment to start, and
-    /// controllers are quicker than that.
+    /// controllers are quicker than that. Where there are no machines, what happens next is up to the script alone.
     pub fn draw_breath(&mut self) {
+        if self.simulation.cluster.machines.is_empty() {
+            return;
+        }
         let until = self.simulation.cluster.now + BREATH;
         while !self.simulation.run_until(until, usize::MAX) {}
     }
