@@ -68,7 +68,7 @@ test("what was done is there again at the next visit", async ({ page }) => {
 
 test("a shared link brings the files and the view too", async ({ page, context }) => {
   await open(page, { cluster: true });
-  await page.locator(".cm-content").fill("# mine\nkind: Pod");
+  await page.locator(".cm-content").fill("# mine");
   await page.getByRole("tab", { name: "Objects" }).click();
   await page.getByRole("button", { name: "Share", exact: true }).click();
   await page.waitForFunction(() => location.hash.startsWith("#state="));
@@ -85,7 +85,6 @@ test("a lesson's files take the place of the last one's, and what was written st
   const tabs = page.locator(".file-tabs [role=tab]");
   await page.goto("./#scene=pod-to-service");
   await expect(tabs).toHaveText(["manifests.yaml"]);
-  await page.locator(".learn").waitFor();
   await page.goto("./#scene=client-and-server");
   await expect(page.locator(".lesson h2")).toHaveText("Client and server");
   await expect(tabs).toHaveText(["manifests.yaml"]);
