@@ -16,7 +16,7 @@ use crate::{
     palette::PaletteButton,
     panels::{Panel, PanelHead, Rail},
     parts::Late,
-    rules, scheduling,
+    preview, rules, scheduling,
     shortcuts::{ShortcutList, Shortcuts},
     simulator::Simulator,
     splitter::{Side, Splitter},
@@ -87,6 +87,8 @@ fn Shell(simulator: Simulator, layout: Layout, line: TimeLine) -> impl IntoView 
     let shown =
         move |panel| Signal::derive(move || layout.is_shown(panel) && !layout.is_rail(panel));
     let learn = expect_context::<Learn>();
+    let files = expect_context::<Files>();
+    let compared = Signal::derive(move || files.comparing.get() || files.applied.read().is_some());
     view! {
         <a class="button primary skip" href="#panel-map">{t("app.skip")}</a>
         <div
@@ -120,6 +122,8 @@ fn Shell(simulator: Simulator, layout: Layout, line: TimeLine) -> impl IntoView 
             </SidePanel>
             <SidePanel panel=Panel::Files>
                 <Late load=|| Box::pin(files::part()) wanted=shown(Panel::Files) />
+                // Beside it and not within: a part of the module does not load another.
+                <Late load=|| Box::pin(preview::part()) wanted=compared />
             </SidePanel>
             <Splitters />
             <section class="panel map" id="panel-map" tabindex="-1" aria-label=t("panel.map")>

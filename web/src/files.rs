@@ -14,8 +14,7 @@ use crate::{
     menu::Menu,
     notices::Notices,
     panels::Panel,
-    parts::{Late, Loaded},
-    preview,
+    parts::Loaded,
     simulator::{Entry, Simulator, word},
     storage,
     text::{fill, t},
@@ -436,7 +435,6 @@ fn Manifests() -> impl IntoView {
     let simulator = expect_context::<Simulator>();
     let layout = expect_context::<Layout>();
     let diagnostics = diagnose(simulator, files);
-    let drawn = Signal::derive(move || files.comparing.get() || files.applied.read().is_some());
     let over = RwSignal::new(false);
     let shown = move || layout.is_shown(Panel::Files) && !layout.is_rail(Panel::Files);
     view! {
@@ -476,7 +474,6 @@ fn Manifests() -> impl IntoView {
                 diagnostics
                 wanted=shown
             />
-            <Late load=|| Box::pin(preview::part()) wanted=drawn />
         </div>
     }
 }
