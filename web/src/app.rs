@@ -3,11 +3,11 @@
 use crate::{
     bar::Bar,
     clock::Clock,
-    files::{self, Files},
+    files::Files,
     inside, inspector, lane,
     layout::{Layout, usual},
     learn::{Learn, LearnTools},
-    lessons,
+    lessons, manifests,
     map::Map,
     moment::TimeLine,
     notices::{NoticeList, Notices},
@@ -121,7 +121,7 @@ fn Shell(simulator: Simulator, layout: Layout, line: TimeLine) -> impl IntoView 
                 <Late load=|| Box::pin(lessons::panel()) wanted=Signal::derive(move || layout.lesson_shown.get()) />
             </SidePanel>
             <SidePanel panel=Panel::Files>
-                <Late load=|| Box::pin(files::part()) wanted=shown(Panel::Files) />
+                <Late load=|| Box::pin(manifests::part()) wanted=shown(Panel::Files) />
                 // Beside it and not within: a part of the module does not load another.
                 <Late load=|| Box::pin(preview::part()) wanted=compared />
             </SidePanel>

@@ -22,6 +22,7 @@ mod layout;
 mod learn;
 mod lessons;
 mod link;
+mod manifests;
 mod map;
 mod menu;
 mod moment;

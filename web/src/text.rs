@@ -187,6 +187,7 @@ mod tests {
         include_str!("lessons/lesson.rs"),
         include_str!("lessons/mod.rs"),
         include_str!("lessons/share.rs"),
+        include_str!("manifests.rs"),
         include_str!("map.rs"),
         include_str!("menu.rs"),
         include_str!("moment.rs"),

@@ -34,6 +34,77 @@ fn is_print(c: char) -> bool {
     c == '\'' || c.is_alphanumeric() || c.escape_debug().nth(1) != Some('u')
 }
 
+/// A value as Go's `fmt.Print` writes it.
+pub fn print(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::Bool(b) => b.to_string(),
+        Value::Int(i) => i.to_string(),
+        Value::Float(f) => general(*f),
+        Value::String(s) => s.to_string(),
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(print).collect::<Vec<_>>().join(" ")
+        ),
+        Value::Object(map) => {
+            let entries: Vec<String> = map
+                .iter()
+                .map(|(k, v)| format!("{k}:{}", print(v)))
+                .collect();
+            format!("map[{}]", entries.join(" "))
+        }
+    }
+}
+
+/// A value as Go's `%#v` writes it, whose maps have keys of that type: `string` from JSON, `interface {}` from YAML.
+pub fn syntax(value: &Value, keys: &str) -> String {
+    match value {
+        Value::Null => "interface {}(nil)".to_owned(),
+        Value::String(s) => quote(s),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| syntax(item, keys)).collect();
+            format!("[]interface {{}}{{{}}}", items.join(", "))
+        }
+        Value::Object(map) => {
+            let entries: Vec<String> = map
+                .iter()
+                .map(|(k, v)| format!("{}:{}", quote(k), syntax(v, keys)))
+                .collect();
+            format!("map[{keys}]interface {{}}{{{}}}", entries.join(", "))
+        }
+        other => print(other),
+    }
+}
+
+/// `%v` of a float64.
+fn general(f: f64) -> String {
+    let magnitude = f.abs();
+    if f == 0.0 || (1e-4..1e6).contains(&magnitude) {
+        return format!("{f}");
+    }
+    let text = format!("{f:e}");
+    match text.split_once('e') {
+        Some((m, e)) => match e.strip_prefix('-') {
+            Some(e) => format!("{m}e-{e:0>2}"),
+            None => format!("{m}e+{e:0>2}"),
+        },
+        None => text,
+    }
+}
+
+/// The type that Go's decoder gives a value, as `%T` prints it.
+pub fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "<nil>",
+        Value::Bool(_) => "bool",
+        Value::Int(_) => "int64",
+        Value::Float(_) => "float64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    }
+}
+
 /// A number as Go's `encoding/json` prints a float64.
 pub fn float(f: f64) -> String {
     if f == 0.0 {

@@ -4,11 +4,11 @@
 mod parse;
 mod print;
 
+use crate::go;
 use crate::value::Value;
 
 use parse::Parser;
 use print::shown;
-pub use print::{go_print, go_syntax};
 
 /// A template: text with `{…}` in it.
 #[derive(Clone, Debug, Default)]
@@ -243,7 +243,7 @@ impl Run<'_> {
                     let Value::Array(items) = value else {
                         return Err(format!(
                             "{} is not array or slice and cannot be filtered",
-                            go_print(value)
+                            go::print(value)
                         ));
                     };
                     for item in items.iter() {
@@ -328,7 +328,7 @@ fn slice(value: &Value, bounds: &mut [Bound; 3]) -> Result<Option<Vec<Value>>, S
     let items = match value {
         Value::Null => return Ok(Some(Vec::new())),
         Value::Array(items) => items,
-        other => return Err(format!("{} is not array or slice", go_type(other))),
+        other => return Err(format!("{} is not array or slice", go::type_of(other))),
     };
     let length = items.len() as i64;
     let [first, last, step] = bounds;
@@ -367,18 +367,6 @@ fn slice(value: &Value, bounds: &mut [Bound; 3]) -> Result<Option<Vec<Value>>, S
     let step = usize::try_from(step).unwrap_or(usize::MAX);
     let part = &items[from as usize..to as usize];
     Ok(Some(part.iter().step_by(step).cloned().collect()))
-}
-
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Int(_) => "int64",
-        Value::Float(_) => "float64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-    }
 }
 
 /// Compares as `text/template` does: only what is of one kind.

@@ -4,7 +4,7 @@
 
 use kubarium_objects::jsonpath::{self, Template};
 use kubarium_objects::printers::{self, Context, Printer, since};
-use kubarium_objects::{ObjectMeta, Resource, Value};
+use kubarium_objects::{ObjectMeta, Resource, Value, go};
 
 use crate::cluster::Cluster;
 
@@ -131,7 +131,7 @@ impl Table {
             Cells::Custom(_) => {
                 let shown = |value: Value| match value {
                     Value::Null => String::new(),
-                    value => jsonpath::go_print(&value),
+                    value => go::print(&value),
                 };
                 let cells = self.cells(object, context.now);
                 cells.into_iter().map(shown).collect()
@@ -167,7 +167,7 @@ fn custom(kind: &str, value: &Value, now: i64) -> Value {
             age if age == "<unknown>" => "<invalid>".into(),
             age => age.into(),
         },
-        ("string", value) => jsonpath::go_print(value).into(),
+        ("string", value) => go::print(value).into(),
         ("integer", Value::Float(f)) => (*f as i64).into(),
         ("integer" | "number", Value::Int(_))
         | ("number", Value::Float(_))

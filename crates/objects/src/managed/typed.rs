@@ -391,7 +391,10 @@ fn validate_at(shape: Shape, value: &Value, path: &mut Vec<Element>, errors: &mu
                 }
                 (Scalar::Any, _) => return,
                 (Scalar::Number, _) => {
-                    format!("expected numeric (int or float), got {}", go_type(value))
+                    format!(
+                        "expected numeric (int or float), got {}",
+                        go::type_of(value)
+                    )
                 }
                 (Scalar::String, _) => format!(
                     "expected string, got &value.valueUnstructured{{Value:{}}}",
@@ -446,18 +449,6 @@ fn validate_at(shape: Shape, value: &Value, path: &mut Vec<Element>, errors: &mu
             }
         }
         Kind::Deduced => {}
-    }
-}
-
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::String(_) => "string",
-        Value::Bool(_) => "bool",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-        Value::Int(_) => "int64",
-        Value::Float(_) => "float64",
-        Value::Null => "<nil>",
     }
 }
 

@@ -256,7 +256,7 @@ pub fn scalar(value: &Value) -> String {
     match value {
         Value::String(s) => s.to_string(),
         Value::Null => String::new(),
-        other => crate::jsonpath::go_print(other),
+        other => crate::go::print(other),
     }
 }
 

@@ -383,29 +383,12 @@ fn key_text(key: &Value) -> Result<Text, String> {
         Value::Float(f) => go::float(*f).into(),
         Value::Null => return Err("unsupported map key of type: nil, key: <nil>".into()),
         Value::Array(_) | Value::Object(_) => {
-            return Err(format!("yaml: invalid map key: {}", go_syntax(key)));
+            return Err(format!(
+                "yaml: invalid map key: {}",
+                go::syntax(key, "interface {}")
+            ));
         }
     })
-}
-
-/// A value as Go's `%#v` prints it.
-fn go_syntax(value: &Value) -> String {
-    match value {
-        Value::Null => "interface {}(nil)".to_owned(),
-        Value::String(s) => go::quote(s),
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(go_syntax).collect();
-            format!("[]interface {{}}{{{}}}", items.join(", "))
-        }
-        Value::Object(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|(k, v)| format!("{}:{}", go::quote(k), go_syntax(v)))
-                .collect();
-            format!("map[interface {{}}]interface {{}}{{{}}}", fields.join(", "))
-        }
-        other => other.to_json(),
-    }
 }
 
 /// Merges a map, or a list of maps (the first one wins), into `map`. Later keys of the map itself

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use kubarium_objects::{Value, go};
 
-use super::jsonpath::go_print;
 use functions::call;
 use parse::Parser;
 
@@ -259,7 +258,7 @@ impl Run<'_> {
                 .map(|i| (i.into(), i.into()))
                 .collect(),
             None | Some(Value::Null) => Vec::new(),
-            Some(other) => return Err(format!("range can't iterate over {}", go_print(other))),
+            Some(other) => return Err(format!("range can't iterate over {}", go::print(other))),
         };
         if pairs.is_empty() {
             self.nodes(otherwise, dot)?;
@@ -355,7 +354,7 @@ impl Run<'_> {
 fn source(operand: &Operand) -> String {
     let base = match &operand.base {
         Base::Variable(name) => name.clone(),
-        Base::Constant(value) => go_print(value),
+        Base::Constant(value) => go::print(value),
         _ => String::new(),
     };
     operand
@@ -370,20 +369,8 @@ fn get(value: &Found, field: &str) -> Result<Found, String> {
         Some(Value::Object(map)) => Ok(map.get(field).cloned()),
         Some(other) => Err(format!(
             "can't evaluate field {field} in type {}",
-            go_type(other)
+            go::type_of(other)
         )),
-    }
-}
-
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Int(_) => "int64",
-        Value::Float(_) => "float64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
     }
 }
 
@@ -408,7 +395,7 @@ fn printed(value: &Value) -> String {
                 .collect();
             format!("map[{}]", entries.join(" "))
         }
-        other => go_print(other),
+        other => go::print(other),
     }
 }
 

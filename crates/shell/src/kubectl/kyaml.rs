@@ -1,8 +1,6 @@
 //! `-o kyaml`: YAML that reads like JSON (KEP-5295; `sigs.k8s.io/yaml/kyaml`).
 
-use kubarium_objects::Value;
-
-use super::jsonpath::go_print;
+use kubarium_objects::{Value, go};
 
 const DEPTH_MAX: usize = 128;
 
@@ -61,7 +59,7 @@ fn write(out: &mut String, value: &Value, level: usize) {
             indent(out, level);
             out.push(']');
         }
-        other => out.push_str(&go_print(other)),
+        other => out.push_str(&go::print(other)),
     }
 }
 

@@ -3,7 +3,7 @@
 use kubarium_objects::{Value, go, yaml};
 
 use super::error::{Error, Result, plain};
-use super::jsonpath::{self, go_print};
+use super::jsonpath;
 use super::resource::{Info, kind_name};
 use super::{Kubectl, gotemplate, table};
 
@@ -173,7 +173,7 @@ impl Kubectl<'_> {
                     self.out(format!(
                         "Error executing template: {why}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{source}\n\traw data was:\n\t\t{}\n\tobject given to template engine was:\n\t\t{}\n\n",
                         go::json(&object),
-                        go_print(&object)
+                        go::print(&object)
                     ));
                     return plain(format!("error executing template {shown}: {why}"));
                 }
@@ -233,7 +233,7 @@ impl Kubectl<'_> {
             Err(why) => plain(format!(
                 "error executing jsonpath {}: Error executing template: {why}. Printing more information for debugging the template:\n\ttemplate was:\n\t\t{source}\n\tobject given to jsonpath engine was:\n\t\t{}\n\n",
                 go::quote(source),
-                jsonpath::go_syntax(object)
+                go::syntax(object, "string")
             )),
         }
     }
@@ -300,7 +300,7 @@ pub(crate) fn columns_of(columns: &[Column], objects: &[Value], header: bool) ->
                 if v.is_null() {
                     "<none>".to_owned()
                 } else {
-                    go_print(v)
+                    go::print(v)
                 }
             })
             .collect();

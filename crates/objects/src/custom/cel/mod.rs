@@ -3,6 +3,8 @@
 //! fields, `has`, `size`, `all`, `exists`, `exists_one`, `filter`, `map`, the functions of strings and
 //! lists, optional values, and the libraries of `library`. A rule with anything else is not checked, and is listed by [`unsupported`].
 
+mod expr;
+mod functions;
 mod library;
 mod parse;
 mod run;
@@ -14,7 +16,8 @@ use std::collections::BTreeMap;
 use super::{DEPTH_MAX, flag};
 use crate::field_error::FieldError;
 use crate::value::{Text, Value};
-use parse::{Expr, parse, uses};
+use expr::{Expr, uses};
+use parse::parse;
 use run::Run;
 pub use types::{Type, request_type};
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use regex_lite::Regex;
 
+use super::expr::Expr;
 use super::library;
-use super::parse::Expr;
 use super::{CALL_COST_MAX, TOO_DEAR};
 use crate::value::{Map, Value};
 

@@ -9,7 +9,6 @@ use super::delete::propagation;
 use crate::kubectl::command::{ALL, Command, DRY_RUN, FILES, PRINT, RECORD, SELECTOR, VALIDATE};
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
-use crate::kubectl::jsonpath::go_print;
 use crate::kubectl::manifest::Validation;
 use crate::kubectl::output::Format;
 use crate::kubectl::request::{DeleteOptions, Patch, Propagation, Subresource, unknown_fields};
@@ -352,7 +351,7 @@ fn refuse_unknown(k: &Kubectl, resource: &Resource, current: &Value, patch: &Val
     let Some(why) = unknown_fields(resource, current, &sent) else {
         return Ok(());
     };
-    let shown = go_print(patch);
+    let shown = go::print(patch);
     let error = FieldError::invalid("patch", shown.as_str(), why.to_string());
     Err(Status::invalid("", "", &[error]).into())
 }

@@ -377,3 +377,26 @@ fn programs_in_pods_ask_as_well() {
     let all = "-H \"Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList\"";
     asks(all, "apis", "\"kind\": \"APIGroupDiscoveryList\"");
 }
+
+#[test]
+fn a_policy_says_what_the_types_say_of_its_expressions() {
+    let policy = |expression: &str| {
+        format!(
+            "kubectl create -f - <<E\n{{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {{name: few}}, spec: {{matchConstraints: {{resourceRules: [{{apiGroups: [apps], apiVersions: [v1], operations: [CREATE], resources: [deployments]}}]}}, validations: [{{expression: '{expression}'}}]}}}}\nE"
+        )
+    };
+    let (right, wrong) = (
+        policy("object.spec.replicas <= 5"),
+        policy("object.spec.replica <= 5"),
+    );
+    let status = "kubectl get validatingadmissionpolicy few -o jsonpath={.status}";
+    says(
+        &[&right, "sim settle", status],
+        "{\"observedGeneration\":1,\"typeChecking\":{}}",
+    );
+    let warning = "kubectl get validatingadmissionpolicy few -o jsonpath='{.status.typeChecking.expressionWarnings[0].fieldRef} {.status.typeChecking.expressionWarnings[0].warning}'";
+    says(
+        &[&wrong, "sim settle", warning],
+        "spec.validations[0].expression apps/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'replica'",
+    );
+}

@@ -259,7 +259,7 @@ fn has_value(object: &Value, path: &jsonpath::Template, value: &Option<String>) 
         ([Value::Array(_) | Value::Object(_)], _) => {
             plain("jsonpath leads to a nested object or list which is not supported")
         }
-        ([one], Some(wanted)) => Ok(jsonpath::go_print(one).trim() == wanted.trim()),
+        ([one], Some(wanted)) => Ok(go::print(one).trim() == wanted.trim()),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use kubarium_objects::{Value, base64};
+use kubarium_objects::{Value, base64, go};
 
-use super::{Found, go_type, printed, shown, truth};
+use super::{Found, printed, shown, truth};
 
 fn compare(a: &Found, b: &Found) -> Option<std::cmp::Ordering> {
     match (a.as_ref()?, b.as_ref()?) {
@@ -43,7 +43,7 @@ pub(super) fn call(name: &str, arguments: &[Found]) -> Result<Found, String> {
             Some(Value::Object(map)) => Ok(Some(map.len().into())),
             Some(other) => Err(format!(
                 "error calling len: len of type {}",
-                go_type(&other)
+                go::type_of(&other)
             )),
             None => Err("error calling len: len of nil pointer".to_owned()),
         },
@@ -173,7 +173,7 @@ fn index(value: &Found, key: &Found) -> Result<Found, String> {
             let at = key.as_i64().ok_or_else(|| {
                 format!(
                     "error calling index: cannot index slice/array with type {}",
-                    go_type(key)
+                    go::type_of(key)
                 )
             })?;
             match usize::try_from(at).ok().and_then(|at| items.get(at)) {
@@ -183,7 +183,7 @@ fn index(value: &Found, key: &Found) -> Result<Found, String> {
         }
         (Some(other), _) => Err(format!(
             "error calling index: can't index item of type {}",
-            go_type(other)
+            go::type_of(other)
         )),
     }
 }
@@ -268,10 +268,10 @@ fn printf(format: &str, arguments: &[Found]) -> String {
                             .min(40);
                         format!("{:.*}", digits, value.as_f64().unwrap_or(0.0))
                     }
-                    ('T', Some(value)) => go_type(value).to_owned(),
+                    ('T', Some(value)) => go::type_of(value).to_owned(),
                     (verb, None) => format!("%!{verb}(<nil>)"),
                     (verb, Some(value)) => {
-                        format!("%!{verb}({}={})", go_type(value), printed(value))
+                        format!("%!{verb}({}={})", go::type_of(value), printed(value))
                     }
                 }
             }

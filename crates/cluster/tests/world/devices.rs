@@ -1,8 +1,6 @@
 //! Devices that pods claim: who gets which, on which node, and when they are free again.
 
-mod common;
-
-use common::World;
+use crate::common::World;
 use kubarium_cluster::Component;
 use kubarium_cluster::api::DeleteOptions;
 use kubarium_objects::{ObjectKey, Value};

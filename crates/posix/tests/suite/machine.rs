@@ -1,7 +1,6 @@
 //! The machine: that it stops, goes on, is cloned, and never hangs.
 
-mod common;
-use common::options;
+use crate::common::options;
 use kubarium_posix::{
     Dialect, Disposition, Limits, Machine, MemoryHost, Options, Progress, Reader, parse,
 };

@@ -1,8 +1,6 @@
 //! What the controllers and kubelets promise, a few lines for each promise.
 
-mod common;
-
-use common::live::World;
+use crate::common::live::World;
 use kubarium_cluster::api::Subresource;
 use kubarium_objects::ObjectMeta;
 

@@ -1,8 +1,6 @@
 //! When pods leave nodes whose NoExecute taints they tolerate for a while, or not at all.
 
-mod common;
-
-use common::live::World;
+use crate::common::live::World;
 
 /// Sleeping pods on worker-1, each with its tolerations.
 fn pods(all: &[(&str, &str)]) -> World {

@@ -1,8 +1,6 @@
 //! Volumes of CSI drivers are attached to the nodes of their pods, and detached when these have gone.
 
-mod common;
-
-use common::live::{World, one};
+use crate::common::live::{World, one};
 use kubarium_cluster::faults::Fault;
 
 const DRIVER: &str = "disk.example.com";

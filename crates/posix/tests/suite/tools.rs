@@ -1,6 +1,5 @@
 //! Text tools: that nothing that is given to them makes them panic, hang or overflow the stack.
 
-mod common;
 use kubarium_posix::{Dialect, Machine, MemoryHost, Options, Progress, quote};
 use proptest::prelude::*;
 

@@ -1,5 +1,4 @@
 //! A cluster from a few lines of YAML, with stand-ins for kubelets.
-#![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod live;
 

@@ -1,8 +1,6 @@
 //! What a kubelet does for the pods of its node beside starting and stopping them.
 
-mod common;
-
-use common::live::{World, one, sleeper};
+use crate::common::live::{World, one, sleeper};
 use kubarium_cluster::api::Subresource;
 
 #[test]

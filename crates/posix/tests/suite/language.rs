@@ -1,7 +1,6 @@
 //! The shell's language, case by case.
 
-mod common;
-use common::{run, run_with, show, shown};
+use crate::common::{run, run_with, show, shown};
 use kubarium_posix::Dialect;
 
 #[track_caller]

@@ -1,7 +1,6 @@
 //! The same scripts in this shell and in the machine's own `sh` with its own tools.
 
-mod common;
-use common::run_with;
+use crate::common::run_with;
 use kubarium_posix::Dialect;
 use std::process::{Command, Stdio};
 

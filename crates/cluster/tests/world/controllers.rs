@@ -1,8 +1,6 @@
 //! The controllers, each by what it makes of a few objects.
 
-mod common;
-
-use common::{World, key};
+use crate::common::{World, key};
 use kubarium_cluster::Component;
 use kubarium_cluster::api::{DeleteOptions, Propagation};
 use kubarium_objects::ObjectMeta;

@@ -1,8 +1,6 @@
 //! How containers are stopped and begun again, how probes hold each other up, and what ends a pod.
 
-mod common;
-
-use common::live::{World, one};
+use crate::common::live::{World, one};
 use kubarium_objects::base64;
 
 /// How the container `c` of a pod ended the last time it was restarted: the field of `terminated`.

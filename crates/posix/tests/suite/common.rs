@@ -1,5 +1,4 @@
 //! One helper for all tests: runs a script against a host in memory.
-#![allow(dead_code)] // Each test file uses its own part.
 
 use kubarium_posix::{Dialect, Machine, MemoryHost, Options, Progress};
 
