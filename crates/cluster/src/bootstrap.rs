@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kubarium_objects::{Text, Value, array, object};
 
-use crate::api::WriteOptions;
+use crate::api::{WriteOptions, aggregation, flow_control, rbac};
 use crate::cluster::Cluster;
 use crate::config::Role;
 use crate::event::{Action, Component};
@@ -24,7 +24,7 @@ pub(crate) fn boot(cluster: &mut Cluster) {
         for object in own_objects(cluster) {
             make(cluster, object);
         }
-        rbac(cluster);
+        ready_made(cluster);
         for at in 0..cluster.config.nodes.len() {
             let node = cluster.config.nodes[at].clone();
             if let Err(why) = crate::node::join(cluster, &node) {
@@ -61,13 +61,16 @@ pub(crate) fn boot(cluster: &mut Cluster) {
     }
 }
 
-/// Stores the roles and bindings that every API server makes. They are right as they are, and come
-/// with random numbers of their own: there are many of them.
-fn rbac(cluster: &mut Cluster) {
+/// Stores the roles, bindings and other objects that every API server makes. They are right as they
+/// are, and come with random numbers of their own: there are many of them.
+fn ready_made(cluster: &mut Cluster) {
     let mut rng = Rng::new(cluster.config.seed ^ 0x7262_6163);
     let now: Value = cluster.now.rfc3339().into();
-    for object in crate::api::rbac::bootstrap::OBJECTS.iter() {
-        let mut object = object.clone();
+    let mut objects = rbac::bootstrap::OBJECTS.clone();
+    objects.extend(flow_control::objects(&now));
+    objects.extend(aggregation::objects(&now));
+    objects.push(service_range(cluster, &now));
+    for mut object in objects {
         object["metadata"]["creationTimestamp"] = now.clone();
         object["metadata"]["uid"] = rng.uuid().into();
         let Some(key) = cluster.key_of(&object) else {
@@ -82,6 +85,30 @@ fn rbac(cluster: &mut Cluster) {
             text,
         );
     }
+}
+
+/// The Services' addresses (kube-apiserver v1.37, `pkg/controlplane/controller/defaultservicecidr`);
+/// the controller manager adds the finalizer.
+fn service_range(cluster: &Cluster, now: &Value) -> Value {
+    let mut metadata = meta("kubernetes", "");
+    metadata["finalizers"] = array(["networking.k8s.io/service-cidr-finalizer"]);
+    let mut range = new("networking.k8s.io/v1", "ServiceCIDR", metadata);
+    range["spec"] = object([(
+        "cidrs",
+        array([cluster.config.network.service_cidr.to_string()]),
+    )]);
+    let condition = object([
+        ("lastTransitionTime", now.clone()),
+        (
+            "message",
+            "Kubernetes default Service CIDR is ready".into(),
+        ),
+        ("reason", "".into()),
+        ("status", "True".into()),
+        ("type", "Ready".into()),
+    ]);
+    range["status"] = object([("conditions", array([condition]))]);
+    range
 }
 
 fn make(cluster: &mut Cluster, object: Value) {

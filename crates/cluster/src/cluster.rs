@@ -12,7 +12,8 @@ use kubarium_objects::{ObjectKey, Text, Value};
 
 use crate::alike::Alike;
 use crate::api::Allocators;
-use crate::api::custom::{self, DEFINITIONS, Definitions};
+use crate::api::custom::{self, Definitions};
+use crate::api::flow_control;
 use crate::api::managers::Writer;
 use crate::config::Config;
 use crate::controllers;
@@ -382,9 +383,8 @@ impl Cluster {
                 new: stored.clone(),
             };
             self.caused_by(Some(event), |cluster| {
-                if &*key.resource == DEFINITIONS {
-                    custom::changed(cluster, key);
-                }
+                custom::changed(cluster, &change);
+                flow_control::changed(cluster, key);
                 cluster.notify(&change);
             });
         }

@@ -9,6 +9,7 @@ use crate::schema::{Resource, Schema};
 use crate::value::{Value, object};
 
 mod action;
+mod aggregation;
 mod batch;
 mod certificates;
 mod common;
@@ -16,6 +17,7 @@ mod config;
 mod container;
 mod cron;
 mod definition;
+mod frozen;
 mod gates;
 mod meta;
 mod mount;
@@ -120,13 +122,20 @@ pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
             fresh(o);
             true
         }
+        ("flowcontrol.apiserver.k8s.io", _) => {
+            fresh(o);
+            true
+        }
+        ("networking.k8s.io", "ServiceCIDR" | "IPAddress") => false,
         (
             "networking.k8s.io"
             | "discovery.k8s.io"
             | "admissionregistration.k8s.io"
             | "apiextensions.k8s.io",
             _,
-        ) => true,
+        )
+        | ("", "PodTemplate")
+        | ("resource.k8s.io", "DeviceClass" | "DeviceTaintRule" | "ResourceSlice") => true,
         ("scheduling.k8s.io", "PriorityClass") => {
             if o["value"].is_null() {
                 o["value"] = 0.into();
@@ -214,6 +223,7 @@ fn kind(e: &mut common::Errors, resource: &Resource, o: &Value) {
         ("networking.k8s.io", "IngressClass") => networking::ingress_class(e, o),
         ("networking.k8s.io", "NetworkPolicy") => networking::network_policy(e, o),
         ("networking.k8s.io", "ServiceCIDR") => networking::service_cidr(e, o),
+        ("apiregistration.k8s.io", "APIService") => aggregation::api_service(e, o),
         ("networking.k8s.io", "IPAddress") => networking::ip_address(e, o),
         ("autoscaling", "HorizontalPodAutoscaler") => policy::autoscaler(e, o, &resource.version),
         ("policy", "PodDisruptionBudget") => policy::disruption_budget(e, o),
@@ -312,5 +322,114 @@ mod tests {
             &service("10.43.0.8"),
             "spec.clusterIPs[0]: Invalid value: [\"10.43.0.8\"]: may not change once set",
         );
+    }
+
+    /// One field of a spec changes from one text to another.
+    #[track_caller]
+    fn frozen(kind: &str, spec: &str, old: &str, new: &str, want: &str) {
+        let (api_version, kind) = kind.split_once(' ').unwrap();
+        let object = |given: &str| {
+            let spec = spec.replace('@', given);
+            format!("{{metadata: {{name: v1.a.b, namespace: d}}, {spec}}}")
+        };
+        refuses(api_version, kind, &object(old), &object(new), want);
+    }
+
+    #[test]
+    fn what_is_given_once_stays() {
+        let immutable = "field is immutable";
+        frozen(
+            "storage.k8s.io/v1 CSIDriver",
+            "spec: {attachRequired: @}",
+            "true",
+            "false",
+            &format!("spec.attachedRequired: Invalid value: false: {immutable}"),
+        );
+        frozen(
+            "storage.k8s.io/v1 CSINode",
+            "spec: {drivers: [{name: d, nodeID: @, allocatable: {count: 3}}]}",
+            "m1",
+            "m2",
+            &format!(
+                "spec.drivers: Invalid value: {{\"Name\":\"d\",\"NodeID\":\"m2\",\"TopologyKeys\":null,\"Allocatable\":null}}: {immutable}"
+            ),
+        );
+        frozen(
+            "storage.k8s.io/v1 CSINode",
+            "spec: {drivers: [{name: d, nodeID: m, allocatable: {count: @}}]}",
+            "3",
+            "4",
+            "",
+        );
+        frozen(
+            "storage.k8s.io/v1 VolumeAttributesClass",
+            "driverName: d, parameters: {a: @}",
+            "b",
+            "c",
+            "parameters: Forbidden: updates to parameters are forbidden.",
+        );
+        frozen(
+            "storage.k8s.io/v1 VolumeAttachment",
+            "spec: {attacher: a, nodeName: @, source: {persistentVolumeName: p}}",
+            "m1",
+            "m2",
+            &format!("spec: Invalid value: null: {immutable}"),
+        );
+        frozen(
+            "networking.k8s.io/v1 ServiceCIDR",
+            "spec: {cidrs: [@]}",
+            "10.1.0.0/24",
+            "10.2.0.0/24",
+            &format!("spec.cidrs[0]: Invalid value: \"10.2.0.0/24\": {immutable}"),
+        );
+        frozen(
+            "discovery.k8s.io/v1 EndpointSlice",
+            "addressType: @, endpoints: []",
+            "IPv4",
+            "IPv6",
+            &format!("addressType: Invalid value: null: {immutable}"),
+        );
+        frozen(
+            "v1 Node",
+            "spec: {providerID: @}",
+            "a",
+            "b",
+            "spec.providerID: Invalid value: null: field cannot be modified once set",
+        );
+        frozen(
+            "apiregistration.k8s.io/v1 APIService",
+            "spec: {group: a.b, version: v1, versionPriority: 9, groupPriorityMinimum: @}",
+            "1000",
+            "20001",
+            "spec.groupPriorityMinimum: Invalid value: 20001: must be positive and less than 20000",
+        );
+    }
+
+    #[test]
+    fn a_job_at_rest_takes_other_resources() {
+        let job = |suspended: bool, resources: &str, image: &str| {
+            format!(
+                "{{metadata: {{name: a, namespace: d}}, spec: {{suspend: {suspended}, manualSelector: true, selector: {{matchLabels: {{a: b}}}}, template: {{metadata: {{labels: {{a: b}}}}, spec: {{restartPolicy: Never, containers: [{{name: c, image: {image}, resources: {resources}}}]}}}}}}}}"
+            )
+        };
+        let (old, new) = (
+            job(true, "{}", "i"),
+            job(true, "{requests: {cpu: 1}}", "i"),
+        );
+        refuses("batch/v1", "Job", &old, &new, "");
+        let resource = Schema::builtin().by_kind("batch/v1", "Job").unwrap();
+        let changed = |old: &str, new: &str| {
+            let read = |text: &str| {
+                let mut v = crate::yaml::parse(text).unwrap().remove(0).value;
+                crate::defaults::apply(resource, &mut v);
+                v
+            };
+            let errors = update(resource, &read(new), &read(old));
+            let fields = errors.iter().map(|e| e.field.clone());
+            fields.collect::<Vec<_>>().join(" ")
+        };
+        let (running, other) = (job(false, "{}", "i"), job(false, "{requests: {cpu: 1}}", "i"));
+        assert_eq!(changed(&running, &other), "spec.template");
+        assert_eq!(changed(&old, &job(true, "{}", "j")), "spec.template.spec");
     }
 }

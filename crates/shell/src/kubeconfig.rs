@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kubarium_cluster::Cluster;
-use kubarium_objects::{ObjectMeta, Value, array, object};
+use kubarium_objects::{ObjectMeta, Value, array, go, object, yaml};
 
 /// A kubeconfig file, as kubeadm writes it for the administrator.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,8 +14,12 @@ pub(crate) struct Kubeconfig {
     pub clusters: BTreeMap<String, Value>,
     /// The users' entries by name: `token`, `client-certificate-data`, …
     pub users: BTreeMap<String, Value>,
+    /// What kubectl itself is told: `colors`.
+    pub preferences: Value,
     /// Where the API server of the simulated cluster is.
     pub server: String,
+    /// The path of the file.
+    pub file: String,
 }
 
 /// One context.
@@ -64,8 +68,94 @@ impl Kubeconfig {
             contexts: BTreeMap::from([(format!("{USER}@{CLUSTER}"), context)]),
             clusters: BTreeMap::from([(CLUSTER.to_owned(), entry)]),
             users: BTreeMap::from([(USER.to_owned(), user)]),
+            preferences: Value::new_object(),
             server,
+            file: FILE.to_owned(),
         }
+    }
+
+    /// One without any entries.
+    fn empty(&self, file: &str) -> Kubeconfig {
+        Kubeconfig {
+            current: String::new(),
+            contexts: BTreeMap::new(),
+            clusters: BTreeMap::new(),
+            users: BTreeMap::new(),
+            preferences: Value::new_object(),
+            server: self.server.clone(),
+            file: file.to_owned(),
+        }
+    }
+
+    /// What stands in a file of a person's own, for the same cluster.
+    fn read(&self, file: &str, text: &str) -> Result<Kubeconfig, String> {
+        let documents = yaml::parse(text).map_err(|why| why.to_string())?;
+        let mut values = documents.into_iter().map(|document| document.value);
+        let given = values.next().unwrap_or_default();
+        let mut config = self.empty(file);
+        config.current = given["current-context"].str().to_owned();
+        if !given["preferences"].is_null() {
+            config.preferences = given["preferences"].clone();
+        }
+        let named = |list: &str, entry: &'static str| -> BTreeMap<String, Value> {
+            let items = given[list].items().iter();
+            let named = items.map(|item| (item["name"].str().to_owned(), item[entry].clone()));
+            named.collect()
+        };
+        config.clusters = named("clusters", "cluster");
+        config.users = named("users", "user");
+        let contexts = named("contexts", "context").into_iter();
+        let text = |context: &Value, field: &str| context[field].str().to_owned();
+        let contexts = contexts.map(|(name, c)| {
+            let context = Context {
+                cluster: text(&c, "cluster"),
+                user: text(&c, "user"),
+                namespace: text(&c, "namespace"),
+            };
+            (name, context)
+        });
+        config.contexts = contexts.collect();
+        Ok(config)
+    }
+
+    /// Adds what another file has and this one does not.
+    fn merge(&mut self, other: Kubeconfig) {
+        if self.current.is_empty() {
+            self.current = other.current;
+        }
+        fn missing<T>(own: &mut BTreeMap<String, T>, others: BTreeMap<String, T>) {
+            for (name, entry) in others {
+                own.entry(name).or_insert(entry);
+            }
+        }
+        missing(&mut self.contexts, other.contexts);
+        missing(&mut self.clusters, other.clusters);
+        missing(&mut self.users, other.users);
+        if self.preferences.is_empty() {
+            self.preferences = other.preferences;
+        }
+    }
+
+    /// The files that `--kubeconfig` or KUBECONFIG names, put together: what comes first counts
+    /// (client-go v0.37, `clientcmd/loader.go`). `read` gives a file's content; a file that is not
+    /// there is as an empty one.
+    pub fn load(
+        &self,
+        files: &[String],
+        read: impl Fn(&str) -> Option<Vec<u8>>,
+    ) -> Result<Kubeconfig, String> {
+        let first = files.first().map_or(FILE, String::as_str);
+        let mut all = self.empty(first);
+        for file in files {
+            if file == FILE {
+                all.merge(self.clone());
+            } else if let Some(bytes) = read(file) {
+                let read = self.read(file, &String::from_utf8_lossy(&bytes));
+                let file = go::quote(file);
+                all.merge(read.map_err(|why| format!("error loading config file {file}: {why}"))?);
+            }
+        }
+        Ok(all)
     }
 
     /// A context; the current one for an empty name.
@@ -114,14 +204,18 @@ impl Kubeconfig {
             [] => Value::Null,
             _ => list,
         };
-        object([
+        let mut view = object([
             ("apiVersion", "v1".into()),
             ("clusters", or_null(array(clusters))),
             ("contexts", or_null(array(contexts))),
             ("current-context", self.current.as_str().into()),
             ("kind", "Config".into()),
             ("users", or_null(array(users))),
-        ])
+        ]);
+        if !self.preferences.is_empty() {
+            view["preferences"] = self.preferences.clone();
+        }
+        view
     }
 
     /// The same with nothing but what a context needs.

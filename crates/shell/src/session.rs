@@ -491,7 +491,8 @@ impl Host for Session {
             *name = base_name(name).to_owned();
         }
         let (finished, ongoing) = if argv.first().is_some_and(|name| name == "kubectl") {
-            let (finished, ongoing) = kubectl::run(self, &argv, command.stdin, &command.cwd);
+            let files = command.env.get("KUBECONFIG").map_or("", String::as_str);
+            let (finished, ongoing) = kubectl::run(self, &argv, command.stdin, &command.cwd, files);
             (finished, ongoing.map(|o| Ongoing::Kubectl(Box::new(o))))
         } else {
             (self.command(&argv, command.stdin, &command.cwd), None)

@@ -11,7 +11,8 @@ use kubarium_objects::{
     FieldError, ObjectKey, Schema, Text, Value, array, custom, object, validation,
 };
 
-use crate::cluster::Cluster;
+use super::aggregation;
+use crate::cluster::{Change, Cluster};
 use crate::event::{Action, Component};
 
 /// The resource of the definitions themselves.
@@ -49,6 +50,13 @@ impl Definitions {
     pub fn version(&self, resource: &Resource) -> Option<&Version> {
         let key = (Text::from(resource.api_version()), resource.kind.clone());
         self.versions.get(&key)
+    }
+
+    /// Whether any definition serves a group version.
+    pub(super) fn serves(&self, api_version: &str) -> bool {
+        let first = (Text::from(api_version), Text::default());
+        let mut from = self.versions.range(first..);
+        from.next().is_some_and(|((found, _), _)| **found == *api_version)
     }
 
     /// Reads all definitions whose names are accepted anew.
@@ -185,7 +193,15 @@ fn is_established(definition: &Value) -> bool {
 
 /// What the API server's own controllers do when a definition has changed: they accept its names,
 /// and serve its resource.
-pub(crate) fn changed(cluster: &mut Cluster, key: &ObjectKey) {
+pub(crate) fn changed(cluster: &mut Cluster, change: &Change) {
+    if &*change.key.resource != DEFINITIONS {
+        return;
+    }
+    accept(cluster, &change.key);
+    aggregation::register(cluster, change.old.as_ref(), change.new.as_ref());
+}
+
+fn accept(cluster: &mut Cluster, key: &ObjectKey) {
     if let Some(definition) = cluster.etcd.get(key).cloned() {
         let status = status(cluster, key, &definition);
         if definition["metadata"]["deletionTimestamp"].is_null() && status != definition["status"] {

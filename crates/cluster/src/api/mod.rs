@@ -4,12 +4,14 @@
 //! free: components read the store as their informers would.
 
 pub mod admission;
+pub(crate) mod aggregation;
 mod allocate;
 mod apply;
 pub mod custom;
 mod delete;
 mod evict;
 mod fields;
+pub(crate) mod flow_control;
 mod limit_range;
 mod logs;
 pub(crate) mod managers;

@@ -27,6 +27,12 @@ pub(super) fn prepare_create(cluster: &mut Cluster, resource: &Resource, object:
     validation::prepare_for_create(resource, object);
     let now: Value = cluster.now.rfc3339().into();
     match &*resource.id() {
+        "apiservices.apiregistration.k8s.io" => {
+            object["status"] = match object["spec"]["service"].is_null() {
+                true => super::aggregation::local_status(now),
+                false => Value::new_object(),
+            };
+        }
         "persistentvolumes" => object["status"]["lastPhaseTransitionTime"] = now,
         "pods" if !object["spec"]["schedulingGates"].is_empty() => {
             object["status"]["conditions"].push(kubarium_objects::object([
@@ -171,6 +177,9 @@ pub(super) fn prepare_update(
             None => drop(object.remove(&["status"])),
         }
     }
+    if &*resource.id() == super::custom::DEFINITIONS {
+        note_stored_version(object);
+    }
     for field in [
         "uid",
         "creationTimestamp",
@@ -199,6 +208,20 @@ pub(super) fn prepare_update(
         && (annotated || !same_but(object, old, &["metadata", "status"]))
     {
         object["metadata"]["generation"] = (generation + 1).into();
+    }
+}
+
+/// The versions in which objects have been stored are kept in a definition's status
+/// (apiextensions-apiserver v0.37, `pkg/registry/customresourcedefinition`).
+fn note_stored_version(definition: &mut Value) {
+    let mut versions = definition["spec"]["versions"].items().iter();
+    let Some(stored) = versions.find(|v| v["storage"].as_bool() == Some(true)) else {
+        return;
+    };
+    let name = stored["name"].clone();
+    let known = definition["status"]["storedVersions"].items();
+    if !known.contains(&name) {
+        definition["status"]["storedVersions"].push(name);
     }
 }
 

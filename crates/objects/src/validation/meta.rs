@@ -11,6 +11,8 @@ use crate::value::Value;
 fn name_check(resource: &Resource) -> fn(&str) -> Complaints {
     match (&*resource.group, &*resource.kind) {
         ("", "Namespace" | "Service") | ("apps", "StatefulSet") => names::dns1123_label,
+        // It follows from what the object says.
+        ("apiregistration.k8s.io", "APIService") => names::path_segment,
         // Nothing checks the name of a disruption budget.
         ("policy", "PodDisruptionBudget") => |_| Vec::new(),
         ("rbac.authorization.k8s.io", _) => names::path_segment,

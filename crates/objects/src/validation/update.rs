@@ -1,13 +1,13 @@
 //! What may not be changed in an object.
 
 use super::common::Errors;
-use super::workload;
+use super::{frozen, workload};
 use crate::field_error::FieldError;
 use crate::internal;
 use crate::schema::Resource;
 use crate::value::{Text, Value};
 
-const IMMUTABLE: &str = "field is immutable";
+pub(super) const IMMUTABLE: &str = "field is immutable";
 
 pub(super) fn kind(e: &mut Errors, resource: &Resource, new: &Value, old: &Value) {
     match (&*resource.group, &*resource.kind) {
@@ -59,18 +59,13 @@ pub(super) fn kind(e: &mut Errors, resource: &Resource, new: &Value, old: &Value
             &old["spec"]["controller"],
         ),
         ("discovery.k8s.io", "EndpointSlice") => {
-            field(e, "addressType", &new["addressType"], &old["addressType"])
+            unnamed(e, "addressType", &new["addressType"], &old["addressType"]);
         }
-        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            for f in ["group", "scope"] {
-                field(e, &format!("spec.{f}"), &new["spec"][f], &old["spec"][f]);
-            }
-        }
-        _ => {}
+        _ => frozen::kind(e, resource, new, old),
     }
 }
 
-fn field(e: &mut Errors, path: &str, new: &Value, old: &Value) {
+pub(super) fn field(e: &mut Errors, path: &str, new: &Value, old: &Value) {
     if new != old {
         e.invalid(path, new, IMMUTABLE);
     }
@@ -121,12 +116,19 @@ fn internal_field(e: &mut Errors, path: &str, kind: &str, new: &Value, old: &Val
 /// What a machine is called elsewhere, and its pods' addresses, are given once.
 fn node(e: &mut Errors, new: &Value, old: &Value) {
     let (n, o) = (&new["spec"], &old["spec"]);
-    let why = |what: &str| format!("node updates may not change {what} except from \"\" to valid");
-    if !o["podCIDRs"].is_empty() && n["podCIDRs"] != o["podCIDRs"] {
-        e.forbidden("spec.podCIDRs", why("podCIDR"));
+    let (is, was) = (n["podCIDRs"].items(), o["podCIDRs"].items());
+    let changed = match is.len() == was.len() {
+        true => is.iter().zip(was).filter(|(is, was)| is != was).count(),
+        false => usize::from(!was.is_empty()),
+    };
+    for _ in 0..changed {
+        let why = "node updates may not change podCIDR except from \"\" to valid";
+        e.forbidden("spec.podCIDRs", why);
     }
     if !o["providerID"].is_empty() && n["providerID"] != o["providerID"] {
-        e.forbidden("spec.providerID", why("providerID"));
+        let how = if n["providerID"].is_empty() { "cleared" } else { "modified" };
+        let why = format!("field cannot be {how} once set");
+        e.invalid("spec.providerID", Value::Null, why);
     }
 }
 
@@ -145,35 +147,16 @@ fn job(e: &mut Errors, new: &Value, old: &Value) {
         }
     }
     internal_field(e, "spec.selector", "*l", &n["selector"], &o["selector"]);
-    // While it is suspended and has not started, it may be told where its pods may run.
-    let mut template = o["template"].clone();
     let suspended = o["suspend"].as_bool() == Some(true);
-    if suspended && old["status"]["startTime"].is_null() {
-        let new = &n["template"];
-        for path in [
-            &["metadata", "annotations"][..],
-            &["metadata", "labels"],
-            &["spec", "nodeSelector"],
-            &["spec", "tolerations"],
-            &["spec", "schedulingGates"],
-            &["spec", "affinity", "nodeAffinity"],
-        ] {
-            match new.at(path) {
-                Value::Null => drop(template.remove(path)),
-                value => template.set(path, value.clone()),
-            }
-        }
-        if new["spec"]["affinity"].is_null() && template["spec"]["affinity"].is_empty() {
-            template.remove(&["spec", "affinity"]);
-        }
+    let mut conditions = old["status"]["conditions"].items().iter();
+    let at_rest = old["status"]["startTime"].is_null()
+        || conditions.any(|c| c["type"].str() == "Suspended" && c["status"].str() == "True");
+    if suspended && at_rest && old["status"]["active"].as_i64().unwrap_or(0) == 0 {
+        suspended_template(e, &n["template"], &o["template"]);
+    } else {
+        let path = "spec.template";
+        internal_field(e, path, "PodTemplateSpec", &n["template"], &o["template"]);
     }
-    internal_field(
-        e,
-        "spec.template",
-        "PodTemplateSpec",
-        &n["template"],
-        &template,
-    );
     field(
         e,
         "spec.completionMode",
@@ -191,7 +174,46 @@ fn job(e: &mut Errors, new: &Value, old: &Value) {
     }
 }
 
+/// While a Job rests, it may be told where its pods may run and what they may use.
+fn suspended_template(e: &mut Errors, new: &Value, old: &Value) {
+    let mut template = old.clone();
+    for path in [
+        &["metadata", "annotations"][..],
+        &["metadata", "labels"],
+        &["spec", "nodeSelector"],
+        &["spec", "tolerations"],
+        &["spec", "schedulingGates"],
+        &["spec", "affinity", "nodeAffinity"],
+    ] {
+        match new.at(path) {
+            Value::Null => drop(template.remove(path)),
+            value => template.set(path, value.clone()),
+        }
+    }
+    if new["spec"]["affinity"].is_null() && template["spec"]["affinity"].is_empty() {
+        template.remove(&["spec", "affinity"]);
+    }
+    for list in ["containers", "initContainers"] {
+        let wanted = new["spec"][list].items();
+        if wanted.len() != template["spec"][list].items().len() {
+            continue;
+        }
+        for (at, wanted) in wanted.iter().enumerate() {
+            let kept = &mut template["spec"][list][at];
+            if kept["name"] == wanted["name"] {
+                match wanted.get("resources") {
+                    Some(resources) => kept["resources"] = resources.clone(),
+                    None => drop(kept.remove(&["resources"])),
+                }
+            }
+        }
+    }
+    let path = "spec.template.spec";
+    internal_field(e, path, "PodSpec", &new["spec"], &template["spec"]);
+}
+
 fn pod(e: &mut Errors, new: &Value, old: &Value) {
+    frozen::mirror(e, new, old);
     let (n, o) = (&new["spec"], &old["spec"]);
     for list in ["containers", "initContainers"] {
         if n[list].items().len() != o[list].items().len() {
@@ -611,7 +633,7 @@ fn storage_class(e: &mut Errors, new: &Value, old: &Value) {
 }
 
 /// A field that may not change, and whose new value the message does not tell.
-fn unnamed(e: &mut Errors, path: &str, new: &Value, old: &Value) {
+pub(super) fn unnamed(e: &mut Errors, path: &str, new: &Value, old: &Value) {
     if new != old {
         e.invalid(path, Value::Null, IMMUTABLE);
     }

@@ -1,10 +1,20 @@
 //! What the kubeconfig and the flags beside it come to, and why it cannot be used
 //! (`client-go/tools/clientcmd`: `validation.go`, `client_config.go`, v1.37).
 
-use kubarium_objects::{Value, go};
+use kubarium_objects::{Value, go, yaml};
 
 use super::Kubectl;
 use super::error::{Error, Result, plain};
+use crate::kubeconfig::{FILE, Kubeconfig};
+
+/// The usual configuration, while a command uses another.
+#[derive(Clone)]
+pub(crate) struct Aside {
+    usual: Kubeconfig,
+    /// What was read in its place, of how many files.
+    read: Kubeconfig,
+    files: usize,
+}
 
 impl Kubectl<'_> {
     /// A global flag's value; empty where the command has one of its own under that name.
@@ -75,31 +85,58 @@ impl Kubectl<'_> {
         self.reach(server.map_or("", |c| c["server"].str()))
     }
 
-    /// `--kubeconfig`: there is one such file.
+    /// The file that `--kubeconfig` names has to be there.
     fn check_file(&self) -> Result {
         let given = self.flags.str("kubeconfig");
         let path = self.session.absolute(&self.cwd, given);
         match self.session.read_file(&path) {
-            None if self.names_own_file() => {
+            None if !given.is_empty() && path != FILE => {
                 plain(format!("stat {given}: no such file or directory"))
             }
-            _ => self.no_own_file(),
+            _ => Ok(()),
         }
     }
 
-    fn names_own_file(&self) -> bool {
-        let given = self.flags.str("kubeconfig");
-        !given.is_empty() && self.session.absolute(&self.cwd, given) != crate::kubeconfig::FILE
+    /// Takes the files that `--kubeconfig` or KUBECONFIG names in the place of the usual one.
+    pub fn use_own_files(&mut self, variable: &str) -> Result<Option<Aside>> {
+        let given = match self.flags.str("kubeconfig") {
+            "" => variable,
+            given => given,
+        };
+        let paths = given.split(':').filter(|path| !path.is_empty());
+        let files: Vec<String> = paths
+            .map(|path| self.session.absolute(&self.cwd, path))
+            .collect();
+        if matches!(&files[..], [] | [_] if files.iter().all(|file| file == FILE)) {
+            return Ok(None);
+        }
+        let read = |path: &str| self.session.read_file(path);
+        let config = self.session.kubeconfig.load(&files, read);
+        let config = config.map_err(Error::Plain)?;
+        let usual = std::mem::replace(&mut self.session.kubeconfig, config.clone());
+        Ok(Some(Aside {
+            usual,
+            read: config,
+            files: files.len(),
+        }))
     }
 
-    /// Refuses a kubeconfig file of a person's own: there is one configuration.
-    pub fn no_own_file(&self) -> Result {
-        match self.names_own_file() {
-            false => Ok(()),
-            true => plain(crate::registry::not_yet(
-                "kubectl --kubeconfig with a file of one's own",
-                "kubectl config changes the configuration that there is",
-            )),
+    /// Puts the usual file back, and writes what a command has changed into its own.
+    pub fn put_back(&mut self, aside: Aside) -> Result {
+        let used = std::mem::replace(&mut self.session.kubeconfig, aside.usual);
+        if used == aside.read {
+            return Ok(());
+        }
+        if aside.files > 1 {
+            return plain(crate::registry::not_yet(
+                "changing several kubeconfig files at once",
+                "name the one with --kubeconfig",
+            ));
+        }
+        let text = yaml::to_yaml(&used.view(true));
+        match self.session.put_file(&used.file, text.as_bytes()) {
+            Ok(()) => Ok(()),
+            Err(_) => plain(format!("open {}: no such file or directory", used.file)),
         }
     }
 

@@ -29,6 +29,7 @@ use std::time::Duration;
 use kubarium_cluster::{Cluster, Time};
 use kubarium_objects::Text;
 
+use crate::kubeconfig::Kubeconfig;
 use crate::registry::{self, State};
 use crate::session::{Finished, Session, Stream};
 use command::{Command, GLOBAL};
@@ -68,6 +69,8 @@ pub(crate) struct Ongoing {
     warned: BTreeSet<String>,
     started: Time,
     follow: Follow,
+    /// The configuration of another file.
+    own: Option<Kubeconfig>,
 }
 
 /// What `--dry-run` says.
@@ -114,6 +117,7 @@ pub(crate) fn run(
     argv: &[String],
     stdin: Vec<u8>,
     cwd: &str,
+    kubeconfig: &str,
 ) -> (Finished, Option<Ongoing>) {
     let words = argv.get(1..).unwrap_or(&[]);
     let mut kubectl = match prepare(session, words) {
@@ -125,7 +129,16 @@ pub(crate) fn run(
     if let Some(error) = kubectl.connection_error() {
         return (Finished::failed(1, format!("{error}\n")), None);
     }
-    let result = kubectl.carry_out();
+    let aside = match kubectl.use_own_files(kubeconfig) {
+        Ok(aside) => aside,
+        Err(error) => return (kubectl.finish(Err(error)), None),
+    };
+    let mut result = kubectl.carry_out();
+    let mut own = None;
+    if let Some(aside) = aside {
+        own = Some(kubectl.session.kubeconfig.clone());
+        result = result.and(kubectl.put_back(aside));
+    }
     let ongoing = match kubectl.follow.take() {
         Some(follow) if result.is_ok() => Some(Ongoing {
             command: kubectl.command,
@@ -135,6 +148,7 @@ pub(crate) fn run(
             warned: kubectl.warned.clone(),
             started: kubectl.cluster().now,
             follow,
+            own,
         }),
         _ => None,
     };
@@ -144,6 +158,9 @@ pub(crate) fn run(
 /// Lets a run go on: what it has written since, and when to ask again; `None` where it has ended.
 pub(crate) fn go_on(session: &mut Session, ongoing: &mut Ongoing) -> (Finished, Option<Time>) {
     let unattended = !session.attended;
+    if let Some(own) = &mut ongoing.own {
+        std::mem::swap(own, &mut session.kubeconfig);
+    }
     let mut kubectl = Kubectl {
         session,
         command: ongoing.command,
@@ -174,7 +191,11 @@ pub(crate) fn go_on(session: &mut Session, ongoing: &mut Ongoing) -> (Finished, 
         Ok(until) => (Ok(()), until),
         Err(error) => (Err(error), None),
     };
-    (kubectl.finish(result), until)
+    let finished = kubectl.finish(result);
+    if let Some(own) = &mut ongoing.own {
+        std::mem::swap(own, &mut session.kubeconfig);
+    }
+    (finished, until)
 }
 
 /// Finds the command and reads its flags.
@@ -390,9 +411,6 @@ impl Kubectl<'_> {
             return error::plain(format!("required flag(s) {} not set", names.join(", ")));
         }
         self.check_globals()?;
-        if self.path.starts_with("kubectl config") {
-            self.no_own_file()?;
-        }
         self.cause = self.flags.bool("record").then(|| self.command_line());
         if self.flags.str("dry-run") == "unchanged" {
             self.log_warning(

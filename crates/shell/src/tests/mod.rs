@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod causes;
+mod configuration;
 mod foreground;
 mod objects;
 mod pods;

@@ -259,3 +259,91 @@ fn diff_looks_at_server_side_apply_and_at_what_would_be_pruned() {
     let pruned = map("new", "diff --prune -l l=x", "b");
     differs(&pruned, "\n-  name: old\n");
 }
+
+#[test]
+fn the_api_server_makes_objects_of_its_own() {
+    let column = |what: &str| format!("kubectl get {what} --no-headers | tr -s ' ' | cut -d' ' -f1-3");
+    prints(
+        &[&(column("apiservices") + " | head -n 3")],
+        "v1. Local True\nv1.admissionregistration.k8s.io Local True\nv1.apiextensions.k8s.io Local True\n",
+        0,
+    );
+    prints(
+        &[&(column("flowschemas") + " | head -n 3")],
+        "catch-all catch-all 10000\nexempt exempt 1\nglobal-default global-default 9900\n",
+        0,
+    );
+    prints(
+        &["kubectl get flowschemas -o jsonpath='{.items[*].status.conditions[*].status}' | tr -d ' '"],
+        "FalseFalseFalseFalseFalseFalseFalseFalseFalseFalseFalse",
+        0,
+    );
+    prints(
+        &["kubectl get servicecidr kubernetes -o jsonpath='{.spec.cidrs} {.status.conditions[*].message}'"],
+        "[\"10.43.0.0/16\"] Kubernetes default Service CIDR is ready",
+        0,
+    );
+    prints(
+        &["kubectl get prioritylevelconfigurations --no-headers | wc -l"],
+        "8\n",
+        0,
+    );
+}
+
+#[test]
+fn a_flow_schema_tells_whether_its_level_is_there() {
+    let make = "kubectl apply -f - <<'E'
+apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: FlowSchema
+metadata: {name: mine}
+spec: {matchingPrecedence: 50, priorityLevelConfiguration: {name: own}}
+E";
+    let level = "kubectl get prioritylevelconfiguration system -o yaml | sed 's/name: system/name: own/; /uid:/d; /resourceVersion:/d' | kubectl create -f -";
+    let shown = "kubectl get flowschema mine -o jsonpath='{.status.conditions[0].reason}'";
+    prints(&[make, shown], "NotFound", 0);
+    prints(&[make, level, shown], "Found", 0);
+    let gone = "kubectl delete prioritylevelconfiguration own";
+    prints(&[make, level, gone, shown], "NotFound", 0);
+}
+
+#[test]
+fn what_a_definition_serves_has_an_apiservice() {
+    let definition = |versions: &str| {
+        format!(
+            "kubectl apply -f - <<'E'
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{name: crons.x.io}}
+spec:
+  group: x.io
+  scope: Namespaced
+  names: {{kind: Cron, plural: crons}}
+  versions:
+{versions}
+E"
+        )
+    };
+    let version = |name: &str, stored: bool| {
+        format!("  - {{name: {name}, served: true, storage: {stored}, schema: {{openAPIV3Schema: {{type: object}}}}}}\n")
+    };
+    let one = definition(&version("v1", true));
+    let two = definition(&(version("v1", true) + &version("v2", false)));
+    let moved = definition(&(version("v1", false) + &version("v2", true)));
+    let last = definition(&version("v2", true));
+    let list = "kubectl get apiservices -o name | grep x.io | cut -d/ -f2";
+    prints(&[&one, list], "v1.x.io\n", 0);
+    prints(&[&two, list], "v1.x.io\nv2.x.io\n", 0);
+    prints(&[&two, &one, list], "v1.x.io\n", 0);
+    prints(&[&two, "kubectl delete crd crons.x.io", list], "", 0);
+    // A version in which objects may be stored does not go.
+    prints(
+        &[&two, &moved, "kubectl get crd crons.x.io -o jsonpath='{.status.storedVersions}'"],
+        "[\"v1\",\"v2\"]",
+        0,
+    );
+    prints(
+        &[&two, &moved, &last],
+        "The CustomResourceDefinition \"crons.x.io\" is invalid: status.storedVersions[0]: Invalid value: \"v1\": missing from spec.versions; v1 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in v1 and removes v1 from status.storedVersions\n",
+        1,
+    );
+}

@@ -7,33 +7,9 @@ use kubarium_objects::{array, go, object};
 use sha2::{Digest, Sha256};
 
 use super::wire::Json;
+use super::super::aggregation::GROUPS;
 use super::{Answer, health};
 use crate::cluster::Cluster;
-
-/// The built-in groups in the order in which the API server lists them.
-const GROUPS: &[&str] = &[
-    "apiregistration.k8s.io",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "networking.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "storage.k8s.io",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "scheduling.k8s.io",
-    "coordination.k8s.io",
-    "node.k8s.io",
-    "discovery.k8s.io",
-    "resource.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-    "storagemigration.k8s.io",
-];
 
 /// A group with its versions, the preferred one first.
 struct Group {
@@ -85,7 +61,7 @@ impl Cluster {
                 versions.push(r.version.to_string());
             }
         }
-        let place = |group: &Group| GROUPS.iter().position(|g| *g == group.name);
+        let place = |group: &Group| GROUPS.iter().position(|(g, _)| *g == group.name);
         found.sort_by_key(|group| place(group).unwrap_or(GROUPS.len()));
         found
     }

@@ -3,7 +3,6 @@
 use kubarium_objects::{Value, go, yaml};
 
 use super::config_entries as entries;
-use crate::kubeconfig::FILE;
 use crate::kubectl::command::Command;
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, parse_bool, switch, text};
@@ -183,43 +182,47 @@ fn one_name(k: &mut Kubectl) -> Option<String> {
 }
 
 fn delete_cluster(k: &mut Kubectl) -> Result {
+    let file = k.session.kubeconfig.file.clone();
     let Some(name) = one_name(k) else {
         return Ok(());
     };
     if k.session.kubeconfig.clusters.remove(&name).is_none() {
-        return plain(format!("cannot delete cluster {name}, not in {FILE}"));
+        return plain(format!("cannot delete cluster {name}, not in {file}"));
     }
-    k.out(format!("deleted cluster {name} from {FILE}\n"));
+    k.out(format!("deleted cluster {name} from {file}\n"));
     Ok(())
 }
 
 fn delete_user(k: &mut Kubectl) -> Result {
+    let file = k.session.kubeconfig.file.clone();
     let [name] = &k.flags.args[..] else {
         return Err(k.usage("user to delete is required"));
     };
     let name = name.clone();
     if k.session.kubeconfig.users.remove(&name).is_none() {
-        return plain(format!("cannot delete user {name}, not in {FILE}"));
+        return plain(format!("cannot delete user {name}, not in {file}"));
     }
-    k.out(format!("deleted user {name} from {FILE}\n"));
+    k.out(format!("deleted user {name} from {file}\n"));
     Ok(())
 }
 
 fn delete_context(k: &mut Kubectl) -> Result {
+    let file = k.session.kubeconfig.file.clone();
     let Some(name) = one_name(k) else {
         return Ok(());
     };
     if k.session.kubeconfig.contexts.remove(&name).is_none() {
-        return plain(format!("cannot delete context {name}, not in {FILE}"));
+        return plain(format!("cannot delete context {name}, not in {file}"));
     }
     if k.session.kubeconfig.current == name {
         k.err("warning: this removed your active context, use \"kubectl config use-context\" to select a different one\n");
     }
-    k.out(format!("deleted context {name} from {FILE}\n"));
+    k.out(format!("deleted context {name} from {file}\n"));
     Ok(())
 }
 
 fn rename_context(k: &mut Kubectl) -> Result {
+    let file = k.session.kubeconfig.file.clone();
     let [old, new] = &k.flags.args[..] else {
         return Err(unexpected(k));
     };
@@ -230,13 +233,13 @@ fn rename_context(k: &mut Kubectl) -> Result {
     let config = &mut k.session.kubeconfig;
     if !config.contexts.contains_key(&old) {
         return plain(format!(
-            "cannot rename the context {}, it's not in {FILE}",
+            "cannot rename the context {}, it's not in {file}",
             go::quote(&old)
         ));
     }
     if config.contexts.contains_key(&new) {
         return plain(format!(
-            "cannot rename the context {}, the context {} already exists in {FILE}",
+            "cannot rename the context {}, the context {} already exists in {file}",
             go::quote(&old),
             go::quote(&new)
         ));
@@ -377,6 +380,14 @@ fn set(k: &mut Kubectl) -> Result {
             .entry(name)
             .or_insert_with(|| kubarium_objects::object([("server", "".into())])),
         "users" if !field.is_empty() => config.users.entry(name).or_insert_with(Value::new_object),
+        "preferences" if name == "colors" && field.is_empty() => {
+            match boolean(&value)? {
+                true => config.preferences["colors"] = true.into(),
+                false => drop(config.preferences.remove(&["colors"])),
+            }
+            k.out(format!("Property {} set.\n", go::quote(&path)));
+            return Ok(());
+        }
         "clusters" | "users" | "contexts" => {
             return plain("can't set a map to a value: map[]");
         }
@@ -423,6 +434,8 @@ fn unset(k: &mut Kubectl) -> Result {
     let missing = || plain(format!("current map key `{name}` is invalid"));
     match (head.as_str(), name.is_empty(), field.as_str()) {
         ("current-context", ..) => config.current.clear(),
+        ("preferences", true, _) => config.preferences = Value::new_object(),
+        ("preferences", ..) if name == "colors" => drop(config.preferences.remove(&["colors"])),
         ("contexts", true, _) => config.contexts.clear(),
         ("clusters", true, _) => config.clusters.clear(),
         ("users", true, _) => config.users.clear(),
