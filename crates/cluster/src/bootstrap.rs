@@ -99,10 +99,7 @@ fn service_range(cluster: &Cluster, now: &Value) -> Value {
     )]);
     let condition = object([
         ("lastTransitionTime", now.clone()),
-        (
-            "message",
-            "Kubernetes default Service CIDR is ready".into(),
-        ),
+        ("message", "Kubernetes default Service CIDR is ready".into()),
         ("reason", "".into()),
         ("status", "True".into()),
         ("type", "Ready".into()),

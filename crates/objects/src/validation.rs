@@ -412,10 +412,7 @@ mod tests {
                 "{{metadata: {{name: a, namespace: d}}, spec: {{suspend: {suspended}, manualSelector: true, selector: {{matchLabels: {{a: b}}}}, template: {{metadata: {{labels: {{a: b}}}}, spec: {{restartPolicy: Never, containers: [{{name: c, image: {image}, resources: {resources}}}]}}}}}}}}"
             )
         };
-        let (old, new) = (
-            job(true, "{}", "i"),
-            job(true, "{requests: {cpu: 1}}", "i"),
-        );
+        let (old, new) = (job(true, "{}", "i"), job(true, "{requests: {cpu: 1}}", "i"));
         refuses("batch/v1", "Job", &old, &new, "");
         let resource = Schema::builtin().by_kind("batch/v1", "Job").unwrap();
         let changed = |old: &str, new: &str| {
@@ -428,7 +425,10 @@ mod tests {
             let fields = errors.iter().map(|e| e.field.clone());
             fields.collect::<Vec<_>>().join(" ")
         };
-        let (running, other) = (job(false, "{}", "i"), job(false, "{requests: {cpu: 1}}", "i"));
+        let (running, other) = (
+            job(false, "{}", "i"),
+            job(false, "{requests: {cpu: 1}}", "i"),
+        );
         assert_eq!(changed(&running, &other), "spec.template");
         assert_eq!(changed(&old, &job(true, "{}", "j")), "spec.template.spec");
     }

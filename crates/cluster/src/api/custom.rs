@@ -56,7 +56,8 @@ impl Definitions {
     pub(super) fn serves(&self, api_version: &str) -> bool {
         let first = (Text::from(api_version), Text::default());
         let mut from = self.versions.range(first..);
-        from.next().is_some_and(|((found, _), _)| **found == *api_version)
+        from.next()
+            .is_some_and(|((found, _), _)| **found == *api_version)
     }
 
     /// Reads all definitions whose names are accepted anew.

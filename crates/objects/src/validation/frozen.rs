@@ -10,7 +10,8 @@ use crate::value::Value;
 
 pub(super) fn kind(e: &mut Errors, resource: &Resource, new: &Value, old: &Value) {
     let (n, o) = (&new["spec"], &old["spec"]);
-    let of_spec = |e: &mut Errors, name: &str| field(e, &format!("spec.{name}"), &n[name], &o[name]);
+    let of_spec =
+        |e: &mut Errors, name: &str| field(e, &format!("spec.{name}"), &n[name], &o[name]);
     match (&*resource.group, &*resource.kind) {
         ("storage.k8s.io", "CSIDriver") => {
             // The API server's own name for it.

@@ -126,7 +126,11 @@ fn node(e: &mut Errors, new: &Value, old: &Value) {
         e.forbidden("spec.podCIDRs", why);
     }
     if !o["providerID"].is_empty() && n["providerID"] != o["providerID"] {
-        let how = if n["providerID"].is_empty() { "cleared" } else { "modified" };
+        let how = if n["providerID"].is_empty() {
+            "cleared"
+        } else {
+            "modified"
+        };
         let why = format!("field cannot be {how} once set");
         e.invalid("spec.providerID", Value::Null, why);
     }

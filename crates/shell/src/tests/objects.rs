@@ -262,7 +262,8 @@ fn diff_looks_at_server_side_apply_and_at_what_would_be_pruned() {
 
 #[test]
 fn the_api_server_makes_objects_of_its_own() {
-    let column = |what: &str| format!("kubectl get {what} --no-headers | tr -s ' ' | cut -d' ' -f1-3");
+    let column =
+        |what: &str| format!("kubectl get {what} --no-headers | tr -s ' ' | cut -d' ' -f1-3");
     prints(
         &[&(column("apiservices") + " | head -n 3")],
         "v1. Local True\nv1.admissionregistration.k8s.io Local True\nv1.apiextensions.k8s.io Local True\n",
@@ -274,12 +275,16 @@ fn the_api_server_makes_objects_of_its_own() {
         0,
     );
     prints(
-        &["kubectl get flowschemas -o jsonpath='{.items[*].status.conditions[*].status}' | tr -d ' '"],
+        &[
+            "kubectl get flowschemas -o jsonpath='{.items[*].status.conditions[*].status}' | tr -d ' '",
+        ],
         "FalseFalseFalseFalseFalseFalseFalseFalseFalseFalseFalse",
         0,
     );
     prints(
-        &["kubectl get servicecidr kubernetes -o jsonpath='{.spec.cidrs} {.status.conditions[*].message}'"],
+        &[
+            "kubectl get servicecidr kubernetes -o jsonpath='{.spec.cidrs} {.status.conditions[*].message}'",
+        ],
         "[\"10.43.0.0/16\"] Kubernetes default Service CIDR is ready",
         0,
     );
@@ -324,7 +329,9 @@ E"
         )
     };
     let version = |name: &str, stored: bool| {
-        format!("  - {{name: {name}, served: true, storage: {stored}, schema: {{openAPIV3Schema: {{type: object}}}}}}\n")
+        format!(
+            "  - {{name: {name}, served: true, storage: {stored}, schema: {{openAPIV3Schema: {{type: object}}}}}}\n"
+        )
     };
     let one = definition(&version("v1", true));
     let two = definition(&(version("v1", true) + &version("v2", false)));
@@ -337,7 +344,11 @@ E"
     prints(&[&two, "kubectl delete crd crons.x.io", list], "", 0);
     // A version in which objects may be stored does not go.
     prints(
-        &[&two, &moved, "kubectl get crd crons.x.io -o jsonpath='{.status.storedVersions}'"],
+        &[
+            &two,
+            &moved,
+            "kubectl get crd crons.x.io -o jsonpath='{.status.storedVersions}'",
+        ],
         "[\"v1\",\"v2\"]",
         0,
     );

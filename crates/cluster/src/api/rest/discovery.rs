@@ -6,8 +6,8 @@ use kubarium_objects::status::Status;
 use kubarium_objects::{array, go, object};
 use sha2::{Digest, Sha256};
 
-use super::wire::Json;
 use super::super::aggregation::GROUPS;
+use super::wire::Json;
 use super::{Answer, health};
 use crate::cluster::Cluster;
 
