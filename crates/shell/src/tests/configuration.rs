@@ -68,7 +68,7 @@ fn several_files_are_read_as_one() {
         "kubectl config --kubeconfig=/tmp/a set-context one --cluster=kubernetes --namespace=x",
         "kubectl config --kubeconfig=/tmp/b set-context two --cluster=kubernetes --namespace=y",
         "kubectl config --kubeconfig=/tmp/b use-context two",
-        "export KUBECONFIG=/tmp/a:/tmp/b:/root/.kube/config",
+        "export KUBECONFIG=/tmp/a:/tmp/b:$HOME/.kube/config",
     ];
     let then = |last| [&files[..], &[last]].concat();
     prints(
