@@ -87,8 +87,8 @@ fn ready_made(cluster: &mut Cluster) {
     }
 }
 
-/// The Services' addresses (kube-apiserver v1.37, `pkg/controlplane/controller/defaultservicecidr`);
-/// the controller manager adds the finalizer.
+/// The Services' addresses (kube-apiserver v1.37, `pkg/controlplane/controller/defaultservicecidr`),
+/// as the controller manager's servicecidr-controller leaves them.
 fn service_range(cluster: &Cluster, now: &Value) -> Value {
     let mut metadata = meta("kubernetes", "");
     metadata["finalizers"] = array(["networking.k8s.io/service-cidr-finalizer"]);
@@ -99,7 +99,7 @@ fn service_range(cluster: &Cluster, now: &Value) -> Value {
     )]);
     let condition = object([
         ("lastTransitionTime", now.clone()),
-        ("message", "Kubernetes default Service CIDR is ready".into()),
+        ("message", "Kubernetes Service CIDR is ready".into()),
         ("reason", "".into()),
         ("status", "True".into()),
         ("type", "Ready".into()),

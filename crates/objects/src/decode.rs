@@ -328,6 +328,20 @@ fn always(schema: &Schema, field: &Field) -> Value {
     }
 }
 
+/// An object as Go prints it that nobody has validated: what its spec has to point to, and does not,
+/// is null.
+pub fn with_nulls(schema: &Schema, type_id: TypeId, mut object: Value) -> Value {
+    let spec = schema.field(type_id, &["spec"]);
+    let spec = spec.and_then(|field| schema.get_struct(field.type_id));
+    for field in spec.iter().flat_map(|spec| &spec.fields) {
+        let is_pointer = !field.by_value && schema.get_struct(field.type_id).is_some();
+        if field.required && is_pointer && object["spec"].get(&field.name).is_none() {
+            object["spec"][&*field.name] = Value::Null;
+        }
+    }
+    object
+}
+
 /// Go's zero value of a type as it is printed: of a struct, the fields that are always there.
 pub fn zero(schema: &Schema, type_id: TypeId) -> Value {
     let s = match schema.get(type_id) {

@@ -314,6 +314,14 @@ impl Schema {
             .copied()
     }
 
+    /// The names of all structs.
+    pub fn struct_names(&self) -> impl Iterator<Item = &Text> {
+        self.types.iter().filter_map(|t| match t {
+            Type::Struct(s) => Some(&s.name),
+            _ => None,
+        })
+    }
+
     /// The names of all types' fields, each as often as it occurs.
     pub(crate) fn field_names(&self) -> impl Iterator<Item = Text> {
         let structs = self.types.iter().filter_map(|t| match t {

@@ -93,11 +93,7 @@ pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
             false
         }
         ("", "Node") => {
-            // The first range under its old name is the first of all.
-            let first = o["spec"]["podCIDR"].clone();
-            if !first.is_empty() && o["spec"]["podCIDRs"][0] != first {
-                o["spec"]["podCIDRs"] = crate::array([first]);
-            }
+            pod_ranges(o);
             false
         }
         ("apps", "DaemonSet") => {
@@ -157,6 +153,15 @@ pub fn prepare_for_create(resource: &Resource, o: &mut Value) {
     }
     o.remove(&["metadata", "deletionTimestamp"]);
     o.remove(&["metadata", "deletionGracePeriodSeconds"]);
+}
+
+/// The first range under its old name is the first of all: a node's `podCIDR` (kubernetes v1.37,
+/// `pkg/apis/core/v1/conversion.go`).
+pub fn pod_ranges(node: &mut Value) {
+    let first = node["spec"]["podCIDR"].clone();
+    if !first.is_empty() && node["spec"]["podCIDRs"][0] != first {
+        node["spec"]["podCIDRs"] = crate::array([first]);
+    }
 }
 
 /// The quality-of-service class of a pod's spec.

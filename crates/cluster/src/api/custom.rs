@@ -74,7 +74,7 @@ impl Definitions {
             for version in served {
                 let resource = resource(spec, version, schema.any_type());
                 let key = (Text::from(resource.api_version()), resource.kind.clone());
-                versions.insert(key, read_version(&resource, version));
+                versions.insert(key, read_version(&resource, spec, version));
                 schema.add_resource(resource);
             }
         }
@@ -160,7 +160,7 @@ fn resource(spec: &Value, version: &Value, any: kubarium_objects::TypeId) -> Res
     resource
 }
 
-fn read_version(resource: &Resource, version: &Value) -> Version {
+fn read_version(resource: &Resource, spec: &Value, version: &Value) -> Version {
     let mut columns = version["additionalPrinterColumns"].clone();
     if columns.items().is_empty() {
         columns = array([object([
@@ -171,7 +171,13 @@ fn read_version(resource: &Resource, version: &Value) -> Version {
     }
     let own = version["deprecationWarning"].str();
     let warning = match (version["deprecated"].as_bool(), own) {
-        (Some(true), "") => format!("{} {} is deprecated", resource.api_version(), resource.kind),
+        (Some(true), "") => {
+            let text = format!("{} {} is deprecated", resource.api_version(), resource.kind);
+            match successor(spec, version) {
+                Some(newer) => format!("{text}; use {}/{newer} {}", resource.group, resource.kind),
+                None => text,
+            }
+        }
         (Some(true), own) => own.to_owned(),
         _ => String::new(),
     };
@@ -181,6 +187,19 @@ fn read_version(resource: &Resource, version: &Value) -> Version {
         scale: version["subresources"]["scale"].clone(),
         warning,
     }
+}
+
+/// The newest version that may be used instead of a deprecated one (apiextensions-apiserver v0.37,
+/// `pkg/apiserver`, defaultDeprecationWarning).
+fn successor<'a>(spec: &'a Value, deprecated: &Value) -> Option<&'a str> {
+    let rank = version_rank(deprecated["name"].str());
+    let is = |version: &Value, field: &str| version[field].as_bool() == Some(true);
+    let versions = spec["versions"].items().iter();
+    let usable = versions.filter(|v| is(v, "served") && !is(v, "deprecated"));
+    let newer = usable.map(|v| v["name"].str());
+    newer
+        .filter(|name| version_rank(name) < rank)
+        .min_by_key(|name| version_rank(name))
 }
 
 fn condition<'a>(definition: &'a Value, kind: &str) -> Option<&'a Value> {

@@ -147,6 +147,9 @@ pub(super) fn prepare_update(
         *object = resized(old, object);
         return;
     }
+    if &*resource.id() == "nodes" {
+        validation::pod_ranges(object);
+    }
     if &*resource.kind == "CertificateSigningRequest" {
         // Whatever else was sent is left out without a word.
         object["spec"] = old["spec"].clone();

@@ -6,7 +6,9 @@ use kubarium_objects::decode::{self, DecodeError};
 use kubarium_objects::managed::ManagedFields;
 use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
-use kubarium_objects::{ObjectKey, ObjectMeta, Schema, Text, Value, defaults, patch, validation};
+use kubarium_objects::{
+    FieldError, ObjectKey, ObjectMeta, Schema, Text, Value, defaults, go, patch, validation,
+};
 
 use super::managers::Writer;
 use super::rbac::{self, User};
@@ -49,6 +51,8 @@ pub enum Subresource {
     None,
     /// Its status only.
     Status,
+    /// How many replicas there are to be.
+    Scale,
     /// Whether a certificate is approved: a part of the status, with a permission of its own.
     Approval,
     /// The resources of a pod's containers only.
@@ -63,10 +67,16 @@ impl Subresource {
         match self {
             Subresource::None => "",
             Subresource::Status => "status",
+            Subresource::Scale => "scale",
             Subresource::Approval => "approval",
             Subresource::Resize => "resize",
             Subresource::EphemeralContainers => "ephemeralcontainers",
         }
+    }
+
+    /// Whether the object itself is written, or the number of its replicas: what admission looks at.
+    fn is_whole(self) -> bool {
+        matches!(self, Subresource::None | Subresource::Scale)
     }
 
     /// Whether only the status is written.
@@ -225,7 +235,8 @@ impl Cluster {
             return Ok(object);
         }
         quota::charge(self, charges);
-        let writer = writer(by, Action::Create, &key, options, managers).with_sent(sent);
+        let writer = Writer::of(by, Action::Create, &key);
+        let writer = named_writer(writer, options, managers).with_sent(sent);
         let none = Text::from("");
         let stored = self.commit_by(by, Action::Create, &key, Some(object), none, writer);
         Ok(stored.unwrap_or_default())
@@ -327,7 +338,7 @@ impl Cluster {
         if !version.is_empty() && version != old["metadata"]["resourceVersion"].str() {
             return Err(Status::modified(&key.resource, &key.name));
         }
-        if part == Subresource::None {
+        if part.is_whole() {
             admission::update(self, &resource, &mut object, &old)?;
             let user = options.user.as_ref();
             mutations::apply(self, &resource, &mut object, Some(&old), user)?;
@@ -371,7 +382,7 @@ impl Cluster {
             part,
             options,
         } = *write;
-        if part == Subresource::None {
+        if part.is_whole() {
             self.allocate(resource, &mut object, Some(&old), options.dry_run)?;
         }
         if object.same(&old) && managers.is_none() {
@@ -392,7 +403,7 @@ impl Cluster {
                 ));
             }
             admission::validate(self, resource, &object, Some(&old))?;
-            if part == Subresource::None {
+            if part.is_whole() {
                 let user = options.user.as_ref();
                 policies::check(self, asked(resource, &object, Some(&old), user))?;
             }
@@ -411,7 +422,11 @@ impl Cluster {
             Action::Update
         };
         quota::charge(self, charges);
-        let writer = writer(by, action, key, options, managers);
+        let writer = match Writer::of(by, action, key) {
+            Writer::Update(name, Subresource::None) => Writer::Update(name, part),
+            writer => writer,
+        };
+        let writer = named_writer(writer, options, managers);
         let none = Text::from("");
         let stored = self.commit_by(by, action, key, Some(object), none, writer);
         Ok(stored.unwrap_or_default())
@@ -456,14 +471,17 @@ impl Cluster {
                 key.name
             )));
         }
-        // A patch is a person's text as much as a manifest is.
-        let new = if self.is_custom(&resource) {
-            new
-        } else {
-            decode::decode_lenient(Schema::builtin(), resource.type_id, &new)
-                .map_err(|error| Status::bad_request(error.to_string()))?
-        };
-        self.update_with(by, new, part, options)
+        // What does not exist is left out; whoever patches may be warned of it.
+        if self.is_custom(&resource) {
+            let lenient = WriteOptions {
+                strict: false,
+                ..options.clone()
+            };
+            return self.update_with(by, new, part, &lenient);
+        }
+        let typed = decode::decode_lenient(Schema::builtin(), resource.type_id, &new);
+        let typed = typed.map_err(|error| unfit(change, &new, &error.to_string()))?;
+        self.update_with(by, typed, part, options)
     }
 
     /// Stores an Event that a component has recorded. Such are complete and valid as they come, so
@@ -510,17 +528,11 @@ impl Cluster {
 }
 
 /// As whose a write is noted.
-fn writer(
-    by: &Component,
-    action: Action,
-    key: &ObjectKey,
-    options: &WriteOptions,
-    managers: Option<ManagedFields>,
-) -> Writer {
+fn named_writer(writer: Writer, options: &WriteOptions, managers: Option<ManagedFields>) -> Writer {
     if let Some(managers) = managers {
         return Writer::Applied(Box::new(managers));
     }
-    match (&options.manager, Writer::of(by, action, key)) {
+    match (&options.manager, writer) {
         (Some(name), Writer::Update(_, part)) => Writer::Update(name.clone(), part),
         (_, writer) => writer,
     }
@@ -545,6 +557,46 @@ fn rejected() -> Status {
         reason: "Invalid".into(),
         message: "the server rejected our request due to an error in our request".into(),
         details: Box::default(),
+    }
+}
+
+/// A patch that leads to no object of its kind (apiserver v0.37, `endpoints/handlers/patch.go`).
+fn unfit(change: &Patch, patched: &Value, why: &str) -> Status {
+    let (shown, why) = match change {
+        Patch::Strategic(change) => (go::print(change), unconverted(why)),
+        _ => (go::json(patched), why.to_owned()),
+    };
+    Status::invalid("", "", &[FieldError::invalid("patch", shown, why)])
+}
+
+/// What Go's JSON decoder complains of, in the words of the conversion that strategic patches go
+/// through (apimachinery v0.37, `runtime/converter.go`).
+fn unconverted(why: &str) -> String {
+    let words: Vec<&str> = why.split(' ').collect();
+    let (["json:", "cannot", "unmarshal", given, ..], Some(wanted)) = (&words[..], words.last())
+    else {
+        return why.to_owned();
+    };
+    let from = match *given {
+        "number" => "int64",
+        "object" => "map",
+        "array" => "slice",
+        other => other,
+    };
+    let is_struct = wanted.split_once('.').is_some_and(|(_, name)| {
+        let mut names = Schema::builtin().struct_names();
+        names.any(|known| &**known == name)
+    });
+    match wanted.split_once('.') {
+        _ if wanted.starts_with("[]") => format!("cannot restore slice from {from}"),
+        _ if wanted.starts_with("map[") => format!("cannot restore map from {from}"),
+        _ if is_struct => format!("cannot restore struct from: {from}"),
+        // Go takes a number for the one letter of a string.
+        _ if from == "int64" && (*wanted == "string" || wanted.contains('.')) => {
+            format!("cannot convert int64 to {wanted}")
+        }
+        Some(_) => "unrecognized type: string".to_owned(),
+        None => format!("unrecognized type: {wanted}"),
     }
 }
 

@@ -130,7 +130,7 @@ fn reconcile(cluster: &mut Cluster, by: &Component, key: &ObjectKey, hpa: &mut V
         let proposal = match measure(cluster, by, hpa, &scaled, current) {
             Ok(proposal) => proposal,
             Err(why) => {
-                hpa["status"]["currentReplicas"] = current.into();
+                seen(hpa, current);
                 hpa["status"]["desiredReplicas"] = hpa["status"]["desiredReplicas"]
                     .as_i64()
                     .unwrap_or(0)
@@ -211,8 +211,14 @@ fn reconcile(cluster: &mut Cluster, by: &Component, key: &ObjectKey, hpa: &mut V
     } else {
         status["desiredReplicas"] = desired.into();
     }
-    hpa["status"]["currentReplicas"] = current.into();
+    seen(hpa, current);
     hpa["status"]["desiredReplicas"] = desired.into();
+}
+
+/// What a sync that came as far as the target has seen (`setStatus`).
+fn seen(hpa: &mut Value, replicas: i64) {
+    hpa["status"]["currentReplicas"] = replicas.into();
+    hpa["status"]["observedGeneration"] = hpa["metadata"]["generation"].clone();
 }
 
 /// The key of what is scaled.

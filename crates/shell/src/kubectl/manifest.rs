@@ -174,7 +174,7 @@ impl Kubectl<'_> {
         }
         check_metadata(&object).map_err(unable)?;
         if object["kind"].str().ends_with("List") && matches!(object["items"], Value::Array(_)) {
-            return Ok(Mapped::List(object["items"].items().to_vec()));
+            return Ok(Mapped::List(items_of(&object)));
         }
         let Some(resource) = self.served(object["apiVersion"].str(), object["kind"].str()) else {
             let (name, namespace) = (
@@ -262,6 +262,20 @@ impl Kubectl<'_> {
 enum Mapped {
     One(Info),
     List(Vec<Value>),
+}
+
+/// A list's items. Those of a list of one kind need not say what they are (apimachinery v0.37,
+/// `apis/meta/v1/unstructured`, decodeToList).
+fn items_of(list: &Value) -> Vec<Value> {
+    let kind = list["kind"].str().trim_end_matches("List");
+    let mut items = list["items"].items().to_vec();
+    for item in items.iter_mut().filter(|_| !kind.is_empty()) {
+        if item["kind"].is_empty() && item["apiVersion"].is_empty() {
+            item["kind"] = kind.into();
+            item["apiVersion"] = list["apiVersion"].clone();
+        }
+    }
+    items
 }
 
 /// `getObjectKind` of kubectl's validation.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use kubarium_cluster::Cluster;
 use kubarium_cluster::api::WriteOptions;
+use kubarium_cluster::api::custom::Version;
 use kubarium_cluster::api::rbac::{Attributes, User};
 use kubarium_objects::{
-    ObjectKey, Resource, Schema, Status, Text, Value, array, decode, go, object, patch, warnings,
+    ObjectKey, Resource, Schema, Status, Text, Value, array, custom, decode, go, object, patch,
+    warnings,
 };
 
 use super::error::{Error, Result};
@@ -284,6 +286,17 @@ impl Kubectl<'_> {
         self.change(|cluster| cluster.delete(&PERSON, key, options))
     }
 
+    /// What the API server says of fields that a patch brings and that do not exist.
+    pub fn unknown_fields(
+        &self,
+        resource: &Resource,
+        current: &Value,
+        patch: &Patch,
+    ) -> Option<decode::DecodeError> {
+        let definition = self.cluster().definitions().version(resource);
+        unknown_fields(definition, resource, current, patch)
+    }
+
     /// The object as it is now, if it is there.
     pub fn current(&self, key: &ObjectKey) -> Option<Value> {
         self.cluster().etcd.get(key).cloned()
@@ -324,14 +337,14 @@ fn check_kind(resource: &Resource, object: &Value) -> Result {
 }
 
 /// What the API server says of fields that a patch brings and that do not exist; `None` where there
-/// are none, or for a kind that anybody may extend.
-pub(crate) fn unknown_fields(
+/// are none.
+fn unknown_fields(
+    definition: Option<&Version>,
     resource: &Resource,
     current: &Value,
     patch: &Patch,
 ) -> Option<decode::DecodeError> {
     let schema = Schema::builtin();
-    schema.by_kind(&resource.api_version(), &resource.kind)?;
     let patched = match patch {
         Patch::Json(operations) => patch::json_patch(current, operations),
         Patch::Merge(change) => Ok(patch::merge(current, change)),
@@ -339,6 +352,10 @@ pub(crate) fn unknown_fields(
             patch::strategic_merge(schema, resource.type_id, current, change)
         }
     };
+    if let Some(definition) = definition {
+        let unknown = custom::prune(&definition.schema, &mut patched.ok()?);
+        return (!unknown.is_empty()).then_some(decode::DecodeError::Unknown(unknown));
+    }
     match decode::decode(schema, resource.type_id, &patched.ok()?) {
         Err(unknown @ decode::DecodeError::Unknown(_)) => Some(unknown),
         _ => None,

@@ -285,7 +285,7 @@ fn the_api_server_makes_objects_of_its_own() {
         &[
             "kubectl get servicecidr kubernetes -o jsonpath='{.spec.cidrs} {.status.conditions[*].message}'",
         ],
-        "[\"10.43.0.0/16\"] Kubernetes default Service CIDR is ready",
+        "[\"10.43.0.0/16\"] Kubernetes Service CIDR is ready",
         0,
     );
     prints(
@@ -356,5 +356,134 @@ E"
         &[&two, &moved, &last],
         "The CustomResourceDefinition \"crons.x.io\" is invalid: status.storedVersions[0]: Invalid value: \"v1\": missing from spec.versions; v1 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in v1 and removes v1 from status.storedVersions\n",
         1,
+    );
+}
+
+#[test]
+fn patches_that_do_not_fit_are_refused_as_the_api_server_does() {
+    let make = "kubectl create deployment web --image=nginx";
+    let patched = |change: &str| format!("kubectl patch deploy web -p '{change}'");
+    prints(
+        &[make, &patched(r#"{"spec":{"replicas":"three"}}"#)],
+        "The request is invalid: patch: Invalid value: \"map[spec:map[replicas:three]]\": unrecognized type: int32\n",
+        1,
+    );
+    prints(
+        &[make, &patched(r#"{"spec":{"template":"x"}}"#)],
+        "The request is invalid: patch: Invalid value: \"map[spec:map[template:x]]\": cannot restore struct from: string\n",
+        1,
+    );
+    prints(
+        &[make, &patched(r#"{"metadata":{"labels":{"a":1}}}"#)],
+        "The request is invalid: patch: Invalid value: \"map[metadata:map[labels:map[a:1]]]\": cannot convert int64 to string\n",
+        1,
+    );
+    prints(
+        &[
+            "kubectl create cm c",
+            "kubectl patch cm c --type=merge -p '{\"data\":{\"x\":1}}' 2>&1 | grep -o 'json: .*'",
+        ],
+        "json: cannot unmarshal number into Go struct field ConfigMap.data of type string\n",
+        0,
+    );
+}
+
+const CAR: &str = "kubectl apply -f - <<'E'
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: cars.x.io}
+spec:
+  group: x.io
+  scope: Namespaced
+  names: {kind: Car, plural: cars}
+  versions:
+  - name: v1beta1
+    served: true
+    storage: false
+    deprecated: true
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {wheels: {type: integer}}}}}}
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {wheels: {type: integer}}}}}}
+---
+apiVersion: x.io/v1
+kind: Car
+metadata: {name: herbie}
+spec: {wheels: 4}
+E";
+
+#[test]
+fn custom_objects_are_patched_explained_and_warned_about() {
+    prints(
+        &[
+            CAR,
+            CAR,
+            "kubectl patch car herbie --type=json -p '[{\"op\":\"add\",\"path\":\"/spec/color\",\"value\":\"red\"}]'",
+        ],
+        "car.x.io/herbie patched (no change)\nWarning: unknown field \"spec.color\"\n",
+        0,
+    );
+    prints(
+        &[CAR, CAR, "kubectl get cars.v1beta1.x.io 2>&1 | head -n 1"],
+        "Warning: x.io/v1beta1 Car is deprecated; use x.io/v1 Car\n",
+        0,
+    );
+    prints(
+        &[
+            CAR,
+            "kubectl explain car --recursive | grep -A 1 fieldsType",
+        ],
+        "      fieldsType\t<string>\n      fieldsV1\t<FieldsV1>\n",
+        0,
+    );
+    prints(
+        &[
+            CAR,
+            "kubectl explain car.metadata.name | grep -E 'GROUP|KIND|FIELD'",
+        ],
+        "GROUP:      x.io\nKIND:       Car\nFIELD: name <string>\n",
+        0,
+    );
+}
+
+#[test]
+fn scaling_is_managed_apart() {
+    prints(
+        &[
+            "kubectl create deployment web --image=nginx",
+            "kubectl scale deploy web --replicas=2",
+            "kubectl get deploy web --show-managed-fields -o jsonpath='{.metadata.managedFields[?(@.subresource==\"scale\")].manager}'",
+        ],
+        "kubectl",
+        0,
+    );
+}
+
+#[test]
+fn a_list_of_one_kind_need_not_name_it_again() {
+    prints(
+        &["kubectl apply -f - <<'E'
+apiVersion: v1
+kind: ConfigMapList
+items:
+- metadata: {name: three}
+E"],
+        "configmap/three created\n",
+        0,
+    );
+}
+
+#[test]
+fn ranges_of_services_are_described() {
+    prints(
+        &["kubectl describe servicecidr kubernetes | grep -vE 'Ready|Events'"],
+        "Name:         kubernetes\nLabels:       <none>\nAnnotations:  <none>\nCIDRs:        10.43.0.0/16\nStatus:\nConditions:\n  Type   Status  LastTransitionTime               Reason  Message\n  ----   ------  ------------------               ------  -------\n",
+        0,
+    );
+    prints(
+        &["kubectl describe flowschema exempt | grep -c 'Non Resource URLs'"],
+        "1\n",
+        0,
     );
 }

@@ -115,9 +115,15 @@ impl Cluster {
             "/api",
             "/api/v1",
             "/apis",
+            "/apis/",
+            "/flagz",
             "/metrics",
+            "/metrics/slis",
             "/openapi/v2",
             "/openapi/v3",
+            "/openapi/v3/",
+            "/openid/v1/jwks",
+            "/statusz",
             "/version",
         ];
         let mut paths: Vec<String> = fixed.map(str::to_owned).into();
@@ -128,7 +134,7 @@ impl Cluster {
         }
         for kind in ["healthz", "livez", "readyz"] {
             paths.push(format!("/{kind}"));
-            paths.extend(health::CHECKS.iter().map(|c| format!("/{kind}/{c}")));
+            paths.extend(health::checks(kind).iter().map(|c| format!("/{kind}/{c}")));
         }
         paths.sort();
         let document = object([("paths", array(paths))]);

@@ -28,7 +28,7 @@ pub const VERSION: &[(&str, &str)] = &[
 ];
 
 /// What `/healthz`, `/livez` and `/readyz` check, in this order.
-pub(super) const CHECKS: &[&str] = &[
+const CHECKS: &[&str] = &[
     "ping",
     "log",
     "etcd",
@@ -41,9 +41,11 @@ pub(super) const CHECKS: &[&str] = &[
     "poststarthook/start-apiextensions-controllers",
     "poststarthook/crd-informer-synced",
     "poststarthook/start-system-namespaces-controller",
+    "poststarthook/peer-endpoint-reconciler-controller",
     "poststarthook/start-cluster-authentication-info-controller",
     "poststarthook/start-kube-apiserver-identity-lease-controller",
     "poststarthook/start-kube-apiserver-identity-lease-garbage-collector",
+    "poststarthook/storage-readiness",
     "poststarthook/start-legacy-token-tracking-controller",
     "poststarthook/start-service-ip-repair-controllers",
     "poststarthook/rbac/bootstrap-roles",
@@ -51,7 +53,6 @@ pub(super) const CHECKS: &[&str] = &[
     "poststarthook/priority-and-fairness-config-producer",
     "poststarthook/bootstrap-controller",
     "poststarthook/start-kubernetes-service-cidr-controller",
-    "poststarthook/aggregator-reload-proxy-client-cert",
     "poststarthook/start-kube-aggregator-informers",
     "poststarthook/apiservice-status-local-available-controller",
     "poststarthook/apiservice-status-remote-available-controller",
@@ -78,9 +79,8 @@ pub(super) fn version() -> Answer {
     Answer::new(200, Json::Object(fields.collect()).pretty())
 }
 
-/// `/readyz?verbose&exclude=etcd`, `/livez/ping`.
-pub(super) fn health(kind: &str, check: &[&str], query: Query) -> Result<Answer, Status> {
-    let check = check.join("/");
+/// What one of the three checks.
+pub(super) fn checks(kind: &str) -> Vec<&'static str> {
     let mut checks = CHECKS.to_vec();
     if kind == "readyz" {
         let after = checks
@@ -90,6 +90,13 @@ pub(super) fn health(kind: &str, check: &[&str], query: Query) -> Result<Answer,
         checks.splice(after..after, ["etcd-readiness", "informer-sync"]);
         checks.push("shutdown");
     }
+    checks
+}
+
+/// `/readyz?verbose&exclude=etcd`, `/livez/ping`.
+pub(super) fn health(kind: &str, check: &[&str], query: Query) -> Result<Answer, Status> {
+    let check = check.join("/");
+    let checks = checks(kind);
     if !check.is_empty() {
         return match checks.contains(&check.as_str()) {
             true => Ok(text("ok".to_owned())),

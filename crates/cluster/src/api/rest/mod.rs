@@ -214,6 +214,9 @@ impl Cluster {
             }
             ["version"] => return Ok(health::version()),
             ["metrics"] => return Ok(health::metrics(self)),
+            ["flagz" | "statusz" | "openid" | ".well-known", ..] | ["metrics", "slis"] => {
+                return Err(Status::unnamed(format!("{path} is not simulated yet")));
+            }
             ["openapi", ..] => {
                 return Err(Status::unnamed(format!(
                     "{path} is not simulated yet: kubectl explain shows kinds and fields"
@@ -431,6 +434,19 @@ impl Cluster {
                 let patched = self.patch(caller.by, &target.key(), &patch, part, &options)?;
                 (200, patched)
             }
+        };
+        let key = match caller.verb {
+            "create" => ObjectKey::new(
+                resource.id(),
+                target.namespace.as_str(),
+                object["metadata"]["name"].text(),
+            ),
+            _ => target.key(),
+        };
+        // A review is answered, not stored.
+        let object = match self.etcd.get(&key) {
+            Some(_) => self.shown(&key, &object),
+            None => object,
         };
         Ok(caller.show(code, object))
     }

@@ -74,7 +74,7 @@ impl Cluster {
             ..WriteOptions::default()
         };
         let patch = Patch::Merge(change);
-        let made = self.patch(caller.by, key, &patch, Subresource::None, &options)?;
+        let made = self.patch(caller.by, key, &patch, Subresource::Scale, &options)?;
         Ok(caller.answer(200, Json::typed(self.scale_of(resource, &made))))
     }
 

@@ -109,7 +109,6 @@ impl Json {
 
     /// An object as its type's struct has it: what it is, then its metadata, then the rest.
     pub fn typed(object: Value) -> Json {
-        let all = object.entries();
         let order: &[&str] = match object["kind"].str() {
             "Status" => &[
                 "kind",
@@ -122,12 +121,53 @@ impl Json {
             ],
             _ => &["kind", "apiVersion", "metadata"],
         };
-        let place = |name: &str| order.iter().position(|o| *o == name).unwrap_or(order.len());
-        let mut fields: Vec<(Text, Json)> = all
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone().into()))
-            .collect();
-        fields.sort_by_key(|(name, _)| place(name));
+        let mut fields = ordered(&object, order);
+        if let Some((_, metadata)) = fields.iter_mut().find(|(name, _)| &**name == "metadata") {
+            *metadata = Json::metadata(&object["metadata"]);
+        }
+        if let Some((_, items)) = fields.iter_mut().find(|(name, _)| &**name == "items") {
+            let all = object["items"].items().iter().cloned();
+            *items = Json::Array(all.map(Json::typed).collect());
+        }
+        Json::Object(fields)
+    }
+
+    /// Metadata in the order of its struct.
+    fn metadata(metadata: &Value) -> Json {
+        const ORDER: [&str; 15] = [
+            "name",
+            "generateName",
+            "namespace",
+            "selfLink",
+            "uid",
+            "resourceVersion",
+            "generation",
+            "creationTimestamp",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "labels",
+            "annotations",
+            "ownerReferences",
+            "finalizers",
+            "managedFields",
+        ];
+        const MANAGER: [&str; 7] = [
+            "manager",
+            "operation",
+            "apiVersion",
+            "time",
+            "fieldsType",
+            "fieldsV1",
+            "subresource",
+        ];
+        let mut fields = ordered(metadata, &ORDER);
+        if let Some((_, managers)) = fields
+            .iter_mut()
+            .find(|(name, _)| &**name == "managedFields")
+        {
+            let all = metadata["managedFields"].items().iter();
+            *managers = Json::Array(all.map(|m| Json::Object(ordered(m, &MANAGER))).collect());
+        }
         Json::Object(fields)
     }
 
@@ -167,6 +207,17 @@ impl Json {
             }
         }
     }
+}
+
+/// An object's fields in an order; those that are not in it come last.
+fn ordered(object: &Value, order: &[&str]) -> Vec<(Text, Json)> {
+    let place = |name: &str| order.iter().position(|o| *o == name).unwrap_or(order.len());
+    let fields = object.entries().iter();
+    let mut fields: Vec<(Text, Json)> = fields
+        .map(|(name, value)| (name.clone(), value.clone().into()))
+        .collect();
+    fields.sort_by_key(|(name, _)| place(name));
+    fields
 }
 
 fn key(name: &Text) -> String {

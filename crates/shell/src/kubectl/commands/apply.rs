@@ -11,7 +11,7 @@ use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, list, switch, text};
 use crate::kubectl::manifest::Validation;
 use crate::kubectl::output::Format;
-use crate::kubectl::request::{DeleteOptions, Patch, Propagation, Subresource, unknown_fields};
+use crate::kubectl::request::{DeleteOptions, Patch, Propagation, Subresource};
 use crate::kubectl::resource::{Info, NOTHING_NAMED};
 use crate::kubectl::{DryRun, Kubectl};
 
@@ -347,11 +347,16 @@ fn refuse_unknown(k: &Kubectl, resource: &Resource, current: &Value, patch: &Val
     if k.validation()? != Validation::Strict {
         return Ok(());
     }
-    let sent = Patch::Strategic(patch.clone());
-    let Some(why) = unknown_fields(resource, current, &sent) else {
+    let (sent, shown) = match k.cluster().is_custom(resource) {
+        true => {
+            let patched = kubarium_objects::patch::merge(current, patch);
+            (Patch::Merge(patch.clone()), go::json(&patched))
+        }
+        false => (Patch::Strategic(patch.clone()), go::print(patch)),
+    };
+    let Some(why) = k.unknown_fields(resource, current, &sent) else {
         return Ok(());
     };
-    let shown = go::print(patch);
     let error = FieldError::invalid("patch", shown.as_str(), why.to_string());
     Err(Status::invalid("", "", &[error]).into())
 }
@@ -558,9 +563,14 @@ fn view_last_applied(k: &mut Kubectl) -> Result {
             &info.name.clone(),
         )?;
         let Some(text) = object.annotation(LAST_APPLIED) else {
+            // Without a file there is nothing that kubectl could add its message to.
+            if info.source.is_empty() {
+                continue;
+            }
             return plain(format!(
-                "no last-applied-configuration annotation found on resource: {}",
-                info.name
+                "error when no last-applied-configuration annotation found on resource: {}\n {}: <nil>",
+                info.name,
+                go::quote(&info.source)
             ));
         };
         let last = Value::from_json(text).unwrap_or_default();

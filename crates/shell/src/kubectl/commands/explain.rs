@@ -97,13 +97,17 @@ fn explain(k: &mut Kubectl) -> Result {
             }
         }
     }
-    if let Some(version) = k.cluster().definitions().version(&resource) {
+    // The metadata of custom objects is that of all objects.
+    let of_metadata = fields.split('.').next() == Some("metadata");
+    let definition = k.cluster().definitions().version(&resource);
+    if let Some(version) = definition.filter(|_| !of_metadata) {
         let text = explain_custom::explain(&resource, &version.schema, fields, deep)?;
         k.out(text);
         return Ok(());
     }
     let schema = Schema::builtin();
-    let mut here = resource.type_id;
+    let any = schema.by_kind("v1", "ConfigMap").filter(|_| of_metadata);
+    let mut here = any.map_or(resource.type_id, |any| any.type_id);
     let mut last: Option<(Field, Option<Said>)> = None;
     for step in fields.split('.').filter(|s| !s.is_empty()) {
         let of = inner(schema, here).and_then(|id| schema.get_struct(id));
@@ -127,7 +131,7 @@ fn explain(k: &mut Kubectl) -> Result {
         let name = &field.name;
         text.push_str(&format!(
             "FIELD: {name} <{}>{}\n",
-            shown(schema, field.type_id),
+            shown_field(schema, field),
             required(field.required)
         ));
         let (allowed, own) = of
@@ -169,6 +173,21 @@ fn inner(schema: &Schema, id: TypeId) -> Option<TypeId> {
     }
 }
 
+/// A field's type. What may be anything has a name of its own there.
+fn shown_field(schema: &Schema, field: &Field) -> String {
+    let named = match (&*field.name, schema.get(field.type_id)) {
+        ("fieldsV1", _) => "FieldsV1",
+        ("data" | "parameters", Type::RawJson) => "RawExtension",
+        ("default" | "example", Type::RawJson) => "JSON",
+        ("enum", Type::List(item)) if *schema.get(*item) == Type::RawJson => "[]JSON",
+        ("additionalItems" | "additionalProperties", Type::RawJson) => "JSONSchemaPropsOrBool",
+        ("items", Type::RawJson) => "JSONSchemaPropsOrArray",
+        ("dependencies", _) => "map[string]JSONSchemaPropsOrStringArray",
+        _ => return shown(schema, field.type_id),
+    };
+    named.to_owned()
+}
+
 /// A type as explain shows it: `[]Container`, `map[string]string`, `integer`.
 fn shown(schema: &Schema, id: TypeId) -> String {
     match schema.get(id) {
@@ -187,6 +206,16 @@ fn shown(schema: &Schema, id: TypeId) -> String {
 
 const DEPTH_MAX: usize = 12;
 
+/// The fields of every object's metadata, below their own.
+pub(super) fn write_metadata(deep: Option<usize>, text: &mut String) {
+    let schema = Schema::builtin();
+    let any = schema.by_kind("v1", "ConfigMap");
+    let metadata = any.and_then(|any| schema.field(any.type_id, &["metadata"]));
+    if let Some(metadata) = metadata {
+        write_fields(schema, metadata.type_id, 2, deep, text);
+    }
+}
+
 fn write_fields(schema: &Schema, id: TypeId, level: usize, deep: Option<usize>, text: &mut String) {
     let Some(of) = schema.get_struct(id) else {
         return;
@@ -197,7 +226,7 @@ fn write_fields(schema: &Schema, id: TypeId, level: usize, deep: Option<usize>, 
         text.push_str(&format!(
             "{indent}{}\t<{}>{}",
             field.name,
-            shown(schema, field.type_id),
+            shown_field(schema, field),
             required(field.required)
         ));
         let found = said.and_then(|said| said.field(&field.name));

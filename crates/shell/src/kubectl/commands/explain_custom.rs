@@ -154,7 +154,9 @@ fn write_fields(schema: &Value, level: usize, deep: Option<usize>, text: &mut St
             text.push_str(&field_text(description, level));
             continue;
         };
-        if level < limit.min(DEPTH_MAX) {
+        if level == 1 && &**name == "metadata" && limit > 1 {
+            super::explain::write_metadata(deep, text);
+        } else if level < limit.min(DEPTH_MAX) {
             write_fields(inside(field), level + 1, deep, text);
         }
     }

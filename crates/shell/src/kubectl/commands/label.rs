@@ -176,12 +176,10 @@ fn show(k: &mut Kubectl, info: &Info, what: &str, one: bool) {
     if !one {
         let kind = &info.resource.kind;
         let group = &info.resource.group;
-        let of = if group.is_empty() {
-            kind.to_string()
-        } else {
-            format!("{kind}.{group}")
-        };
-        k.err(format!("Listing {plural} for {of}/{}:\n", info.name));
+        k.out(format!(
+            "Listing {plural} for {kind}.{group}/{}:\n",
+            info.name
+        ));
     }
     let indent = if one { "" } else { " " };
     let lines: String = info.object["metadata"][plural]
@@ -259,9 +257,19 @@ fn change(
     }
     let (old, new) = (&current, &after["metadata"][plural]);
     let message = match what {
-        "label" if old.is_empty() && new.is_empty() || old.same(new) => "not labeled",
-        "label" if !overwrite && go::json(new).len() < go::json(old).len() => "unlabeled",
-        "label" => "labeled",
+        "label" => {
+            let lacks = |of: &Value, others: &Value| {
+                let mut pairs = others.entries().iter();
+                pairs.any(|(key, value)| of.get(key) != Some(value))
+            };
+            let removed = update.remove.iter().any(|key| old.get(key).is_some());
+            match (lacks(old, new), removed) {
+                (true, true) => "modified",
+                (true, false) => "labeled",
+                (false, true) => "unlabeled",
+                (false, false) => "not labeled",
+            }
+        }
         _ => "annotated",
     };
     info.object = after;

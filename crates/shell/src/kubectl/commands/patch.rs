@@ -7,7 +7,7 @@ use crate::kubectl::command::{Command, DRY_RUN, FILES, PRINT, RECORD, SAVE_CONFI
 use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Flag, Kind, flag, switch, text};
 use crate::kubectl::output::Format;
-use crate::kubectl::request::{DeleteOptions, Patch, Subresource, unknown_fields};
+use crate::kubectl::request::{DeleteOptions, Patch, Subresource};
 use crate::kubectl::{DryRun, Kubectl};
 
 const FLAGS: &[Flag] = &[
@@ -138,7 +138,7 @@ fn patch(k: &mut Kubectl) -> Result {
         // kubectl patch asks for no validation: the API server warns.
         if !k.is_local()
             && let Some(DecodeError::Unknown(paths)) =
-                unknown_fields(&info.resource, &before, &sent)
+                k.unknown_fields(&info.resource, &before, &sent)
         {
             for path in paths {
                 k.warn(&format!("unknown field {}", go::quote(&path)));

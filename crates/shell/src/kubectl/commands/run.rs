@@ -635,20 +635,19 @@ fn autoscale(k: &mut Kubectl) -> Result {
         let mut result = k.generate(made, "", "autoscaled");
         // Where autoscaling/v2 refuses, kubectl tries v1, which knows no other metric than the CPU's.
         if let Err(error) = &result {
-            let only_cpu =
-                matches!(&metrics[..], [only] if only["resource"]["name"].str() == "cpu");
-            if !only_cpu {
-                let why = if metrics.is_empty() {
-                    "empty input"
-                } else {
-                    "unsupported metric"
-                };
-                result = plain(format!(
+            let (cpu, memory) = (k.flags.str("cpu"), k.flags.str("memory"));
+            let incompatible = match cpu {
+                "" => Some("empty input"),
+                cpu if cpu.ends_with('%') && memory.is_empty() => None,
+                // What Go prints of an error that is none.
+                _ => Some("%!w(<nil>)"),
+            };
+            result = match incompatible {
+                Some(why) => plain(format!(
                     "failed to create autoscaling/v2 HPA and the configuration is incompatible with autoscaling/v1: {why}"
-                ));
-            } else {
-                result = Err(error.clone());
-            }
+                )),
+                None => Err(error.clone()),
+            };
         }
         result?;
     }

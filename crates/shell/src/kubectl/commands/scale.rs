@@ -85,7 +85,7 @@ fn run(k: &mut Kubectl) -> Result {
                 &info.namespace.clone(),
                 &info.name.clone(),
                 &patch,
-                Subresource::None,
+                Subresource::Scale,
             )?;
         }
         let limit = k.flags.duration("timeout");

@@ -1,6 +1,6 @@
 //! `kubectl set image|env|resources|selector|serviceaccount`
 
-use kubarium_objects::decode::decode_lenient;
+use kubarium_objects::decode::{decode_lenient, with_nulls};
 use kubarium_objects::selector::{Operator, Requirement};
 use kubarium_objects::{Quantity, Schema, Value, array, go, object, patch};
 
@@ -208,7 +208,9 @@ fn send(k: &mut Kubectl, info: &mut Info, wanted: Value, format: &Format, said: 
         &info.object,
         &wanted,
     );
-    info.object = if k.only_prints()? {
+    info.object = if k.is_local() {
+        with_nulls(Schema::builtin(), info.resource.type_id, wanted)
+    } else if k.only_prints()? {
         wanted
     } else {
         k.patch(
@@ -676,12 +678,6 @@ fn selector(k: &mut Kubectl) -> Result {
         .iter()
         .filter_map(expression)
         .collect();
-    if !expressions.is_empty() {
-        return plain(format!(
-            "match expression [{}] not supported on this object",
-            expressions.join(" ")
-        ));
-    }
     let mut wanted = Value::new_object();
     parsed
         .exact()
@@ -695,6 +691,13 @@ fn selector(k: &mut Kubectl) -> Result {
             errors.push(Error::Plain(
                 "setting a selector is only supported for Services".to_owned(),
             ));
+            continue;
+        }
+        if !expressions.is_empty() {
+            errors.push(Error::Plain(format!(
+                "match expression [{}] not supported on this object",
+                expressions.join(" ")
+            )));
             continue;
         }
         let mut changed = info.object.clone();

@@ -66,7 +66,7 @@ fn words(field: &str) -> String {
     if field.chars().any(|c| !c.is_alphabetic() && c != '-') {
         return field.to_owned();
     }
-    let parts = camel_case(field).into_iter().map(|part| {
+    let parts = merged(camel_case(field)).into_iter().map(|part| {
         let upper = part.to_uppercase();
         match ACRONYMS.contains(&upper.as_str()) {
             true => upper,
@@ -82,7 +82,26 @@ fn words(field: &str) -> String {
     parts.collect::<Vec<_>>().join(" ")
 }
 
-const ACRONYMS: [&str; 5] = ["API", "URL", "UID", "OSB", "GUID"];
+const ACRONYMS: [&str; 4] = ["API", "URL", "UID", "GUID"];
+
+/// Several capitals go with a word that begins with one: `URLs`.
+fn merged(parts: Vec<String>) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut waits = false;
+    for part in parts {
+        match words.last_mut() {
+            Some(last) if waits && part.starts_with(char::is_uppercase) => {
+                last.push_str(&part);
+                waits = false;
+            }
+            _ => {
+                waits = part.chars().count() > 1 && !part.chars().any(char::is_lowercase);
+                words.push(part);
+            }
+        }
+    }
+    words
+}
 
 /// A name's words: a capital begins one, several capitals are one but for the last of them before a
 /// small letter, and what is no letter stands alone.

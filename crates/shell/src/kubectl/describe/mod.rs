@@ -9,6 +9,7 @@ mod network;
 mod node;
 mod pod;
 mod policy;
+mod ranges;
 mod storage;
 mod workload;
 
@@ -177,6 +178,8 @@ fn describe(k: &Kubectl, info: &Info, with_events: bool) -> String {
         "endpointslices.discovery.k8s.io" => network::endpoint_slice(k, o, &mut w),
         "ingresses.networking.k8s.io" => network::ingress(k, o, &mut w),
         "ingressclasses.networking.k8s.io" => network::ingress_class(k, o, &mut w),
+        "servicecidrs.networking.k8s.io" => ranges::range(k, o, &mut w),
+        "ipaddresses.networking.k8s.io" => ranges::address(k, o, &mut w),
         "networkpolicies.networking.k8s.io" => network::policy(o, &mut w),
         "nodes" => node::node(k, o, &mut w),
         "namespaces" => config::namespace(k, o, &mut w),
