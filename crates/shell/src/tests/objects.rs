@@ -421,7 +421,7 @@ fn custom_objects_are_patched_explained_and_warned_about() {
             CAR,
             "kubectl patch car herbie --type=json -p '[{\"op\":\"add\",\"path\":\"/spec/color\",\"value\":\"red\"}]'",
         ],
-        "car.x.io/herbie patched (no change)\nWarning: unknown field \"spec.color\"\n",
+        "Warning: unknown field \"spec.color\"\ncar.x.io/herbie patched (no change)\n",
         0,
     );
     prints(

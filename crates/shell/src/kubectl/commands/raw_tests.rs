@@ -49,7 +49,7 @@ fn watches_go_on() {
         &[&watch(
             "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true",
         )],
-        "{\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}",
+        "\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}",
     );
     says(
         &[
