@@ -248,6 +248,10 @@ pub struct Timing {
     pub pull_ms: u64,
     /// Creating and starting a container.
     pub container_ms: u64,
+    /// Stopping a pod's sandbox, with the CNI's DEL.
+    pub sandbox_stop_ms: u64,
+    /// Unmounting a pod's volumes: the kubelet looks for it that often (`podAttachAndMountRetryInterval`).
+    pub unmount_ms: u64,
     /// How often the kubelet looks at its containers (PLEG relist).
     pub relist_ms: u64,
     /// How often a kubelet renews its lease.
@@ -263,6 +267,8 @@ impl Default for Timing {
             cni_ms: 60,
             pull_ms: 900,
             container_ms: 80,
+            sandbox_stop_ms: 60,
+            unmount_ms: 300,
             relist_ms: 1000,
             lease_ms: 10_000,
         }

@@ -109,7 +109,7 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         return expire(cluster, by, key, &job);
     }
     let suspended = job["spec"]["suspend"].as_bool() == Some(true);
-    let count = count(cluster, &job);
+    let mut count = count(cluster, &job);
     let mut status = job["status"].clone();
     if status["startTime"].is_null() && !suspended {
         status["startTime"] = cluster.now.rfc3339().into();
@@ -127,15 +127,13 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     } else {
         before("succeeded") + count.succeeded
     };
-    let failed = before("failed") + count.failed;
+    let mut failed = before("failed") + count.failed;
     let mut active = count.active.len() as i64;
     let end = decided(&job)
         .or_else(|| count.verdict.clone())
         .or_else(|| end(cluster, &job, &count, succeeded, failed, &status));
     let mut outcome = Ok(());
-    let surplus: Vec<ObjectKey> = if end.is_some() || suspended {
-        count.active.iter().map(|(key, _)| key.clone()).collect()
-    } else {
+    if end.is_none() && !suspended {
         let (more, surplus) = wanted(&job, &count, succeeded);
         let by_index = job["spec"]["backoffLimitPerIndex"].as_i64().is_some();
         let pause = match by_index {
@@ -146,12 +144,16 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
             Some(delay) => cluster.enqueue(Task::Controller(CONTROLLER.name, key.clone()), delay),
             None => outcome = create(cluster, by, &job, &count, more, &mut active),
         }
-        surplus
-    };
-    for pod in &surplus {
-        release(cluster, by, pod)?;
-        template::delete_pod(cluster, by, &job, pod)?;
-        active -= 1;
+        active -= surplus.len() as i64;
+        stop(cluster, by, &job, &mut count, surplus, true)?;
+    } else {
+        active = 0;
+        let all = count.active.iter().map(|(key, _)| key.clone()).collect();
+        failed += match &end {
+            Some(end) if end.failed => failures_among(&job, &count.active),
+            _ => 0,
+        };
+        stop(cluster, by, &job, &mut count, all, end.is_none())?;
     }
     write_status(
         cluster,
@@ -170,6 +172,45 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         release(cluster, by, pod)?;
     }
     outcome
+}
+
+/// Deletes pods. Those of a Job that has ended are let go only once they are counted.
+fn stop(
+    cluster: &mut Cluster,
+    by: &Component,
+    job: &Value,
+    count: &mut Count,
+    leaving: Vec<ObjectKey>,
+    at_once: bool,
+) -> Outcome {
+    count.terminating += leaving.len() as i64;
+    for pod in leaving {
+        let was_ready = cluster.etcd.get(&pod).is_some_and(pods::is_ready);
+        count.ready -= i64::from(was_ready);
+        if at_once {
+            release(cluster, by, &pod)?;
+        }
+        template::delete_pod(cluster, by, job, &pod)?;
+        if !at_once {
+            count.finished.push(pod);
+        }
+    }
+    Ok(())
+}
+
+/// How many of the pods that a failed Job stops count as failed themselves: all, but those that its
+/// failure policy ignores and those without a place in an indexed Job
+/// (`trackJobStatusAndRemoveFinalizers`).
+fn failures_among(job: &Value, active: &[(ObjectKey, Value)]) -> i64 {
+    let indexed = job["spec"]["completionMode"].as_str() == Some("Indexed");
+    let completions = job["spec"]["completions"].as_i64().unwrap_or(0);
+    let counts = |(key, pod): &&(ObjectKey, Value)| {
+        let has_place = !indexed || index_of(pod).is_some_and(|index| index < completions);
+        has_place
+            && pod.finalizers().any(|f| f == TRACKING)
+            && !matches!(judge(job, key, pod), Judgement::Ignore)
+    };
+    active.iter().filter(counts).count() as i64
 }
 
 /// When the Job has been active for as long as it may.
@@ -653,12 +694,7 @@ fn write_status(
         }
     }
     let suspended = job["spec"]["suspend"].as_bool() == Some(true);
-    status["ready"] = (if end.is_some() || suspended {
-        0
-    } else {
-        count.ready
-    })
-    .into();
+    status["ready"] = count.ready.into();
     status["terminating"] = count.terminating.into();
     status["uncountedTerminatedPods"] = Value::new_object();
     if !count.indexes.is_empty() {

@@ -8,7 +8,7 @@ use kubarium_objects::{ObjectKey, Text};
 
 use super::attach::{self, Missing};
 use super::worker::{
-    Backoff, Next, Operation, Role, Stage, Waiting, Worker, container, containers, role,
+    Backoff, Next, Operation, Pull, Role, Stage, Waiting, Worker, container, containers, role,
 };
 use super::{devices, next_relist, probe, resize, status, terminate};
 use crate::cluster::Cluster;
@@ -69,14 +69,11 @@ pub(super) fn complete(
 ) {
     match operation {
         Operation::Sandbox => sandbox_made(cluster, node, worker),
-        Operation::Pull {
-            place,
-            result,
-            takes,
-            waited,
-        } => pulled(cluster, node, worker, place, result, (takes, waited)),
+        Operation::Pull(pull) => pulled(cluster, node, worker, *pull),
         Operation::Start { place } => started(cluster, node, worker, place),
         Operation::Hook { place, worked } => hook_ended(cluster, node, worker, place, worked),
+        Operation::StopSandbox => terminate::sandbox_stopped(cluster, node, worker),
+        Operation::Unmount => {}
     }
 }
 
@@ -407,16 +404,13 @@ fn pull(
     if let Some(machine) = cluster.machine_mut(node) {
         machine.kubelet.pulls.push((at, full.into()));
     }
-    let result = pull.result.map(Box::new).map_err(Text::from);
-    worker.busy = Some((
-        at,
-        Operation::Pull {
-            place: slot,
-            result,
-            takes: pull.takes,
-            waited,
-        },
-    ));
+    let pull = Pull {
+        place: slot,
+        result: pull.result.map_err(Text::from),
+        takes: pull.takes,
+        waited,
+    };
+    worker.busy = Some((at, Operation::Pull(pull.into())));
     None
 }
 
@@ -433,14 +427,13 @@ fn queue_behind(cluster: &mut Cluster, node: &Text, full: &str) -> (Duration, bo
     (waits, pulls.iter().any(|(_, image)| **image == *full))
 }
 
-fn pulled(
-    cluster: &mut Cluster,
-    node: &Text,
-    worker: &mut Worker,
-    slot: u8,
-    result: Result<Box<runtime::Pulled>, Text>,
-    (takes, waited): (Duration, Duration),
-) {
+fn pulled(cluster: &mut Cluster, node: &Text, worker: &mut Worker, pull: Pull) {
+    let Pull {
+        place: slot,
+        result,
+        takes,
+        waited,
+    } = pull;
     let place = usize::from(slot);
     let now = cluster.now;
     let image = worker.spec(place)["image"].str().to_owned();
@@ -454,7 +447,7 @@ fn pulled(
             container_event(cluster, node, worker, place, "Normal", "Pulled", &message);
             let full = pulled.reference.to_string();
             if let Some(machine) = cluster.machine_mut(node) {
-                machine.runtime.images.insert(full.as_str().into(), *pulled);
+                machine.runtime.images.insert(full.as_str().into(), pulled);
             }
             worker.pulls.remove(&slot);
             worker.waiting.remove(&slot);

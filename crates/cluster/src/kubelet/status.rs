@@ -15,7 +15,7 @@ use crate::time::Time;
 impl Worker {
     /// Whether the pod has ended for good, or never begun.
     pub(super) fn is_over(&self) -> bool {
-        self.stage == Stage::Ended || self.verdict.is_some() && self.stage != Stage::Terminating
+        self.stage == Stage::Ended || self.verdict.is_some() && !self.is_leaving()
     }
 }
 
@@ -167,14 +167,18 @@ fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) ->
         }
     }
     new["observedGeneration"] = generation;
-    new["phase"] = phase.into();
+    // An end is told once nothing of the pod can run any more (`mergePodStatus`).
+    let over = matches!(worker.stage, Stage::Ended | Stage::Terminated);
+    new["phase"] = match (phase, old["phase"].as_str()) {
+        ("Succeeded" | "Failed", Some(before)) if !over => before.into(),
+        _ => phase.into(),
+    };
     if old["startTime"].is_null() {
         new["startTime"] = alike.stamp(cluster.now);
     }
-    if let Some((reason, message)) = &worker.verdict {
+    if let Some((reason, message)) = worker.verdict.as_ref().filter(|_| over) {
         new["reason"] = reason.into();
         new["message"] = message.into();
-        new["phase"] = "Failed".into();
     }
     new
 }
@@ -373,8 +377,7 @@ fn phase(worker: &Worker, statuses: &[Value], init_count: usize) -> &'static str
         return "Pending";
     }
     let code = |state: &Value| state["terminated"]["exitCode"].as_i64();
-    let is_terminal =
-        worker.stage == Stage::Ended || worker.stage == Stage::Terminating && !worker.is_killing();
+    let is_terminal = worker.stage == Stage::Ended || worker.is_leaving() && !worker.is_killing();
     let mut pending_init = false;
     for (place, status) in statuses.iter().enumerate().take(init_count) {
         if role(&worker.pod, place) == Role::Sidecar {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use kubarium_objects::{Text, Value};
 
 use super::start::container_event;
-use super::status;
-use super::worker::{Next, Role, Stage, Worker, container, containers, role};
+use super::worker::{Next, Operation, Role, Stage, Worker, container, containers, role};
+use super::{attach, status};
 use crate::api::DeleteOptions;
 use crate::cluster::Cluster;
 use crate::event::{Action, Component};
@@ -253,13 +253,14 @@ pub(super) fn kills(
 /// A pod was deleted: its containers are told to stop.
 pub(super) fn begin(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gone: bool) {
     let ended = worker.stage == Stage::Ended;
-    worker.stage = Stage::Terminating;
     worker.busy = None;
     worker.waiting.clear();
     worker.kills.clear();
     if ended {
+        worker.stage = Stage::Terminated;
         return;
     }
+    worker.stage = Stage::Terminating;
     let grace = grace(worker, gone);
     let pod = worker.pod.clone();
     for (place, spec) in containers(&pod).enumerate() {
@@ -275,7 +276,7 @@ pub(super) fn begin(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gon
     }
 }
 
-/// Goes on stopping a pod; at last its sandbox goes, and the API server is told.
+/// Goes on stopping a pod; its sandbox is stopped once its containers have ended.
 pub(super) fn step(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gone: bool) -> Next {
     shorten(cluster, worker, gone);
     while let Some(wake) = kills(cluster, node, worker) {
@@ -284,20 +285,42 @@ pub(super) fn step(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gone
             return Next::At(at);
         }
     }
-    worker.log(
-        cluster,
-        &Component::Kubelet(node.clone()),
-        Action::Cri,
-        "StopPodSandbox".to_owned(),
-    );
-    let cause = worker.last;
+    Next::At(stop_sandbox(cluster, node, worker))
+}
+
+/// Begins to stop a sandbox; gives back when that is over.
+pub(super) fn stop_sandbox(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Time {
+    let by = Component::Kubelet(node.clone());
+    worker.log(cluster, &by, Action::Cri, "StopPodSandbox".to_owned());
+    let at = cluster.now + Duration::from_millis(cluster.config.timing.sandbox_stop_ms);
+    worker.busy = Some((at, Operation::StopSandbox));
+    at
+}
+
+/// A sandbox is stopped: the pod's end is told, and the volumes of one that was deleted are unmounted
+/// (`SyncTerminatingPod`, `SyncTerminatedPod`).
+pub(super) fn sandbox_stopped(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
+    let cause = worker.last.or(cluster.cause());
     crate::cni::portmap::del(cluster, node, &worker.uid);
     cluster.caused_by(cause, |c| runtime::stop_sandbox(c, node, &worker.uid));
-    if !gone {
-        worker.report_at = None;
-        status::report(cluster, node, worker);
+    worker.report_at = None;
+    if worker.stage != Stage::Terminating {
+        worker.stage = Stage::Ended;
+        attach::released(cluster, node, &worker.pod);
+    } else {
+        worker.stage = Stage::Terminated;
+        if !worker.pod["spec"]["volumes"].items().is_empty() {
+            let takes = Duration::from_millis(cluster.config.timing.unmount_ms);
+            worker.busy = Some((cluster.now + takes, Operation::Unmount));
+        }
     }
-    cluster.caused_by(worker.last, |c| {
+    status::report(cluster, node, worker);
+}
+
+/// Nothing of a deleted pod is left on the machine: the API server is told.
+pub(super) fn end(cluster: &mut Cluster, node: &Text, worker: &Worker, gone: bool) -> Next {
+    let cause = worker.last.or(cluster.cause());
+    cluster.caused_by(cause, |c| {
         runtime::remove_sandbox(c, node, &worker.uid);
         if !gone {
             let options = DeleteOptions {

@@ -70,20 +70,15 @@ pub(super) enum Stage {
     Ended,
     /// It is being stopped because it was deleted.
     Terminating,
+    /// It was deleted, and nothing of it runs any more.
+    Terminated,
 }
 
 /// Something that takes time.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
     Sandbox,
-    /// The image for the container at that place.
-    Pull {
-        place: u8,
-        result: Result<Box<Pulled>, Text>,
-        takes: Duration,
-        /// For the pulls before it.
-        waited: Duration,
-    },
+    Pull(Box<Pull>),
     Start {
         place: u8,
     },
@@ -92,6 +87,19 @@ pub(super) enum Operation {
         place: u8,
         worked: bool,
     },
+    /// The end of the sandbox, once all containers have ended.
+    StopSandbox,
+    Unmount,
+}
+
+/// The pull of an image for the container at that place.
+#[derive(Clone, Debug)]
+pub(super) struct Pull {
+    pub place: u8,
+    pub result: Result<Pulled, Text>,
+    pub takes: Duration,
+    /// For the pulls before it.
+    pub waited: Duration,
 }
 
 /// Why a container waits.
@@ -235,6 +243,11 @@ impl Worker {
             behind: BTreeMap::new(),
             resize: None,
         }
+    }
+
+    /// Whether it was deleted.
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self.stage, Stage::Terminating | Stage::Terminated)
     }
 
     /// Whether the kubelet waits for containers to end.
@@ -466,11 +479,8 @@ fn step(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gone: bool) -> 
             continue;
         }
         let deleted = gone || !worker.pod["metadata"]["deletionTimestamp"].is_null();
-        if deleted && worker.stage != Stage::Terminating {
+        if deleted && !worker.is_leaving() {
             terminate::begin(cluster, node, worker, gone);
-        }
-        if worker.stage == Stage::Terminating {
-            return terminate::step(cluster, node, worker, gone);
         }
         match worker.stage {
             Stage::New => {
@@ -514,7 +524,8 @@ fn step(cluster: &mut Cluster, node: &Text, worker: &mut Worker, gone: bool) -> 
                     return wake.map_or(Next::Wait, Next::At);
                 }
             },
-            Stage::Terminating => return Next::Wait,
+            Stage::Terminating => return terminate::step(cluster, node, worker, gone),
+            Stage::Terminated => return terminate::end(cluster, node, worker, gone),
         }
     }
     Next::Wait
@@ -538,12 +549,9 @@ fn report(
             status::report(cluster, node, worker);
             return wake.or(Some(now));
         }
-        runtime::stop_sandbox(cluster, node, &worker.uid);
-        worker.stage = Stage::Ended;
-        worker.probes.clear();
-        attach::released(cluster, node, &worker.pod);
         status::report(cluster, node, worker);
-        return None;
+        worker.probes.clear();
+        return Some(terminate::stop_sandbox(cluster, node, worker));
     }
     status::report(cluster, node, worker);
     wake

@@ -252,6 +252,28 @@ fn a_job_runs_as_many_as_it_may_for_as_long_as_it_may() {
         "+10",
         "jobs.batch j status/succeeded = 1",
     ]);
+    // The pods that a Job stops because it has failed have failed, too; those of one that rests have not.
+    let indexed = "completionMode: Indexed, completions: 3, parallelism: 3, backoffLimit: 0";
+    plays(&[
+        &job(
+            "j",
+            indexed,
+            "test $JOB_COMPLETION_INDEX = 1 && sleep 2 && exit 1; sleep 1000",
+        ),
+        "+12",
+        "jobs.batch j status/conditions/1/reason = BackoffLimitExceeded",
+        "jobs.batch j status/failed = 3",
+        "jobs.batch j status/terminating = 0",
+        "count pods j- = 1",
+    ]);
+    plays(&[
+        &job("j", indexed, "sleep 1000"),
+        "+5",
+        "patch jobs.batch j {spec: {suspend: true}}",
+        "+5",
+        "count pods j- = 0",
+        "jobs.batch j status/failed = null",
+    ]);
 }
 
 #[test]
@@ -361,6 +383,33 @@ fn a_gate_keeps_a_pod_from_being_ready() {
         "+70",
         "pods p status/conditions/2/status = True",
     ]);
+}
+
+#[test]
+fn an_end_takes_its_time() {
+    plays(&[
+        &pod("p", "", "").replace("busybox", "nginx"),
+        "+6",
+        "delete pods p",
+        "+0.03",
+        "pods p status/phase = Running",
+        // The sandbox is stopped, …
+        "+0.1",
+        "pods p status/phase = Succeeded",
+        // … and the volumes are unmounted.
+        "+0.2",
+        "pods p metadata/name = p",
+        "+0.2",
+        "pods p metadata/name = null",
+    ]);
+    let mut world = World::with(&pod("p", "restartPolicy: Never, ", "command: [sleep, '9']"));
+    let told = "pods p status/containerStatuses/0/state/terminated/exitCode";
+    while ask(&mut world, told) == "null" {
+        world.run(0.01);
+    }
+    assert_eq!(ask(&mut world, "pods p status/phase"), "Running");
+    world.run(0.1);
+    assert_eq!(ask(&mut world, "pods p status/phase"), "Succeeded");
 }
 
 #[test]
