@@ -3,6 +3,7 @@
 //! A [`Cluster`] is a plain value: cloning it is a snapshot, and two clones that are driven alike
 //! stay alike. Time goes on only in [`Cluster::step`], one task after the other.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,6 +100,8 @@ pub struct Change {
     pub old: Option<Value>,
     /// The object after; `None` when it was removed.
     pub new: Option<Value>,
+    /// What [`controllers::pods::matters`] says of it: many controllers ask.
+    pub(crate) matters: OnceCell<bool>,
 }
 
 impl Change {
@@ -381,6 +384,7 @@ impl Cluster {
                 key: key.clone(),
                 old,
                 new: stored.clone(),
+                matters: OnceCell::new(),
             };
             self.caused_by(Some(event), |cluster| {
                 custom::changed(cluster, &change);

@@ -196,7 +196,9 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         let mut right = if last && at == CHUNK {
             Vec::new()
         } else {
-            chunk.split_off(CHUNK / 2)
+            let right = chunk.split_off(CHUNK / 2);
+            chunk.shrink_to(CHUNK / 2 + GROWTH);
+            right
         };
         let place = match at.checked_sub(chunk.len()) {
             Some(within) => {

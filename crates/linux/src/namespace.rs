@@ -28,6 +28,9 @@ pub struct Listener {
     pub token: u64,
 }
 
+/// Neighbours by device and address.
+pub(crate) type Neighbours = BTreeMap<(LinkId, Ipv4Addr), Neighbour>;
+
 /// A network namespace.
 #[derive(Clone, Debug)]
 pub struct Namespace {
@@ -41,7 +44,7 @@ pub struct Namespace {
     pub(crate) main: RouteTable,
     pub(crate) tables: Option<BTreeMap<u32, RouteTable>>,
     pub(crate) rules: Option<Vec<IpRule>>,
-    pub(crate) neighbours: Arc<BTreeMap<(LinkId, Ipv4Addr), Neighbour>>,
+    pub(crate) neighbours: Arc<Neighbours>,
     pub(crate) sysctls: Sysctls,
     pub(crate) bridge_nf: bool,
     pub(crate) listeners: Vec<Listener>,
@@ -59,7 +62,12 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    pub(crate) fn new(id: NamespaceId, name: Arc<str>, conntrack: Arc<Conntrack>) -> Namespace {
+    pub(crate) fn new(
+        id: NamespaceId,
+        name: Arc<str>,
+        conntrack: Arc<Conntrack>,
+        neighbours: Arc<Neighbours>,
+    ) -> Namespace {
         Namespace {
             id,
             name,
@@ -69,7 +77,7 @@ impl Namespace {
             main: RouteTable::default(),
             tables: None,
             rules: None,
-            neighbours: Arc::default(),
+            neighbours,
             sysctls: Sysctls::default(),
             bridge_nf: true,
             listeners: Vec::new(),

@@ -11,10 +11,11 @@ use crate::configure::device_conf;
 use crate::conntrack::Conntrack;
 use crate::errno::Errno;
 use crate::link::{
-    Address, Ipip, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope, SegmentId, Traffic, Vxlan,
+    Address, DeviceConf, Ipip, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope, SegmentId,
+    Traffic, Vxlan,
 };
 use crate::mesh::Mesh;
-use crate::namespace::{Listener, Namespace};
+use crate::namespace::{Listener, Namespace, Neighbours};
 use crate::packet::{Mac, Protocol};
 use crate::slab::Slab;
 use crate::time::Time;
@@ -44,6 +45,7 @@ pub struct Network {
     names: Vec<Arc<BTreeMap<Arc<str>, NamespaceId>>>,
     pub(crate) mesh: Arc<Mesh>,
     no_connections: Arc<Conntrack>,
+    no_neighbours: Arc<Neighbours>,
     lo: Arc<str>,
 }
 
@@ -72,6 +74,7 @@ impl Network {
             names: vec![Arc::default(); NAME_SHARDS],
             mesh: Arc::default(),
             no_connections: Arc::default(),
+            no_neighbours: Arc::default(),
             lo: "lo".into(),
         }
     }
@@ -84,6 +87,7 @@ impl Network {
             id,
             name.clone(),
             self.no_connections.clone(),
+            self.no_neighbours.clone(),
         ));
         if let Some(names) = self.names.get_mut(shard(&name)) {
             Arc::make_mut(names).insert(name, id);
@@ -193,11 +197,11 @@ impl Network {
             return Err(Errno::EEXIST);
         }
         let id = LinkId(self.links.next_id());
+        let conf = self.conf_of_new(self.namespace(namespace).ok_or(Errno::ENOENT)?, &name);
         let ns = self.namespaces.get_mut(namespace.0).ok_or(Errno::ENOENT)?;
         let ifindex = ns.next_ifindex;
         ns.next_ifindex += 1;
         ns.links.push(id);
-        let conf = device_conf(ns, &name);
         self.links.push(Link {
             id,
             namespace,
@@ -215,8 +219,17 @@ impl Network {
             delay: Time::ZERO,
             conf,
         });
-        self.traffic.push(Traffic::default());
+        self.traffic.push_later();
         Ok(id)
+    }
+
+    /// A new device's parameters. Those of all devices that no parameter names are the same.
+    fn conf_of_new(&self, ns: &Namespace, name: &str) -> DeviceConf {
+        let last = ns.links.last().and_then(|id| self.link(*id));
+        match last.filter(|last| !ns.sysctls.names(name) && !ns.sysctls.names(&last.name)) {
+            Some(last) => last.conf,
+            None => device_conf(ns, name),
+        }
     }
 
     fn next_mac(&self) -> Mac {

@@ -38,6 +38,15 @@ impl<T: Clone> Slab<T> {
         (self.next - 1) as u32
     }
 
+    /// Takes the next number for an item that is made when it is first changed
+    /// ([`get_or_default`](Slab::get_or_default)).
+    pub fn push_later(&mut self) {
+        if self.next.is_multiple_of(CHUNK) {
+            self.chunks.push(Arc::default());
+        }
+        self.next += 1;
+    }
+
     #[inline]
     pub fn get(&self, id: u32) -> Option<&T> {
         let id = id as usize;
@@ -51,6 +60,21 @@ impl<T: Clone> Slab<T> {
             .get_mut(id % CHUNK)?
             .as_mut()
             .map(Arc::make_mut)
+    }
+
+    /// The item, to be changed, made where there is none; None for a number that was never given.
+    #[inline]
+    pub fn get_or_default(&mut self, id: u32) -> Option<&mut T>
+    where
+        T: Default,
+    {
+        let id = id as usize;
+        let chunk = Arc::make_mut(self.chunks.get_mut(id / CHUNK)?);
+        if chunk.len() <= id % CHUNK {
+            chunk.resize(id % CHUNK + 1, None);
+        }
+        let item = chunk.get_mut(id % CHUNK)?;
+        Some(Arc::make_mut(item.get_or_insert_default()))
     }
 
     pub fn remove(&mut self, id: u32) -> Option<Arc<T>> {
@@ -96,6 +120,26 @@ impl<T: Clone> Slab<T> {
 #[cfg(test)]
 mod tests {
     use super::{CHUNK, Slab};
+
+    #[test]
+    fn an_item_can_be_made_later() {
+        let mut slab: Slab<u32> = Slab::default();
+        (0..2 * CHUNK).for_each(|_| slab.push_later());
+        assert_eq!((slab.next_id(), slab.iter().count()), (2 * CHUNK as u32, 0));
+        for n in [70, 65, 3] {
+            *slab.get_or_default(n).expect("a number that was given") += n;
+            *slab.get_or_default(n).expect("the same") += 1;
+        }
+        assert_eq!(slab.get_or_default(2 * CHUNK as u32), None);
+        let made: Vec<_> = slab.iter().collect();
+        assert_eq!(made, [(3, &4), (65, &66), (70, &71)]);
+        assert_eq!(
+            (slab.remove(3).as_deref(), slab.remove(4)),
+            (Some(&4), None)
+        );
+        *slab.get_or_default(5).expect("its chunk was given back") = 6;
+        assert_eq!(slab.get(5), Some(&6));
+    }
 
     #[test]
     fn numbers_are_never_used_twice_and_empty_chunks_are_freed() {

@@ -122,6 +122,12 @@ impl Sysctls {
         true
     }
 
+    /// Whether a parameter of that very device was set.
+    pub(crate) fn names(&self, device: &str) -> bool {
+        let of = |key: &str| split_device(key).is_some_and(|(_, named, _)| named == device);
+        self.set.keys().any(|key| of(key))
+    }
+
     /// What was set, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.set.iter().map(|(k, v)| (&**k, &**v))

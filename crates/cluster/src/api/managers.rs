@@ -69,6 +69,8 @@ struct Write {
     at: Time,
     /// The object as it was stored.
     object: Value,
+    /// Of many versions only the status is kept, here in the object's place: all else is as in the next write.
+    status_only: bool,
     /// Whether that is a pod as it was bound: what was written at `at` did not name the node.
     bound: bool,
 }
@@ -84,6 +86,43 @@ struct Noted {
     /// The object when `base` was computed; null for none.
     before: Value,
     since: Vec<Write>,
+}
+
+impl Write {
+    /// Keeps no more of the object than differs in the next version.
+    fn share(&mut self, next: &Value) {
+        if differ_in_status(&self.object, next) {
+            self.object = self.object["status"].clone();
+            self.status_only = true;
+        } else if same_metadata(&self.object["metadata"], &next["metadata"]) {
+            self.object["metadata"] = next["metadata"].clone();
+        }
+    }
+
+    /// The object, where `next` is what the next write has stored.
+    fn whole(&self, next: &Value) -> Value {
+        if !self.status_only {
+            return self.object.clone();
+        }
+        let mut whole = next.clone();
+        if whole["status"] != self.object {
+            whole["status"] = self.object.clone();
+        }
+        whole
+    }
+}
+
+impl Noted {
+    /// The objects as the writes have stored them.
+    fn versions(&self) -> Vec<Value> {
+        let mut versions: Vec<Value> = Vec::new();
+        for write in self.since.iter().rev() {
+            let next = versions.last().unwrap_or(&Value::Null);
+            versions.push(write.whole(next));
+        }
+        versions.reverse();
+        versions
+    }
 }
 
 impl Writes {
@@ -109,6 +148,7 @@ impl Writes {
                         part: Subresource::None,
                         at,
                         object: sent,
+                        status_only: false,
                         bound: false,
                     });
                 (None, Subresource::None)
@@ -127,15 +167,24 @@ impl Writes {
             part,
             at,
             object: object.clone(),
+            status_only: false,
             bound: false,
         };
         let since = &mut Arc::make_mut(self.0.get_or_insert_with(noted)).since;
-        match since.last_mut() {
+        match since.as_mut_slice() {
             // What one manager writes twice in a row is his either way.
-            Some(last) if last.manager == write.manager && last.part == part => *last = write,
-            last => {
-                if let Some(last) = last {
-                    share_metadata(&mut last.object, object);
+            [before @ .., last] if last.manager == write.manager && last.part == part => {
+                if let Some(before) = before.last_mut().filter(|before| before.status_only)
+                    && !differ_in_status(&last.object, object)
+                {
+                    before.object = before.whole(&last.object);
+                    before.status_only = false;
+                }
+                *last = write;
+            }
+            writes => {
+                if let Some(last) = writes.last_mut() {
+                    last.share(object);
                 }
                 since.reserve_exact(1);
                 since.push(write);
@@ -171,20 +220,21 @@ impl Writes {
         };
         let has_status = resource.subresource("status").is_some();
         let is_pod = &*resource.id() == "pods";
-        for write in &noted.since {
+        let versions = noted.versions();
+        for (write, object) in noted.since.iter().zip(&versions) {
             let new_pod = (is_pod
                 && before
                     .get("spec")
                     .is_none_or(|s| s["containers"].is_empty()))
-            .then(|| as_sent(&write.object, write.bound));
-            let after = new_pod.as_ref().unwrap_or(&write.object);
+            .then(|| as_sent(object, write.bound));
+            let after = new_pod.as_ref().unwrap_or(object);
             if let Some(name) = &write.manager {
                 let subresource = write.part.name();
                 let by = Manager {
                     name: name.clone(),
                     operation: Operation::Update,
                     subresource: subresource.into(),
-                    api_version: write.object["apiVersion"].text(),
+                    api_version: object["apiVersion"].text(),
                 };
                 let ignored = managed::reset_fields(has_status, subresource);
                 let time = write.at.rfc3339();
@@ -196,7 +246,7 @@ impl Writes {
                 };
                 managers.update(before, after, &what);
             }
-            before = &write.object;
+            before = object;
         }
         managers
     }
@@ -218,16 +268,27 @@ pub(super) fn sent(resource: &Resource, object: &Value) -> Option<Value> {
     adds.then(|| object.clone())
 }
 
-/// An earlier version of an object keeps its metadata once with a later one, where only the
-/// resourceVersion differs, which nobody manages.
-fn share_metadata(earlier: &mut Value, later: &Value) {
-    let (old, new) = (earlier["metadata"].entries(), later["metadata"].entries());
+/// Whether two versions' metadata differ in the resourceVersion only, which nobody manages.
+fn same_metadata(earlier: &Value, later: &Value) -> bool {
+    let (old, new) = (earlier.entries(), later.entries());
     let alike = |((a, old), (b, new)): (&(Text, Value), &(Text, Value))| {
         a == b && (&**a == "resourceVersion" || old.same(new))
     };
-    if old.len() == new.len() && old.iter().zip(new).all(alike) {
-        earlier["metadata"] = later["metadata"].clone();
-    }
+    old.len() == new.len() && old.iter().zip(new).all(alike)
+}
+
+/// Whether two versions of an object differ in nothing but their status.
+fn differ_in_status(earlier: &Value, later: &Value) -> bool {
+    let (old, new) = (earlier.entries(), later.entries());
+    let alike = |((a, old), (b, new)): (&(Text, Value), &(Text, Value))| {
+        a == b
+            && match &**a {
+                "status" => true,
+                "metadata" => same_metadata(old, new),
+                _ => old.same(new),
+            }
+    };
+    old.len() == new.len() && old.iter().zip(new).all(alike)
 }
 
 /// A new pod without what admission has added to it, and what its binding has if it is bound.
@@ -303,5 +364,64 @@ impl Cluster {
             Some(version) => Shape::Custom(&version.schema),
             None => Shape::builtin(resource.type_id),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pod's versions, without what nobody manages.
+    fn versions(writes: &Writes) -> Vec<String> {
+        let noted = writes.0.as_deref().expect("writes");
+        let bare = |mut object: Value| {
+            object.remove(&["metadata", "resourceVersion"]);
+            object.to_json()
+        };
+        noted.versions().into_iter().map(bare).collect()
+    }
+
+    #[test]
+    fn of_a_version_no_more_is_kept_than_differs() {
+        let version = |revision: u32, labels: &str, node: &str, phase: &str| {
+            let text = format!(
+                r#"{{"metadata":{{"labels":"{labels}","resourceVersion":"{revision}"}},"spec":"{node}","status":"{phase}"}}"#
+            );
+            Value::from_json(&text).expect("JSON")
+        };
+        let [made, runs, named, moved] = [
+            version(1, "a", "n1", "Pending"),
+            version(2, "a", "n1", "Running"),
+            version(3, "b", "n1", "Running"),
+            version(4, "b", "n2", "Running"),
+        ];
+        let told = |objects: &[&Value]| -> Vec<String> {
+            let bare = |object: &&Value| {
+                let mut object = Value::clone(object);
+                object.remove(&["metadata", "resourceVersion"]);
+                object.to_json()
+            };
+            objects.iter().map(bare).collect()
+        };
+        let status = || Writer::Update("kubelet".into(), Subresource::Status);
+        let (mut writes, now) = (Writes::default(), Time::default());
+        writes.note(
+            Writer::Update("kubectl".into(), Subresource::None),
+            now,
+            &made,
+        );
+        writes.note(status(), now, &runs);
+        let kept = |writes: &Writes| -> Vec<bool> {
+            let noted = writes.0.as_deref().expect("writes");
+            noted.since.iter().map(|write| write.status_only).collect()
+        };
+        assert_eq!(kept(&writes), [true, false]);
+        assert_eq!(versions(&writes), told(&[&made, &runs]));
+        // The write that takes the place of the last one changes more than the status.
+        writes.note(status(), now, &named);
+        assert_eq!(kept(&writes), [false, false]);
+        assert_eq!(versions(&writes), told(&[&made, &named]));
+        writes.note(Writer::Untracked, now, &moved);
+        assert_eq!(versions(&writes), told(&[&made, &named, &moved]));
     }
 }

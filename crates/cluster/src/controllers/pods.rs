@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kubarium_objects::selector::Selector;
-use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
+use kubarium_objects::{ObjectKey, ObjectMeta, Value, object};
 
 use crate::cluster::{Change, Cluster};
 use crate::time::Time;
@@ -104,16 +104,20 @@ pub(crate) fn controllers_of(change: &Change, kind: &str, resource: &str) -> Vec
 /// Whether a pod changed in a way that matters to whoever owns or selects it. Scheduling and the
 /// kubelet's reports about containers, as long as the pod's readiness stays, do not.
 pub(crate) fn matters(change: &Change) -> bool {
+    *change.matters.get_or_init(|| does_matter(change))
+}
+
+fn does_matter(change: &Change) -> bool {
     let (Some(old), Some(new)) = (&change.old, &change.new) else {
         return true;
     };
-    let state = |pod: &Value| -> (Text, bool, bool) {
+    fn state(pod: &Value) -> (&str, bool, bool) {
         (
-            pod["status"]["phase"].text(),
+            pod["status"]["phase"].str(),
             is_ready(pod),
             pod.is_deleting(),
         )
-    };
+    }
     state(old) != state(new)
         || !old["metadata"]["labels"].same(&new["metadata"]["labels"])
         || !old["metadata"]["ownerReferences"].same(&new["metadata"]["ownerReferences"])

@@ -1,7 +1,7 @@
 //! What a container has written, line by line, bounded.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use kubarium_objects::Text;
 
@@ -24,10 +24,21 @@ pub struct Line {
 }
 
 /// A container's output.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Logs {
     lines: Arc<VecDeque<Line>>,
     bytes: usize,
+}
+
+impl Default for Logs {
+    /// Nothing yet, as most containers have written.
+    fn default() -> Logs {
+        static NOTHING: LazyLock<Arc<VecDeque<Line>>> = LazyLock::new(Arc::default);
+        Logs {
+            lines: NOTHING.clone(),
+            bytes: 0,
+        }
+    }
 }
 
 impl Logs {

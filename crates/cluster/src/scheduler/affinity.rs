@@ -120,17 +120,20 @@ impl Required {
             }
         }
         required.affinity_namespaces = pod
+            .terms
             .affinity
             .iter()
             .map(|term| namespaces(store, term))
             .collect();
         required.anti_namespaces = pod
+            .terms
             .anti_affinity
             .iter()
             .map(|term| namespaces(store, term))
             .collect();
-        required.means_itself = !pod.affinity.is_empty()
+        required.means_itself = !pod.terms.affinity.is_empty()
             && pod
+                .terms
                 .affinity
                 .iter()
                 .all(|term| term.matches(pod, &required.own_labels));
@@ -142,6 +145,7 @@ impl Required {
                 .cloned()
                 .collect();
             let all = pod
+                .terms
                 .affinity
                 .iter()
                 .fold(Selector::everything(), |all, term| {
@@ -149,12 +153,18 @@ impl Required {
                 });
             let affinity = &mut required.affinity;
             for_pods(cache, store, &common, &all, |node, count| {
-                pod.affinity
+                pod.terms
+                    .affinity
                     .iter()
                     .for_each(|term| add(affinity, &term.topology_key, node, count));
             });
         }
-        for (term, namespaces) in pod.anti_affinity.iter().zip(&required.anti_namespaces) {
+        for (term, namespaces) in pod
+            .terms
+            .anti_affinity
+            .iter()
+            .zip(&required.anti_namespaces)
+        {
             let anti = &mut required.anti;
             for_pods(cache, store, namespaces, &term.selector, |node, count| {
                 add(anti, &term.topology_key, node, count)
@@ -166,7 +176,9 @@ impl Required {
     /// Whether any node suits: nobody wants the pod's company or keeps it away, and it has no such
     /// wish.
     pub fn is_nothing(&self, pod: &PodInfo) -> bool {
-        self.existing_anti.is_empty() && pod.affinity.is_empty() && pod.anti_affinity.is_empty()
+        self.existing_anti.is_empty()
+            && pod.terms.affinity.is_empty()
+            && pod.terms.anti_affinity.is_empty()
     }
 
     pub fn filter(&self, pod: &PodInfo, node: &NodeInfo) -> Result<(), Failure> {
@@ -177,7 +189,7 @@ impl Required {
             node.label(&term.topology_key)
                 .is_some_and(|value| at(&self.anti, &term.topology_key, value) > 0)
         };
-        if !self.anti.is_empty() && pod.anti_affinity.iter().any(near) {
+        if !self.anti.is_empty() && pod.terms.anti_affinity.iter().any(near) {
             return Err(Failure::resolvable(Reason::AntiAffinity));
         }
         let kept_away = |(key, values): (&Text, &BTreeMap<Text, i64>)| {
@@ -192,7 +204,7 @@ impl Required {
 
     fn satisfies_affinity(&self, pod: &PodInfo, node: &NodeInfo) -> bool {
         let mut all = true;
-        for term in &pod.affinity {
+        for term in &pod.terms.affinity {
             let Some(value) = node.label(&term.topology_key) else {
                 return false;
             };
@@ -204,7 +216,7 @@ impl Required {
 
     /// As if `other` came to (or left) a node.
     pub fn update(&mut self, pod: &PodInfo, other: &PodInfo, node: &NodeInfo, sign: i64) {
-        for term in &other.anti_affinity {
+        for term in &other.terms.anti_affinity {
             if term.matches(pod, &self.own_labels) {
                 add(&mut self.existing_anti, &term.topology_key, node, sign);
             }
@@ -212,18 +224,20 @@ impl Required {
         let means = |(term, namespaces): (&Term, &Vec<Text>)| {
             namespaces.contains(&other.key.namespace) && term.selector.matches(&other.labels)
         };
-        if !pod.affinity.is_empty()
+        if !pod.terms.affinity.is_empty()
             && pod
+                .terms
                 .affinity
                 .iter()
                 .zip(&self.affinity_namespaces)
                 .all(means)
         {
-            pod.affinity
+            pod.terms
+                .affinity
                 .iter()
                 .for_each(|term| add(&mut self.affinity, &term.topology_key, node, sign));
         }
-        for (term, namespaces) in pod.anti_affinity.iter().zip(&self.anti_namespaces) {
+        for (term, namespaces) in pod.terms.anti_affinity.iter().zip(&self.anti_namespaces) {
             if means((term, namespaces)) {
                 add(&mut self.anti, &term.topology_key, node, sign);
             }
@@ -259,10 +273,12 @@ pub(super) fn scores(
         }
     }
     let against = pod
+        .terms
         .preferred_anti
         .iter()
         .map(|(weight, term)| (-weight, term));
     for (weight, term) in pod
+        .terms
         .preferred
         .iter()
         .map(|(weight, term)| (*weight, term))

@@ -275,17 +275,22 @@ impl Cache {
                 }
             }
         }
-        if pod.has_affinity() {
+        if pod.terms.any() {
             self.count_terms(place, pod, sign);
         }
     }
 
     fn count_terms(&mut self, place: usize, pod: &PodInfo, sign: i64) {
-        let anti = pod.anti_affinity.iter().map(|t| (TermKind::Anti, t));
+        let anti = pod.terms.anti_affinity.iter().map(|t| (TermKind::Anti, t));
         // The scheduler's hardPodAffinityWeight is 1.
-        let hard = pod.affinity.iter().map(|t| (TermKind::Score(1), t));
-        let soft = pod.preferred.iter().map(|(w, t)| (TermKind::Score(*w), t));
+        let hard = pod.terms.affinity.iter().map(|t| (TermKind::Score(1), t));
+        let soft = pod
+            .terms
+            .preferred
+            .iter()
+            .map(|(w, t)| (TermKind::Score(*w), t));
         let against = pod
+            .terms
             .preferred_anti
             .iter()
             .map(|(w, t)| (TermKind::Score(-w), t));

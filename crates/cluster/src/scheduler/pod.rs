@@ -2,6 +2,7 @@
 //! `staging/src/k8s.io/component-helpers/resource`).
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use kubarium_objects::quantity::Quantity;
 use kubarium_objects::selector::Selector;
@@ -224,19 +225,30 @@ pub(super) struct PodInfo {
     pub deleting: bool,
     /// When it was started.
     pub started: Option<Time>,
-    pub affinity: Vec<Term>,
-    pub anti_affinity: Vec<Term>,
-    pub preferred: Vec<(i64, Term)>,
-    pub preferred_anti: Vec<(i64, Term)>,
+    /// What it says of other pods.
+    pub terms: Arc<Terms>,
     /// The object.
     pub object: Value,
 }
 
-impl PodInfo {
-    pub fn new(key: &ObjectKey, pod: &Value) -> PodInfo {
-        let spec = &pod["spec"];
-        let affinity = &spec["affinity"];
-        let terms = |kind: &str| -> Vec<Term> {
+/// What a pod says of others: to be near them, or not.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Terms {
+    pub affinity: Vec<Term>,
+    pub anti_affinity: Vec<Term>,
+    pub preferred: Vec<(i64, Term)>,
+    pub preferred_anti: Vec<(i64, Term)>,
+}
+
+impl Terms {
+    /// Most pods say nothing: all of those share one.
+    fn read(pod: &Value) -> Arc<Terms> {
+        static NOTHING: LazyLock<Arc<Terms>> = LazyLock::new(Arc::default);
+        let affinity = &pod["spec"]["affinity"];
+        if affinity["podAffinity"].is_null() && affinity["podAntiAffinity"].is_null() {
+            return NOTHING.clone();
+        }
+        let required = |kind: &str| -> Vec<Term> {
             let list = &affinity[kind]["requiredDuringSchedulingIgnoredDuringExecution"];
             list.items().iter().map(|t| Term::read(t, pod)).collect()
         };
@@ -250,6 +262,26 @@ impl PodInfo {
             };
             list.items().iter().map(term).collect()
         };
+        Arc::new(Terms {
+            affinity: required("podAffinity"),
+            anti_affinity: required("podAntiAffinity"),
+            preferred: weighted("podAffinity"),
+            preferred_anti: weighted("podAntiAffinity"),
+        })
+    }
+
+    /// Whether it names other pods at all.
+    pub fn any(&self) -> bool {
+        !(self.affinity.is_empty()
+            && self.anti_affinity.is_empty()
+            && self.preferred.is_empty()
+            && self.preferred_anti.is_empty())
+    }
+}
+
+impl PodInfo {
+    pub fn new(key: &ObjectKey, pod: &Value) -> PodInfo {
+        let spec = &pod["spec"];
         let level = &spec["resources"]["requests"];
         let default = |name: &str, amount: i64| level.get(name).is_none().then_some(amount);
         let defaults = (
@@ -275,20 +307,9 @@ impl PodInfo {
             priority: spec["priority"].as_i64().unwrap_or(0),
             deleting: pod.is_deleting(),
             started: Time::parse(pod["status"]["startTime"].str()),
-            affinity: terms("podAffinity"),
-            anti_affinity: terms("podAntiAffinity"),
-            preferred: weighted("podAffinity"),
-            preferred_anti: weighted("podAntiAffinity"),
+            terms: Terms::read(pod),
             object: pod.clone(),
         }
-    }
-
-    /// Whether it names other pods at all.
-    pub fn has_affinity(&self) -> bool {
-        !(self.affinity.is_empty()
-            && self.anti_affinity.is_empty()
-            && self.preferred.is_empty()
-            && self.preferred_anti.is_empty())
     }
 }
 

@@ -22,7 +22,7 @@ impl Walk<'_> {
             return;
         }
         let bytes = self.counted(id, frame, false);
-        if let Some(traffic) = self.net.traffic.get_mut(id.0) {
+        if let Some(traffic) = self.net.traffic.get_or_default(id.0) {
             traffic.sent.packets += 1;
             traffic.sent.bytes += bytes;
         }
@@ -38,7 +38,7 @@ impl Walk<'_> {
             return;
         }
         let bytes = self.counted(id, frame, true);
-        if let Some(traffic) = self.net.traffic.get_mut(id.0) {
+        if let Some(traffic) = self.net.traffic.get_or_default(id.0) {
             traffic.received.packets += 1;
             traffic.received.bytes += bytes;
         }
@@ -57,7 +57,7 @@ impl Walk<'_> {
 
     /// A frame that was to leave by a device did not.
     pub fn unsent(&mut self, id: LinkId, frame: &Frame) {
-        if let Some(traffic) = self.net.traffic.get_mut(id.0) {
+        if let Some(traffic) = self.net.traffic.get_or_default(id.0) {
             traffic.sent.dropped += 1;
         }
         if !self.net.captures.is_empty() {
@@ -67,14 +67,14 @@ impl Walk<'_> {
 
     /// A frame that a device sent arrived nowhere.
     pub fn lost(&mut self, id: LinkId) {
-        if let Some(traffic) = self.net.traffic.get_mut(id.0) {
+        if let Some(traffic) = self.net.traffic.get_or_default(id.0) {
             traffic.lost += 1;
         }
     }
 
     /// A frame arrived at more than one device.
     pub fn copied(&mut self, id: LinkId, copies: usize) {
-        if let Some(traffic) = self.net.traffic.get_mut(id.0) {
+        if let Some(traffic) = self.net.traffic.get_or_default(id.0) {
             traffic.copied += copies as u64;
         }
     }
