@@ -186,6 +186,8 @@ pub(crate) fn booted(cluster: &mut Cluster, node: &Text) {
     machine.kubelet.boots += 1;
     machine.kubelet.pressures.clear();
     machine.kubelet.pulls.clear();
+    // All manifests are read anew.
+    machine.kubelet.statics.clear();
     let uids: Vec<Text> = machine.kubelet.pods.keys().cloned().collect();
     for uid in uids {
         worker::boot(cluster, node, &uid);

@@ -311,9 +311,9 @@ const STATIC_RETRY: Duration = Duration::from_millis(500);
 pub(super) fn sync(cluster: &mut Cluster, node: &Text, key: &ObjectKey, uid: &Text) {
     let kubelet = cluster.machines.get(node).map(|m| &m.kubelet);
     let worker = kubelet.and_then(|k| k.pods.get(uid));
-    // A kubelet that is cut off goes by what it heard last.
+    // A kubelet that is cut off goes by what it heard last; its own manifests it reads all the same.
     let known = worker
-        .filter(|_| cluster.faults().is_cut(node))
+        .filter(|worker| cluster.faults().is_cut(node) && !worker.is_static())
         .map(|worker| worker.pod.clone());
     let own = kubelet.and_then(|k| k.statics.get(uid)).map(|pod| {
         let mut pod = pod.clone();

@@ -2,6 +2,7 @@
 
 use crate::common::live::{World, one, sleeper};
 use kubarium_cluster::api::Subresource;
+use kubarium_cluster::faults::Fault;
 
 #[test]
 fn a_container_leaves_last_words() {
@@ -220,6 +221,48 @@ fn a_machine_runs_the_pods_of_its_manifests() {
     world.on("worker-1", "rm /etc/kubernetes/manifests/web.yaml");
     world.run(10.0);
     assert!(world.pod("web-worker-1").is_null());
+}
+
+#[test]
+fn manifests_change_while_nobody_is_reached() {
+    let mut world = World::with("");
+    let write = |world: &mut World, image: &str| {
+        let manifest = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: web}}, spec: {{containers: [{{name: c, image: {image}}}]}}}}"
+        );
+        let path = "/etc/kubernetes/manifests/web.yaml";
+        world.on("worker-1", &format!("echo '{manifest}' > {path}"));
+        world.run(8.0);
+    };
+    let fault = |world: &mut World, words: &[&str]| {
+        let fault = Fault::parse(words, "default").expect("a fault");
+        let broken = world.0.break_it(fault).expect("broken");
+        broken.expect("a number")
+    };
+    write(&mut world, "nginx");
+    // A kubelet that is cut off reads its manifests all the same.
+    let cut = fault(&mut world, &["cut", "worker-1"]);
+    write(&mut world, "httpd");
+    let images = |world: &World| -> Vec<String> {
+        let machine = &world.0.machines["worker-1"];
+        let sandboxes = machine.runtime.sandboxes.values();
+        let own = sandboxes.filter(|sandbox| &*sandbox.pod.name == "web-worker-1");
+        let containers = own.flat_map(|sandbox| &sandbox.containers);
+        containers
+            .map(|container| container.image.to_string())
+            .collect()
+    };
+    assert_eq!(images(&world), ["docker.io/library/httpd:latest"]);
+    // So does one whose machine boots.
+    let off = fault(&mut world, &["node", "worker-1"]);
+    write(&mut world, "nginx");
+    write(&mut world, "httpd");
+    for number in [cut, off] {
+        world.0.mend(number).expect("mended");
+    }
+    world.run(20.0);
+    assert_eq!(world.at("web-worker-1", "spec/containers/0/image"), "httpd");
+    assert_eq!(world.at("web-worker-1", "status/phase"), "Running");
 }
 
 #[test]
