@@ -13,9 +13,14 @@ use crate::runtime::{Container, End, State};
 use crate::time::Time;
 
 impl Worker {
+    /// Whether nothing of the pod can run any more (`IsPodKnownTerminated`).
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended | Stage::Terminated)
+    }
+
     /// Whether the pod has ended for good, or never begun.
     pub(super) fn is_over(&self) -> bool {
-        self.stage == Stage::Ended || self.verdict.is_some() && !self.is_leaving()
+        self.has_ended() || self.verdict.is_some() && !self.is_leaving()
     }
 }
 
@@ -168,7 +173,7 @@ fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) ->
     }
     new["observedGeneration"] = generation;
     // An end is told once nothing of the pod can run any more (`mergePodStatus`).
-    let over = matches!(worker.stage, Stage::Ended | Stage::Terminated);
+    let over = worker.has_ended();
     new["phase"] = match (phase, old["phase"].as_str()) {
         ("Succeeded" | "Failed", Some(before)) if !over => before.into(),
         _ => phase.into(),

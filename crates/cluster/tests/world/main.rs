@@ -7,4 +7,5 @@ mod devices;
 mod features;
 mod kubelet;
 mod lifecycle;
+mod promises;
 mod taints;
