@@ -62,7 +62,7 @@ fn pod(pod: &Value, amounts: &mut Amounts) {
 
 /// What a pod as a whole requests or is limited to: the sum of its containers, or of its init
 /// containers the largest where that is more; what the pod says itself counts first.
-fn pod_resources(pod: &Value, list: &str) -> Amounts {
+pub(crate) fn pod_resources(pod: &Value, list: &str) -> Amounts {
     let spec = &pod["spec"];
     let read = |c: &Value| -> Vec<(Text, Quantity)> {
         let all = c["resources"][list].entries().iter();

@@ -9,6 +9,7 @@
 //!   pointer in Go, `a` a struct by value in Go, `n` a zero is printed, `p=` patch
 //!   strategy, `k=` patch merge key, `t=` list or map type, `m=` list map keys, `i=` the embedded Go
 //!   struct that has the field;
+//! - `%io.k8s.api.apps.v1`: what OpenAPI's names for the structs that follow begin with;
 //! - `@plural singular apiVersion Kind scope verbs [s=short names] [c=categories]`: a resource;
 //! - `/name apiVersion Kind verbs`: a subresource of the resource above.
 
@@ -66,6 +67,8 @@ pub struct Struct {
     pub name: Text,
     /// The Go package's name: `v1`.
     pub package: Text,
+    /// What OpenAPI's name for it begins with: `io.k8s.api.apps.v1`; empty for one that is not built in.
+    pub origin: Text,
     /// The fields, sorted by name.
     pub fields: Vec<Field>,
 }
@@ -312,6 +315,12 @@ impl Schema {
         self.kinds
             .get(&(Text::from(api_version), Text::from(kind)))
             .copied()
+    }
+
+    /// The kinds that a type is, with their `apiVersion`.
+    pub fn kinds_of(&self, id: TypeId) -> impl Iterator<Item = (&str, &str)> {
+        let of = self.kinds.iter().filter(move |(_, of)| **of == id);
+        of.map(|((api_version, kind), _)| (&**api_version, &**kind))
     }
 
     /// The names of all structs.

@@ -390,7 +390,13 @@ impl<'a> Types<'a> {
         let mut out = String::from(
             "# Made by `cargo xtask schema` from a Kubernetes API server's own documents. Do not edit.\n",
         );
+        let mut package = "";
         for name in self.index.keys() {
+            let own = name.rsplit_once('.').map_or("", |(package, _)| package);
+            if own != package {
+                writeln!(out, "%{own}")?;
+                package = own;
+            }
             self.print_struct(&mut out, name, &self.definitions[*name])?;
         }
         let groups = discovery["/apis"]["groups"]

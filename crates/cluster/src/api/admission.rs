@@ -360,6 +360,10 @@ fn service_account(cluster: &mut Cluster, pod: &mut Value) -> Result<(), Status>
         .as_bool()
         .or(account["automountServiceAccountToken"].as_bool())
         .unwrap_or(true);
+    let secrets = account["imagePullSecrets"].clone();
+    if pod["spec"]["imagePullSecrets"].is_empty() && !secrets.is_empty() {
+        pod["spec"]["imagePullSecrets"] = secrets;
+    }
     if mount {
         mount_token(cluster, pod);
     }

@@ -42,6 +42,9 @@ impl DeleteOptions {
     }
 }
 
+/// Namespaces that admission keeps (apiserver v0.37, `admission/plugin/namespace/lifecycle`).
+const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
+
 impl Cluster {
     /// Deletes an object, or marks it when it has grace, finalizers or dependents to wait for.
     /// Gives back the object as it is (or was last).
@@ -69,6 +72,10 @@ impl Cluster {
                 old["metadata"]["uid"].str()
             );
             return Err(Status::conflict(&key.resource, &key.name, &why));
+        }
+        if &*key.resource == "namespaces" && IMMORTAL.contains(&&*key.name) {
+            let why = "this namespace may not be deleted";
+            return Err(Status::forbidden(&key.resource, &key.name, why));
         }
         if options.dry_run {
             return Ok(old);

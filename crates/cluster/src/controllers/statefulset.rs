@@ -228,7 +228,7 @@ impl Sync<'_> {
         match self.cluster.delete(self.by, key, &DeleteOptions::default()) {
             Ok(_) => {
                 let message = format!(
-                    "delete Pod {} in StatefulSet {} successful",
+                    "Delete Pod {} in StatefulSet {} successful",
                     key.name,
                     self.set.name()
                 );
@@ -257,7 +257,7 @@ impl Sync<'_> {
         let set = self.set.name().to_owned();
         match self.cluster.create(self.by, pod) {
             Ok(_) => {
-                let message = format!("create Pod {name} in StatefulSet {set} successful");
+                let message = format!("Create Pod {name} in StatefulSet {set} successful");
                 self.cluster
                     .record(self.by, &self.set, "SuccessfulCreate", &message);
                 Ok(())
@@ -265,7 +265,7 @@ impl Sync<'_> {
             Err(status) => {
                 if !template::is_terminating(&status) {
                     let message = format!(
-                        "create Pod {name} in StatefulSet {set} failed error: {}",
+                        "Create Pod {name} in StatefulSet {set} failed error: {}",
                         status.message
                     );
                     self.cluster

@@ -65,11 +65,11 @@ impl Sync<'_> {
                     self.by,
                     &self.set,
                     reason,
-                    &format!("create Claim {name} Pod {pod} in StatefulSet {set} success"),
+                    &format!("Create Claim {name} Pod {pod} in StatefulSet {set} success"),
                 ),
                 Err(status) => {
                     let message = format!(
-                        "create Claim {name} for Pod {pod} in StatefulSet {set} failed error: {}",
+                        "Create Claim {name} for Pod {pod} in StatefulSet {set} failed error: {}",
                         status.message
                     );
                     self.cluster.warn(self.by, &self.set, reason, &message);

@@ -1,7 +1,7 @@
 //! The status of a pod, as its kubelet tells it (kubelet v1.37, `pkg/kubelet/status/generate.go`,
 //! `pkg/kubelet/kubelet_pods.go`).
 
-use kubarium_objects::{Text, Value, array, object};
+use kubarium_objects::{Map, Text, Value, array, object};
 
 use super::worker::{Role, Stage, Worker, container, containers, restarts, role, sandbox};
 use super::{restart_all, start};
@@ -9,6 +9,7 @@ use crate::alike::Alike;
 use crate::api::Subresource;
 use crate::cluster::Cluster;
 use crate::event::Component;
+use crate::quota;
 use crate::runtime::{Container, End, State};
 use crate::time::Time;
 
@@ -86,6 +87,25 @@ pub(super) fn report(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
     worker.untold = matches!(written, Some(Err(_)));
     if let Some(Ok(pod)) = written {
         worker.pod = pod;
+    }
+}
+
+/// What the pod as a whole is given (`convertToAPIPodLevelResourcesStatus`).
+fn pod_resources(status: &mut Value, pod: &Value) {
+    let list = |amounts: quota::Amounts| -> Value {
+        let all = amounts.into_iter();
+        let all = all.map(|(name, amount)| (name, Value::from(amount.to_string())));
+        all.collect::<Map>().into()
+    };
+    let requests = list(quota::pod_resources(pod, "requests"));
+    let limits = list(quota::pod_resources(pod, "limits"));
+    status["resources"] = Value::new_object();
+    if !limits.is_empty() {
+        status["resources"]["limits"] = limits;
+    }
+    if !requests.is_empty() {
+        status["resources"]["requests"] = requests.clone();
+        status["allocatedResources"] = requests;
     }
 }
 
@@ -170,6 +190,9 @@ fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) ->
             new["podIPs"] = array([object([("ip", (&address).into())])]);
             new["podIP"] = address.into();
         }
+    }
+    if old["resources"].is_null() || old["observedGeneration"] != generation {
+        pod_resources(&mut new, &worker.pod);
     }
     new["observedGeneration"] = generation;
     // An end is told once nothing of the pod can run any more (`mergePodStatus`).

@@ -583,6 +583,7 @@ impl Curl {
             headers: &options.headers,
             body: &options.body,
             hops: 0,
+            is_api_server: false,
         };
         match http::ask(io.cluster, connection, &request) {
             Reply::Response(response) => {

@@ -10,7 +10,7 @@ use crate::event::Component;
 use crate::images::{Page, Server};
 use crate::kube_proxy::health;
 use crate::machine::daemon;
-use crate::programs::{Program, Serve, ingress};
+use crate::programs::{Program, Serve, ingress, kubelet};
 use crate::runtime::{Process, environment};
 
 /// A request.
@@ -25,6 +25,8 @@ pub(crate) struct Request<'a> {
     pub body: &'a [u8],
     /// How many proxies have handed it on.
     pub hops: u8,
+    /// Whether the API server asks, with its certificate.
+    pub is_api_server: bool,
 }
 
 /// An answer.
@@ -460,6 +462,7 @@ fn machine_answers(
         daemon::KUBELET if !request.tls => https_only(),
         daemon::KUBELET => match path {
             "/healthz" => plain(200, "ok"),
+            path if request.is_api_server => kubelet::answer(cluster, netns, path),
             _ => plain(401, "Unauthorized"),
         },
         _ => return None,

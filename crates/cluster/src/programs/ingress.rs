@@ -272,6 +272,7 @@ pub(crate) fn answer(
         tls: false,
         headers: &headers,
         hops: request.hops + 1,
+        is_api_server: false,
         ..*request
     };
     match http::ask(cluster, &connection, &onward) {

@@ -6,6 +6,7 @@ pub(crate) mod curl;
 pub(crate) mod dial;
 pub(crate) mod http;
 pub mod ingress;
+mod kubelet;
 mod lookup;
 pub(crate) mod monitor;
 mod nc;
@@ -393,6 +394,7 @@ pub(crate) fn probe_http(
                 headers: &[],
                 body: &[],
                 hops: 0,
+                is_api_server: false,
             };
             match http::ask(cluster, &connection, &request) {
                 http::Reply::Response(response) if (200..400).contains(&response.status) => Ok(()),

@@ -196,6 +196,7 @@ impl Nc {
                 headers: &[],
                 body: &[],
                 hops: 0,
+                is_api_server: false,
             };
             if let Reply::Response(response) = http::ask(io.cluster, connection, &request) {
                 io.out(response.head());

@@ -224,6 +224,7 @@ impl Wget {
             headers: &self.headers,
             body: &body,
             hops: 0,
+            is_api_server: false,
         };
         let response = match http::ask(io.cluster, connection, &request) {
             Reply::Response(response) => response,

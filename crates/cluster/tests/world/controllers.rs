@@ -424,7 +424,7 @@ fn a_stateful_set_goes_in_order() {
     world.apply(&set).run(5.0);
     let names: Vec<&str> = world.list("pods").iter().map(|p| p.name()).collect();
     assert_eq!(names, ["web-0", "web-1", "web-2"]);
-    let created = (0..3).map(|n| format!("create Pod web-{n} in StatefulSet web successful"));
+    let created = (0..3).map(|n| format!("Create Pod web-{n} in StatefulSet web successful"));
     assert_eq!(world.events("web"), created.collect::<Vec<_>>());
     assert_eq!(world.get("pods", "web-1")["spec"]["subdomain"].str(), "web");
     let old = world.get("statefulsets.apps", "web")["status"]["currentRevision"].text();

@@ -27,6 +27,8 @@ struct Reader {
     schema: Schema,
     current: Option<Struct>,
     next_struct: usize,
+    /// What the names of the structs that follow begin with.
+    origin: Text,
     resource: Option<Resource>,
     codes: BTreeMap<String, TypeId>,
     texts: BTreeMap<String, Text>,
@@ -38,6 +40,7 @@ impl Reader {
         let Some(first) = words.next() else { return };
         match first.as_bytes().first() {
             Some(b'#') => self.start_struct(first.trim_start_matches('#'), words.collect()),
+            Some(b'%') => self.origin = self.text(first.trim_start_matches('%')),
             Some(b'@') => self.start_resource(first.trim_start_matches('@'), words.collect()),
             Some(b'/') => self.subresource(first.trim_start_matches('/'), words.collect()),
             _ => self.field(first, words.collect()),
@@ -59,6 +62,7 @@ impl Reader {
         self.current = Some(Struct {
             name,
             package,
+            origin: self.origin.clone(),
             fields: Vec::new(),
         });
     }

@@ -242,7 +242,7 @@ impl Kubectl<'_> {
     pub fn print_columns(&mut self, columns: &[Column], objects: &[Value]) {
         let objects: Vec<Value> = objects.iter().map(|o| self.shown(o)).collect();
         let rows = columns_of(columns, &objects, !self.flags.bool("no-headers"));
-        self.out(table::rows(&rows));
+        self.out(table::custom_columns(&rows, &mut Vec::new()));
     }
 
     /// Prints what became of an object: `deployment.apps/web created`, or the object in the format

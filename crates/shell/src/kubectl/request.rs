@@ -208,9 +208,19 @@ impl Kubectl<'_> {
         let mut options = self.write_options(resource, namespace)?;
         options.strict = strict.unwrap_or(true);
         self.authorize("create", resource, "", namespace, "")?;
-        let made = self.change(|cluster| cluster.create_with(&PERSON, object, &options))?;
-        self.warn_about(resource, &made);
-        Ok(made)
+        let sent = object.clone();
+        let made = self.change(|cluster| cluster.create_with(&PERSON, object, &options));
+        match &made {
+            Ok(made) => self.warn_about(resource, made),
+            // Quotas are looked at last: by then the warnings are given.
+            Err(status) if status.message.contains(" quota: ") => {
+                let mut object = sent;
+                object.set(&["metadata", "namespace"], namespace);
+                self.warn_about(resource, &object);
+            }
+            Err(_) => {}
+        }
+        Ok(made?)
     }
 
     /// Prints what the API server warns of about an accepted object.

@@ -72,22 +72,30 @@ fn align_as_before(
 /// The text of a table as `kubectl get` prints it: rows of cells, aligned with three blanks. Each
 /// line ends after its last cell.
 pub(crate) fn rows(rows: &[Vec<String>]) -> String {
-    align(&joined(rows), 6, 3)
+    align(&joined(rows, clean), 6, 3)
+}
+
+/// Custom columns, whose cells keep their line breaks. For a table that goes on, its columns never
+/// become narrower.
+pub(crate) fn custom_columns(rows: &[Vec<String>], widths: &mut Vec<usize>) -> String {
+    let mut before = Some(std::mem::take(widths));
+    let text = align_as_before(&joined(rows, str::to_owned), 6, 3, &mut before);
+    *widths = before.unwrap_or_default();
+    text
 }
 
 /// As [`rows`], for a table that goes on: its columns never become narrower.
 pub(crate) fn more_rows(rows: &[Vec<String>], widths: &mut Vec<usize>) -> String {
     let mut before = Some(std::mem::take(widths));
-    let text = align_as_before(&joined(rows), 6, 3, &mut before);
+    let text = align_as_before(&joined(rows, clean), 6, 3, &mut before);
     *widths = before.unwrap_or_default();
     text
 }
 
-fn joined(rows: &[Vec<String>]) -> String {
+fn joined(rows: &[Vec<String>], shown: fn(&str) -> String) -> String {
     let mut text = String::new();
     for row in rows {
-        // A newline within a cell would break the table: the real one shows it escaped.
-        let cells: Vec<String> = row.iter().map(|cell| clean(cell)).collect();
+        let cells: Vec<String> = row.iter().map(|cell| shown(cell)).collect();
         text.push_str(&cells.join("\t"));
         text.push('\n');
     }

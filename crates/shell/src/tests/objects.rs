@@ -487,3 +487,101 @@ fn ranges_of_services_are_described() {
         0,
     );
 }
+
+#[test]
+fn namespaces_of_the_cluster_itself_stay() {
+    prints(
+        &["kubectl delete ns default"],
+        "Error from server (Forbidden): namespaces \"default\" is forbidden: this namespace may not be deleted\n",
+        1,
+    );
+}
+
+#[test]
+fn diff_leaves_what_was_applied_last() {
+    let diff = CONFIG_MAP
+        .replace("apply -f - <<'EOF'", "diff -f - <<'EOF' | grep -E '^[-+] '")
+        .replace("a: b", "a: c");
+    prints(&[CONFIG_MAP, &diff], "-  a: b\n+  a: c\n", 0);
+}
+
+#[test]
+fn explain_says_what_it_cannot_find() {
+    prints(
+        &["kubectl explain pod.spec.nosuch"],
+        "KIND:       Pod\nVERSION:    v1\n\nerror: field \"nosuch\" does not exist\n",
+        1,
+    );
+    prints(
+        &["kubectl explain nosuch"],
+        "the server doesn't have a resource type \"nosuch\"\n",
+        1,
+    );
+    prints(
+        &["kubectl explain cronjob --api-version=batch/v9"],
+        "error: couldn't find resource for \"batch/v9, Resource=cronjobs\"\n",
+        1,
+    );
+}
+
+#[test]
+fn custom_columns_keep_line_breaks() {
+    prints(
+        &[
+            "kubectl create cm c --from-literal=a=$'one\\ntwo'",
+            "kubectl get cm c -o custom-columns=A:.data.a",
+        ],
+        "A\none\ntwo\n",
+        0,
+    );
+}
+
+#[test]
+fn pods_have_the_pull_secrets_of_their_account() {
+    prints(
+        &[
+            "kubectl patch sa default -p '{\"imagePullSecrets\": [{\"name\": \"key\"}]}'",
+            "kubectl run p --image=nginx",
+            "kubectl get pod p -o jsonpath='{.spec.imagePullSecrets[0].name}'",
+        ],
+        "key",
+        0,
+    );
+}
+
+#[test]
+fn a_quota_refuses_after_the_warnings() {
+    prints(
+        &[
+            "kubectl create ns q",
+            "kubectl label ns q pod-security.kubernetes.io/warn=restricted",
+            "kubectl create quota caps -n q --hard=pods=0",
+            "kubectl run p -n q --image=nginx 2>&1 | cut -c1-34",
+        ],
+        "Warning: would violate PodSecurity\nError from server (Forbidden): pod\n",
+        0,
+    );
+}
+
+#[test]
+fn a_running_pod_tells_what_it_is_given() {
+    prints(
+        &[
+            "kubectl run p --image=nginx",
+            "kubectl wait --for=condition=Ready pod/p",
+            "kubectl get pod p -o jsonpath='{.status.resources}{.status.allocatedResources}'",
+        ],
+        "{}",
+        0,
+    );
+    prints(
+        &[
+            "kubectl create deployment w --image=nginx",
+            "kubectl set resources deploy w --requests=cpu=100m --limits=memory=1Gi",
+            "kubectl rollout status deploy w",
+            "kubectl get pod -l app=w -o jsonpath='{.items[0].status.resources}'",
+        ],
+        r#"{"limits":{"memory":"1Gi"},"requests":{"cpu":"100m","memory":"1Gi"}}"#,
+        0,
+    );
+}

@@ -5,6 +5,7 @@ mod discovery;
 mod form;
 mod health;
 mod list;
+mod openapi;
 mod parts;
 mod proxy;
 mod reviews;
@@ -217,11 +218,7 @@ impl Cluster {
             ["flagz" | "statusz" | "openid" | ".well-known", ..] | ["metrics", "slis"] => {
                 return Err(Status::unnamed(format!("{path} is not simulated yet")));
             }
-            ["openapi", ..] => {
-                return Err(Status::unnamed(format!(
-                    "{path} is not simulated yet: kubectl explain shows kinds and fields"
-                )));
-            }
+            ["openapi", ref rest @ ..] => return Ok(Answer::new(200, self.openapi(rest)?)),
             _ => {}
         }
         let found = self.discovery(parts, request.accept);

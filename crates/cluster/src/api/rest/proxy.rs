@@ -58,12 +58,9 @@ impl Cluster {
         let (ip, port) = match &*target.resource.id() {
             "pods" => self.pod_address(&target.namespace, &address)?,
             "services" => self.endpoint_address(&target.namespace, &address)?,
-            _ => {
-                return Err(Status::unnamed(
-                    "nodes/proxy is not simulated yet: ssh NODE curl asks a kubelet",
-                ));
-            }
+            _ => self.kubelet_address(&address)?,
         };
+        let is_node = &*target.resource.id() == "nodes";
         let to = SocketAddrV4::new(ip, port);
         let mut path = format!("/{}", target.path);
         if !query.is_empty() {
@@ -78,11 +75,12 @@ impl Cluster {
             method: request.method,
             path: &path,
             host: &host,
-            tls: address.tls,
+            tls: address.tls || is_node && address.port.is_empty(),
             agent: request.agent,
             headers: &forwarded,
             body: request.body,
             hops: 0,
+            is_api_server: is_node,
         };
         let first = self.control_planes().next();
         let node = first.map_or(String::new(), ToString::to_string);
@@ -124,6 +122,24 @@ impl Cluster {
             Ok(IpAddr::V4(ip)) if !ip.is_loopback() && !ip.is_unspecified() => Ok((ip, port)),
             _ => Err(Status::bad_request("address not allowed")),
         }
+    }
+
+    /// A machine's address, and its kubelet's port unless another is named
+    /// (`pkg/registry/core/node/strategy.go`, ResourceLocation).
+    fn kubelet_address(&self, to: &Address) -> Result<(Ipv4Addr, u16), Status> {
+        let node = self.get(&ObjectKey::new("nodes", "", to.name))?;
+        let status = &node["status"];
+        let own = status["daemonEndpoints"]["kubeletEndpoint"]["Port"].as_i64();
+        let port = match to.port {
+            "" => own,
+            given => given.parse().ok(),
+        };
+        let mut addresses = status["addresses"].items().iter();
+        let internal = addresses.find(|a| a["type"].str() == "InternalIP");
+        let ip = internal.and_then(|a| a["address"].str().parse().ok());
+        let port = port.and_then(|p| u16::try_from(p).ok());
+        ip.zip(port)
+            .ok_or_else(|| Status::bad_request("address not allowed"))
     }
 
     /// One of a Service's ready endpoints, and its port.

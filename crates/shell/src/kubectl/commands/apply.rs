@@ -376,8 +376,14 @@ fn is_builtin(resource: &Resource) -> bool {
 }
 
 /// The object as applying would leave it, without doing so.
+///
+/// The annotation is left as it is (`diff.go`, InfoObject.Merged).
 pub(super) fn would_be(k: &mut Kubectl, info: &Info, live: Option<&Value>) -> Result<Value> {
-    let modified = with_annotation(&info.object);
+    let mut modified = info.object.clone();
+    modified.remove(&["metadata", "annotations", LAST_APPLIED]);
+    if modified["metadata"]["annotations"].is_null() {
+        modified["metadata"]["annotations"] = Value::new_object();
+    }
     let by = &crate::kubectl::request::PERSON;
     let options = WriteOptions {
         dry_run: true,

@@ -6,7 +6,7 @@ use kubarium_objects::{Schema, Type, TypeId, go};
 use super::explain_custom::{self, described, field_text};
 use crate::kubectl::Kubectl;
 use crate::kubectl::command::Command;
-use crate::kubectl::error::{Result, plain};
+use crate::kubectl::error::{Error, Result, plain};
 use crate::kubectl::flags::{Kind, flag, switch, text};
 
 pub(crate) const COMMAND: Command = Command::new("explain", "TYPE [--recursive=FALSE|TRUE] [--api-version=api-version-group] [-o|--output=plaintext|plaintext-openapiv2] [options]", "Get documentation for a resource", explain)
@@ -84,7 +84,11 @@ fn explain(k: &mut Kubectl) -> Result {
         return plain(format!("unrecognized format: {}", k.flags.str("output")));
     }
     let (word, fields) = path.split_once('.').unwrap_or((&path, ""));
-    let mut resource = k.mapping(word)?;
+    // kubectl says so as it is, without its usual word before it.
+    let mut resource = k.mapping(word).map_err(|why| match why {
+        Error::Plain(text) => Error::Verbatim(text),
+        why => why,
+    })?;
     let version = k.flags.str("api-version").to_owned();
     if !version.is_empty() {
         match k.cluster().resource_by_kind(&version, &resource.kind) {
@@ -92,7 +96,7 @@ fn explain(k: &mut Kubectl) -> Result {
             None => {
                 return plain(format!(
                     "couldn't find resource for {}",
-                    go::quote(&format!("{version}, Kind={}", resource.kind))
+                    go::quote(&format!("{version}, Resource={}", resource.plural))
                 ));
             }
         }
@@ -106,18 +110,6 @@ fn explain(k: &mut Kubectl) -> Result {
         return Ok(());
     }
     let schema = Schema::builtin();
-    let any = schema.by_kind("v1", "ConfigMap").filter(|_| of_metadata);
-    let mut here = any.map_or(resource.type_id, |any| any.type_id);
-    let mut last: Option<(Field, Option<Said>)> = None;
-    for step in fields.split('.').filter(|s| !s.is_empty()) {
-        let of = inner(schema, here).and_then(|id| schema.get_struct(id));
-        let field = of.and_then(|s| s.field(step));
-        let (Some(of), Some(field)) = (of, field) else {
-            return plain(format!("field {} does not exist", go::quote(step)));
-        };
-        here = field.type_id;
-        last = Some((field.clone(), Said::of(&of.name, &of.package)));
-    }
     let mut text = String::new();
     if !resource.group.is_empty() {
         text.push_str(&format!("GROUP:      {}\n", resource.group));
@@ -126,14 +118,23 @@ fn explain(k: &mut Kubectl) -> Result {
         "KIND:       {}\nVERSION:    {}\n\n",
         resource.kind, resource.version
     ));
+    let any = schema.by_kind("v1", "ConfigMap").filter(|_| of_metadata);
+    let mut here = any.map_or(resource.type_id, |any| any.type_id);
+    let mut last: Option<(Field, Option<Said>)> = None;
+    for step in fields.split('.').filter(|s| !s.is_empty()) {
+        let of = inner(schema, here).and_then(|id| schema.get_struct(id));
+        let field = of.and_then(|s| s.field(step));
+        let (Some(of), Some(field)) = (of, field) else {
+            k.out(text);
+            return plain(format!("field {} does not exist", go::quote(step)));
+        };
+        here = field.type_id;
+        last = Some((field.clone(), Said::of(&of.name, &of.package)));
+    }
     let mut said = Vec::new();
     if let Some((field, of)) = &last {
         let name = &field.name;
-        text.push_str(&format!(
-            "FIELD: {name} <{}>{}\n",
-            shown_field(schema, field),
-            required(field.required)
-        ));
+        text.push_str(&format!("FIELD: {name} <{}>\n", shown_field(schema, field)));
         let (allowed, own) = of
             .and_then(|of| of.field(name))
             .unwrap_or((Vec::new(), String::new()));

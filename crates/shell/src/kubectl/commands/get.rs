@@ -266,7 +266,7 @@ impl Printed {
             Format::Columns(columns) => {
                 let objects: Vec<Value> = infos.iter().map(|i| i.object.clone()).collect();
                 let table = columns_of(columns, &objects, header);
-                k.out(table::more_rows(&table, &mut self.widths));
+                k.out(table::custom_columns(&table, &mut self.widths));
             }
             Format::Name => {
                 let names: String = infos.iter().map(|i| i.shown() + "\n").collect();

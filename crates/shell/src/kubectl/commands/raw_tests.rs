@@ -101,7 +101,7 @@ fn the_server_says_how_it_is() {
         "apiserver_resource_objects{group=\"apps\",resource=\"deployments\"} 1\n",
     );
     says(&["kubectl get --raw /version"], "  \"minor\": \"37\",\n");
-    says(&["kubectl get --raw /openapi/v3"], "is not simulated yet");
+    says(&["kubectl get --raw /statusz"], "is not simulated yet");
 }
 
 #[test]
@@ -398,5 +398,68 @@ fn a_policy_says_what_the_types_say_of_its_expressions() {
     says(
         &[&wrong, "sim settle", warning],
         "spec.validations[0].expression apps/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'replica'",
+    );
+}
+
+#[test]
+fn types_and_paths_are_told() {
+    let ask =
+        |path: &str, what: &str| format!("kubectl get --raw /openapi/{path} | jq -c '{what}'");
+    says(
+        &[&ask("v3", ".paths | keys | .[0:3]")],
+        r#"["api/v1","apis/admissionregistration.k8s.io/v1","apis/apiextensions.k8s.io/v1"]"#,
+    );
+    let apps = |what: &str| ask("v3/apis/apps/v1", what);
+    says(
+        &[&apps(
+            ".components.schemas[\"io.k8s.api.apps.v1.DeploymentSpec\"].required",
+        )],
+        r#"["selector","template"]"#,
+    );
+    says(
+        &[&apps(
+            ".paths[\"/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale\"].get.operationId",
+        )],
+        "readAppsV1NamespacedDeploymentScale",
+    );
+    says(
+        &[&ask(
+            "v2",
+            ".definitions[\"io.k8s.api.core.v1.PodSpec\"].properties.containers",
+        )],
+        r##"{"type":"array","items":{"$ref":"#/definitions/io.k8s.api.core.v1.Container"},"x-kubernetes-list-map-keys":["name"],"x-kubernetes-list-type":"map","x-kubernetes-patch-merge-key":"name","x-kubernetes-patch-strategy":"merge"}"##,
+    );
+    says(
+        &[&ask(
+            "v2",
+            ".paths[\"/api/v1/namespaces/{namespace}/pods/{name}/exec\"].get.operationId",
+        )],
+        "connectCoreV1GetNamespacedPodExec",
+    );
+    says(
+        &["kubectl get --raw /openapi/v3/apis/nosuch/v1"],
+        "the server could not find the requested resource",
+    );
+}
+
+#[test]
+fn kubelets_answer_the_api_server() {
+    says(
+        &["kubectl get --raw /api/v1/nodes/worker-1/proxy/healthz"],
+        "ok",
+    );
+    says(
+        &[
+            "kubectl get --raw /api/v1/nodes/worker-1/proxy/pods | jq -c '[.kind, (.items | map(.spec.nodeName) | unique)]'",
+        ],
+        "[\"PodList\",",
+    );
+    says(
+        &["kubectl get --raw /api/v1/nodes/worker-1/proxy/metrics"],
+        "not simulated yet",
+    );
+    says(
+        &["kubectl get --raw /api/v1/nodes/nosuch/proxy/healthz"],
+        "nodes \"nosuch\" not found",
     );
 }
