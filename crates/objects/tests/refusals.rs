@@ -363,7 +363,7 @@ fn updates() {
     changes(
         &node("a"),
         &node("b"),
-        "spec.providerID: Forbidden: node updates may not change providerID except from \"\" to valid",
+        "spec.providerID: Invalid value: null: field cannot be modified once set",
     );
     let map = |finalizers: &str| {
         format!(
