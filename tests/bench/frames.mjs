@@ -102,16 +102,32 @@ const zoom = inPage(`(frames) => (${eachFrame})(frames, (n) => {
   canvas.dispatchEvent(new WheelEvent("wheel", { bubbles: true, cancelable: true, clientX: left + 400, clientY: top + 100, deltaY: n % 30 < 15 ? -24 : 24 }));
 })`);
 
-/** Four seconds in which a rollout goes on by itself; counts what changes on the map. */
-const watch = inPage(`async () => {
+/** Four seconds of the map's life; counts what changes on it. */
+const LIFE = `async (each) => {
   let changes = 0;
   const observer = new MutationObserver((all) => (changes += all.length));
   observer.observe(document.querySelector(".stage"), { subtree: true, attributes: true, attributeFilter: ["data-state"], childList: true });
   const began = performance.now();
   let frames = 0;
+  const timer = each && setInterval(each, 200);
   while (performance.now() - began < 4000) { frames++; await new Promise(requestAnimationFrame); }
+  clearInterval(timer);
   observer.disconnect();
   return { frames, marks: { changes: (changes * 1000) / (performance.now() - began) } };
+}`;
+
+/** A rollout goes on by itself, as fast as it can. */
+const rollOut = inPage(`() => (${LIFE})()`);
+
+/** Pods are deleted by commands, and others take their place: about a hundred changes a second. */
+const churn = inPage(`() => {
+  const names = [...document.querySelectorAll(".pod[data-thing^='pod:default/web']")].map((pod) => pod.dataset.thing.split("/")[1]);
+  const input = document.querySelector(".prompt input");
+  return (${LIFE})(() => {
+    input.value = "kubectl delete --wait=false pod " + names.splice(0, 4).join(" ");
+    input.dispatchEvent(new InputEvent("input", { bubbles: true }));
+    input.form.requestSubmit();
+  });
 }`);
 
 /** How long keys in the terminal and clicks on pods take to be painted, as the browser itself has it: the worst of all.
@@ -125,7 +141,7 @@ async function inputs(page) {
   for (let n = 0; n < 20; n++) await page.keyboard.press("x", { delay: 20 });
   const pods = page.locator(".pod");
   for (let n = 0; n < 5; n++) await pods.nth(n).click({ force: true });
-  await page.waitForTimeout(300);
+  await page.waitForTimeout(1000);
   await page.getByLabel("Command", { exact: true }).fill("");
   const worst = await page.evaluate(() => window.worst);
   return worst ? `${worst} ms` : "under 16 ms";
@@ -239,6 +255,7 @@ async function opening() {
 // --- The table -----------------------------------------------------------------------------------------------------
 
 const ms = (n) => `${n.toFixed(1)} ms`;
+const at = ({ each, marks }) => `${ms(each)} at ${Math.round(marks.changes)} changes a second`;
 const row = (cells) => console.log(`| ${cells.join(" | ")} |`);
 const middle = (list) => list.sort((a, b) => a - b)[list.length >> 1];
 
@@ -250,17 +267,19 @@ for (const pods of SIZES) {
   const moved = await measure(page, pan);
   const zoomed = await measure(page, zoom);
   await page.getByRole("button", { name: "Show everything" }).click();
+  const changed = await measure(page, churn);
   await run("kubectl rollout restart deployment web");
-  const changed = await measure(page, watch);
+  const rolled = await measure(page, rollOut);
   const worst = await inputs(page);
-  row([pods, "Kubarium", ms(moved.each), ms(zoomed.each), `${ms(changed.each)} at ${Math.round(changed.marks.changes)} changes a second`, worst]);
+  row([pods, "Kubarium", ms(moved.each), ms(zoomed.each), at(changed), worst]);
+  row([pods, "Kubarium, in a rollout", "", "", at(rolled), ""]);
   await page.context().close();
   for (const [name, library] of Object.entries(OTHERS)) {
     const page = await other(library, pods);
     const moved = await measure(page, call("pan"));
     const zoomed = await measure(page, call("zoom"));
     const changed = await measure(page, changing);
-    row([pods, name, ms(moved.each), ms(zoomed.each), `${ms(changed.each)} at ${Math.round(changed.marks.changes)} changes a second`, ""]);
+    row([pods, name, ms(moved.each), ms(zoomed.each), at(changed), ""]);
     await page.close();
   }
 }

@@ -12,7 +12,14 @@ test("the tables follow what is selected, say whose each address is, and mark wh
   await panel.getByRole("tab", { name: /^Routes/ }).click();
   await expect(panel.getByRole("row", { name: /^default/ })).toBeVisible();
   await expectAccessible(page);
-  const node = await page.evaluate(() => document.querySelector(".pod[aria-label^='Pod curl']").closest(".room").querySelector(".title").textContent);
+  // The pod's node: the one on whose floor it stands.
+  const node = await page.evaluate(() => {
+    const box = (thing) => thing.getBoundingClientRect();
+    const pod = box(document.querySelector(".pod[aria-label^='Pod curl'] > rect"));
+    const holds = (room) => room.left < pod.left && room.right > pod.right && room.top < pod.top && room.bottom > pod.bottom;
+    const wall = [...document.querySelectorAll(".wall")].find((wall) => holds(box(wall)));
+    return wall.getAttribute("aria-label").match(/^Node ([^,]+),/)[1];
+  });
   await page.locator(`.wall[aria-label^='Node ${node},']`).click({ position: { x: 60, y: 12 }, force: true });
   await expect(panel.locator(".of")).toHaveText(node);
   for (const table of ["Devices", "Forwarding", "Neighbours", "Sockets", "Chains"]) {

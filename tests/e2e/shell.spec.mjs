@@ -38,6 +38,12 @@ test("works from a folder of any name", async ({ page, baseURL, request }) => {
   await expect(page.locator(".cm-content")).toBeVisible();
   // All of it is there, the simulator too.
   await expect(page.locator(".room")).toHaveCount(3);
+  // So are the views that come later; and nothing more is asked for when the way there is taken down.
+  await expect(page.locator(".gallery")).toBeVisible();
+  await page.keyboard.press("Escape");
+  await page.getByRole("tab", { name: "Objects" }).click();
+  await expect(page.locator(".resources button").first()).toBeVisible();
+  await page.goto("about:blank");
   await page.unrouteAll({ behavior: "wait" });
 });
 

@@ -2,14 +2,14 @@
 
 use kubarium_snapshot::geometry::{Point, Rect};
 use kubarium_snapshot::map::{
-    Desk, Device, DeviceKind, EndpointLine, PodBox, Room, ServiceLabel, State,
+    Cable, Desk, Device, DeviceKind, EndpointLine, PodBox, Room, ServiceLabel, State,
 };
 use leptos::prelude::*;
 
 use crate::{
     filter::Filter,
     map::Depth,
-    picture::RoomSignals,
+    picture::{RoomSignals, part},
     simulator::Simulator,
     text::{fill, t},
 };
@@ -28,12 +28,13 @@ pub(crate) fn Drawing() -> impl IntoView {
 }
 
 /// The same in layers that lie one on the other, each a drawing of its own, so that a change in one room has nothing
-/// drawn anew in the others. The children lie above all.
+/// drawn anew in the others. The children lie above all. Only where letters follow it do styles know the zoom: each change
+/// of it costs a look at every style below.
 #[component]
-pub(crate) fn Layers(children: Children) -> impl IntoView {
+pub(crate) fn Layers(zoom: Memo<String>, children: Children) -> impl IntoView {
     let picture = expect_context::<Simulator>().picture;
     view! {
-        <svg class="drawing">
+        <svg class="drawing" style=("--zoom", move || zoom.get())>
             <Ground />
         </svg>
         <For each=move || picture.rooms.get() key=Clone::clone let:id>
@@ -41,14 +42,15 @@ pub(crate) fn Layers(children: Children) -> impl IntoView {
                 <RoomView id />
             </svg>
         </For>
-        <svg class="drawing">
+        <svg class="drawing" style=("--zoom", move || zoom.get())>
             <Labels />
             {children()}
         </svg>
     }
 }
 
-/// What lies below the things in the rooms: the rooms' floors among it. Lines to endpoints run over them.
+/// What lies below the things in the rooms: the rooms' floors with their names among it. Lines to endpoints run over
+/// the floors.
 #[component]
 fn Ground() -> impl IntoView {
     let picture = expect_context::<Simulator>().picture;
@@ -60,6 +62,9 @@ fn Ground() -> impl IntoView {
         </For>
         <For each=move || picture.services.get() key=Clone::clone let:id>
             <Endpoints id />
+        </For>
+        <For each=move || picture.rooms.get() key=Clone::clone let:id>
+            <Plate id />
         </For>
     }
 }
@@ -105,17 +110,23 @@ pub(crate) fn state_id(state: State) -> &'static str {
     }
 }
 
-/// A state's mark: a shape for each, 10 wide, around a point.
-fn state_mark(state: State, x: f64, y: f64) -> impl IntoView {
+/// A state's mark: a shape for each, 10 wide, around a point. The point is a part of the path: a browser keeps books about
+/// whatever is moved by a transform of its own, each time that the map is moved.
+fn state_mark(class: &'static str, state: State, at: Point) -> impl IntoView + use<> {
     let shape = match state {
-        State::Ready => "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0M-2.2.2l1.6 1.6l3-3.4",
-        State::Progressing => "M0-4.5a4.5 4.5 0 0 1 4.5 4.5M0 4.5a4.5 4.5 0 0 1-4.5-4.5",
-        State::Terminating => "M-4.5 0h9",
-        State::Done => "M-4 .5l2.8 2.8l5.4-6",
-        State::Failing => "M0-4.8l5 9h-10zM0-1.2v2.4",
-        State::Unknown => "M-2-2.2a2.1 2.1 0 1 1 3 2c-.8.4-1 .8-1 1.6M0 4.2v.1",
+        State::Ready => "m-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0m2.8.2l1.6 1.6l3-3.4",
+        State::Progressing => "m0-4.5a4.5 4.5 0 0 1 4.5 4.5m-4.5 4.5a4.5 4.5 0 0 1-4.5-4.5",
+        State::Terminating => "m-4.5 0h9",
+        State::Done => "m-4 .5l2.8 2.8l5.4-6",
+        State::Failing => "m0-4.8l5 9h-10zm0 3.6v2.4",
+        State::Unknown => "m-2-2.2a2.1 2.1 0 1 1 3 2c-.8.4-1 .8-1 1.6m0 2.8v.1",
     };
-    view! { <path class="mark" data-state=state_id(state) d=shape transform=format!("translate({x} {y})") /> }
+    view! { <path class=class data-state=state_id(state) d=format!("M{} {}{shape}", at.x, at.y) /> }
+}
+
+/// A thing's outline.
+fn outline(r: Rect, corner: &'static str) -> impl IntoView {
+    view! { <rect x=r.x y=r.y width=r.width height=r.height rx=corner /> }
 }
 
 /// A thing on the map that can be selected, by pointer and by keyboard, and is lit while the packet is at it. Whoever
@@ -208,33 +219,45 @@ fn letters(width: f64, letter: f64) -> usize {
 #[component]
 fn OfficeView() -> impl IntoView {
     let office = expect_context::<Simulator>().picture.office;
-    let at = move || office.read().rect;
+    let at = Memo::new(move |_| office.read().rect);
+    let desks = Memo::new(move |_| {
+        let office = office.read();
+        let ids = office.desks.iter().map(|desk| desk.id.clone());
+        ids.collect::<Vec<_>>()
+    });
     view! {
         <g class="office">
-            <rect class="ground" x=move || at().x y=move || at().y width=move || at().width height=move || at().height rx="8" />
-            <text class="title" x=move || at().x + 12.0 y=move || at().y + 18.0>{t("map.office")}</text>
-            {move || {
-                office
-                    .get()
-                    .desks
-                    .into_iter()
-                    .map(|desk| {
-                        let r = desk.rect;
-                        let room = r.width - 40.0;
-                        let name = shorten(&desk.name, letters(room, 7.2));
-                        let label = format!("{} {}", desk.name, desk.detail);
-                        view! {
-                            <Thing id=desk.id class="desk" label=label state=state_id(desk.state)>
-                                <rect x=r.x y=r.y width=r.width height=r.height rx="6" />
-                                {state_mark(desk.state, r.x + 16.0, r.center().y)}
-                                <text class="name" x=r.x + 30.0 y=r.y + 15.0>{name}</text>
-                                <text class="detail" x=r.x + 30.0 y=r.y + 30.0>{desk.detail}</text>
-                            </Thing>
-                        }
-                    })
-                    .collect_view()
-            }}
+            <rect class="ground" x=move || at.get().x y=move || at.get().y width=move || at.get().width height=move || at.get().height rx="8" />
+            <text class="title" x=move || at.get().x + 12.0 y=move || at.get().y + 18.0>{t("map.office")}</text>
+            <For each=move || desks.get() key=Clone::clone let:id>
+                <DeskView id />
+            </For>
         </g>
+    }
+}
+
+/// A member of the control plane.
+#[component]
+fn DeskView(id: String) -> impl IntoView {
+    let office = expect_context::<Simulator>().picture.office;
+    let desk = Memo::new(move |_| {
+        let office = office.read();
+        office.desks.iter().find(|desk| desk.id == id).cloned()
+    });
+    move || {
+        desk.get().map(|desk| {
+            let r = desk.rect;
+            let name = shorten(&desk.name, letters(r.width - 40.0, 7.2));
+            let label = format!("{} {}", desk.name, desk.detail);
+            view! {
+                <Thing id=desk.id class="desk" label=label state=state_id(desk.state)>
+                    {outline(r, "6")}
+                    {state_mark("mark", desk.state, Point::new(r.x + 16.0, r.center().y))}
+                    <text class="name" x=r.x + 30.0 y=r.y + 15.0>{name}</text>
+                    <text class="detail" x=r.x + 30.0 y=r.y + 30.0>{desk.detail}</text>
+                </Thing>
+            }
+        })
     }
 }
 
@@ -244,11 +267,13 @@ fn CorridorView() -> impl IntoView {
     let picture = simulator.picture;
     let doors = Memo::new(move |_| {
         let rooms = picture.rooms.read();
-        let frames = rooms.iter().filter_map(|id| picture.room(id));
-        let doors = frames.flat_map(|room| room.frame.get().devices);
+        let mut doors = Vec::new();
+        for room in rooms.iter().filter_map(|id| picture.room(id)) {
+            let room = room.frame.read();
+            let is_door = |d: &&Device| d.kind != DeviceKind::Bridge;
+            doors.extend(room.devices.iter().filter(is_door).cloned());
+        }
         doors
-            .filter(|d| d.kind != DeviceKind::Bridge)
-            .collect::<Vec<_>>()
     });
     // The tube is drawn as strongly as it is used: whether the packet is inside it now.
     let used = move || simulator.is_wrapped();
@@ -335,6 +360,10 @@ fn service_view(
             s.namespace, s.name, s.address, s.ports
         )
     });
+    let label_parts = part(&service, |s| ServiceLabel {
+        endpoints: Vec::new(),
+        ..s.clone()
+    });
     // The pointer or the focus on it lights its lines.
     let (entered, focused) = (id.clone(), id.clone());
     let leave = move || simulator.pointed.set(None);
@@ -346,7 +375,7 @@ fn service_view(
             on:focusout=move |_| leave()
         >
             <Thing id class="service" label can_dim=true>
-                {move || service_label(&service.read())}
+                {move || service_label(&label_parts.read())}
             </Thing>
         </g>
     }
@@ -403,11 +432,11 @@ fn Endpoints(id: String) -> impl IntoView {
             || is(simulator.responsible.read().as_deref())
     });
     service.map(|service| {
-        let ends = service.clone();
+        let lines = part(&service, |s| s.endpoints.clone());
         view! {
             <g class="endpoints" data-lit=move || lit.get().then_some("")>
-                {move || service.read().endpoints.iter().map(endpoint_line).collect_view()}
-                {move || lit.get().then(|| ends.read().endpoints.iter().filter_map(|line| ring(simulator, line)).collect_view())}
+                {move || lines.read().iter().map(endpoint_line).collect_view()}
+                {move || lit.get().then(|| lines.read().iter().filter_map(|line| ring(simulator, line)).collect_view())}
             </g>
         }
     })
@@ -454,11 +483,11 @@ fn Wall(id: String) -> impl IntoView {
             let values = [("node", r.name.as_str()), ("state", state), ("address", &r.address)];
             fill("map.node", &values)
         });
-        let at = move || frame.read().rect;
+        let at = part(&frame, |r| r.rect);
         view! {
             <Thing id class="wall" label>
                 {move || {
-                    let r = at();
+                    let r = at.get();
                     view! { <rect class="ground" x=r.x y=r.y width=r.width height=r.height rx="10" /> }
                 }}
             </Thing>
@@ -471,12 +500,15 @@ fn RoomView(id: String) -> impl IntoView {
     let room = expect_context::<Simulator>().picture.room(&id);
     let depth = expect_context::<Memo<Depth>>();
     room.map(|RoomSignals { frame, pods }| {
-        let inner = frame.clone();
         let near = Memo::new(move |_| depth.get() >= Depth::Namespace);
-        let crowded = Memo::new(move |_| frame.read().crowded);
+        let crowded = part(&frame, |r| r.crowded);
+        let fixtures = part(&frame, |r| r.fixtures.clone());
+        let devices = part(&frame, |r| r.devices.clone());
         view! {
-            <g class="room">
-                {move || room_inside(&inner.read())}
+            <g class="room" data-crowded=move || crowded.get().then_some("")>
+                {move || fixtures.get().into_iter().map(fixture).collect_view()}
+                {move || wires(&devices.read()).collect_view()}
+                {move || devices.get().into_iter().map(device).collect_view()}
                 <For each=move || pods.get() key=Clone::clone let:id>
                     <PodView id crowded near />
                 </For>
@@ -485,7 +517,21 @@ fn RoomView(id: String) -> impl IntoView {
     })
 }
 
-/// What is written on a room's wall: its name, and as many facts as have room beside it.
+/// What is written on a room's wall.
+#[component]
+fn Plate(id: String) -> impl IntoView {
+    let room = expect_context::<Simulator>().picture.room(&id);
+    room.map(|room| {
+        let plate = part(&room.frame, |r| Room {
+            fixtures: Vec::new(),
+            devices: Vec::new(),
+            ..r.clone()
+        });
+        move || room_title(&plate.read())
+    })
+}
+
+/// A room's name, and as many facts as have room beside it.
 fn room_title(r: &Room) -> impl IntoView + use<> {
     let at = r.rect;
     let room = letters(at.width - 60.0, 8.0);
@@ -499,34 +545,21 @@ fn room_title(r: &Room) -> impl IntoView + use<> {
     };
     view! {
         <g class="plate">
-            {state_mark(r.state, at.x + 20.0, at.y + 20.0)}
+            {state_mark("mark", r.state, Point::new(at.x + 20.0, at.y + 20.0))}
             <text class="title" x=at.x + 34.0 y=at.y + 25.0>{shorten(&r.name, room.saturating_sub(facts.len()))}</text>
             <text class="address end" x=at.right() - 14.0 y=at.y + 25.0>{facts}</text>
         </g>
     }
 }
 
-/// What is in a room beside its pods: fixtures, devices, and the lines from the rail to the doors.
-fn room_inside(r: &Room) -> impl IntoView + use<> {
-    let rail = r
-        .devices
-        .iter()
-        .find(|d| d.kind == DeviceKind::Bridge)
-        .map(|d| d.rect);
-    let doors = r.devices.iter().filter(|d| d.kind != DeviceKind::Bridge);
-    let wires = doors
-        .filter_map(|d| {
-            let (x, from) = (d.rect.center().x, rail?.bottom());
-            Some(view! { <line class="inner" x1=x x2=x y1=from y2=d.rect.y /> })
-        })
-        .collect_view();
-    let fixtures = r.fixtures.iter().cloned().map(fixture).collect_view();
-    view! {
-        {room_title(r)}
-        {fixtures}
-        {wires}
-        {r.devices.iter().cloned().map(device).collect_view()}
-    }
+/// The lines from the rail to the doors.
+fn wires(devices: &[Device]) -> impl Iterator<Item = impl IntoView + use<>> {
+    let rail = devices.iter().find(|d| d.kind == DeviceKind::Bridge);
+    let doors = devices.iter().filter(|d| d.kind != DeviceKind::Bridge);
+    doors.filter_map(move |d| {
+        let (x, from) = (d.rect.center().x, rail?.rect.bottom());
+        Some(view! { <line class="inner" x1=x x2=x y1=from y2=d.rect.y /> })
+    })
 }
 
 /// The layer whose hue a device has.
@@ -585,7 +618,9 @@ fn pod_view(
     near: Memo<bool>,
     pod: ArcRwSignal<PodBox>,
 ) -> impl IntoView {
-    let (named, stated) = (pod.clone(), pod.clone());
+    let rect = part(&pod, |p| p.rect);
+    let state = part(&pod, |p| p.state);
+    let named = pod.clone();
     let label = Signal::derive(move || {
         let p = named.read();
         fill(
@@ -597,62 +632,85 @@ fn pod_view(
             ],
         )
     });
-    let state = Signal::derive(move || state_id(stated.read().state));
+    let entitled = pod.clone();
+    let title = move || {
+        let p = entitled.read();
+        format!("{}/{} {}", p.namespace, p.name, p.status)
+    };
     view! {
-        <Thing id class="pod" label state can_dim=true>
+        <Thing id class="pod" label state=Signal::derive(move || state_id(state.get())) can_dim=true>
             {move || match crowded.get() {
-                true => cell(&pod.read()).into_any(),
-                false => pod_box(&pod.read(), near.get()).into_any(),
+                true => cell(rect, state).into_any(),
+                false => pod_box(&pod, rect, state, near).into_any(),
             }}
+            <title>{title}</title>
         </Thing>
     }
 }
 
 /// A pod among very many.
-fn cell(p: &PodBox) -> impl IntoView + use<> {
-    let r = p.rect;
+fn cell(rect: Memo<Rect>, state: Memo<State>) -> impl IntoView {
     view! {
-        <rect x=r.x y=r.y width=r.width height=r.height rx="4" />
-        {state_mark(p.state, r.center().x, r.center().y)}
-        <title>{format!("{}/{} {}", p.namespace, p.name, p.status)}</title>
+        {move || outline(rect.get(), "4")}
+        {move || state_mark("dot", state.get(), rect.get().center())}
     }
 }
 
-fn pod_box(p: &PodBox, near: bool) -> impl IntoView + use<> {
-    let r = p.rect;
-    let cable = p.cable.as_ref().map(|c| {
-        let end = c.points.last().copied().unwrap_or_default();
-        view! {
-            <g class="cable" data-thing=c.id.clone()>
-                <polyline class="grip" points=points(&c.points) />
-                <polyline points=points(&c.points) />
-                <circle cx=end.x cy=end.y r="3.5" />
-                {near.then(|| view! { <text class="fine" x=end.x + 5.0 y=end.y - 4.0>{c.port.clone()}</text> })}
-            </g>
-        }
-    });
-    let inside = if near {
-        near_pod(p, r).into_any()
-    } else {
-        let status = format!("{} {}/{}", shorten(&p.status, 15), p.ready.0, p.ready.1);
-        let address = if p.address.is_empty() {
-            "–".to_owned()
-        } else {
-            p.address.clone()
-        };
-        view! {
-            <text class="address" x=r.x + 10.0 y=r.y + 37.0>{address}</text>
-            <text class="detail" x=r.x + 10.0 y=r.y + 52.0>{status}</text>
-        }
-        .into_any()
+/// A pod with its cable and what is written on it: each part is drawn anew when it changes, and only it.
+fn pod_box(
+    pod: &ArcRwSignal<PodBox>,
+    rect: Memo<Rect>,
+    state: Memo<State>,
+    near: Memo<bool>,
+) -> impl IntoView + use<> {
+    let cable = part(pod, |p| p.cable.clone());
+    let at = move |dx: f64, dy: f64| {
+        let r = rect.get();
+        Point::new(r.x + dx, r.y + dy)
+    };
+    let name = shorten(&pod.read_untracked().name, 13);
+    let pod = pod.clone();
+    view! {
+        {move || cable.get().map(|cable| cable_view(cable, near.get()))}
+        {move || outline(rect.get(), "6")}
+        {move || state_mark("mark", state.get(), at(15.0, 16.0))}
+        {move || {
+            let at = at(26.0, 20.0);
+            view! { <text class="name" x=at.x y=at.y>{name.clone()}</text> }
+        }}
+        {move || match near.get() {
+            true => near_pod(&pod.read(), rect.get()).into_any(),
+            false => far_pod(&pod, rect.get()).into_any(),
+        }}
+    }
+}
+
+fn cable_view(cable: Cable, near: bool) -> impl IntoView {
+    let end = cable.points.last().copied().unwrap_or_default();
+    view! {
+        <g class="cable" data-thing=cable.id>
+            <polyline class="grip" points=points(&cable.points) />
+            <polyline points=points(&cable.points) />
+            <circle cx=end.x cy=end.y r="3.5" />
+            {near.then(|| view! { <text class="fine" x=end.x + 5.0 y=end.y - 4.0>{cable.port}</text> })}
+        </g>
+    }
+}
+
+/// What is written on a pod from afar: its address and how it does.
+fn far_pod(pod: &ArcRwSignal<PodBox>, r: Rect) -> impl IntoView + use<> {
+    let (addressed, pod) = (pod.clone(), pod.clone());
+    let address = move || match addressed.read().address.as_str() {
+        "" => "–".to_owned(),
+        address => address.to_owned(),
+    };
+    let status = move || {
+        let p = pod.read();
+        format!("{} {}/{}", shorten(&p.status, 15), p.ready.0, p.ready.1)
     };
     view! {
-        {cable}
-        <rect x=r.x y=r.y width=r.width height=r.height rx="6" />
-        {state_mark(p.state, r.x + 15.0, r.y + 16.0)}
-        <text class="name" x=r.x + 26.0 y=r.y + 20.0>{shorten(&p.name, 13)}</text>
-        {inside}
-        <title>{format!("{}/{} {}", p.namespace, p.name, p.status)}</title>
+        <text class="address" x=r.x + 10.0 y=r.y + 37.0>{address}</text>
+        <text class="detail" x=r.x + 10.0 y=r.y + 52.0>{status}</text>
     }
 }
 

@@ -437,7 +437,7 @@ fn Canvas() -> impl IntoView {
             });
         }
     };
-    // Styles know the zoom in steps, and only where letters follow it: each change of it costs a look at every style.
+    // Styles know the zoom in steps, and only where letters follow it.
     let zoom_for_styles = Memo::new(move |_| {
         let zoom = settled.read().zoom;
         match Depth::of(zoom) {
@@ -492,10 +492,10 @@ fn Canvas() -> impl IntoView {
             hidden=move || in_words.get()
             node_ref=frame
             data-depth=move || depth.get().name()
+            data-inside=move || (depth.get() == Depth::Inside).then_some("")
             data-held=move || grabbed.get().then_some("")
             data-moving=move || is_moving.get().then_some("")
             data-packet=move || simulator.lane.read().is_some().then_some("")
-            style=("--zoom", move || zoom_for_styles.get())
             on:wheel=wheel
             on:pointerdown=down
             on:pointermove=drag
@@ -506,7 +506,7 @@ fn Canvas() -> impl IntoView {
             on:click=move |event| select(event.target())
         >
             <div class="stage" node_ref=drawing role="group" aria-label=t("map.label") style=("transform", transform)>
-                <Layers>
+                <Layers zoom=zoom_for_styles>
                     <Depths />
                     <Marks />
                     <Packet />

@@ -17,6 +17,16 @@ pub(crate) struct RoomSignals {
     pub(crate) pods: ArcRwSignal<Vec<String>>,
 }
 
+/// A part of what a signal holds: it changes only when the part does.
+pub(crate) fn part<T, U>(of: &ArcRwSignal<T>, what: fn(&T) -> U) -> Memo<U>
+where
+    T: Send + Sync + 'static,
+    U: PartialEq + Send + Sync + 'static,
+{
+    let of = of.clone();
+    Memo::new(move |_| what(&of.read()))
+}
+
 #[derive(Default)]
 struct Parts {
     rooms: BTreeMap<String, RoomSignals>,

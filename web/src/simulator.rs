@@ -131,7 +131,7 @@ pub(crate) struct Simulator {
 }
 
 impl Simulator {
-    /// A simulator that is loaded once the page has been painted.
+    /// A simulator that is being loaded.
     pub(crate) fn start() -> Simulator {
         let phase = RwSignal::new(Phase::Loading(0, 0));
         let (lane, step) = (RwSignal::new(None::<Arc<Lane>>), RwSignal::new(0_usize));
@@ -172,8 +172,8 @@ impl Simulator {
             menu: RwSignal::new(None),
             told: RwSignal::new(Vec::new()),
         };
-        // A frame is asked for before it is painted; what is asked for in it is the frame after.
-        request_animation_frame(move || request_animation_frame(move || simulator.load()));
+        // The page has all that its first view needs, and its thread is another.
+        simulator.load();
         simulator.each_hop();
         simulator
     }
