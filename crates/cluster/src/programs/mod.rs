@@ -10,6 +10,7 @@ mod kubelet;
 mod lookup;
 pub(crate) mod monitor;
 mod nc;
+mod netns;
 mod ping;
 pub(crate) mod resolve;
 mod serve;
@@ -91,6 +92,8 @@ pub(crate) enum Program {
     Monitor(Box<Monitor>),
     /// A tool of iproute2 and its like, run at once on the machine's network.
     Net(Vec<String>),
+    /// A program in another network namespace: `ip netns exec`.
+    Within(NamespaceId, Box<Program>),
     /// Says something and ends.
     Say {
         out: String,
@@ -112,6 +115,19 @@ impl Program {
             Program::Tcpdump(capture) => capture.step(io),
             Program::Monitor(monitor) => monitor::step(monitor, io),
             Program::Net(argv) => net(io, argv),
+            Program::Within(netns, program) => {
+                let place = Place {
+                    netns: *netns,
+                    ..io.place.clone()
+                };
+                program.step(&mut Io {
+                    cluster: io.cluster,
+                    place: &place,
+                    files: io.files,
+                    now: io.now,
+                    output: io.output,
+                })
+            }
             Program::Say { out, err, status } => {
                 io.out(&*out);
                 io.err(&*err);
@@ -170,7 +186,8 @@ const NET_TOOLS: &[&str] = &[
 
 fn net(io: &mut Io<'_>, argv: &[String]) -> Step {
     let now = kubarium_linux::Time(io.now.0);
-    let on_node = io.place.pod.is_none();
+    let machine = io.cluster.machines.get(&io.place.node);
+    let on_node = machine.is_some_and(|machine| machine.netns == io.place.netns);
     if on_node {
         kube_proxy::bring_up_to_date(io.cluster, &io.place.node);
     }
@@ -250,6 +267,9 @@ pub(crate) fn start(
     command: Command,
     now: Time,
 ) -> Program {
+    if netns::is_meant(&command.argv) {
+        return netns::begin(cluster, place, view, command, now);
+    }
     let argv = &command.argv;
     let name = base_name(argv.first().map_or("", String::as_str)).to_owned();
     match name.as_str() {

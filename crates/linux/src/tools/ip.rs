@@ -20,7 +20,7 @@ pub(super) struct Format {
     pub details: bool,
     pub json: bool,
     pub stats: bool,
-    only4: bool,
+    pub only4: bool,
     pub only6: bool,
 }
 
@@ -51,7 +51,6 @@ const UNKNOWN: &[&str] = &[
     "ioam",
     "l2tp",
     "macsec",
-    "maddress",
     "mptcp",
     "mroute",
     "mrule",
@@ -122,6 +121,9 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String], no
     } else if object.len() > 1 && short(object, "tunnel") {
         let verb = verb.unwrap_or("show");
         super::ip_tunnel::tunnel(net, namespace, verb, &mut words)
+    } else if object.len() > 1 && short(object, "maddress") {
+        let verb = verb.unwrap_or("show");
+        super::ip_maddr::maddr(net, namespace, verb, &mut words, format)
     } else if short(object, "rule") {
         let verb = verb.unwrap_or("show");
         super::ip_route::rule(net, namespace, verb, &mut words, format.json)

@@ -10,6 +10,7 @@ mod counters;
 mod device_tools;
 mod ip;
 mod ip_link;
+mod ip_maddr;
 mod ip_neigh;
 mod ip_route;
 mod ip_tunnel;
@@ -192,6 +193,25 @@ mod tests {
     fn said(net: &mut Network, id: NamespaceId, command: &str) -> Output {
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
         run(net, id, &words, Time::from_secs(10))
+    }
+
+    /// As iproute2 6.1 printed them.
+    #[test]
+    fn groups_are_those_that_the_kernel_joins() {
+        let (mut net, id) = network();
+        let mut shows = |command: &str, want: &str| {
+            assert_eq!(said(&mut net, id, command).stdout, want, "{command}");
+        };
+        shows(
+            "ip maddr show dev br0",
+            "2:\tbr0\n\tlink  33:33:00:00:00:01\n\tlink  01:00:5e:00:00:6a\n\tlink  33:33:00:00:00:6a\n\tlink  01:00:5e:00:00:01\n\tinet  224.0.0.1\n\tinet  224.0.0.106\n\tinet6 ff02::6a\n\tinet6 ff02::1\n\tinet6 ff01::1\n",
+        );
+        shows("ip -4 maddr show lo", "1:\tlo\n\tinet  224.0.0.1\n");
+        shows("ip -4 -o maddr show dev lo", "1:\tlo\\\tinet  224.0.0.1\n");
+        shows(
+            "ip -j -4 maddr show lo",
+            "[{\"ifindex\":1,\"ifname\":\"lo\",\"maddr\":[{\"family\":\"inet\",\"address\":\"224.0.0.1\"}]}]\n",
+        );
     }
 
     /// As iproute2 6.1 printed it on a machine set up so.

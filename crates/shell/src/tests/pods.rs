@@ -160,3 +160,48 @@ fn a_node_that_is_closed_to_pods_says_so_when_the_kubelet_looks() {
         0,
     );
 }
+
+#[test]
+fn a_machine_finds_its_pods_namespaces() {
+    let lines = [
+        "kubectl run p --image=nginx",
+        "kubectl wait --for=condition=Ready pod/p",
+        "NODE=$(kubectl get pod p -o jsonpath={.spec.nodeName})",
+        "IP=$(kubectl get pod p -o jsonpath={.status.podIP})",
+    ];
+    let then = |last| [&lines[..], &[last]].concat();
+    prints(
+        &then(
+            "ssh $NODE 'for n in $(ip netns | cut -d\" \" -f1); do ip -n $n -br -4 addr show eth0; done' | grep -c \" $IP/\"",
+        ),
+        "1\n",
+        0,
+    );
+    prints(
+        &then("ssh $NODE 'ip netns | grep -vcE \"^cni-[0-9a-f-]{36} .id: [0-9]+.$\"'"),
+        "0\n",
+        1,
+    );
+    prints(
+        &then(
+            "ssh $NODE 'for n in $(ip netns | cut -d\" \" -f1); do ip netns exec $n ss -tln; done' | grep -c ':80 '",
+        ),
+        "1\n",
+        0,
+    );
+    prints(
+        &["ssh worker-1 ip netns exec nosuch ss"],
+        "Cannot open network namespace \"nosuch\": No such file or directory\n",
+        255,
+    );
+    prints(
+        &["ssh worker-1 ip netns exec"],
+        "No netns name specified\n",
+        255,
+    );
+    prints(
+        &["ssh worker-1 ip netns foo"],
+        "Command \"foo\" is unknown, try \"ip netns help\".\n",
+        255,
+    );
+}
