@@ -18,7 +18,7 @@ use kubarium_shell::Session;
 use regex_lite::Regex;
 
 /// How many of a hundred recorded lines must come out the same, at the least.
-const FLOOR: usize = 97;
+const FLOOR: usize = 99;
 
 /// A command and the lines that it printed.
 struct Step {
@@ -74,6 +74,7 @@ fn play(config: Config, commands: &str) -> Vec<Step> {
 /// What no run repeats, and what stands for it.
 static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
+        (r"/tmp/(LIVE|MERGED)-\d+", "/tmp/DIFF"),
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UID"),
         (r"\b(sha256:|containerd://)?[0-9a-f]{12,64}\b", "ID"),
         (r"\bveth[0-9a-f]{6,8}\b", "veth"),
@@ -115,7 +116,6 @@ static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             r"\b(\d+[ydhm])*\d+(\.\d+)?(s|ms|µs|m|h|d)\b|<unknown>|<invalid>",
             "AGE",
         ),
-        (r"/tmp/(LIVE|MERGED)-\d+", "/tmp/DIFF"),
         (r"^[IWE]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "KLOG "),
         (r"\S*/(kubeconfig|\.kube/config)\b", "KUBECONFIG"),
         (
