@@ -135,7 +135,7 @@ fn namespaces(cluster: &Cluster, place: &Place) -> Vec<(NamespaceId, String)> {
     let mut all: Vec<_> = apart
         .map(|(uid, sandbox)| (sandbox.netns, mounted(uid)))
         .collect();
-    all.sort_by(|a, b| b.0.cmp(&a.0));
+    all.sort_by_key(|(netns, _)| std::cmp::Reverse(*netns));
     all
 }
 
