@@ -4,7 +4,7 @@
 //! sets of `metadata.managedFields` are computed from that when somebody looks at them or applies:
 //! ten thousand pods that nobody asks about cost nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use kubarium_objects::managed::{self, ManagedFields, Manager, Operation, Shape};
 use kubarium_objects::schema::Resource;
@@ -54,11 +54,19 @@ impl Writer {
             other => other.name(),
         };
         match action {
-            Action::UpdateStatus => Writer::Update(name.into(), Subresource::Status),
-            Action::Create | Action::Update => Writer::Update(name.into(), Subresource::None),
+            Action::UpdateStatus => Writer::Update(manager(name), Subresource::Status),
+            Action::Create | Action::Update => Writer::Update(manager(name), Subresource::None),
             _ => Writer::Untracked,
         }
     }
+}
+
+/// A manager's name; those of the components are kept once.
+fn manager(name: &str) -> Text {
+    static KNOWN: LazyLock<[Text; 3]> =
+        LazyLock::new(|| ["kube-controller-manager", "kube-scheduler", "kubelet"].map(Text::from));
+    let known = KNOWN.iter().find(|known| ***known == *name);
+    known.cloned().unwrap_or_else(|| name.into())
 }
 
 #[derive(Clone, Debug)]

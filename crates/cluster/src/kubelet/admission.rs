@@ -27,7 +27,9 @@ pub(super) fn check(cluster: &Cluster, node: &Text, worker: &Worker) -> Option<R
             .filter(|w| w.uid != worker.uid && !w.is_over())
             .map(|w| &w.pod)
     };
-    if machine.config.pods as usize <= others().count() {
+    let room = machine.config.pods as usize;
+    // Most nodes are far from full: their pods need not be counted.
+    if room <= machine.kubelet.pods.len() && room <= others().count() {
         return Some((
             "OutOfpods",
             format!(
@@ -81,14 +83,11 @@ pub(super) fn check(cluster: &Cluster, node: &Text, worker: &Worker) -> Option<R
 pub(super) fn lacks(cluster: &Cluster, node: &str, worker: &Worker) -> Option<Refusal> {
     let machine = cluster.machines.get(node)?;
     let others = machine.kubelet.pods.values();
+    let others = others.filter(|w| w.uid != worker.uid && !w.is_over());
     let granted = |w: &Arc<Worker>| match w.allocated.is_null() {
         true => w.pod["spec"].clone(),
         false => w.allocated.clone(),
     };
-    let others: Vec<Value> = others
-        .filter(|w| w.uid != worker.uid && !w.is_over())
-        .map(granted)
-        .collect();
     for (resource, capacity, milli) in [
         ("cpu", &machine.config.cpu, true),
         ("memory", &machine.config.memory, false),
@@ -101,10 +100,8 @@ pub(super) fn lacks(cluster: &Cluster, node: &str, worker: &Worker) -> Option<Re
         if wanted == 0 {
             continue;
         }
-        let used: i64 = others
-            .iter()
-            .map(|spec| request(spec, resource, amount))
-            .sum();
+        let used = others.clone().map(granted);
+        let used: i64 = used.map(|spec| request(&spec, resource, amount)).sum();
         if wanted > amount(&capacity) - used {
             let reason = if milli { "OutOfcpu" } else { "OutOfmemory" };
             return Some((
@@ -173,6 +170,7 @@ pub(super) fn reject(
     let by = Component::Kubelet(node.clone());
     let pod = worker.pod.clone();
     cluster.warn(&by, &pod, reason, &message);
-    worker.verdict = Some((reason.into(), format!("Pod was rejected: {message}").into()));
+    let message = format!("Pod was rejected: {message}");
+    worker.verdict = Some(Box::new((reason.into(), message.into())));
     status::reject(cluster, node, worker);
 }

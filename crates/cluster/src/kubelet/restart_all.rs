@@ -67,13 +67,13 @@ fn reset(cluster: &mut Cluster, node: &Text, worker: &mut Worker, place: usize) 
         return;
     }
     container.stale = true;
-    container.state = State::Exited(End {
+    container.state = State::Exited(Box::new(End {
         code: 128 + process::SIGKILL,
         reason: REASON.into(),
         message: MESSAGE.into(),
         started: now,
         finished: now,
-    });
+    }));
     let waiting = Waiting {
         reason: REASON,
         message: MESSAGE.into(),

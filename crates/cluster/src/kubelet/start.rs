@@ -597,7 +597,7 @@ fn started(cluster: &mut Cluster, node: &Text, worker: &mut Worker, slot: u8) {
             .sandbox_mut(node, &worker.uid)
             .and_then(|s| s.containers.get_mut(place))
         {
-            container.state = State::Exited(end);
+            container.state = State::Exited(end.into());
         }
         return;
     }

@@ -112,7 +112,7 @@ fn pod_resources(status: &mut Value, pod: &Value) {
 /// Writes the status of a pod that was turned away.
 pub(super) fn reject(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
     let by = Component::Kubelet(node.clone());
-    let Some((reason, message)) = worker.verdict.clone() else {
+    let Some((reason, message)) = worker.verdict.as_deref().cloned() else {
         return;
     };
     let now = cluster.now.rfc3339();
@@ -204,7 +204,7 @@ fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) ->
     if old["startTime"].is_null() {
         new["startTime"] = alike.stamp(cluster.now);
     }
-    if let Some((reason, message)) = worker.verdict.as_ref().filter(|_| over) {
+    if let Some((reason, message)) = worker.verdict.as_deref().filter(|_| over) {
         new["reason"] = reason.into();
         new["message"] = message.into();
     }

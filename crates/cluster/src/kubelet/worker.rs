@@ -41,7 +41,7 @@ pub struct Worker {
     /// When the pod's status is to be looked at: after a relist.
     pub(super) report_at: Option<Time>,
     /// The status with which the pod was turned away or ended from outside: reason and message.
-    pub(super) verdict: Option<(Text, Text)>,
+    pub(super) verdict: Option<Box<(Text, Text)>>,
     /// Whether the API server could not be told of the pod's last status.
     pub(super) untold: bool,
     /// Whether all containers are being stopped, to be started again from the first on.
@@ -424,7 +424,7 @@ pub(super) fn evict(
         return;
     };
     let mut worker = Arc::unwrap_or_clone(worker);
-    worker.verdict = Some(("Evicted".into(), message.into()));
+    worker.verdict = Some(Box::new(("Evicted".into(), message.into())));
     worker.busy = None;
     worker.waiting.clear();
     let by = Component::Kubelet(node.clone());
@@ -698,7 +698,7 @@ fn deadline(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Option<T
             "DeadlineExceeded",
             message,
         );
-        worker.verdict = Some(("DeadlineExceeded".into(), message.into()));
+        worker.verdict = Some(Box::new(("DeadlineExceeded".into(), message.into())));
         terminate::kill_all(cluster, node, worker, terminate::own_grace(worker));
         return Some(cluster.now);
     }

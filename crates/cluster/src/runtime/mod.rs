@@ -144,7 +144,7 @@ pub enum State {
     /// Running since then.
     Running(Time),
     /// Ended.
-    Exited(End),
+    Exited(Box<End>),
 }
 
 /// How a container ended.
@@ -274,13 +274,13 @@ pub(crate) fn power_off(cluster: &mut Cluster, node: &Text) {
             if let State::Running(started) = container.state {
                 gone.push((sandbox.netns, container.number));
                 container.process = None;
-                container.state = State::Exited(End {
+                container.state = State::Exited(Box::new(End {
                     code: 255,
                     reason: "Unknown".into(),
                     message: Text::from(""),
                     started,
                     finished: now,
-                });
+                }));
             }
         }
     }
@@ -481,7 +481,7 @@ pub(crate) fn create(
         if let State::Exited(end) = &container.state {
             next.previous = Some(Arc::new(Previous {
                 id: container.id.clone(),
-                end: end.clone(),
+                end: End::clone(end),
                 logs: std::mem::take(&mut container.logs),
             }));
         }
@@ -628,13 +628,13 @@ pub(crate) fn exited(
         return;
     };
     let reason = reason.unwrap_or(if code == 0 { "Completed" } else { "Error" });
-    container.state = State::Exited(End {
+    container.state = State::Exited(Box::new(End {
         code,
         reason: reason.into(),
         message,
         started,
         finished: now,
-    });
+    }));
     container.process = None;
     let text = format!("{} exited with {code} ({reason})", container.name);
     let token = Token {

@@ -233,9 +233,11 @@ impl Walk<'_> {
         if arp.request {
             // Who could not be answered is not told either (`arp_process` routes the question as a packet). One's own
             // announcement, come back by a bridge, has a source that cannot come in here.
-            let fits = arp.sender.is_unspecified()
-                || self.source_fits(namespace, link, arp.sender, arp.target);
-            if !ns.is_local(arp.target) || ns.is_local(arp.sender) || !fits {
+            let fits = || {
+                arp.sender.is_unspecified()
+                    || self.source_fits(namespace, link, arp.sender, arp.target)
+            };
+            if !ns.is_local(arp.target) || ns.is_local(arp.sender) || !fits() {
                 // What it says of its sender is heard where that neighbour is in the table, be it as one that failed.
                 if !fixed && known.is_some_and(|n| n.mac != Some(arp.sender_mac)) {
                     self.learn_neighbour(
