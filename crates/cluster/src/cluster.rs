@@ -14,8 +14,8 @@ use kubarium_objects::{ObjectKey, Text, Value};
 use crate::alike::Alike;
 use crate::api::Allocators;
 use crate::api::custom::{self, Definitions};
-use crate::api::flow_control;
 use crate::api::managers::Writer;
+use crate::api::{addresses, flow_control};
 use crate::config::Config;
 use crate::controllers;
 use crate::etcd::{Content, Etcd};
@@ -389,6 +389,7 @@ impl Cluster {
             self.caused_by(Some(event), |cluster| {
                 custom::changed(cluster, &change);
                 flow_control::changed(cluster, key);
+                addresses::changed(cluster, &change);
                 cluster.notify(&change);
             });
         }

@@ -38,9 +38,9 @@ impl Allocators {
 
     /// A free address out of the upper part of the range: the lower is left to those who name one
     /// (KEP-3070). `None` when the range is full.
-    fn address(&self, rng: &mut Rng) -> Option<Ipv4Addr> {
-        let first = u32::from(self.range.network());
-        let size = u64::from(u32::from(self.range.broadcast()) - first);
+    fn address(&self, range: Ipv4Net, rng: &mut Rng) -> Option<Ipv4Addr> {
+        let first = u32::from(range.network());
+        let size = u64::from(u32::from(range.broadcast()) - first);
         let reserved = (size / 16).clamp(16, 256).min(size);
         let upper = size.saturating_sub(reserved);
         let random = reserved + rng.below(upper.max(1));
@@ -246,7 +246,13 @@ impl Cluster {
         }
         let wanted = spec["clusterIPs"][0].text();
         if wanted.is_empty() {
-            let Some(address) = self.allocators.address(&mut self.rng) else {
+            let own = self.allocators.range;
+            let mut found = self.allocators.address(own, &mut self.rng);
+            if found.is_none() {
+                let mut further = self.further_ranges().into_iter();
+                found = further.find_map(|range| self.allocators.address(range, &mut self.rng));
+            }
+            let Some(address) = found else {
                 let name = service["metadata"]["name"].str();
                 return Err(Status::internal(format!(
                     "failed to allocate a serviceIP for Service {}: range is full",
@@ -267,7 +273,10 @@ impl Cluster {
             Some(address) if !range.contains(&address) && dry_run => format!(
                 "the provided IP ({wanted}) is not in the valid range. The range of valid IPs is {range}"
             ),
-            Some(address) if !range.contains(&address) => {
+            Some(address)
+                if !range.contains(&address)
+                    && !self.further_ranges().iter().any(|r| r.contains(&address)) =>
+            {
                 "the provided network does not match the current range".to_owned()
             }
             Some(_) if dry_run => return Ok(()),

@@ -3,6 +3,7 @@
 //! Every write goes the real way: decode → admit → prepare → validate → store → watch. Reading is
 //! free: components read the store as their informers would.
 
+pub(crate) mod addresses;
 pub mod admission;
 pub(crate) mod aggregation;
 mod allocate;

@@ -585,3 +585,66 @@ fn a_running_pod_tells_what_it_is_given() {
         0,
     );
 }
+
+#[test]
+fn addresses_of_services_are_objects() {
+    let make = "kubectl create service clusterip web --tcp=80";
+    let ip = "IP=$(kubectl get svc web -o jsonpath={.spec.clusterIP})";
+    let shown = "kubectl get ipaddress $IP -o jsonpath='{.spec.parentRef.namespace}/{.spec.parentRef.name}'";
+    prints(&[make, ip, shown], "default/web", 0);
+    prints(
+        &[
+            make,
+            ip,
+            "kubectl delete svc web",
+            "kubectl get ipaddress $IP 2>&1 | cut -c1-30",
+        ],
+        "Error from server (NotFound): \n",
+        0,
+    );
+    prints(
+        &["kubectl get ipaddresses --no-headers | tr -s ' ' | grep '^10.43.0.1 ' | cut -d' ' -f2"],
+        "services/default/kubernetes\n",
+        0,
+    );
+}
+
+#[test]
+fn another_range_gives_addresses_too() {
+    let range = "kubectl apply -f - <<'E'
+apiVersion: networking.k8s.io/v1
+kind: ServiceCIDR
+metadata: {name: more}
+spec: {cidrs: [10.99.0.0/24]}
+E";
+    let service = "kubectl create service clusterip far --tcp=80 --clusterip=10.99.0.7 2>&1";
+    let ready = "kubectl get servicecidr more -o jsonpath='{.metadata.finalizers} {.status.conditions[0].status} {.status.conditions[0].reason}'";
+    prints(&[range, service], "service/far created\n", 0);
+    prints(
+        &[range, ready],
+        "[\"networking.k8s.io/service-cidr-finalizer\"] True ",
+        0,
+    );
+    let gone = "kubectl delete servicecidr more --wait=false";
+    prints(
+        &[range, service, gone, ready],
+        "[\"networking.k8s.io/service-cidr-finalizer\"] False Terminating",
+        0,
+    );
+    prints(
+        &[
+            range,
+            service,
+            gone,
+            "kubectl delete svc far",
+            "kubectl get servicecidr more",
+        ],
+        "Error from server (NotFound): servicecidrs.networking.k8s.io \"more\" not found\n",
+        1,
+    );
+    prints(
+        &[range, gone, "kubectl get servicecidrs -o name"],
+        "servicecidr.networking.k8s.io/kubernetes\n",
+        0,
+    );
+}
