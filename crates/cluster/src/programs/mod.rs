@@ -9,6 +9,7 @@ pub mod ingress;
 mod kubelet;
 mod lookup;
 pub(crate) mod monitor;
+mod mtr;
 mod nc;
 mod netns;
 mod ping;
@@ -85,6 +86,7 @@ pub(crate) enum Program {
     Lookup(Box<lookup::Lookup>),
     Ping(Box<ping::Ping>),
     Traceroute(Box<ping::Traceroute>),
+    Mtr(Box<mtr::Mtr>),
     Nc(Box<nc::Nc>),
     Serve(Serve),
     Tcpdump(Box<tcpdump::Capture>),
@@ -110,6 +112,7 @@ impl Program {
             Program::Lookup(lookup) => lookup.step(io),
             Program::Ping(ping) => ping.step(io),
             Program::Traceroute(trace) => trace.step(io),
+            Program::Mtr(mtr) => mtr.step(io),
             Program::Nc(nc) => nc.step(io),
             Program::Serve(serve) => serve.step(io),
             Program::Tcpdump(capture) => capture.step(io),
@@ -278,6 +281,7 @@ pub(crate) fn start(
         "nslookup" | "dig" | "host" | "getent" => lookup::start(&name, argv, place),
         "ping" => ping::start(argv, iputils(cluster, place)),
         "traceroute" => ping::start_traceroute(argv),
+        "mtr" => mtr::start(argv),
         "hostname" => hostname(place, view, argv.get(1).map_or("", String::as_str)),
         "nc" | "telnet" => nc::start(argv, &command.stdin, place),
         "crictl" => crictl::start(cluster, place, argv),

@@ -44,7 +44,7 @@ fn usage(err: &str) -> Program {
 }
 
 /// Splits a command line into options with their values and the other words.
-fn options(argv: &[String], with_value: &str) -> (Vec<(char, String)>, Vec<String>) {
+pub(super) fn options(argv: &[String], with_value: &str) -> (Vec<(char, String)>, Vec<String>) {
     let mut options = Vec::new();
     let mut others = Vec::new();
     let mut words = argv.iter().skip(1);
@@ -344,19 +344,19 @@ fn echo(io: &mut Io<'_>, address: Ipv4Addr, ping: &Ping, wait: Duration) -> Conn
 
 #[derive(Clone, Debug)]
 pub(crate) struct Traceroute {
-    host: String,
+    pub(super) host: String,
     numeric: bool,
-    icmp: bool,
+    pub(super) icmp: bool,
     queries: u32,
     wait: Duration,
-    max: u8,
-    resolve: Resolve,
-    address: Option<Ipv4Addr>,
-    ttl: u8,
+    pub(super) max: u8,
+    pub(super) resolve: Resolve,
+    pub(super) address: Option<Ipv4Addr>,
+    pub(super) ttl: u8,
     query: u32,
     last: Option<Ipv4Addr>,
     port: u16,
-    reached: bool,
+    pub(super) reached: bool,
     pending: Option<Time>,
 }
 
@@ -366,20 +366,8 @@ pub(super) fn start_traceroute(argv: &[String]) -> Program {
         return usage("BusyBox v1.37.0 multi-call binary.\n\nUsage: traceroute [-Fnrv] HOST\n");
     };
     let mut trace = Traceroute {
-        host: host.clone(),
-        numeric: false,
         icmp: false,
-        queries: 3,
-        wait: Duration::from_secs(3),
-        max: 30,
-        resolve: Resolve::new(host),
-        address: None,
-        ttl: 1,
-        query: 0,
-        last: None,
-        port: 33434,
-        reached: false,
-        pending: None,
+        ..Traceroute::by_echo(host)
     };
     for (letter, value) in options {
         let number = value.parse::<u32>().ok();
@@ -396,6 +384,26 @@ pub(super) fn start_traceroute(argv: &[String]) -> Program {
 }
 
 impl Traceroute {
+    /// One that sends echoes.
+    pub(super) fn by_echo(host: &str) -> Traceroute {
+        Traceroute {
+            host: host.to_owned(),
+            numeric: false,
+            icmp: true,
+            queries: 3,
+            wait: Duration::from_secs(3),
+            max: 30,
+            resolve: Resolve::new(host),
+            address: None,
+            ttl: 1,
+            query: 0,
+            last: None,
+            port: 33434,
+            reached: false,
+            pending: None,
+        }
+    }
+
     pub fn step(&mut self, io: &mut Io<'_>) -> Step {
         loop {
             let Some(address) = self.address else {
@@ -442,8 +450,8 @@ impl Traceroute {
         }
     }
 
-    /// Sends one packet; how long to wait where nobody answered.
-    fn probe(&mut self, io: &mut Io<'_>, address: Ipv4Addr) -> Option<Duration> {
+    /// Sends one packet: who answered, and after how many microseconds.
+    pub(super) fn ask(&mut self, io: &mut Io<'_>, address: Ipv4Addr) -> Option<(Ipv4Addr, u64)> {
         let connection = if self.icmp {
             let timeout =
                 kubarium_linux::Time(u64::try_from(self.wait.as_nanos()).unwrap_or(u64::MAX));
@@ -474,13 +482,18 @@ impl Traceroute {
             (_, Some(error)) => Some(error.from),
             (Verdict::Refused, None) => Some(address),
             _ => None,
-        };
-        let Some(from) = from else {
+        }?;
+        self.reached |=
+            from == address || matches!(connection.verdict, Verdict::Connected | Verdict::Refused);
+        Some((from, (connection.elapsed.0 / 1000).max(4)))
+    }
+
+    /// Sends one packet and tells of it; how long to wait where nobody answered.
+    fn probe(&mut self, io: &mut Io<'_>, address: Ipv4Addr) -> Option<Duration> {
+        let Some((from, micros)) = self.ask(io, address) else {
             io.out(" *");
             return Some(self.wait);
         };
-        self.reached |=
-            from == address || matches!(connection.verdict, Verdict::Connected | Verdict::Refused);
         if self.last != Some(from) {
             self.last = Some(from);
             if self.numeric {
@@ -489,7 +502,6 @@ impl Traceroute {
                 io.out(format!(" {from} ({from})"))
             }
         }
-        let micros = (connection.elapsed.0 / 1000).max(4);
         io.out(format!("  {}.{:03} ms", micros / 1000, micros % 1000));
         None
     }

@@ -205,3 +205,37 @@ fn a_machine_finds_its_pods_namespaces() {
         255,
     );
 }
+
+#[test]
+fn mtr_reports_each_hop() {
+    let lines = [
+        "kubectl run p --image=nginx",
+        "kubectl wait --for=condition=Ready pod/p",
+        "NODE=$(kubectl get pod p -o jsonpath={.spec.nodeName})",
+        "IP=$(kubectl get pod p -o jsonpath={.status.podIP})",
+        "OTHER=$(kubectl get nodes -o name | grep -v $NODE | grep worker | cut -d/ -f2)",
+    ];
+    let then = |last| [&lines[..], &[last]].concat();
+    prints(
+        &then("ssh $OTHER mtr -r -c 3 $IP | grep -v HOST | sed 1d | awk '{print $1, $3, $4}'"),
+        "1.|-- 0.0% 3\n2.|-- 0.0% 3\n",
+        0,
+    );
+    prints(
+        &then(
+            "ssh $NODE mtr --report --report-cycles=1 $IP | grep -c \"  1.|-- $IP  *0.0%     1  \"",
+        ),
+        "1\n",
+        0,
+    );
+    prints(
+        &["ssh worker-1 mtr -rn -c 1 127.0.0.1 | grep HOST"],
+        "HOST: worker-1                    Loss%   Snt   Last   Avg  Best  Wrst StDev\n",
+        0,
+    );
+    prints(
+        &["ssh worker-1 mtr 127.0.0.1"],
+        "mtr's screen is not simulated yet: mtr --report prints the same\n",
+        1,
+    );
+}
