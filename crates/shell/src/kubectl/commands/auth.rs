@@ -28,7 +28,9 @@ const CAN_I: &[Flag] = &[
 
 pub(crate) const AUTH: Command = Command {
     run: None,
-    ..Command::new("auth", "[flags]", "Inspect authorization", |_| Ok(()))
+    ..Command::new("auth", "[flags] [options]", "Inspect authorization", |_| {
+        Ok(())
+    })
 }
 .commands(&[
     Command::new(

@@ -14,7 +14,7 @@ const TCP: &[Flag] = &[list(
 
 pub(crate) const SERVICE: Command = Command {
     run: None,
-    ..Command::new("service", "[flags]", "Create a service using a specified subcommand", |_| Ok(()))
+    ..Command::new("service", "[flags] [options]", "Create a service using a specified subcommand", |_| Ok(()))
 }
 .aliases(&["svc"])
 .commands(&[
