@@ -55,7 +55,7 @@ const VIEWS = {
   objects: async (page) => {
     await deploy(page);
     await page.getByRole("tab", { name: "Objects" }).click();
-    await page.getByRole("button", { name: /^Pod\b/ }).first().click();
+    await page.locator(".resources").getByRole("button", { name: /^Pod\b/ }).first().click();
     await page.locator(".stored").getByRole("button", { name: /^web-/ }).first().click();
     await details(page);
     await page.locator(".card").getByRole("tab", { name: "History" }).click();
@@ -71,7 +71,6 @@ const VIEWS = {
     await page.keyboard.press("Backspace");
     await page.keyboard.type("5");
     await page.getByRole("button", { name: "Preview" }).click();
-    await page.locator("[data-effect=changed] summary").click();
     await expect(page.locator("[data-effect=changed] .diff")).toBeVisible();
   },
   tree: async (page) => {

@@ -401,10 +401,11 @@ fn service_label(s: &ServiceLabel) -> impl IntoView + use<> {
     let name = shorten(&s.name, (left_for_name as usize).max(6));
     let address_room = letters(r.width - 36.0, 7.3);
     let left = address_room.saturating_sub(s.address.chars().count() + 2);
-    let ports = if left < 4 {
-        String::new()
-    } else {
-        crop(&s.ports, left)
+    // Nearly all is TCP: where there is no room, that goes without saying.
+    let ports = match s.ports.chars().count() <= left {
+        true => s.ports.clone(),
+        false if left < 2 => String::new(),
+        false => crop(&s.ports.replace("/TCP", ""), left),
     };
     let title = format!(
         "{}/{} {} {} {long}",

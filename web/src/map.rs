@@ -87,15 +87,15 @@ impl View {
         }
     }
 
-    /// Moved until a point is in sight.
+    /// Moved until a point is in sight, and no further aside than that takes.
     fn showing(self, at: Point, (width, height): (f64, f64)) -> View {
+        let missing = |at: f64, size: f64| {
+            let edge = EDGE.min(size / 2.0);
+            let inside = (edge..=size - edge).contains(&at);
+            if inside { 0.0 } else { size / 2.0 - at }
+        };
         let (x, y) = ((at.x - self.x) * self.zoom, (at.y - self.y) * self.zoom);
-        let inside =
-            |at: f64, size: f64| (EDGE.min(size / 2.0)..=size - EDGE.min(size / 2.0)).contains(&at);
-        if inside(x, width) && inside(y, height) {
-            return self;
-        }
-        self.moved(width / 2.0 - x, height / 2.0 - y)
+        self.moved(missing(x, width), missing(y, height))
     }
 }
 

@@ -80,11 +80,13 @@ pub(crate) fn Sequence(
     });
     view! {
         <div class="loop">
-            <div class="score-save">
-                <SavePicture of=move || drawing.get_untracked().map(Into::into) name="timeline" />
-            </div>
-            <div class="told-all" node_ref=drawing tabindex="0" role="region" aria-label=t("sequence")>
-                {move || diagram(&talk.read(), told.get(), &find.read().to_lowercase(), chosen, causes)}
+            <div class="scored">
+                <div class="told-all" node_ref=drawing tabindex="0" role="region" aria-label=t("sequence")>
+                    {move || diagram(&talk.read(), told.get(), &find.read().to_lowercase(), chosen, causes)}
+                </div>
+                <div class="score-save">
+                    <SavePicture of=move || drawing.get_untracked().map(Into::into) name="timeline" />
+                </div>
             </div>
             {move || (!causes.read().is_empty()).then(|| why(causes.get(), chosen))}
         </div>
