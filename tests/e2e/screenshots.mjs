@@ -84,7 +84,7 @@ const VIEWS = {
   between: async (page) => {
     await deploy(page);
     await page.getByRole("button", { name: "Pause", exact: true }).first().click();
-    await run(page, "kubectl scale deployment web --replicas=5; sim advance 400ms");
+    await run(page, "kubectl scale deployment web --replicas=5; sim advance 150ms");
     // Its middle is where its cable runs, so not a click.
     await page.locator(".pod[aria-label^='Pod web-']").first().press("Enter");
     await details(page);
