@@ -2,10 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use super::engine::{Frame, Skb, Walk};
+use super::engine::{Arp, Frame, Skb, Walk};
 use super::hooks::Passed;
 use super::ip::Decision;
-use crate::link::{Bridge, FdbEntry, Link, LinkId, NamespaceId};
+use crate::link::{Bridge, FdbEntry, Link, LinkId, LinkKind, NamespaceId};
 use crate::netfilter::Hook;
 use crate::packet::Mac;
 use crate::time::Time;
@@ -43,7 +43,9 @@ impl Walk<'_> {
                 To::Port(_) => {}
                 To::Flood => {
                     for to in self.flood_ports(bridge, Some(port)) {
-                        self.transmit(to, Frame::Arp(arp));
+                        if !self.is_heard_in_vain(to, arp) {
+                            self.transmit(to, Frame::Arp(arp));
+                        }
                     }
                     if arp.eth_dst.is_group() {
                         self.received(bridge, &Frame::Arp(arp));
@@ -306,6 +308,33 @@ impl Walk<'_> {
         bridge.ports.iter().copied().filter(open).collect()
     }
 
+    /// Whether a question out of a port means nothing at its cable's other end: it is about nobody there, and who
+    /// asks is no neighbour. Then it is counted and no more; most pods of a machine hear most questions so.
+    fn is_heard_in_vain(&mut self, port: LinkId, arp: Arp) -> bool {
+        let end = || {
+            let out = self
+                .link(port)
+                .filter(|l| l.loss == 0 && l.delay == Time::ZERO)?;
+            let LinkKind::Veth { peer } = &out.kind else {
+                return None;
+            };
+            let end = self.link(*peer).filter(|l| l.up && l.master.is_none())?;
+            let ns = self.namespace(end.namespace)?;
+            let in_vain = arp.request
+                && !ns.is_local(arp.target)
+                && self.net.neighbour(ns, *peer, arp.sender).is_none();
+            in_vain.then_some(*peer)
+        };
+        // Captures show the frames in the order in which they go.
+        let Some(end) = end().filter(|_| self.net.captures.is_empty()) else {
+            return false;
+        };
+        let frame = Frame::Arp(arp);
+        self.sent(port, &frame);
+        self.received(end, &frame);
+        true
+    }
+
     /// Asks by ARP who has an address, whatever the neighbour table says; who answered, and after what time.
     pub fn ask_neighbour(
         &mut self,
@@ -327,7 +356,7 @@ impl Walk<'_> {
         };
         self.namespace_mut(namespace)?
             .set_neighbour(link, target, asking);
-        let arp = super::engine::Arp {
+        let arp = Arp {
             eth_dst: Mac::BROADCAST,
             request: true,
             sender_mac,
@@ -352,7 +381,7 @@ impl Walk<'_> {
         let Some(device) = self.link(link) else {
             return;
         };
-        let arp = super::engine::Arp {
+        let arp = Arp {
             eth_dst: Mac::BROADCAST,
             request: true,
             sender_mac: device.mac,
