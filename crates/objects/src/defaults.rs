@@ -50,6 +50,12 @@ pub fn apply(resource: &Resource, object: &mut Value) {
                 service["port"] = 443.into();
             }
         }
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => {
+            default(&mut o["spec"], "matchingPrecedence", 1000)
+        }
+        ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => {
+            registration::priority_level(&mut o["spec"])
+        }
         ("storage.k8s.io", "CSIDriver") => core::csi_driver(o),
         ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => registration::role(o),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => {

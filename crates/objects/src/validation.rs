@@ -17,6 +17,7 @@ mod config;
 mod container;
 mod cron;
 mod definition;
+mod flow_control;
 mod frozen;
 mod gates;
 mod meta;
@@ -228,6 +229,10 @@ fn kind(e: &mut common::Errors, resource: &Resource, o: &Value) {
         ("networking.k8s.io", "IngressClass") => networking::ingress_class(e, o),
         ("networking.k8s.io", "NetworkPolicy") => networking::network_policy(e, o),
         ("networking.k8s.io", "ServiceCIDR") => networking::service_cidr(e, o),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => flow_control::flow_schema(e, o),
+        ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => {
+            flow_control::priority_level(e, o);
+        }
         ("apiregistration.k8s.io", "APIService") => aggregation::api_service(e, o),
         ("networking.k8s.io", "IPAddress") => networking::ip_address(e, o),
         ("autoscaling", "HorizontalPodAutoscaler") => policy::autoscaler(e, o, &resource.version),

@@ -656,3 +656,49 @@ fn what_is_behind_a_gate_is_dropped() {
         r#"[{"name":"s"}]"#,
     );
 }
+
+#[test]
+fn flows_and_their_levels() {
+    let object = |kind: &str, name: &str, spec: &str| {
+        format!(
+            "{{apiVersion: flowcontrol.apiserver.k8s.io/v1, kind: {kind}, metadata: {{name: {name}}}, spec: {{{spec}}}}}"
+        )
+    };
+    let flow = |spec: &str, want: &str| says(&object("FlowSchema", "f", spec), want);
+    let level = |spec: &str, want: &str| {
+        says(&object("PriorityLevelConfiguration", "l", spec), want);
+    };
+    flow("priorityLevelConfiguration: {name: x}", "");
+    flow(
+        "matchingPrecedence: 1, priorityLevelConfiguration: {name: x}",
+        "spec.matchingPrecedence: Invalid value: 1: only the schema named 'exempt' may have matchingPrecedence 1",
+    );
+    flow(
+        "matchingPrecedence: 10001, priorityLevelConfiguration: {name: ''}",
+        "spec.matchingPrecedence: Invalid value: 10001: must not be greater than 10000\nspec.priorityLevelConfiguration.name: Required value: must reference a priority level",
+    );
+    flow(
+        "priorityLevelConfiguration: {name: x}, rules: [{subjects: []}]",
+        "spec.rules[0].subjects: Required value: subjects must contain at least one value\nspec.rules[0]: Required value: at least one of resourceRules and nonResourceRules has to be non-empty",
+    );
+    level(
+        "type: Exempt",
+        "spec.type: Invalid value: \"Exempt\": must be 'Exempt' if and only if `name` is 'exempt'",
+    );
+    level(
+        "type: Limited",
+        "spec.limited: Required value: must not be empty when type is Limited",
+    );
+    level(
+        "type: Limited, limited: {limitResponse: {type: Queue, queuing: {}}}",
+        "",
+    );
+    level(
+        "type: Limited, limited: {limitResponse: {type: Queue, queuing: {queues: 2}}}",
+        "spec.limited.limitResponse.queuing.handSize: Invalid value: 8: should not be greater than queues (2)",
+    );
+    level(
+        "type: Limited, limited: {lendablePercent: 101, limitResponse: {type: Reject, queuing: {}}}",
+        "spec.limited.limitResponse.queuing: Forbidden: must be nil if limited.limitResponse.type is not Limited\nspec.limited.lendablePercent: Invalid value: 101: must be between 0 and 100, inclusive",
+    );
+}

@@ -19,6 +19,22 @@ pub(super) fn binding(o: &mut Value) {
     });
 }
 
+pub(super) fn priority_level(spec: &mut Value) {
+    for (field, shares) in [("exempt", 0), ("limited", 30)] {
+        with(spec, field, |of| {
+            default(of, "nominalConcurrencyShares", shares);
+            default(of, "lendablePercent", 0);
+            with(of, "limitResponse", |response| {
+                with(response, "queuing", |queuing| {
+                    default(queuing, "handSize", 8);
+                    default(queuing, "queues", 64);
+                    default(queuing, "queueLengthLimit", 50);
+                });
+            });
+        });
+    }
+}
+
 pub(super) fn webhooks(o: &mut Value, mutating: bool) {
     each(o, "webhooks", |w| {
         default(w, "failurePolicy", "Fail");
