@@ -13,9 +13,11 @@ const SIZES = (process.env.KUBARIUM_PODS ?? "100,1000,3000").split(",").map(Numb
 const FRAMES = 90;
 const WINDOW = { width: 1280, height: 720 };
 
+// sigma.js needs WebGL, which the processor plays here; what a page paints it paints quicker as a processor does.
+const GRAPHICS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-rasterization"];
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM || undefined,
-  args: ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking", "--js-flags=--max-old-space-size=4096"],
+  args: ["--no-sandbox", ...GRAPHICS, "--disable-background-networking", "--js-flags=--max-old-space-size=4096"],
 });
 
 /** What the main thread of a page works while `act` goes on, in milliseconds for each frame. */
@@ -130,12 +132,19 @@ const churn = inPage(`() => {
   });
 }`);
 
-/** How long keys in the terminal and clicks on pods take to be painted, as the browser itself has it: the worst of all.
- *  Nothing shorter than 16 ms is told. */
+/** How long keys in the terminal and clicks on pods take, from the input until the frame that shows it has been handed to
+ *  the compositor: the worst of all. */
 async function inputs(page) {
   await page.evaluate(() => {
     window.worst = 0;
-    new PerformanceObserver((list) => list.getEntries().forEach((e) => (window.worst = Math.max(window.worst, e.duration)))).observe({ type: "event", durationThreshold: 16 });
+    const look = (event) =>
+      requestAnimationFrame(() => {
+        // A message comes after what the frame still has to do: styles, layout, paint.
+        const { port1, port2 } = new MessageChannel();
+        port1.onmessage = () => (window.worst = Math.max(window.worst, performance.now() - event.timeStamp));
+        port2.postMessage(0);
+      });
+    for (const type of ["keydown", "click"]) addEventListener(type, look, { capture: true });
   });
   await page.getByLabel("Command", { exact: true }).click();
   for (let n = 0; n < 20; n++) await page.keyboard.press("x", { delay: 20 });
@@ -143,8 +152,7 @@ async function inputs(page) {
   for (let n = 0; n < 5; n++) await pods.nth(n).click({ force: true });
   await page.waitForTimeout(1000);
   await page.getByLabel("Command", { exact: true }).fill("");
-  const worst = await page.evaluate(() => window.worst);
-  return worst ? `${worst} ms` : "under 16 ms";
+  return ms(await page.evaluate(() => window.worst));
 }
 
 // --- The others ----------------------------------------------------------------------------------------------------

@@ -191,7 +191,7 @@ pub(crate) fn Terminal() -> impl IntoView {
                 </For>
             </div>
             {move || offer(line, offered, prompt)}
-            <form class="prompt" on:submit=submit>
+            <form class="prompt" novalidate=true on:submit=submit>
                 <span class="sign">
                     <span class="unseen">{move || places::name(&simulator.place.read())} " "</span>
                     {move || places::sign(&simulator.prompt(&simulator.place.read()))}

@@ -12,6 +12,8 @@ use kubarium_objects::{ObjectKey, Text};
 
 /// How long a gap stays.
 const GAP: Duration = Duration::from_secs(3);
+/// Above so many pods in a room more are expected: rooms that grow, grow by a quarter, so that they seldom do.
+pub(crate) const MANY: usize = 20;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Slot {
@@ -61,7 +63,8 @@ impl Layout {
         let fullest = self.rooms.values().map(Vec::len).max().unwrap_or(0);
         let changes = fullest > self.capacity || fullest * 3 < self.capacity;
         if changes {
-            self.capacity = fullest;
+            let spare = if fullest > MANY { fullest / 4 } else { 0 };
+            self.capacity = fullest + spare;
         }
         changes
     }

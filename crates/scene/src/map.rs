@@ -18,7 +18,7 @@ use crate::layout::Layout;
 use crate::services::{self, Grid};
 
 /// Above this many slots in a room its pods become cells.
-const CELLS_FROM: usize = 20;
+const CELLS_FROM: usize = crate::layout::MANY;
 pub(crate) const MARGIN: f64 = 16.0;
 /// The height of a desk, and the width from which all stand in one row.
 const DESK: f64 = 38.0;
