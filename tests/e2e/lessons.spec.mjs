@@ -388,7 +388,8 @@ test("none of the attack strings becomes an element, in any field of a lesson", 
     expect(await page.locator(".lesson").locator("script, img, iframe, object, embed, form, style, link, [onclick], [onerror]").count()).toBe(0);
     const leads = await page.locator(".lesson a").evaluateAll((links) => links.map((link) => link.protocol));
     expect(leads.filter((protocol) => !/^https?:$/.test(protocol))).toEqual([]);
-    expect(asked.filter((url) => !url.startsWith("blob:"))).toEqual([]);
+    // Parts of the page's own module may come at any time.
+    expect(asked.filter((url) => !/^blob:|\/page-[0-9a-f]+\/\w+\.wasm$/.test(url))).toEqual([]);
   }
   await expect(page.locator(".lesson .step").first()).toBeAttached();
 });
