@@ -126,7 +126,7 @@ const churn = inPage(`() => {
   const names = [...document.querySelectorAll(".pod[data-thing^='pod:default/web']")].map((pod) => pod.dataset.thing.split("/")[1]);
   const input = document.querySelector(".prompt input");
   return (${LIFE})(() => {
-    input.value = "kubectl delete --wait=false pod " + names.splice(0, 4).join(" ");
+    input.value = "kubectl delete --wait=false pod " + names.pop();
     input.dispatchEvent(new InputEvent("input", { bubbles: true }));
     input.form.requestSubmit();
   });
@@ -136,7 +136,9 @@ const churn = inPage(`() => {
  *  the compositor: the worst of all. */
 async function inputs(page) {
   await page.evaluate(() => {
+    const known = "worst" in window;
     window.worst = 0;
+    if (known) return;
     const look = (event) =>
       requestAnimationFrame(() => {
         // A message comes after what the frame still has to do: styles, layout, paint.
@@ -276,11 +278,14 @@ for (const pods of SIZES) {
   const zoomed = await measure(page, zoom);
   await page.getByRole("button", { name: "Show everything" }).click();
   const changed = await measure(page, churn);
+  const names = await page.locator(".pod[data-thing^='pod:default/web']").evaluateAll((all) => all.slice(0, 10).map((pod) => pod.dataset.thing.split("/")[1]));
+  await run(`kubectl delete --wait=false pod ${names.join(" ")}`);
+  const worst = await inputs(page);
   await run("kubectl rollout restart deployment web");
   const rolled = await measure(page, rollOut);
-  const worst = await inputs(page);
+  const worstOfAll = await inputs(page);
   row([pods, "Kubarium", ms(moved.each), ms(zoomed.each), at(changed), worst]);
-  row([pods, "Kubarium, in a rollout", "", "", at(rolled), ""]);
+  row([pods, "Kubarium, in a rollout", "", "", at(rolled), worstOfAll]);
   await page.context().close();
   for (const [name, library] of Object.entries(OTHERS)) {
     const page = await other(library, pods);

@@ -110,9 +110,14 @@ pub(crate) fn state_id(state: State) -> &'static str {
     }
 }
 
-/// A state's mark: a shape for each, 10 wide, around a point. The point is a part of the path: a browser keeps books about
-/// whatever is moved by a transform of its own, each time that the map is moved.
-fn state_mark(class: &'static str, state: State, at: Point) -> impl IntoView + use<> {
+/// A state's mark.
+fn state_mark(state: State, at: Point) -> impl IntoView {
+    view! { <path class="mark" data-state=state_id(state) d=mark_shape(state, at) /> }
+}
+
+/// The shape of a state's mark: one for each, 10 wide, around a point. The point is a part of the path: a browser keeps
+/// books about whatever is moved by a transform of its own, each time that the map is moved.
+fn mark_shape(state: State, at: Point) -> String {
     let shape = match state {
         State::Ready => "m-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0m2.8.2l1.6 1.6l3-3.4",
         State::Progressing => "m0-4.5a4.5 4.5 0 0 1 4.5 4.5m-4.5 4.5a4.5 4.5 0 0 1-4.5-4.5",
@@ -121,7 +126,7 @@ fn state_mark(class: &'static str, state: State, at: Point) -> impl IntoView + u
         State::Failing => "m0-4.8l5 9h-10zm0 3.6v2.4",
         State::Unknown => "m-2-2.2a2.1 2.1 0 1 1 3 2c-.8.4-1 .8-1 1.6m0 2.8v.1",
     };
-    view! { <path class=class data-state=state_id(state) d=format!("M{} {}{shape}", at.x, at.y) /> }
+    format!("M{} {}{shape}", at.x, at.y)
 }
 
 /// A thing's outline.
@@ -252,7 +257,7 @@ fn DeskView(id: String) -> impl IntoView {
             view! {
                 <Thing id=desk.id class="desk" label=label state=state_id(desk.state)>
                     {outline(r, "6")}
-                    {state_mark("mark", desk.state, Point::new(r.x + 16.0, r.center().y))}
+                    {state_mark(desk.state, Point::new(r.x + 16.0, r.center().y))}
                     <text class="name" x=r.x + 30.0 y=r.y + 15.0>{name}</text>
                     <text class="detail" x=r.x + 30.0 y=r.y + 30.0>{desk.detail}</text>
                 </Thing>
@@ -546,7 +551,7 @@ fn room_title(r: &Room) -> impl IntoView + use<> {
     };
     view! {
         <g class="plate">
-            {state_mark("mark", r.state, Point::new(at.x + 20.0, at.y + 20.0))}
+            {state_mark(r.state, Point::new(at.x + 20.0, at.y + 20.0))}
             <text class="title" x=at.x + 34.0 y=at.y + 25.0>{shorten(&r.name, room.saturating_sub(facts.len()))}</text>
             <text class="address end" x=at.right() - 14.0 y=at.y + 25.0>{facts}</text>
         </g>
@@ -649,12 +654,24 @@ fn pod_view(
     }
 }
 
+/// A pod's outline and its mark. They are moved rather than drawn anew: when rooms grow, all pods move at once.
+fn pod_shape(
+    rect: Memo<Rect>,
+    corner: &'static str,
+    state: Memo<State>,
+    mark: &'static str,
+    at: fn(&Rect) -> Point,
+) -> impl IntoView {
+    let Rect { width, height, .. } = rect.get_untracked();
+    view! {
+        <rect x=move || rect.read().x y=move || rect.read().y width=width height=height rx=corner />
+        <path class=mark data-state=move || state_id(state.get()) d=move || mark_shape(state.get(), at(&rect.read())) />
+    }
+}
+
 /// A pod among very many.
 fn cell(rect: Memo<Rect>, state: Memo<State>) -> impl IntoView {
-    view! {
-        {move || outline(rect.get(), "4")}
-        {move || state_mark("dot", state.get(), rect.get().center())}
-    }
+    pod_shape(rect, "4", state, "dot", Rect::center)
 }
 
 /// A pod with its cable and what is written on it: each part is drawn anew when it changes, and only it.
@@ -665,20 +682,12 @@ fn pod_box(
     near: Memo<bool>,
 ) -> impl IntoView + use<> {
     let cable = part(pod, |p| p.cable.clone());
-    let at = move |dx: f64, dy: f64| {
-        let r = rect.get();
-        Point::new(r.x + dx, r.y + dy)
-    };
     let name = shorten(&pod.read_untracked().name, 13);
     let pod = pod.clone();
     view! {
         {move || cable.get().map(|cable| cable_view(cable, near.get()))}
-        {move || outline(rect.get(), "6")}
-        {move || state_mark("mark", state.get(), at(15.0, 16.0))}
-        {move || {
-            let at = at(26.0, 20.0);
-            view! { <text class="name" x=at.x y=at.y>{name.clone()}</text> }
-        }}
+        {pod_shape(rect, "6", state, "mark", |r| Point::new(r.x + 15.0, r.y + 16.0))}
+        <text class="name" x=move || rect.read().x + 26.0 y=move || rect.read().y + 20.0>{name}</text>
         {move || match near.get() {
             true => near_pod(&pod.read(), rect.get()).into_any(),
             false => far_pod(&pod, rect.get()).into_any(),

@@ -9,10 +9,12 @@ const FILE: &str = "docs/SPEED.md";
 pub(crate) const TITLE: &str = "\n## The page\n";
 const ABOUT: &str = "
 Written by `cargo xtask frames`, which runs `tests/bench/frames.mjs` in a headless browser: processor time of the main thread for a frame, \
-as the browser's own trace has it, while the map is panned and zoomed, and while a rollout replaces the pods; beside it two \
+as the browser's own trace has it, while the map is panned and zoomed, and while pods are deleted by commands and others take \
+their place, or a rollout replaces them all; beside it two \
 graph libraries (development packages, never shipped) that draw the same graph in the same run: a dot for each pod, a line \
-to its node and one to its Service. The browser draws without a graphics card here. Input is the longest of twenty \
-keys in the terminal and five clicks on pods until it is painted, while the rollout goes on. The first row is the middle of \
+to its node and one to its Service. The browser paints without a graphics card here. Input is the longest of twenty \
+keys in the terminal and five clicks on pods, from the input until the frame that shows it has been handed on, while ten \
+deleted pods are replaced, or all. The first row is the middle of \
 three openings in an empty browser, by marks that the page takes itself.
 
 ";
