@@ -52,7 +52,8 @@ impl Printer {
             Value::Bool(b) => _ = write!(self.out, "{b}"),
             Value::Int(i) => _ = write!(self.out, "{i}"),
             Value::Float(f) => self.out.push_str(&float(*f)),
-            Value::String(s) => self.string(s, indent, false),
+            // One that is the whole document: others are a child's.
+            Value::String(s) => self.string(s, indent + 2, false),
         }
     }
 

@@ -122,6 +122,8 @@ fn values_print_as_by_kubectl() {
         r#"{"f":1.5,"g":1e21,"h":0.00001,"t":true,"y":"a"}"#,
         "f: 1.5\ng: 1e+21\nh: 1e-05\nt: true\n\"y\": a\n",
     );
+    prints(r#""\n0""#, "|2-\n\n  0\n");
+    prints(r#""a\n---\nb\n""#, "|\n  a\n  ---\n  b\n");
     let words = vec!["word"; 40].join(" ");
     let value = crate::object([("m", words.as_str().into())]);
     let text = to_yaml(&value);
