@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
 
+use super::job_failure_policy::{Judgement, judge};
+use super::job_indexes::{give_index, index_of, ranges, read_ranges};
 use super::replicaset::slow_start;
 use super::{Controller, Outcome, pods, template};
 use crate::api::{DeleteOptions, Propagation, Subresource};
@@ -19,7 +21,6 @@ const RESOURCE: &str = "jobs.batch";
 const OWN_NAME: &str = "kubernetes.io/job-controller";
 /// Keeps a finished pod until it has been counted.
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
-const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 /// How often an index has failed before a pod was made for it.
 const FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
 /// After a failure the next pod waits this long, twice as long after the next, …
@@ -319,93 +320,6 @@ fn ended(pod: &Value) -> Option<Time> {
         .max()
 }
 
-/// What the Job's failure policy makes of a failed pod.
-enum Judgement {
-    Count,
-    Ignore,
-    FailIndex,
-    FailJob(String),
-}
-
-/// Goes through the rules of the failure policy (`matchPodFailurePolicy`).
-fn judge(job: &Value, key: &ObjectKey, pod: &Value) -> Judgement {
-    for (at, rule) in job["spec"]["podFailurePolicy"]["rules"]
-        .items()
-        .iter()
-        .enumerate()
-    {
-        let action = rule["action"].str();
-        let found = match rule.get("onExitCodes") {
-            Some(codes) => exit_code(codes, pod).map(|(container, code)| {
-                format!(
-                    "Container {container} for pod {}/{} failed with exit code {code} matching {action} rule at index {at}",
-                    key.namespace, key.name
-                )
-            }),
-            None => {
-                let mut patterns = rule["onPodConditions"].items().iter();
-                let matching = patterns.find(|pattern| {
-                    pods::condition(pod, pattern["type"].str()).is_some_and(|c| {
-                        c["status"].str() == pattern["status"].as_str().unwrap_or("True")
-                    })
-                });
-                matching.map(|pattern| {
-                    format!(
-                        "Pod {}/{} has condition {} matching {action} rule at index {at}",
-                        key.namespace,
-                        key.name,
-                        pattern["type"].str()
-                    )
-                })
-            }
-        };
-        if let Some(message) = found {
-            return match action {
-                "Ignore" => Judgement::Ignore,
-                "FailIndex" => Judgement::FailIndex,
-                "FailJob" => Judgement::FailJob(message),
-                _ => Judgement::Count,
-            };
-        }
-    }
-    Judgement::Count
-}
-
-/// The container whose exit code a rule is about, with the code.
-fn exit_code<'a>(codes: &Value, pod: &'a Value) -> Option<(&'a str, i64)> {
-    let lists = ["initContainerStatuses", "containerStatuses"];
-    let mut statuses = lists.iter().flat_map(|list| pod["status"][*list].items());
-    statuses.find_map(|status| {
-        let name = codes["containerName"].str();
-        let code = status["state"]["terminated"]["exitCode"]
-            .as_i64()
-            .filter(|code| *code != 0)?;
-        let among = codes["values"]
-            .items()
-            .iter()
-            .any(|v| v.as_i64() == Some(code));
-        let wanted = among == (codes["operator"].str() == "In");
-        (wanted && (name.is_empty() || name == status["name"].str()))
-            .then(|| (status["name"].str(), code))
-    })
-}
-
-/// Reads `0-2,5`.
-fn read_ranges(text: &str) -> BTreeSet<i64> {
-    let mut indexes = BTreeSet::new();
-    for range in text.split(',').filter(|r| !r.is_empty()) {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        if let (Ok(first), Ok(last)) = (first.parse::<i64>(), last.parse::<i64>()) {
-            indexes.extend(first..=last.min(first.saturating_add(100_000)));
-        }
-    }
-    indexes
-}
-
-fn index_of(pod: &Value) -> Option<i64> {
-    pod.annotation(INDEX)?.parse().ok()
-}
-
 /// Whether the containers of pods that restart them have done so too often
 /// (`pastBackoffLimitOnFailure`).
 fn restarted_too_often(job: &Value, count: &Count, limit: i64) -> bool {
@@ -577,26 +491,6 @@ fn create(
             }
         }
     })
-}
-
-/// An indexed Job's pod knows its index by annotation, label, name and environment.
-fn give_index(pod: &mut Value, job: &str, index: i64) {
-    let index: Text = index.to_string().into();
-    pod["metadata"]["annotations"][INDEX] = (&index).into();
-    pod["metadata"]["labels"][INDEX] = (&index).into();
-    pod["metadata"]["generateName"] = format!("{job}-{index}-").into();
-    pod["spec"]["hostname"] = format!("{job}-{index}").into();
-    for list in ["initContainers", "containers"] {
-        for at in 0..pod["spec"][list].items().len() {
-            let path = format!("metadata.labels['{INDEX}']");
-            let field = object([("apiVersion", "v1".into()), ("fieldPath", path.into())]);
-            let source = object([("fieldRef", field)]);
-            pod["spec"][list][at]["env"].push(object([
-                ("name", "JOB_COMPLETION_INDEX".into()),
-                ("valueFrom", source),
-            ]));
-        }
-    }
 }
 
 fn release(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
@@ -781,21 +675,4 @@ fn suspend(
         status["startTime"] = now;
         cluster.record(by, job, "Resumed", message);
     }
-}
-
-/// `0-2,5`
-fn ranges(indexes: &BTreeSet<i64>) -> String {
-    let mut ranges: BTreeMap<i64, i64> = BTreeMap::new();
-    for index in indexes {
-        match ranges.last_entry() {
-            Some(mut range) if *range.get() + 1 == *index => *range.get_mut() = *index,
-            _ => drop(ranges.insert(*index, *index)),
-        }
-    }
-    let shown = ranges.iter().map(|(first, last)| match last - first {
-        0 => first.to_string(),
-        1 => format!("{first},{last}"),
-        _ => format!("{first}-{last}"),
-    });
-    shown.collect::<Vec<_>>().join(",")
 }

@@ -21,6 +21,8 @@ mod history;
 mod horizontal;
 pub(crate) mod ingress_status;
 mod job;
+mod job_failure_policy;
+mod job_indexes;
 mod namespace;
 mod node_ipam;
 mod node_lifecycle;

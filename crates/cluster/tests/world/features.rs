@@ -54,22 +54,7 @@ fn ask(world: &mut World, question: &str) -> String {
                 all.filter(|(key, object)| key.name.starts_with(prefix) && !object.is_deleting());
             named.count().to_string()
         }
-        [resource, name, path] => {
-            let mut value = world
-                .0
-                .find(resource, "default", name)
-                .cloned()
-                .unwrap_or_default();
-            for part in path.split('/') {
-                value = match part.parse::<usize>() {
-                    Ok(at) => value[at].clone(),
-                    Err(_) => value[part].clone(),
-                };
-            }
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned)
-        }
+        [resource, name, path] => world.at_of(resource, name, path),
         _ => panic!("what is {question:?}?"),
     }
 }

@@ -70,15 +70,22 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// What a JSON pointer of a pod leads to, as text.
+    /// What a path of a pod leads to, as text.
     pub fn at(&self, name: &str, path: &str) -> String {
-        let mut value = self.pod(name);
-        for part in path.split('/') {
-            value = match part.parse::<usize>() {
-                Ok(at) => value[at].clone(),
-                Err(_) => value[part].clone(),
-            };
-        }
+        self.at_of("pods", name, path)
+    }
+
+    /// What a path of an object in the default namespace leads to, as text: `status/conditions/0/type`.
+    pub fn at_of(&self, resource: &str, name: &str, path: &str) -> String {
+        let found = self.0.find(resource, "default", name).cloned();
+        let value = path
+            .split('/')
+            .fold(found.unwrap_or_default(), |value, part| {
+                match part.parse::<usize>() {
+                    Ok(at) => value[at].clone(),
+                    Err(_) => value[part].clone(),
+                }
+            });
         value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned)
