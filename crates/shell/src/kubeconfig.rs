@@ -34,7 +34,7 @@ pub(crate) struct Context {
 pub(crate) const CLUSTER: &str = "kubernetes";
 pub(crate) const USER: &str = "kubernetes-admin";
 /// The file that it is said to be.
-pub(crate) const FILE: &str = concat!("/root", "/.kube/config");
+pub(crate) const FILE: &str = "/root/.kube/config";
 
 /// Fields whose content `config view` leaves out, and what stands there instead.
 const SECRET: &[(&str, &str)] = &[
