@@ -63,6 +63,15 @@ test("the palette finds what is there and what can be done, by keyboard alone", 
   await page.keyboard.type("kubectl get nodes");
   await page.keyboard.press("Enter");
   await expect(page.locator(".screen")).toContainText("control-plane");
+  // Where one has asked to go the keys go too.
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("objects");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#panel-objects :focus")).toHaveCount(1);
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("terminal");
+  await page.keyboard.press("Enter");
+  await expect(page.getByLabel("Command", { exact: true })).toBeFocused();
   await page.keyboard.press("Control+k");
   await page.keyboard.press("Escape");
   await expect(page.getByRole("dialog", { name: "Command palette" })).toBeHidden();

@@ -1,6 +1,7 @@
 //! The command palette: everything that the page can do and everything that is there, found by a few letters.
 
 use leptos::{ev, html, prelude::*, wasm_split::wasm_split};
+use wasm_bindgen::JsCast;
 
 use crate::{
     layout::Layout,
@@ -123,15 +124,20 @@ fn Palette() -> impl IntoView {
             Deed::Show(Panel::Learn) if !layout.lesson_shown.get_untracked() => {
                 learn.gallery.set(true);
             }
-            Deed::Show(panel) => layout.show(panel),
+            Deed::Show(panel) => {
+                layout.show(panel);
+                enter(panel);
+            }
             Deed::Select(id) => simulator.selected.set(Some(id)),
             Deed::Run(line) => {
                 layout.show(Panel::Terminal);
                 simulator.run(&line);
+                enter(Panel::Terminal);
             }
             Deed::Terminal(place) => {
                 layout.show(Panel::Terminal);
                 simulator.open_terminal(&place);
+                enter(Panel::Terminal);
             }
             Deed::Lessons => learn.gallery.set(true),
             Deed::Share => learn.share.update(|n| *n += 1),
@@ -202,6 +208,22 @@ fn Palette() -> impl IntoView {
             <p class="keys note">{t("palette.keys")}</p>
         </dialog>
     }
+}
+
+/// Puts the focus into a panel that has just been shown: into the terminal's line, or onto what can be worked first.
+fn enter(panel: Panel) {
+    request_animation_frame(move || {
+        let find = |what: &str| {
+            let inside = format!("#panel-{} {what}", panel.id());
+            let found = document().query_selector(&inside).ok().flatten();
+            found.and_then(|found| found.dyn_into::<web_sys::HtmlElement>().ok())
+        };
+        let first = ":is(input, select, button, a[href], [tabindex='0'], [contenteditable])";
+        if let Some(found) = find(".prompt input").or_else(|| find(first)) {
+            // What cannot take the focus leaves it where it was.
+            let _ = found.focus();
+        }
+    });
 }
 
 /// Everything that can be chosen now.
@@ -319,8 +341,11 @@ fn matching(all: Vec<Choice>, find: &str) -> Vec<Choice> {
     found
 }
 
-/// How far apart the letters stand in a name; none where one is missing.
+/// How far apart the letters stand in a name, nowhere nearer than as a word of it; none where one is missing.
 fn distance(name: &str, letters: &str) -> Option<usize> {
+    if name.split(' ').any(|word| word == letters) {
+        return Some(0);
+    }
     if let Some(at) = name.find(letters) {
         return Some(at);
     }
@@ -356,6 +381,8 @@ mod tests {
         assert_eq!(found("cu"), ["curl"]);
         assert_eq!(found("core"), ["coredns-abc", "control-plane"]);
         assert_eq!(found("cp"), ["control-plane"]);
+        let names = ["show curl", "curl on worker-1"].map(choice).to_vec();
+        assert_eq!(matching(names, "curl")[0].name, "show curl");
         assert_eq!(found("ssh worker-1 ip route"), ["ssh worker-1 ip route"]);
     }
 }
