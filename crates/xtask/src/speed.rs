@@ -41,7 +41,7 @@ pub(crate) fn speed() -> Result {
     // As it is shipped.
     command.args(["test", "--profile", "page", "--package", "kubarium-worker"]);
     command.args(["--target", "wasm32-unknown-unknown", "--test", "speed"]);
-    command.args(["--", "--ignored", "--nocapture"]);
+    command.args(["--", "--include-ignored", "--nocapture"]);
     command.env(
         "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER",
         "wasm-bindgen-test-runner",
