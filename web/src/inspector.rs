@@ -72,11 +72,16 @@ fn Inspector() -> impl IntoView {
         let selected = simulator.selected.get().filter(|_| is_seen());
         selected.map(Request::Inspect)
     });
-    let card = Memo::new(move |_| {
+    // Until the answer is there what was selected before is shown: what would be empty for a frame would flicker.
+    let card = Memo::new(move |before: Option<&Option<Card>>| {
         let id = simulator.selected.get()?;
-        match answer.read().as_deref() {
-            Some(Reply::Card(card)) => card.open().filter(|card| card.id == id),
+        let card = match answer.read().as_deref() {
+            Some(Reply::Card(card)) => card.open(),
             _ => None,
+        };
+        match card {
+            Some(card) if card.id != id => before.cloned().flatten(),
+            card => card,
         }
     });
     let describe = Memo::new(move |_| card.read().as_ref().map(|card| card.describe.clone()));
@@ -236,16 +241,41 @@ fn deeds(simulator: Simulator, title: &'static str, all: &[Deed]) -> impl IntoVi
 
 /// The tree of owners and dependents.
 fn family(simulator: Simulator, family: &[Relative], id: &str) -> impl IntoView + use<> {
-    let item = |relative: &Relative| {
-        let target = relative.id.clone();
-        let is_this = relative.id == id;
-        view! {
-            <li style=("--depth", relative.depth.to_string()) aria-current=is_this.then_some("true")>
-                <span class="kind">{relative.kind.clone()}</span>
-                <button type="button" class="link" on:click=move |_| simulator.selected.set(Some(target.clone()))>
-                    {relative.name.clone()}
-                </button>
-            </li>
+    let item = |relative: &Relative| match relative {
+        Relative::Object {
+            id: target,
+            kind,
+            name,
+            depth,
+        } => {
+            let is_this = target == id;
+            let target = target.clone();
+            view! {
+                <li style=("--depth", depth.to_string()) aria-current=is_this.then_some("true")>
+                    <span class="kind">{kind.clone()}</span>
+                    <button type="button" class="link" on:click=move |_| simulator.selected.set(Some(target.clone()))>
+                        {name.clone()}
+                    </button>
+                </li>
+            }
+            .into_any()
+        }
+        Relative::More {
+            kind,
+            count,
+            command,
+            depth,
+        } => {
+            let line = command.clone();
+            view! {
+                <li style=("--depth", depth.to_string())>
+                    <span class="kind">{kind.clone()}</span>
+                    <button type="button" class="link" title=command.clone() on:click=move |_| simulator.run(&line)>
+                        {fill("inspector.family.more", &[("n", &count.to_string())])}
+                    </button>
+                </li>
+            }
+            .into_any()
         }
     };
     view! {

@@ -11,16 +11,14 @@ use kubarium_objects::{ObjectKey, Value, diagnostic, yaml};
 use kubarium_shell::table as table_of;
 use kubarium_snapshot::conversation::Conversation;
 use kubarium_snapshot::inspect::{
-    Aim, Card, Diagnostic, ObjectRow, ObjectTable, Relative, Severity, Stored, Timeline,
+    Aim, Card, Diagnostic, ObjectRow, ObjectTable, Severity, Stored, Timeline,
 };
-use petgraph::Direction::Incoming;
-use petgraph::visit::{VisitMap, Visitable};
 
 use crate::commands::{Commands, word};
 use crate::conversation;
 use crate::faults;
 use crate::inside;
-use crate::kinship::kinship;
+use crate::kinship::family;
 
 /// The stored object that an id names: `pod:default/web`, `object:deployments.apps/default/web`.
 pub fn key_of(id: &str) -> Option<ObjectKey> {
@@ -265,39 +263,6 @@ pub(crate) fn scope(namespace: &str) -> String {
         "" | "default" => String::new(),
         other => format!(" -n {other}"),
     }
-}
-
-/// The owners and dependents of an object, each owner before its dependents. Alone it has no family.
-fn family(cluster: &Cluster, key: &ObjectKey) -> Vec<Relative> {
-    let graph = kinship(cluster, key);
-    if graph.node_count() < 2 {
-        return Vec::new();
-    }
-    let mut family = Vec::new();
-    // An object with two owners stands under the first.
-    let mut seen = graph.visit_map();
-    let mut waiting: Vec<_> = graph
-        .externals(Incoming)
-        .map(|eldest| (eldest, 0))
-        .collect();
-    waiting.sort_by(|a, b| graph[b.0].cmp(&graph[a.0]));
-    while let Some((at, depth)) = waiting.pop() {
-        if !seen.visit(at) {
-            continue;
-        }
-        let key = &graph[at];
-        let resource = cluster.resource_by_id(&key.resource);
-        family.push(Relative {
-            id: object_id(key),
-            kind: resource.map(|r| r.kind.to_string()).unwrap_or_default(),
-            name: key.name.to_string(),
-            depth,
-        });
-        let mut below: Vec<_> = graph.neighbors(at).collect();
-        below.sort_by(|a, b| graph[*b].cmp(&graph[*a]));
-        waiting.extend(below.into_iter().map(|next| (next, depth + 1)));
-    }
-    family
 }
 
 /// What an object wants, beside what there is of it.

@@ -21,7 +21,7 @@ pub struct Card {
     pub node: String,
     /// What is wanted and what there is, where both can be told.
     pub aims: Vec<Aim>,
-    /// Its owners and dependents, each owner before its dependents; the object itself is among them.
+    /// Its owners and dependents, each owner before its dependents, of very many some; the object itself is among them.
     pub family: Vec<Relative>,
     /// Command lines that say more about it.
     pub looks: Vec<String>,
@@ -114,17 +114,31 @@ pub struct Aim {
     pub is: String,
 }
 
-/// A place in the tree of owners and dependents.
+/// A place in the tree of owners and dependents; `depth` is how many owners stand above it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Relative {
-    /// Its id.
-    pub id: String,
-    /// Its kind.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// How many owners stand above it.
-    pub depth: usize,
+pub enum Relative {
+    /// An object.
+    Object {
+        /// Its id.
+        id: String,
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Its depth.
+        depth: usize,
+    },
+    /// More objects of the owner above than are shown.
+    More {
+        /// Their kind.
+        kind: String,
+        /// How many.
+        count: usize,
+        /// The command line that lists all.
+        command: String,
+        /// Their depth.
+        depth: usize,
+    },
 }
 
 /// An object as one write left it.

@@ -4,6 +4,7 @@ use super::*;
 use crate::map;
 use kubarium_snapshot::Map;
 use kubarium_snapshot::inside::{Cell, Inside, TableKind};
+use kubarium_snapshot::inspect::Relative;
 
 const WEB: &str = include_str!("../../../../web/examples/web.yaml");
 
@@ -526,6 +527,46 @@ fn a_namespace_is_shown_from_inside_with_whom_each_address_belongs_to() {
     ));
 }
 
+/// A relative as a line: as far in as it stands deep.
+fn in_the_tree(relative: &Relative) -> String {
+    match relative {
+        Relative::Object { kind, depth, .. } => format!("{:depth$}{kind}", ""),
+        Relative::More {
+            kind,
+            count,
+            command,
+            depth,
+        } => format!("{:depth$}{count} {kind}: {command}", ""),
+    }
+}
+
+#[test]
+fn of_very_many_dependents_some_are_told_and_the_one_that_is_meant() {
+    let mut engine = engine();
+    run(
+        &mut engine,
+        "kubectl create deployment web --image=nginx --replicas=30; sim settle",
+    );
+    let pods = engine.cluster().etcd.list("pods", Some("default"));
+    let names = pods.map(|(key, _)| key.name.to_string());
+    let last = names.filter(|name| name.starts_with("web-")).max().unwrap();
+    let last = format!("pod:default/{last}");
+    let Reply::Card(card) = engine.answer(Request::Inspect(last.clone())) else {
+        panic!("no card")
+    };
+    let family = card.open().unwrap().family;
+    let is_last =
+        |r: &&Relative| matches!(r, Relative::Object { name, .. } if last.ends_with(name));
+    assert_eq!(family.iter().filter(is_last).count(), 1);
+    let told: Vec<_> = family.iter().map(in_the_tree).collect();
+    assert_eq!(told.len(), 2 + 9 + 1, "{told:?}");
+    let rest = told.last().unwrap();
+    assert!(
+        rest.starts_with("  21 Pod: kubectl get pods -l app=web,pod-template-hash="),
+        "{rest}"
+    );
+}
+
 #[test]
 fn an_object_is_told_with_its_family_its_aims_and_its_versions() {
     let mut engine = engine();
@@ -540,15 +581,8 @@ fn an_object_is_told_with_its_family_its_aims_and_its_versions() {
     let Some(card) = card.open() else {
         panic!("no card")
     };
-    let kinds: Vec<_> = card
-        .family
-        .iter()
-        .map(|r| (r.depth, r.kind.as_str()))
-        .collect();
-    assert_eq!(
-        kinds,
-        [(0, "Deployment"), (1, "ReplicaSet"), (2, "Pod"), (2, "Pod")]
-    );
+    let family: Vec<_> = card.family.iter().map(in_the_tree).collect();
+    assert_eq!(family, ["Deployment", " ReplicaSet", "  Pod", "  Pod"]);
     assert!(
         card.aims
             .iter()
