@@ -1,7 +1,7 @@
 //! Connection tracking: which packets belong together, and what NAT made of their addresses
 //! (`net/netfilter/nf_conntrack_core.c`, `nf_conntrack_proto_*.c`, Linux 6.x).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::Ipv4Addr;
@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use serde::Serialize;
 
 use crate::packet::{Headers, Protocol, TcpFlags, Transport};
-use crate::slab::Slab;
+use crate::slab::Chunks;
 use crate::time::Time;
 
 /// Addresses and ports of one direction. For ICMP echoes `sport` is the identifier and `dport` holds type and code.
@@ -438,11 +438,23 @@ pub struct Change {
     pub at: Time,
 }
 
-/// Changes since the first of those who listen began.
+/// Most changes that wait for whoever listens: like a netlink socket's buffer, it is bounded, and who reads too seldom is
+/// told that some are lost (ENOBUFS).
+const HEARD_MOST: usize = 4096;
+
+/// The newest changes since the first of those who listen began.
 #[derive(Clone, Debug, Default)]
 struct Heard {
     listeners: u32,
-    changes: Vec<Change>,
+    /// How many went before the ones that are kept.
+    gone: usize,
+    changes: VecDeque<Change>,
+}
+
+impl Heard {
+    fn end(&self) -> usize {
+        self.gone + self.changes.len()
+    }
 }
 
 /// A table's counters (`conntrack -S`).
@@ -457,7 +469,7 @@ pub struct Counts {
 /// A namespace's connections, by number and by the tuples of both directions.
 #[derive(Clone, Debug, Default)]
 pub struct Conntrack {
-    entries: Slab<Entry>,
+    entries: Chunks<Entry>,
     tuples: HashMap<u128, (u32, Direction), BuildHasherDefault<TupleHasher>>,
     swept: usize,
     heard: Option<Box<Heard>>,
@@ -470,14 +482,18 @@ impl Conntrack {
     pub fn listen(&mut self) -> usize {
         let heard = self.heard.get_or_insert_default();
         heard.listeners += 1;
-        heard.changes.len()
+        heard.end()
     }
 
-    /// The changes from a place on.
-    #[must_use]
-    pub fn changes(&self, from: usize) -> &[Change] {
-        let all = self.heard.as_ref().map_or(&[][..], |h| &h.changes);
-        all.get(from..).unwrap_or_default()
+    /// The changes from a place on, and whether some of them are lost; the place becomes the one behind them.
+    pub fn changes(&self, from: &mut usize) -> (impl Iterator<Item = &Change>, bool) {
+        let heard = self.heard.as_deref();
+        let (gone, end) = heard.map_or((0, 0), |heard| (heard.gone, heard.end()));
+        let read = from.saturating_sub(gone);
+        let lost = *from < gone;
+        *from = end.max(*from);
+        let changes = heard.into_iter().flat_map(|heard| &heard.changes);
+        (changes.skip(read), lost)
     }
 
     /// One who listens does so no more.
@@ -492,7 +508,11 @@ impl Conntrack {
 
     fn tell(&mut self, kind: ChangeKind, entry: Entry, at: Time) {
         if let Some(heard) = &mut self.heard {
-            heard.changes.push(Change { kind, entry, at });
+            if heard.changes.len() == HEARD_MOST {
+                heard.changes.pop_front();
+                heard.gone += 1;
+            }
+            heard.changes.push_back(Change { kind, entry, at });
         }
     }
 
@@ -576,7 +596,7 @@ impl Conntrack {
 
     /// Forgets one connection.
     pub fn remove(&mut self, id: u64, now: Time) -> Option<Entry> {
-        let entry = *self.entries.remove(number(id))?;
+        let entry = self.entries.remove(number(id))?;
         self.tell(ChangeKind::Destroy(entry.expires > now), entry, now);
         for tuple in [entry.original, entry.reply] {
             if self

@@ -15,7 +15,7 @@ use crate::namespace::Namespace;
 use crate::neighbour::{Neighbour, NeighbourState};
 use crate::network::Network;
 use crate::packet::Mac;
-use crate::route::{Flow, LOCAL, MAIN, Route};
+use crate::route::{Flow, LOCAL, MAIN, Route, covers};
 use crate::time::Time;
 
 /// A host of a mesh, as all others know it.
@@ -35,7 +35,7 @@ pub struct Peer {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mesh {
     /// By their networks' addresses.
-    peers: BTreeMap<u32, Peer>,
+    peers: Vec<Peer>,
     by_mac: BTreeMap<Mac, Ipv4Addr>,
     /// Hosts with tables of their own.
     apart: BTreeSet<NamespaceId>,
@@ -61,8 +61,22 @@ impl Member {
 
 impl Mesh {
     fn peer(&self, address: Ipv4Addr) -> Option<&Peer> {
-        let (_, peer) = self.peers.range(..=address.to_bits()).next_back()?;
-        peer.net.contains(&address).then_some(peer)
+        let after = self
+            .peers
+            .partition_point(|peer| peer.net.addr() <= address);
+        let peer = self.peers.get(after.checked_sub(1)?)?;
+        covers(&peer.net, address).then_some(peer)
+    }
+
+    /// Puts a host in, in place of one with the same network.
+    fn insert(&mut self, peer: Peer) {
+        let place = self
+            .peers
+            .binary_search_by_key(&peer.net.addr(), |p| p.net.addr());
+        match place {
+            Ok(at) => self.peers[at] = peer,
+            Err(at) => self.peers.insert(at, peer),
+        }
     }
 }
 
@@ -88,6 +102,31 @@ impl Peer {
     }
 }
 
+/// A mesh, where a namespace shares it.
+fn shared<'a>(mesh: Option<&'a Mesh>, ns: &Namespace) -> Option<(&'a Mesh, Member)> {
+    let (mesh, member) = (mesh?, ns.mesh?);
+    (!mesh.apart.contains(&ns.id)).then_some((mesh, member))
+}
+
+/// The route of a packet in a namespace that may share a mesh, and the table that has it.
+pub(crate) fn route(mesh: Option<&Mesh>, ns: &Namespace, flow: &Flow) -> Option<(Route, u32)> {
+    let own = ns.route(flow).map(|(route, table)| (*route, table));
+    if own.is_some_and(|(_, table)| table == LOCAL) {
+        return own;
+    }
+    let of_mesh = || {
+        let (mesh, member) = shared(mesh, ns)?;
+        let fits = flow.oif.is_none_or(|device| device == member.device);
+        let peer = mesh
+            .peer(flow.dst)
+            .filter(|peer| fits && peer.net != member.net)?;
+        let longer =
+            own.is_none_or(|(route, _)| route.destination.prefix_len() < peer.net.prefix_len());
+        longer.then(|| (peer.route(member.device), MAIN))
+    };
+    of_mesh().or(own)
+}
+
 impl Network {
     /// A host joins the mesh: from now on it and all others know the way to each other. `device`
     /// leads to them: the tunnel, or the network card where there is none.
@@ -99,8 +138,11 @@ impl Network {
                 since: peer.since,
             });
         }
-        let mesh = Arc::make_mut(&mut self.mesh);
-        mesh.peers.insert(peer.net.network().to_bits(), peer);
+        let mesh = Arc::make_mut(self.mesh.get_or_insert_default());
+        mesh.insert(Peer {
+            net: peer.net.trunc(),
+            ..peer
+        });
         if let Some(mac) = peer.mac {
             mesh.by_mac.insert(mac, peer.host);
         }
@@ -118,11 +160,12 @@ impl Network {
         let Some(member) = self.namespace(namespace).and_then(|ns| ns.mesh) else {
             return;
         };
-        if !Arc::make_mut(&mut self.mesh).apart.insert(namespace) {
+        let shared = self.mesh.get_or_insert_default();
+        if !Arc::make_mut(shared).apart.insert(namespace) {
             return;
         }
-        let mesh = self.mesh.clone();
-        for peer in mesh.peers.values().filter(|peer| peer.net != member.net) {
+        let mesh = shared.clone();
+        for peer in mesh.peers.iter().filter(|peer| peer.net != member.net) {
             self.know(namespace, &member, peer);
         }
     }
@@ -145,34 +188,22 @@ impl Network {
 
     /// The mesh, where the namespace shares it.
     fn shared(&self, ns: &Namespace) -> Option<(&Mesh, Member)> {
-        let member = ns.mesh.filter(|_| !self.mesh.apart.contains(&ns.id))?;
-        Some((&self.mesh, member))
+        shared(self.mesh.as_deref(), ns)
     }
 
     /// The route of a packet and the table that has it.
     pub(crate) fn route(&self, ns: &Namespace, flow: &Flow) -> Option<(Route, u32)> {
-        let own = ns.route(flow).map(|(route, table)| (*route, table));
-        let shared = || {
-            let (mesh, member) = self.shared(ns)?;
-            let fits = flow.oif.is_none_or(|device| device == member.device);
-            let peer = mesh
-                .peer(flow.dst)
-                .filter(|peer| fits && peer.net != member.net)?;
-            let longer = own.is_none_or(|(route, table)| {
-                table != LOCAL && route.destination.prefix_len() < peer.net.prefix_len()
-            });
-            longer.then(|| (peer.route(member.device), MAIN))
-        };
-        shared().or(own)
+        route(self.mesh.as_deref(), ns, flow)
     }
 
     /// A namespace is gone; the others still know the way to it.
     pub(crate) fn forget_member(&mut self, namespace: NamespaceId) {
         if let Some(ns) = self.namespaces.get_mut(namespace.0)
             && ns.mesh.take().is_some()
-            && self.mesh.apart.contains(&namespace)
+            && let Some(mesh) = &mut self.mesh
+            && mesh.apart.contains(&namespace)
         {
-            Arc::make_mut(&mut self.mesh).apart.remove(&namespace);
+            Arc::make_mut(mesh).apart.remove(&namespace);
         }
     }
 
@@ -186,7 +217,9 @@ impl Network {
         let own = ns.neighbours.get(&(link, address)).copied();
         own.or_else(|| {
             let (mesh, member) = self.shared(ns)?;
-            let peer = mesh.peers.get(&address.to_bits())?;
+            let peer = mesh
+                .peer(address)
+                .filter(|peer| peer.net.addr() == address)?;
             let known = link == member.device && peer.mac.is_some() && peer.net != member.net;
             known.then(|| peer.neighbour(&member))
         })

@@ -17,7 +17,7 @@ use crate::link::{
 use crate::mesh::Mesh;
 use crate::namespace::{Listener, Namespace, Neighbours};
 use crate::packet::{Mac, Protocol};
-use crate::slab::Slab;
+use crate::slab::{Chunks, Slab};
 use crate::time::Time;
 
 /// An Ethernet switch that network cards are plugged into. It knows who is where and learns nothing.
@@ -39,14 +39,30 @@ pub struct Network {
     pub(crate) namespaces: Slab<Namespace>,
     pub(crate) links: Slab<Link>,
     /// What passed each device, by its number.
-    pub(crate) traffic: Slab<Traffic>,
+    pub(crate) traffic: Chunks<Traffic>,
     pub(crate) captures: Captures,
     pub(crate) segments: Slab<Segment>,
     names: Vec<Arc<BTreeMap<Arc<str>, NamespaceId>>>,
-    pub(crate) mesh: Arc<Mesh>,
-    no_connections: Arc<Conntrack>,
-    no_neighbours: Arc<Neighbours>,
+    pub(crate) mesh: Option<Arc<Mesh>>,
+    blank: Option<Blank>,
+}
+
+/// What namespaces have in common as long as nothing happens in them.
+#[derive(Clone, Debug)]
+struct Blank {
+    connections: Arc<Conntrack>,
+    neighbours: Arc<Neighbours>,
     lo: Arc<str>,
+}
+
+impl Blank {
+    fn new() -> Blank {
+        Blank {
+            connections: Arc::default(),
+            neighbours: Arc::default(),
+            lo: "lo".into(),
+        }
+    }
 }
 
 impl Default for Network {
@@ -62,20 +78,18 @@ fn shard(name: &str) -> usize {
 }
 
 impl Network {
-    /// An empty network.
+    /// An empty network. It takes no memory: it often stands in for one that is in use elsewhere.
     #[must_use]
     pub fn new() -> Network {
         Network {
             namespaces: Slab::default(),
             links: Slab::default(),
-            traffic: Slab::default(),
+            traffic: Chunks::default(),
             captures: Captures::default(),
             segments: Slab::default(),
-            names: vec![Arc::default(); NAME_SHARDS],
-            mesh: Arc::default(),
-            no_connections: Arc::default(),
-            no_neighbours: Arc::default(),
-            lo: "lo".into(),
+            names: Vec::new(),
+            mesh: None,
+            blank: None,
         }
     }
 
@@ -83,16 +97,19 @@ impl Network {
     pub fn add_namespace(&mut self, name: &str) -> NamespaceId {
         let id = NamespaceId(self.namespaces.next_id());
         let name: Arc<str> = name.into();
-        self.namespaces.push(Namespace::new(
-            id,
-            name.clone(),
-            self.no_connections.clone(),
-            self.no_neighbours.clone(),
-        ));
+        let Blank {
+            connections,
+            neighbours,
+            lo,
+        } = self.blank.get_or_insert_with(Blank::new).clone();
+        let namespace = Namespace::new(id, name.clone(), connections, neighbours);
+        self.namespaces.push(namespace);
+        if self.names.is_empty() {
+            self.names.resize_with(NAME_SHARDS, Arc::default);
+        }
         if let Some(names) = self.names.get_mut(shard(&name)) {
             Arc::make_mut(names).insert(name, id);
         }
-        let lo = self.lo.clone();
         if let Ok(lo) = self.add_link(id, lo, LinkKind::Loopback, Mac::ZERO, 65536) {
             let net = Ipv4Net::new_assert(Ipv4Addr::LOCALHOST, 8);
             let _ = self.set_up(lo, true);

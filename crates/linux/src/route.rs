@@ -121,6 +121,16 @@ pub struct RouteTable {
     lengths: u64,
 }
 
+/// Tables of so many routes are walked.
+const FEW: usize = 16;
+
+/// Is an address in a network?
+#[inline]
+pub(crate) fn covers(net: &Ipv4Net, address: Ipv4Addr) -> bool {
+    let unlike = net.addr().to_bits() ^ address.to_bits();
+    unlike.leading_zeros() >= u32::from(net.prefix_len())
+}
+
 fn key(route: &Route) -> (u8, u32, u32) {
     (
         32 - route.destination.prefix_len(),
@@ -200,6 +210,11 @@ impl RouteTable {
     /// The route for an address, restricted to a device if one is asked for.
     #[must_use]
     pub fn lookup(&self, address: Ipv4Addr, dev: Option<LinkId>) -> Option<&Route> {
+        if self.routes.len() <= FEW {
+            let fits =
+                |r: &&Route| covers(&r.destination, address) && (dev.is_none() || r.dev == dev);
+            return self.routes.iter().find(fits);
+        }
         let address = address.to_bits();
         let mut lengths = self.lengths;
         while lengths != 0 {
@@ -296,5 +311,47 @@ impl Flow {
             iif: None,
             oif: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_table_finds_what_a_short_one_finds() {
+        let net = |text: &str| -> Ipv4Net { text.parse().unwrap() };
+        let mut table = RouteTable::default();
+        for (n, to) in [
+            "0.0.0.0/0",
+            "10.0.0.0/8",
+            "10.1.0.0/16",
+            "10.1.2.0/24",
+            "10.1.2.3/32",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            table
+                .add(Route::on_link(net(to), LinkId(n as u32)))
+                .unwrap();
+        }
+        let asked = ["10.1.2.3", "10.1.2.4", "10.1.3.0", "10.2.0.0", "11.0.0.0"];
+        let found = |table: &RouteTable| {
+            let all = asked.iter().flat_map(|to| {
+                let to = to.parse().unwrap();
+                [None, Some(LinkId(1))].map(|dev| table.lookup(to, dev).copied())
+            });
+            all.collect::<Vec<_>>()
+        };
+        let short = found(&table);
+        for n in 0..2 * FEW as u8 {
+            let other = Ipv4Net::new_assert(Ipv4Addr::new(192, 168, n, 0), 24);
+            table.add(Route::on_link(other, LinkId(9))).unwrap();
+        }
+        assert_eq!(found(&table), short);
+        let devices: Vec<_> = short.iter().map(|r| r.map(|r| r.dev.unwrap().0)).collect();
+        let wanted = [4, 1, 3, 1, 2, 1, 1, 1, 0].map(Some);
+        assert_eq!(devices, [&wanted[..], &[None]].concat());
     }
 }

@@ -1,27 +1,27 @@
-//! A vector whose clones share all that has not changed since: chunks of shared items.
+//! Vectors whose clones share all that has not changed since: chunks of items.
 
 use std::sync::Arc;
 
 const CHUNK: usize = 64;
 
-/// Items by a number that is never used twice. A clone costs one count per 64 items; a change after a clone copies
-/// one chunk of pointers and the item changed.
+/// Items by a number that is never used twice. A clone costs one count per 64 items; a change after a clone copies the 64
+/// around it. For items that are small, or cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Slab<T> {
-    chunks: Vec<Arc<Vec<Option<Arc<T>>>>>,
+pub(crate) struct Chunks<T> {
+    chunks: Vec<Arc<Vec<Option<T>>>>,
     next: usize,
 }
 
-impl<T> Default for Slab<T> {
+impl<T> Default for Chunks<T> {
     fn default() -> Self {
-        Slab {
+        Chunks {
             chunks: Vec::new(),
             next: 0,
         }
     }
 }
 
-impl<T: Clone> Slab<T> {
+impl<T: Clone> Chunks<T> {
     /// The number that the next item pushed will have.
     pub fn next_id(&self) -> u32 {
         self.next as u32
@@ -32,14 +32,14 @@ impl<T: Clone> Slab<T> {
             self.chunks.push(Arc::new(Vec::new()));
         }
         if let Some(chunk) = self.chunks.last_mut() {
-            Arc::make_mut(chunk).push(Some(Arc::new(item)));
+            Arc::make_mut(chunk).push(Some(item));
         }
         self.next += 1;
         (self.next - 1) as u32
     }
 
     /// Takes the next number for an item that is made when it is first changed
-    /// ([`get_or_default`](Slab::get_or_default)).
+    /// ([`get_or_default`](Chunks::get_or_default)).
     pub fn push_later(&mut self) {
         if self.next.is_multiple_of(CHUNK) {
             self.chunks.push(Arc::default());
@@ -50,7 +50,7 @@ impl<T: Clone> Slab<T> {
     #[inline]
     pub fn get(&self, id: u32) -> Option<&T> {
         let id = id as usize;
-        self.chunks.get(id / CHUNK)?.get(id % CHUNK)?.as_deref()
+        self.chunks.get(id / CHUNK)?.get(id % CHUNK)?.as_ref()
     }
 
     #[inline]
@@ -59,7 +59,6 @@ impl<T: Clone> Slab<T> {
         Arc::make_mut(self.chunks.get_mut(id / CHUNK)?)
             .get_mut(id % CHUNK)?
             .as_mut()
-            .map(Arc::make_mut)
     }
 
     /// The item, to be changed, made where there is none; None for a number that was never given.
@@ -73,11 +72,10 @@ impl<T: Clone> Slab<T> {
         if chunk.len() <= id % CHUNK {
             chunk.resize(id % CHUNK + 1, None);
         }
-        let item = chunk.get_mut(id % CHUNK)?;
-        Some(Arc::make_mut(item.get_or_insert_default()))
+        Some(chunk.get_mut(id % CHUNK)?.get_or_insert_default())
     }
 
-    pub fn remove(&mut self, id: u32) -> Option<Arc<T>> {
+    pub fn remove(&mut self, id: u32) -> Option<T> {
         let id = id as usize;
         let last = self.chunks.len().checked_sub(1)?;
         let chunk = self.chunks.get_mut(id / CHUNK)?;
@@ -91,15 +89,57 @@ impl<T: Clone> Slab<T> {
         item
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.chunks.iter().enumerate().flat_map(|(n, chunk)| {
+            let items = chunk.iter().enumerate();
+            items.filter_map(move |(at, item)| Some(((n * CHUNK + at) as u32, item.as_ref()?)))
+        })
+    }
+}
+
+/// Items that are large: a change after a clone copies one chunk of pointers and the item changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Slab<T>(Chunks<Arc<T>>);
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Slab(Chunks::default())
+    }
+}
+
+impl<T: Clone> Slab<T> {
+    /// The number that the next item pushed will have.
+    pub fn next_id(&self) -> u32 {
+        self.0.next_id()
+    }
+
+    pub fn push(&mut self, item: T) -> u32 {
+        self.0.push(Arc::new(item))
+    }
+
+    #[inline]
+    pub fn get(&self, id: u32) -> Option<&T> {
+        self.0.get(id).map(|item| &**item)
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, id: u32) -> Option<&mut T> {
+        self.0.get_mut(id).map(Arc::make_mut)
+    }
+
+    pub fn remove(&mut self, id: u32) -> Option<Arc<T>> {
+        self.0.remove(id)
+    }
+
     /// The items that are not the very same in an earlier clone: new or changed since.
     pub fn changed_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (u32, &'a T)> {
-        let chunks = self.chunks.iter().enumerate();
+        let chunks = self.0.chunks.iter().enumerate();
         let changed = chunks
-            .filter(|(n, chunk)| !before.chunks.get(*n).is_some_and(|b| Arc::ptr_eq(b, chunk)));
+            .filter(|(n, chunk)| !(before.0.chunks.get(*n)).is_some_and(|b| Arc::ptr_eq(b, chunk)));
         changed.flat_map(move |(n, chunk)| {
             let items = chunk.iter().enumerate();
             items.filter_map(move |(at, item)| {
-                let old = before.chunks.get(n).and_then(|b| b.get(at)?.as_ref());
+                let old = before.0.chunks.get(n).and_then(|b| b.get(at)?.as_ref());
                 let item = item.as_ref()?;
                 let same = old.is_some_and(|old| Arc::ptr_eq(old, item));
                 (!same).then_some(((n * CHUNK + at) as u32, &**item))
@@ -108,22 +148,17 @@ impl<T: Clone> Slab<T> {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.chunks.iter().enumerate().flat_map(|(n, chunk)| {
-            let items = chunk.iter().enumerate();
-            items.filter_map(move |(at, item)| {
-                item.as_deref().map(|item| ((n * CHUNK + at) as u32, item))
-            })
-        })
+        self.0.iter().map(|(id, item)| (id, &**item))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CHUNK, Slab};
+    use super::{CHUNK, Chunks, Slab};
 
     #[test]
     fn an_item_can_be_made_later() {
-        let mut slab: Slab<u32> = Slab::default();
+        let mut slab: Chunks<u32> = Chunks::default();
         (0..2 * CHUNK).for_each(|_| slab.push_later());
         assert_eq!((slab.next_id(), slab.iter().count()), (2 * CHUNK as u32, 0));
         for n in [70, 65, 3] {
@@ -133,10 +168,7 @@ mod tests {
         assert_eq!(slab.get_or_default(2 * CHUNK as u32), None);
         let made: Vec<_> = slab.iter().collect();
         assert_eq!(made, [(3, &4), (65, &66), (70, &71)]);
-        assert_eq!(
-            (slab.remove(3).as_deref(), slab.remove(4)),
-            (Some(&4), None)
-        );
+        assert_eq!((slab.remove(3), slab.remove(4)), (Some(4), None));
         *slab.get_or_default(5).expect("its chunk was given back") = 6;
         assert_eq!(slab.get(5), Some(&6));
     }
@@ -157,7 +189,7 @@ mod tests {
             slab.iter().next(),
             Some((2 * CHUNK as u32 + 1, &(2 * CHUNK as u32 + 1)))
         );
-        assert_eq!(slab.chunks[0].capacity(), 0);
+        assert_eq!(slab.0.chunks[0].capacity(), 0);
         assert_eq!(before.iter().count(), 3 * CHUNK);
         let same = slab.clone();
         if let Some(item) = slab.get_mut(3 * CHUNK as u32) {

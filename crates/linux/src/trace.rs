@@ -271,12 +271,15 @@ impl Trace {
     /// Notes a hop with the packet after it.
     pub(crate) fn note(&mut self, hop: RawHop, packet: &Packet) {
         let (headers, outer) = match &packet.inner {
-            Some(inner) => (inner.packet.headers, Some(packet.headers)),
-            None => (packet.headers, None),
+            Some(inner) => (&inner.packet.headers, Some(&packet.headers)),
+            None => (&packet.headers, None),
         };
-        let view = PacketView { headers, outer };
-        if self.seen.last() != Some(&view) {
-            self.seen.push(view);
+        let same = |seen: &PacketView| seen.headers == *headers && seen.outer.as_ref() == outer;
+        if !self.seen.last().is_some_and(same) {
+            self.seen.push(PacketView {
+                headers: *headers,
+                outer: outer.copied(),
+            });
         }
         self.raw.push(RawHop {
             packet: (self.seen.len() - 1) as u32,

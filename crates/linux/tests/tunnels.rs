@@ -146,6 +146,13 @@ fn monitor(net: &mut Network, id: NamespaceId, command: &str) -> Monitor {
     Monitor::start(net, id, &words(command), NOW).unwrap()
 }
 
+/// What one who looks on has seen since.
+fn seen(monitor: &mut Monitor, net: &mut Network, now: Time) -> String {
+    let said = monitor.go_on(net, now);
+    assert_eq!(said.stderr, "");
+    said.stdout
+}
+
 #[test]
 fn conntrack_tells_what_happens() {
     let (mut net, a, _) = hosts();
@@ -163,7 +170,7 @@ fn conntrack_tells_what_happens() {
     net.connect(&request, NOW, &mut SeededDice(1), None);
     let there = "src=172.18.0.3 dst=172.18.0.4 sport=40000 dport=80";
     let back = "src=172.18.0.4 dst=172.18.0.3 sport=80 dport=40000";
-    let told = all.go_on(&mut net, NOW);
+    let told = seen(&mut all, &mut net, NOW);
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(
         lines[..3],
@@ -174,17 +181,14 @@ fn conntrack_tells_what_happens() {
         ]
     );
     assert!(lines.last().unwrap().contains("TIME_WAIT"), "{told}");
-    assert_eq!(ended.go_on(&mut net, NOW), "");
+    assert_eq!(seen(&mut ended, &mut net, NOW), "");
     // Its time is over, two minutes later.
     let later = NOW + Time::from_secs(200);
     let gone = format!("[DESTROY] ipv4     2 tcp      6 TIME_WAIT {there} {back} [ASSURED]\n");
-    assert_eq!(ended.go_on(&mut net, later), gone);
+    assert_eq!(seen(&mut ended, &mut net, later), gone);
     let said = "conntrack v1.4.7 (conntrack-tools): 1 flow events have been shown.\n";
     assert_eq!(ended.stop(&mut net), said);
-    assert!(
-        all.go_on(&mut net, later)
-            .starts_with("[DESTROY] tcp      6 TIME_WAIT")
-    );
+    assert!(seen(&mut all, &mut net, later).starts_with("[DESTROY] tcp      6 TIME_WAIT"));
     assert!(run(&mut net, a, "conntrack -S").starts_with("cpu=0   \tfound=0 invalid=0 "));
     let summary = run(&mut net, a, "ss -s");
     assert!(
@@ -194,11 +198,30 @@ fn conntrack_tells_what_happens() {
 }
 
 #[test]
+fn who_reads_too_seldom_loses_events_and_is_told() {
+    let (mut net, a, _) = hosts();
+    let rule = "iptables -A OUTPUT -m conntrack --ctstate NEW";
+    setup(&mut net, a, &[rule]);
+    let mut slow = monitor(&mut net, a, "conntrack -E -e NEW");
+    for port in 0..5000 {
+        let request = Connect {
+            sport: Some(10_000 + port),
+            ..Connect::udp(a, "172.18.0.4:53".parse().unwrap())
+        };
+        net.connect(&request, NOW, &mut SeededDice(1), None);
+    }
+    let told = slow.go_on(&mut net, NOW);
+    assert!(told.stderr.starts_with("WARNING: We have hit ENOBUFS!"));
+    assert!(told.stdout.contains("sport=14999 ") && !told.stdout.contains("sport=10000 "));
+    assert_eq!(seen(&mut slow, &mut net, NOW), "");
+}
+
+#[test]
 fn ip_tells_what_changes() {
     let (mut net, a, _) = hosts();
     let mut all = monitor(&mut net, a, "ip monitor");
     let mut routes = monitor(&mut net, a, "ip monitor route label");
-    assert_eq!(all.go_on(&mut net, NOW), "");
+    assert_eq!(seen(&mut all, &mut net, NOW), "");
     for (command, told) in [
         (
             "ip route add 10.66.0.0/16 via 172.18.0.9",
@@ -218,13 +241,13 @@ fn ip_tells_what_changes() {
         ),
     ] {
         setup(&mut net, a, &[command]);
-        let said = all.go_on(&mut net, NOW);
+        let said = seen(&mut all, &mut net, NOW);
         let trim = |text: &str| text.replace(" \n", "\n");
         assert_eq!(trim(&said), trim(told), "{command}");
     }
-    assert_eq!(routes.go_on(&mut net, NOW), "");
+    assert_eq!(seen(&mut routes, &mut net, NOW), "");
     setup(&mut net, a, &["ip route add blackhole 10.67.0.0/16"]);
-    let told = routes.go_on(&mut net, NOW);
+    let told = seen(&mut routes, &mut net, NOW);
     assert!(told.starts_with("[ROUTE]blackhole 10.67.0.0/16"), "{told}");
     let wrong = Monitor::start(&mut net, a, &words("ip monitor foo"), NOW).unwrap_err();
     let text = "Argument \"foo\" is unknown, try \"ip monitor help\".\n";

@@ -26,9 +26,12 @@ pub(super) fn start(cluster: &mut Cluster, place: &Place, argv: &[String], now: 
 
 pub(super) fn step(monitor: &mut Monitor, io: &mut Io<'_>) -> Step {
     let now = kubarium_linux::Time(io.now.0);
-    let text = monitor.go_on(&mut io.cluster.net, now);
-    if !text.is_empty() {
-        io.out(text);
+    let said = monitor.go_on(&mut io.cluster.net, now);
+    if !said.stderr.is_empty() {
+        io.err(said.stderr);
+    }
+    if !said.stdout.is_empty() {
+        io.out(said.stdout);
     }
     Step::Wait(Some(io.now + LOOK))
 }

@@ -6,8 +6,7 @@ use std::net::Ipv4Addr;
 use super::arguments::Arguments;
 use super::evaluate::Context;
 use crate::link::LinkId;
-use crate::namespace::Namespace;
-use crate::route::RouteKind;
+use crate::route::{RouteKind, RouteTable};
 
 const LOCAL: u16 = 4;
 const TYPES: [(u16, &str); 8] = [
@@ -39,8 +38,8 @@ fn names(types: u16) -> String {
         .join(",")
 }
 
-/// The bit of an address' type.
-pub(crate) fn type_of(namespace: &Namespace, address: Ipv4Addr, dev: Option<LinkId>) -> u16 {
+/// The bit of an address' type, by the table of the namespace's own addresses.
+pub(crate) fn type_of(local: &RouteTable, address: Ipv4Addr, dev: Option<LinkId>) -> u16 {
     if address.is_unspecified() {
         return 1;
     }
@@ -50,7 +49,7 @@ pub(crate) fn type_of(namespace: &Namespace, address: Ipv4Addr, dev: Option<Link
     if address.is_broadcast() {
         return 8;
     }
-    match namespace.local.lookup(address, dev).map(|r| r.kind) {
+    match local.lookup(address, dev).map(|r| r.kind) {
         Some(RouteKind::Local) => 4,
         Some(RouteKind::Broadcast) => 8,
         // `__inet_dev_addr_type` asks the local table alone: a blackhole elsewhere is unicast to it.
@@ -172,7 +171,7 @@ impl AddrType {
         };
         let is = |want: Option<(u16, bool)>, address| {
             want.is_none_or(|(types, invert)| {
-                (types & type_of(cx.namespace, address, dev) != 0) != invert
+                (types & type_of(cx.local, address, dev) != 0) != invert
             })
         };
         is(self.source, cx.src()) && is(self.destination, cx.dst())

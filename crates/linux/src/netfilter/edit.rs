@@ -357,8 +357,7 @@ impl<'a> Edit<'a> {
                         Arc::new(Chain::new(name.clone(), draft.policy, draft.rules)),
                     );
                     if draft.counters != ChainCounters::default() {
-                        self.netfilter.state_mut().counters[self.table as usize]
-                            .insert(name, draft.counters);
+                        *self.netfilter.counters_mut(self.table, &name) = draft.counters;
                     }
                 }
                 None => {

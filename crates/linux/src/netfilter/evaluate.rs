@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 
 use super::rule::{Match, Rule};
-use super::{ChainName, TableKind};
-use crate::namespace::Namespace;
+use super::{ChainName, Changing, Sets, TableKind};
+use crate::link::LinkId;
 use crate::packet::{Headers, Packet};
+use crate::route::RouteTable;
 use crate::time::{Dice, Time};
 
 /// What connection tracking says of a packet, as `-m conntrack --ctstate` sees it.
@@ -20,7 +21,7 @@ pub(crate) enum CtState {
     Untracked,
 }
 
-/// A packet at a hook, with the namespace it is in.
+/// A packet in a table, with what of its namespace rules ask for.
 pub(crate) struct Context<'a> {
     pub packet: &'a Packet,
     pub mark: u32,
@@ -34,9 +35,12 @@ pub(crate) struct Context<'a> {
     pub physical_in: Option<&'a str>,
     pub physical_out: Option<&'a str>,
     /// The device that local addresses may be restricted to.
-    pub in_link: Option<crate::link::LinkId>,
-    pub out_link: Option<crate::link::LinkId>,
-    pub namespace: &'a mut Namespace,
+    pub in_link: Option<LinkId>,
+    pub out_link: Option<LinkId>,
+    /// The namespace's own addresses.
+    pub local: &'a RouteTable,
+    pub sets: Sets<'a>,
+    pub state: Changing<'a>,
     pub now: Time,
     pub dice: &'a mut dyn Dice,
     /// The rule that is asked, for matches that count per rule.

@@ -137,7 +137,7 @@ impl Limit {
         let most = cost * u64::from(self.burst);
         let now = cx.now.0;
         let key = (cx.table, cx.chain.clone(), cx.index);
-        let buckets = &mut cx.namespace.netfilter.state_mut().buckets;
+        let buckets = &mut cx.state.get().buckets;
         let full = || Bucket::full(most, now);
         buckets
             .entry(key)

@@ -287,7 +287,7 @@ impl Nfacct {
 
     pub(crate) fn matches(&self, cx: &mut Context) -> bool {
         let bytes = cx.packet.total_length();
-        let accounts = &mut cx.namespace.netfilter.state_mut().accounts;
+        let accounts = &mut cx.state.get().accounts;
         match accounts.get_mut(&self.name) {
             Some(account) => account.count(bytes),
             None => accounts.entry(self.name.clone()).or_default().count(bytes),

@@ -6,9 +6,8 @@
 //! Two kinds of tables stand side by side: iptables' four (by nf_tables, as Debian's iptables 1.8.9 makes them), and
 //! those of nftables (`nft`). `Hook::pipeline` has the order in which a packet meets them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +36,7 @@ pub(crate) mod reject;
 pub mod restore;
 pub(crate) mod rule;
 pub(crate) mod set;
+pub(crate) mod state;
 pub(crate) mod statistic;
 
 pub use addrtype::AddrType;
@@ -50,6 +50,9 @@ pub use ports::{PortMatch, Ports};
 pub use recent::Recent;
 pub use reject::RejectWith;
 pub use rule::{AddressMatch, Interface, Match, Rule, Target};
+pub use state::Counter;
+use state::TableCounters;
+pub(crate) use state::{ChainCounters, Changing, Met, Sets, State};
 pub use statistic::Statistic;
 
 /// The points of the packet path where netfilter is asked.
@@ -233,6 +236,7 @@ impl PartialOrd for ChainName {
 
 impl Ord for ChainName {
     /// By hash: for looking up, not for listing.
+    #[inline]
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.hash.cmp(&other.hash).then_with(|| {
             if Arc::ptr_eq(&self.text, &other.text) {
@@ -419,75 +423,6 @@ impl Table {
 #[derive(Clone, Debug, Default)]
 pub struct KnownTables([Option<Table>; 4]);
 
-/// Packets and bytes that passed one rule or policy.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct Counter {
-    /// Packets.
-    pub packets: u64,
-    /// Bytes of their IP packets.
-    pub bytes: u64,
-}
-
-impl Counter {
-    pub(crate) fn count(&mut self, bytes: u32) {
-        self.packets += 1;
-        self.bytes += u64::from(bytes);
-    }
-}
-
-/// Counters of one chain: only of rules that something passed, by index; the policy's is kept beside.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ChainCounters {
-    pub policy: Counter,
-    pub rules: Vec<(u32, Counter)>,
-}
-
-impl ChainCounters {
-    pub fn rule(&self, index: usize) -> Counter {
-        self.rules
-            .binary_search_by_key(&(index as u32), |r| r.0)
-            .ok()
-            .and_then(|at| self.rules.get(at))
-            .map_or(Counter::default(), |r| r.1)
-    }
-
-    pub fn rule_mut(&mut self, index: usize) -> &mut Counter {
-        let index = index as u32;
-        let at = match self.rules.binary_search_by_key(&index, |r| r.0) {
-            Ok(at) => at,
-            Err(at) => {
-                self.rules.insert(at, (index, Counter::default()));
-                at
-            }
-        };
-        &mut self.rules[at].1
-    }
-}
-
-/// One address that `recent` remembers, with when it was seen.
-pub(crate) type RecentList = BTreeMap<Ipv4Addr, Vec<Time>>;
-
-/// What packets change in netfilter.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct State {
-    pub counters: [BTreeMap<ChainName, ChainCounters>; 4],
-    pub recent: BTreeMap<Arc<str>, RecentList>,
-    /// Packets seen by `statistic --mode nth`, by table, chain and rule.
-    pub nth: BTreeMap<(TableKind, ChainName, u32), u32>,
-    /// The buckets of `-m limit`, by the same.
-    pub buckets: BTreeMap<(TableKind, ChainName, u32), limit::Bucket>,
-    /// What `-j LOG` has written, the newest last.
-    pub log: Arc<VecDeque<(Time, Arc<str>)>>,
-    pub accounts: BTreeMap<Arc<str>, Counter>,
-    /// Elements of nftables' sets with time-outs, by table (the number of its making) and set.
-    pub leases: BTreeMap<(u64, ChainName), nft::Leases>,
-    /// What nftables' counters counted, and where its `numgen inc` stand, by table, chain and rule.
-    pub nft_counters: BTreeMap<(u64, ChainName, u64), Counter>,
-    pub nft_turns: BTreeMap<(u64, ChainName, u64), u32>,
-    /// The buckets of nftables' `limit`, by the same.
-    pub nft_buckets: BTreeMap<(u64, ChainName, u64), limit::Bucket>,
-}
-
 /// A namespace's packet filter. Its clone is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct Netfilter {
@@ -526,6 +461,19 @@ impl Netfilter {
     pub(crate) fn table_mut(&mut self, kind: TableKind) -> &mut Table {
         self.note_made(0, kind);
         self.tables[kind as usize].get_or_insert_with(|| Box::new(Table::new(kind)))
+    }
+
+    /// What a packet meets in a table. `quiet`: nothing is counted.
+    pub(crate) fn met(&mut self, kind: TableKind, quiet: bool) -> Option<Met<'_>> {
+        let state = match quiet {
+            true => Changing::Seldom(&mut self.state),
+            false => Changing::Own(Arc::make_mut(self.state.get_or_insert_default())),
+        };
+        Some(Met {
+            rules: self.tables[kind as usize].as_deref()?,
+            sets: Sets::new(self.sets.as_deref()),
+            state,
+        })
     }
 
     fn extra_mut(&mut self) -> &mut Extra {
@@ -601,7 +549,7 @@ impl Netfilter {
         tables[kind as usize] = None;
         self.extra_mut().made[family as usize][kind as usize] = 0;
         if family == nft::Family::Ip && self.state.is_some() {
-            self.state_mut().counters[kind as usize].clear();
+            self.state_mut().counters[kind as usize] = TableCounters::default();
         }
     }
 
@@ -644,12 +592,8 @@ impl Netfilter {
             .any(|c| c.rules.iter().any(Rule::needs_tracking));
         self.note_made(0, kind);
         self.tables[kind as usize] = Some(Box::new(table));
-        if self
-            .state
-            .as_ref()
-            .is_some_and(|s| !s.counters[kind as usize].is_empty())
-        {
-            self.state_mut().counters[kind as usize].clear();
+        if self.state.is_some() {
+            self.state_mut().counters[kind as usize] = TableCounters::default();
         }
     }
 
@@ -677,11 +621,11 @@ impl Netfilter {
 
     pub(crate) fn forget_counters(&mut self, table: TableKind, name: &ChainName) {
         if self
-            .state
-            .as_ref()
-            .is_some_and(|s| s.counters[table as usize].contains_key(name))
+            .counters(table, name)
+            .is_some_and(|c| *c != ChainCounters::default())
         {
-            self.state_mut().counters[table as usize].remove(name);
+            let hook = table.builtin(name.as_str());
+            self.state_mut().counters[table as usize].forget(name, hook);
         }
     }
 
@@ -690,7 +634,17 @@ impl Netfilter {
     }
 
     pub(crate) fn counters(&self, table: TableKind, name: &ChainName) -> Option<&ChainCounters> {
-        self.state.as_ref()?.counters[table as usize].get(name)
+        let counters = &self.state.as_ref()?.counters[table as usize];
+        counters.of(name, table.builtin(name.as_str()))
+    }
+
+    pub(crate) fn counters_mut(
+        &mut self,
+        table: TableKind,
+        name: &ChainName,
+    ) -> &mut ChainCounters {
+        let counters = &mut self.state_mut().counters[table as usize];
+        counters.of_mut(name, table.builtin(name.as_str()))
     }
 
     /// What passed one rule, counted from 0.

@@ -183,12 +183,8 @@ impl Recent {
         let address = Ipv4Addr::from_bits(address.to_bits() & self.mask.to_bits());
         let now = cx.now;
         let oldest = now - Time::from_secs(u64::from(self.seconds));
-        let known = cx
-            .namespace
-            .netfilter
-            .state
-            .as_ref()
-            .and_then(|s| s.recent.get(&self.name)?.get(&address));
+        let list = cx.state.read().and_then(|s| s.recent.get(&self.name));
+        let known = list.and_then(|list| list.get(&address));
         if known.is_none() && self.check != Check::Set {
             return self.invert;
         }
@@ -209,13 +205,8 @@ impl Recent {
             Check::Rcheck => self.reap && known.into_iter().flatten().any(|t| *t < oldest),
         };
         if changes {
-            let list = cx
-                .namespace
-                .netfilter
-                .state_mut()
-                .recent
-                .entry(self.name.clone())
-                .or_default();
+            let recent = &mut cx.state.get().recent;
+            let list = recent.entry(self.name.clone()).or_default();
             match self.check {
                 Check::Remove => {
                     list.remove(&address);

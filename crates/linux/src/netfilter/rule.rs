@@ -74,7 +74,7 @@ pub struct AddressMatch {
 impl AddressMatch {
     #[inline]
     pub(crate) fn matches(&self, address: std::net::Ipv4Addr) -> bool {
-        self.net.contains(&address) != self.invert
+        crate::route::covers(&self.net, address) != self.invert
     }
 }
 

@@ -84,9 +84,8 @@ impl SetMatch {
 
     pub(crate) fn matches(&self, cx: &Context) -> bool {
         let hit = cx
-            .namespace
-            .netfilter
-            .set(&self.name)
+            .sets
+            .get(&self.name)
             .is_some_and(|set| set.test(cx.headers(), &self.destination));
         hit != self.invert
     }

@@ -155,13 +155,7 @@ impl Statistic {
                 let key = (cx.table, cx.chain.clone(), cx.index);
                 // The kernel counts from `every - 1 - packet` and matches when it comes round.
                 let start = (every - 1).saturating_sub(packet);
-                let count = cx
-                    .namespace
-                    .netfilter
-                    .state_mut()
-                    .nth
-                    .entry(key)
-                    .or_insert(start);
+                let count = cx.state.get().nth.entry(key).or_insert(start);
                 *count += 1;
                 let hit = *count >= every;
                 if hit {

@@ -71,6 +71,12 @@ impl Object {
     }
 }
 
+/// What `conntrack -E` says where events came quicker than it read them (`recv` gave ENOBUFS), and goes on.
+const LOSING: &str = "WARNING: We have hit ENOBUFS! We are losing events.
+This message means that the current netlink socket buffer size is too small.
+Please, check --buffer-size in conntrack(8) manpage.
+";
+
 impl Monitor {
     /// Whether these words are a command that goes on.
     #[must_use]
@@ -116,31 +122,34 @@ impl Monitor {
         Ok(Monitor { namespace, kind })
     }
 
-    /// What has happened since it last looked.
-    pub fn go_on(&mut self, net: &mut Network, now: Time) -> String {
+    /// What has happened since it last looked, and what it says of it on standard error.
+    pub fn go_on(&mut self, net: &mut Network, now: Time) -> Output {
         let namespace = self.namespace;
+        let mut said = Output::default();
         match &mut self.kind {
             Kind::Conntrack { args, from, shown } => {
-                let Some(ns) = net.namespace_mut(namespace) else {
-                    return String::new();
+                let (Some(ns), Ok(asked)) =
+                    (net.namespace_mut(namespace), conntrack::events_asked(args))
+                else {
+                    return said;
                 };
                 let table = Arc::make_mut(&mut ns.conntrack);
                 table.sweep(now);
-                let changes = table.changes(*from);
-                *from += changes.len();
-                let Ok(asked) = conntrack::events_asked(args) else {
-                    return String::new();
-                };
-                let lines: Vec<String> = changes.iter().filter_map(|c| asked.event(c)).collect();
-                *shown += lines.len();
-                lines.concat()
+                let (changes, lost) = table.changes(from);
+                if lost {
+                    said.stderr.push_str(LOSING);
+                }
+                for line in changes.filter_map(|change| asked.event(change)) {
+                    *shown += 1;
+                    said.stdout += &line;
+                }
             }
             Kind::Ip {
                 objects,
                 label,
                 before,
             } => {
-                let mut out = String::new();
+                let out = &mut said.stdout;
                 for (object, before) in objects.iter().zip(before) {
                     let after = object.lines(net, namespace, now);
                     let mark = if *label {
@@ -156,16 +165,16 @@ impl Monitor {
                                 && after.iter().any(|a| name(a) == name(line))
                     };
                     for line in before.iter().filter(|line| !stays(line)) {
-                        out += &format!("{mark}Deleted {line}\n");
+                        *out += &format!("{mark}Deleted {line}\n");
                     }
                     for line in after.iter().filter(|line| !before.contains(line)) {
-                        out += &format!("{mark}{line}\n");
+                        *out += &format!("{mark}{line}\n");
                     }
                     *before = after;
                 }
-                out
             }
         }
+        said
     }
 
     /// It is stopped: what it still says, on standard error.

@@ -3,16 +3,22 @@
 use std::sync::Arc;
 
 use super::engine::{Skb, Tracked, Walk, note};
-use super::nat::Manipulation;
+use super::ip::way_out;
+use super::nat::{Manipulation, entry};
 use crate::link::{Link, LinkId, NamespaceId};
+use crate::mesh::Mesh;
 use crate::namespace::Namespace;
 use crate::netfilter::evaluate::{Context, CtState};
 use crate::netfilter::log::LINES_MAX;
 use crate::netfilter::nft::Nftables;
-use crate::netfilter::{Chain, Hook, LogTarget, Policy, RejectWith, Step, TableKind, Target};
+use crate::netfilter::{
+    Chain, Hook, LogTarget, Met, Policy, RejectWith, Step, Table, TableKind, Target,
+};
+use crate::network::Network;
+use crate::route::Flow;
 use crate::slab::Slab;
 use crate::time::{Dice, Time};
-use crate::trace::{Event, Trace};
+use crate::trace::{Event, Phase, RawHop, Trace};
 
 /// What became of a packet at a hook.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,74 +61,66 @@ impl Spot {
 /// Deepest nesting of jumps (`NFT_JUMP_STACK_SIZE`).
 const DEPTH: u32 = 16;
 
-/// One walk through a table's chains.
-struct Traversal<'a> {
-    namespace: &'a mut Namespace,
-    links: &'a Slab<Link>,
-    trace: Option<&'a mut Trace>,
-    dice: &'a mut dyn Dice,
-    skb: &'a mut Skb,
-    now: Time,
+/// What looks at a packet at a hook: its namespace, and what is at hand there.
+pub(crate) struct AtHook<'a> {
+    pub namespace: &'a mut Namespace,
+    pub links: &'a Slab<Link>,
+    mesh: Option<&'a Mesh>,
+    pub trace: Option<&'a mut Trace>,
+    pub dice: &'a mut dyn Dice,
+    pub now: Time,
     quiet: bool,
-    table: TableKind,
-    spot: Spot,
-    ct_state: CtState,
-    dnat: bool,
-    snat: bool,
+    pub spot: Spot,
 }
 
-impl Traversal<'_> {
+/// Why a packet goes no further at a hook.
+#[derive(Clone, Copy)]
+pub(crate) enum Stop {
+    Dropped,
+    Rejected(RejectWith),
+    /// It has no way any more: nobody else is asked.
+    Stray,
+}
+
+/// One walk through a table's chains.
+struct Traversal<'a> {
+    rules: &'a Table,
+    cx: Context<'a>,
+    namespace: NamespaceId,
+    /// The namespace's devices.
+    own: &'a [LinkId],
+    links: &'a Slab<Link>,
+    /// Of a packet that is traced.
+    trace: Option<&'a mut Trace>,
+    phase: Phase,
+    ct: &'a mut Option<Tracked>,
+    quiet: bool,
+    spot: Spot,
+}
+
+impl<'a> Traversal<'a> {
     /// None: the end was reached without a decision.
-    fn chain(&mut self, chain: &Arc<Chain>, depth: u32) -> Option<Decided> {
+    fn chain(&mut self, chain: &'a Arc<Chain>, depth: u32) -> Option<Decided> {
         let mut passed = 0usize;
-        let headers = self.skb.packet.headers;
-        let device = self.spot.device();
-        let links = self.links;
-        let name = |id: Option<LinkId>| id.and_then(|id| links.get(id.0)).map(|l| &*l.name);
-        let (in_device, out_device) = (name(self.spot.input), name(self.spot.output));
-        let physical_in = name(self.skb.physical_in);
-        let physical_out = name(self.spot.physical_out);
-        for index in chain.candidates(&headers, 0) {
+        for index in chain.candidates(&self.cx.packet.headers, 0) {
             let Some(rule) = chain.rules.get(index) else {
                 break;
             };
-            let mut cx = Context {
-                packet: &self.skb.packet,
-                mark: self.skb.mark,
-                ct_state: self.ct_state,
-                dnat: self.dnat,
-                snat: self.snat,
-                in_device,
-                out_device,
-                physical_in,
-                physical_out,
-                in_link: self.spot.input,
-                out_link: self.spot.output,
-                namespace: self.namespace,
-                now: self.now,
-                dice: self.dice,
-                table: self.table,
-                chain: &chain.name,
-                index: index as u32,
-            };
-            if !rule.matches(&mut cx) {
+            (self.cx.chain, self.cx.index) = (&chain.name, index as u32);
+            if !rule.matches(&mut self.cx) {
                 continue;
             }
-            let bytes = self.skb.packet.total_length();
-            self.count(chain, Some(index), bytes);
+            self.count(chain, Some(index));
             if let Target::Mark(mark) = &rule.target {
-                self.skb.mark = mark.apply(self.skb.mark);
+                self.cx.mark = mark.apply(self.cx.mark);
             }
-            if self.skb.traced
-                && let Some(trace) = self.trace.as_deref_mut()
-            {
-                let event = Event::Rule {
-                    table: self.table,
+            if self.trace.is_some() {
+                self.note(Event::Rule {
+                    table: self.cx.table,
                     chain: chain.clone(),
                     index: index as u32,
                     passed: (index - passed) as u32,
-                };
-                note(trace, self.now, self.namespace.id, device, self.skb, event);
+                });
             }
             passed = index + 1;
             match &rule.target {
@@ -136,22 +134,14 @@ impl Traversal<'_> {
                 }
                 Target::Reject(with) => return Some(Decided::Reject(*with)),
                 Target::Notrack => {
-                    if self.skb.ct.is_none() {
-                        self.skb.ct = Some(Tracked::not());
-                    }
+                    self.ct.get_or_insert_with(Tracked::not);
                 }
                 Target::Jump(to) | Target::Goto(to) => {
-                    let Some(next) = self
-                        .namespace
-                        .netfilter
-                        .table(self.table)
-                        .and_then(|t| t.chain(to))
-                        .cloned()
-                    else {
+                    let Some(next) = self.rules.chain(to) else {
                         continue;
                     };
                     let decided = if depth < DEPTH {
-                        self.chain(&next, depth + 1)
+                        self.chain(next, depth + 1)
                     } else {
                         Some(Decided::Drop)
                     };
@@ -162,7 +152,7 @@ impl Traversal<'_> {
                 Target::Dnat(nat) => return Some(Decided::Nat(Manipulation::target(nat, false))),
                 Target::Snat(nat) => return Some(Decided::Nat(Manipulation::target(nat, true))),
                 Target::Masquerade(m) => {
-                    let towards = self.spot.next_hop.or(Some(self.skb.headers().ip.dst));
+                    let towards = self.spot.next_hop.or(Some(self.cx.dst()));
                     let own = self
                         .spot
                         .output
@@ -170,8 +160,7 @@ impl Traversal<'_> {
                         .and_then(|l| l.select_address(towards));
                     // A device without an address of its own (`lo`) takes the first of any other (`inet_select_addr`).
                     let any = || {
-                        self.namespace
-                            .links
+                        self.own
                             .iter()
                             .filter_map(|l| self.links.get(l.0))
                             .find_map(|l| l.select_address(None))
@@ -192,18 +181,28 @@ impl Traversal<'_> {
                 }
             }
         }
-        if self.skb.traced
-            && chain.policy.is_none()
-            && let Some(trace) = self.trace.as_deref_mut()
-        {
-            let event = Event::ChainEnd {
-                table: self.table,
+        if chain.policy.is_none() && self.trace.is_some() {
+            self.note(Event::ChainEnd {
+                table: self.cx.table,
                 chain: chain.clone(),
                 passed: (chain.rules.len() - passed) as u32,
-            };
-            note(trace, self.now, self.namespace.id, device, self.skb, event);
+            });
         }
         None
+    }
+
+    fn note(&mut self, event: Event) {
+        if let Some(trace) = self.trace.as_deref_mut() {
+            let hop = RawHop {
+                namespace: self.namespace,
+                device: self.spot.device(),
+                phase: self.phase,
+                at: self.cx.now,
+                event,
+                packet: 0,
+            };
+            trace.note(hop, self.cx.packet);
+        }
     }
 
     /// `-j LOG`: a line in the kernel's log. Nobody listens to NFLOG's groups.
@@ -212,60 +211,43 @@ impl Traversal<'_> {
         if target.group.is_some() {
             return;
         }
-        let links = self.links;
-        let name = |id: Option<LinkId>| id.and_then(|id| links.get(id.0)).map(|l| &*l.name);
+        let cx = &mut self.cx;
         let line = target.line(
-            &self.skb.packet,
-            self.skb.mark,
-            (name(self.spot.input), name(self.spot.output)),
-            (name(self.skb.physical_in), name(self.spot.physical_out)),
+            cx.packet,
+            cx.mark,
+            (cx.in_device, cx.out_device),
+            (cx.physical_in, cx.physical_out),
         );
-        let log = Arc::make_mut(&mut self.namespace.netfilter.state_mut().log);
-        log.push_back((self.now, line.into()));
+        let log = Arc::make_mut(&mut cx.state.get().log);
+        log.push_back((cx.now, line.into()));
         if log.len() > LINES_MAX {
             log.pop_front();
         }
     }
 
-    fn count(&mut self, chain: &Chain, index: Option<usize>, bytes: u32) {
+    fn count(&mut self, chain: &Chain, index: Option<usize>) {
         if self.quiet {
             return;
         }
-        let counters = &mut self.namespace.netfilter.state_mut().counters[self.table as usize];
-        let counters = match counters.get_mut(&chain.name) {
-            Some(counters) => counters,
-            None => counters.entry(chain.name.clone()).or_default(),
-        };
-        match index {
-            Some(index) => counters.rule_mut(index).count(bytes),
-            None => counters.policy.count(bytes),
-        }
+        let bytes = self.cx.packet.total_length();
+        let counters = &mut self.cx.state.get().counters[self.cx.table as usize];
+        counters.count(chain, self.spot.hook, index, bytes);
     }
 
     /// A built-in chain and its policy.
-    fn run(&mut self, chain: &Arc<Chain>) -> Decided {
-        if chain.rules.is_empty() && chain.policy == Some(Policy::Accept) {
-            let bytes = self.skb.packet.total_length();
-            self.count(chain, None, bytes);
-            return Decided::Accept;
-        }
+    fn run(&mut self, chain: &'a Arc<Chain>) -> Decided {
         if let Some(decided) = self.chain(chain, 0) {
             return decided;
         }
-        let bytes = self.skb.packet.total_length();
-        self.count(chain, None, bytes);
+        self.count(chain, None);
         let policy = chain.policy.unwrap_or_default();
-        if self.skb.traced {
-            let device = self.spot.device();
-            if let Some(trace) = self.trace.as_deref_mut() {
-                let event = Event::Policy {
-                    table: self.table,
-                    chain: chain.clone(),
-                    policy,
-                    passed: 0,
-                };
-                note(trace, self.now, self.namespace.id, device, self.skb, event);
-            }
+        if self.trace.is_some() {
+            self.note(Event::Policy {
+                table: self.cx.table,
+                chain: chain.clone(),
+                policy,
+                passed: 0,
+            });
         }
         if policy == Policy::Drop {
             Decided::Drop
@@ -322,85 +304,96 @@ impl Walk<'_> {
 
     /// All that is registered at a hook, in its order.
     pub fn hook_at(&mut self, spot: Spot, skb: &mut Skb) -> Passed {
-        let Spot {
-            namespace, hook, ..
-        } = spot;
-        self.see_to(namespace);
-        let Some(ns) = self.net.namespaces.get(namespace.0) else {
+        self.see_to(spot.namespace);
+        let of = |net: &Network| {
+            let namespace = net.namespaces.get(spot.namespace.0)?;
+            Some(namespace.netfilter.is_empty())
+        };
+        match of(self.net) {
+            None => return Passed::Dropped,
+            Some(true) => return Passed::Accepted,
+            Some(false) => {}
+        }
+        let Some(namespace) = self.net.namespaces.get_mut(spot.namespace.0) else {
             return Passed::Dropped;
         };
-        if ns.netfilter.is_empty() {
-            return Passed::Accepted;
+        let mut at = AtHook {
+            namespace,
+            links: &self.net.links,
+            mesh: self.net.mesh.as_deref(),
+            trace: self.trace.as_deref_mut(),
+            dice: self.dice,
+            now: self.now,
+            quiet: self.quiet,
+            spot,
+        };
+        match at.pass(skb) {
+            Ok(()) | Err(Stop::Stray) => Passed::Accepted,
+            Err(Stop::Dropped) => Passed::Dropped,
+            Err(Stop::Rejected(with)) => {
+                self.reject(spot.namespace, skb, with);
+                Passed::Rejected
+            }
         }
-        let tracks = ns.netfilter.tracks();
-        let nft = self.nft_at(namespace, hook);
+    }
+}
+
+impl AtHook<'_> {
+    fn pass(&mut self, skb: &mut Skb) -> Result<(), Stop> {
+        let tracks = self.namespace.netfilter.tracks();
+        let kept = |kept: bool| if kept { Ok(()) } else { Err(Stop::Dropped) };
+        let nft = self.nft();
         let mut asked = 0;
-        for (priority, step) in hook.pipeline() {
-            if let Some(nft) = &nft
-                && let Some(passed) = self.nft_until(nft, &mut asked, *priority, spot, skb)
-            {
-                return passed;
+        for (priority, step) in self.spot.hook.pipeline() {
+            if let Some(nft) = &nft {
+                self.nft_until(nft, &mut asked, *priority, skb)?;
             }
-            if self.strays(hook, namespace, skb) {
-                return Passed::Accepted;
+            if self.strays(skb) {
+                return Err(Stop::Stray);
             }
-            let before = way(skb);
-            let kind = match step {
-                Step::Track => {
-                    if tracks && !self.track(namespace, skb, spot.input.or(spot.output)) {
-                        return Passed::Dropped;
-                    }
-                    continue;
+            match step {
+                Step::Track | Step::Confirm | Step::Iptables(TableKind::Nat) if !tracks => {}
+                Step::Track => self.track(skb),
+                Step::Confirm => kept(self.confirm(skb))?,
+                Step::Iptables(TableKind::Nat) => {
+                    let before = way(skb).1;
+                    kept(self.nat_hook(skb))?;
+                    skb.turned |= way(skb).1 != before;
                 }
-                Step::Confirm => {
-                    if tracks && !self.confirm(namespace, skb, spot.device()) {
-                        return Passed::Dropped;
-                    }
-                    continue;
+                Step::Iptables(kind) => {
+                    let before = way(skb);
+                    let decided = self.table(*kind, skb);
+                    skb.turned |= *kind == TableKind::Mangle && way(skb) != before;
+                    stopped(decided)?;
                 }
-                Step::Iptables(kind) => *kind,
-            };
-            if kind == TableKind::Nat {
-                if tracks && !self.nat_hook(spot, skb) {
-                    return Passed::Dropped;
-                }
-                skb.turned |= way(skb).1 != before.1;
-                continue;
-            }
-            let decided = self.table(kind, spot, skb);
-            skb.turned |= kind == TableKind::Mangle && way(skb) != before;
-            if let Some(passed) = self.stopped(namespace, skb, decided) {
-                return passed;
             }
         }
-        if let Some(nft) = &nft
-            && let Some(passed) = self.nft_until(nft, &mut asked, i32::MAX, spot, skb)
-        {
-            return passed;
+        match &nft {
+            Some(nft) => self.nft_until(nft, &mut asked, i32::MAX, skb),
+            None => Ok(()),
         }
-        Passed::Accepted
     }
 
     /// What changes a packet's way (mangle, address translation) looks for the new one at once: without one nobody else
     /// is asked, and the sender learns why when it looks itself (`nf_route_table_hook4`, `nf_nat_ipv4_local_fn`).
-    fn strays(&self, hook: Hook, namespace: NamespaceId, skb: &Skb) -> bool {
-        hook == Hook::Output && skb.turned && !self.has_way(namespace, skb)
+    fn strays(&self, skb: &Skb) -> bool {
+        let (dst, src, mark) = (skb.headers().ip.dst, skb.headers().ip.src, skb.mark);
+        let flow = Flow {
+            src: Some(src),
+            mark,
+            ..Flow::to(dst)
+        };
+        self.spot.hook == Hook::Output
+            && skb.turned
+            && way_out(self.mesh, self.links, self.namespace, &flow).is_err()
     }
 
-    /// What a decision means for the packet; None: it goes on.
-    fn stopped(
-        &mut self,
-        namespace: NamespaceId,
-        skb: &mut Skb,
-        decided: Option<Decided>,
-    ) -> Option<Passed> {
-        match decided {
-            None | Some(Decided::Accept | Decided::Nat(_)) => None,
-            Some(Decided::Drop) => Some(Passed::Dropped),
-            Some(Decided::Reject(with)) => {
-                self.reject(namespace, skb, with);
-                Some(Passed::Rejected)
-            }
+    /// Notes a hop, if the packet is traced.
+    pub fn note(&mut self, device: Option<LinkId>, skb: &Skb, event: Event) {
+        if skb.traced
+            && let Some(trace) = self.trace.as_deref_mut()
+        {
+            note(trace, self.now, self.namespace.id, device, skb, event);
         }
     }
 
@@ -410,10 +403,9 @@ impl Walk<'_> {
         nft: &Nftables,
         asked: &mut usize,
         priority: i32,
-        spot: Spot,
         skb: &mut Skb,
-    ) -> Option<Passed> {
-        while let Some(chain) = nft.at(spot.hook).get(*asked)
+    ) -> Result<(), Stop> {
+        while let Some(chain) = nft.at(self.spot.hook).get(*asked)
             && chain.priority <= priority
         {
             let index = *asked;
@@ -422,55 +414,82 @@ impl Walk<'_> {
                 continue;
             }
             let before = way(skb);
-            let decided = self.nft_chain(nft, index, spot, skb);
+            let decided = self.nft_chain(nft, index, skb);
             skb.turned |= chain.route && way(skb) != before;
-            if let Some(passed) = self.stopped(spot.namespace, skb, decided) {
-                return Some(passed);
-            }
+            stopped(decided)?;
         }
-        None
+        Ok(())
     }
 
-    fn table(&mut self, table: TableKind, spot: Spot, skb: &mut Skb) -> Option<Decided> {
-        let Spot {
-            namespace, hook, ..
-        } = spot;
-        let chain = self
-            .net
-            .namespaces
-            .get(namespace.0)?
-            .netfilter
-            .table(table)?
-            .builtin(hook)?
-            .clone();
+    fn table(&mut self, table: TableKind, skb: &mut Skb) -> Option<Decided> {
+        let (links, spot) = (self.links, self.spot);
+        let Namespace {
+            id,
+            netfilter,
+            conntrack,
+            local,
+            links: own,
+            ..
+        } = &mut *self.namespace;
+        let Met {
+            rules,
+            sets,
+            mut state,
+        } = netfilter.met(table, self.quiet)?;
+        let chain = rules.builtin(spot.hook)?;
+        if chain.rules.is_empty() && chain.policy == Some(Policy::Accept) {
+            if !self.quiet {
+                let bytes = skb.packet.total_length();
+                state.get().counters[table as usize].count(chain, spot.hook, None, bytes);
+            }
+            return Some(Decided::Accept);
+        }
         let ct_state = skb.ct.as_ref().map_or(CtState::Untracked, |ct| ct.state);
-        let entry = self.entry(namespace, skb);
-        let (dnat, snat) = entry.map_or((false, false), |e| (e.dnat, e.snat));
-        let now = self.now;
-        let ns = self.net.namespaces.get_mut(namespace.0)?;
+        let entry = entry(conntrack, skb);
+        let (dnat, snat) = entry.map_or((false, false), |entry| (entry.dnat, entry.snat));
+        let name = |id: Option<LinkId>| id.and_then(|id| links.get(id.0)).map(|l| &*l.name);
+        let trace = self.trace.as_deref_mut();
         let mut traversal = Traversal {
-            namespace: ns,
-            links: &self.net.links,
-            trace: self.trace.as_deref_mut(),
-            dice: self.dice,
-            skb,
-            now,
+            rules,
+            namespace: *id,
+            own,
+            links,
+            trace: trace.filter(|_| skb.traced),
+            phase: skb.phase,
+            ct: &mut skb.ct,
             quiet: self.quiet,
-            table,
             spot,
-            ct_state,
-            dnat,
-            snat,
+            cx: Context {
+                packet: &skb.packet,
+                mark: skb.mark,
+                ct_state,
+                dnat,
+                snat,
+                in_device: name(spot.input),
+                out_device: name(spot.output),
+                physical_in: name(skb.physical_in),
+                physical_out: name(spot.physical_out),
+                in_link: spot.input,
+                out_link: spot.output,
+                local,
+                sets,
+                state,
+                now: self.now,
+                dice: self.dice,
+                table,
+                chain: &chain.name,
+                index: 0,
+            },
         };
-        Some(traversal.run(&chain))
+        let decided = traversal.run(chain);
+        skb.mark = traversal.cx.mark;
+        Some(decided)
     }
 
     /// What the chains for address translation at a hook say to a new connection; None for nothing. The first that
     /// asks for something is heard (`nf_nat_inet_fn`).
-    pub fn nat_rules(&mut self, spot: Spot, skb: &mut Skb) -> Result<Option<Manipulation>, ()> {
-        let Spot {
-            namespace, hook, ..
-        } = spot;
+    pub fn nat_rules(&mut self, skb: &mut Skb) -> Result<Option<Manipulation>, ()> {
+        let hook = self.spot.hook;
         let own = hook
             .pipeline()
             .iter()
@@ -483,25 +502,34 @@ impl Walk<'_> {
             Some(Decided::Drop | Decided::Reject(_)) => Err(()),
             None | Some(Decided::Accept | Decided::Nat(_)) => Ok(None),
         };
-        let nft = self.nft_at(namespace, hook);
+        let nft = self.nft();
         let chains = nft.as_ref().map_or(0, |nft| nft.at(hook).len());
         let mut iptables_asked = false;
         for index in 0..=chains {
             let chain = nft.as_ref().and_then(|nft| nft.at(hook).get(index));
             let later = chain.is_none_or(|chain| chain.priority > own);
             if later && !std::mem::replace(&mut iptables_asked, true) {
-                let decided = self.table(TableKind::Nat, spot, skb);
+                let decided = self.table(TableKind::Nat, skb);
                 if let Some(asked) = heard(decided)? {
                     return Ok(Some(asked));
                 }
             }
             if let (Some(nft), true) = (&nft, chain.is_some_and(|chain| chain.nat)) {
-                let decided = self.nft_chain(nft, index, spot, skb);
+                let decided = self.nft_chain(nft, index, skb);
                 if let Some(asked) = heard(decided)? {
                     return Ok(Some(asked));
                 }
             }
         }
         Ok(None)
+    }
+}
+
+/// What a decision means for the packet.
+fn stopped(decided: Option<Decided>) -> Result<(), Stop> {
+    match decided {
+        None | Some(Decided::Accept | Decided::Nat(_)) => Ok(()),
+        Some(Decided::Drop) => Err(Stop::Dropped),
+        Some(Decided::Reject(with)) => Err(Stop::Rejected(with)),
     }
 }

@@ -5,11 +5,13 @@ use std::net::Ipv4Addr;
 use super::engine::{Frame, Skb, Walk};
 use super::hooks::{Passed, Spot};
 use crate::errno::Errno;
-use crate::link::{LinkId, LinkKind, NamespaceId};
+use crate::link::{Link, LinkId, LinkKind, NamespaceId};
+use crate::mesh::{self, Mesh};
 use crate::namespace::Namespace;
 use crate::netfilter::Hook;
 use crate::packet::{Ethernet, Headers, Ipv4, Packet, Protocol, TcpFlags, Transport};
 use crate::route::{Flow, Route, RouteKind};
+use crate::slab::Slab;
 use crate::trace::{Event, Phase};
 
 /// Where routing sends a packet that came in.
@@ -248,20 +250,7 @@ impl Walk<'_> {
     /// The route of a packet made here.
     fn route_output(&self, namespace: NamespaceId, flow: &Flow) -> Result<(Route, u32), Errno> {
         let ns = self.namespace(namespace).ok_or(Errno::ENETUNREACH)?;
-        let (route, table) = self.net.route(ns, flow).ok_or(Errno::ENETUNREACH)?;
-        let link = route.dev.and_then(|d| self.link(d));
-        if route.kind == RouteKind::Unicast
-            && flow.src.is_some_and(|src| src.is_loopback())
-            && link.is_some_and(|l| !l.conf.route_localnet && l.kind != LinkKind::Loopback)
-        {
-            return Err(Errno::EINVAL);
-        }
-        match route.kind {
-            RouteKind::Blackhole => Err(Errno::EINVAL),
-            RouteKind::Unreachable => Err(Errno::EHOSTUNREACH),
-            RouteKind::Prohibit => Err(Errno::EACCES),
-            _ => Ok((route, table)),
-        }
+        way_out(self.net.mesh.as_deref(), &self.net.links, ns, flow)
     }
 
     /// The source address that a packet to somewhere would have.
@@ -378,18 +367,6 @@ impl Walk<'_> {
             return Err(Errno::EPERM);
         }
         Ok(())
-    }
-
-    /// Is there a way for a packet made here, as it is now?
-    pub fn has_way(&self, namespace: NamespaceId, skb: &Skb) -> bool {
-        let flow = Flow {
-            dst: skb.headers().ip.dst,
-            src: Some(skb.headers().ip.src),
-            mark: skb.mark,
-            iif: None,
-            oif: None,
-        };
-        self.route_output(namespace, &flow).is_ok()
     }
 
     /// The device that a route leads to: `lo` for own addresses.
@@ -553,6 +530,29 @@ impl Walk<'_> {
         }
         answer.ct = related(skb);
         let _ = self.send_local(namespace, answer, Way::Source);
+    }
+}
+
+/// The route of a packet that a namespace makes (`ip_route_output_key`).
+pub(crate) fn way_out(
+    mesh: Option<&Mesh>,
+    links: &Slab<Link>,
+    ns: &Namespace,
+    flow: &Flow,
+) -> Result<(Route, u32), Errno> {
+    let (route, table) = mesh::route(mesh, ns, flow).ok_or(Errno::ENETUNREACH)?;
+    let link = route.dev.and_then(|d| links.get(d.0));
+    if route.kind == RouteKind::Unicast
+        && flow.src.is_some_and(|src| src.is_loopback())
+        && link.is_some_and(|l| !l.conf.route_localnet && l.kind != LinkKind::Loopback)
+    {
+        return Err(Errno::EINVAL);
+    }
+    match route.kind {
+        RouteKind::Blackhole => Err(Errno::EINVAL),
+        RouteKind::Unreachable => Err(Errno::EHOSTUNREACH),
+        RouteKind::Prohibit => Err(Errno::EACCES),
+        _ => Ok((route, table)),
     }
 }
 

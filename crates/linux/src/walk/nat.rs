@@ -4,10 +4,9 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::engine::{Skb, Tracked, Walk};
-use super::hooks::Spot;
+use super::engine::{Skb, Tracked};
+use super::hooks::AtHook;
 use crate::conntrack::{Conntrack, Direction, Entry, Tuple};
-use crate::link::{LinkId, NamespaceId};
 use crate::netfilter::Hook;
 use crate::netfilter::evaluate::CtState;
 use crate::netfilter::nat::{Masquerade, NatTarget};
@@ -103,48 +102,46 @@ fn side(headers: &Headers, source: bool) -> (Ipv4Addr, u16) {
     }
 }
 
-impl Walk<'_> {
+/// A packet's connection: in the table, or with the packet.
+pub(crate) fn entry<'a>(conntrack: &'a Conntrack, skb: &'a Skb) -> Option<&'a Entry> {
+    let ct = skb.ct.as_ref()?;
+    match (&ct.new, ct.id) {
+        (Some(new), _) => Some(new),
+        (None, Some(id)) => conntrack.get(id),
+        _ => None,
+    }
+}
+
+impl AtHook<'_> {
     /// A packet's connection.
-    pub fn entry(&self, namespace: NamespaceId, skb: &Skb) -> Option<Entry> {
-        let ct = skb.ct.as_ref()?;
-        match (&ct.new, ct.id) {
-            (Some(new), _) => Some(**new),
-            (None, Some(id)) => self.namespace(namespace)?.conntrack.get(id).copied(),
-            _ => None,
-        }
+    pub fn entry<'s>(&'s self, skb: &'s Skb) -> Option<&'s Entry> {
+        entry(&self.namespace.conntrack, skb)
     }
 
-    fn change_entry(
-        &mut self,
-        namespace: NamespaceId,
-        skb: &mut Skb,
-        change: impl FnOnce(&mut Entry),
-    ) {
+    fn change_entry(&mut self, skb: &mut Skb, change: impl FnOnce(&mut Entry)) {
         let Some(ct) = &mut skb.ct else { return };
         if let Some(new) = &mut ct.new {
             change(new);
         } else if let Some(id) = ct.id
-            && let Some(ns) = self.net.namespaces.get_mut(namespace.0)
-            && let Some(entry) = Arc::make_mut(&mut ns.conntrack).get_mut(id)
+            && let Some(entry) = Arc::make_mut(&mut self.namespace.conntrack).get_mut(id)
         {
             change(entry);
         }
     }
 
-    /// Finds or begins the packet's connection. False: the packet is dropped.
-    pub fn track(&mut self, namespace: NamespaceId, skb: &mut Skb, device: Option<LinkId>) -> bool {
+    /// Finds or begins the packet's connection.
+    pub fn track(&mut self, skb: &mut Skb) {
         if skb.ct.is_some() {
-            return true;
+            return;
         }
+        let device = self.spot.input.or(self.spot.output);
         let headers = skb.packet.headers;
         let now = self.now;
         let Some(tuple) = Tuple::of(&headers) else {
-            self.track_error(namespace, skb);
-            return true;
+            self.track_error(skb);
+            return;
         };
-        let Some(ns) = self.net.namespaces.get_mut(namespace.0) else {
-            return false;
-        };
+        let ns = &mut *self.namespace;
         let damaged = skb.packet.is_damaged();
         let mut found = ns.conntrack.find(tuple, now).filter(|_| !damaged);
         let opens = matches!(headers.l4, Transport::Tcp { flags, .. }
@@ -159,7 +156,7 @@ impl Walk<'_> {
         if let Some((id, direction)) = found {
             let conntrack = Arc::make_mut(&mut ns.conntrack);
             let Some(entry) = conntrack.get_mut(id) else {
-                return false;
+                return;
             };
             let (replied, before) = (entry.seen_reply, entry.notable());
             let sound = entry.packet(&headers, direction, now);
@@ -191,18 +188,12 @@ impl Walk<'_> {
                 new: last.map(Box::new),
                 dead,
             });
-            if self.notes(skb) {
-                self.note(
-                    namespace,
-                    device,
-                    skb,
-                    Event::ConntrackFound {
-                        original,
-                        direction,
-                    },
-                );
-            }
-            return true;
+            let event = Event::ConntrackFound {
+                original,
+                direction,
+            };
+            self.note(device, skb, event);
+            return;
         }
         let mut entry = Entry::new(tuple, now);
         if !damaged && entry.packet(&headers, Direction::Original, now) {
@@ -213,7 +204,7 @@ impl Walk<'_> {
                 new: Some(Box::new(entry)),
                 dead: false,
             });
-            self.note(namespace, device, skb, Event::ConntrackNew { tuple });
+            self.note(device, skb, Event::ConntrackNew { tuple });
         } else {
             Arc::make_mut(&mut ns.conntrack).counts.invalid += 1;
             skb.ct = Some(Tracked {
@@ -223,13 +214,12 @@ impl Walk<'_> {
                 new: None,
                 dead: false,
             });
-            self.note(namespace, device, skb, Event::ConntrackInvalid);
+            self.note(device, skb, Event::ConntrackInvalid);
         }
-        true
     }
 
     /// An ICMP error belongs to the connection of the packet that it is about.
-    fn track_error(&mut self, namespace: NamespaceId, skb: &mut Skb) {
+    fn track_error(&mut self, skb: &mut Skb) {
         let now = self.now;
         let inner = skb
             .packet
@@ -237,7 +227,7 @@ impl Walk<'_> {
             .as_ref()
             .and_then(|q| Tuple::of(q))
             .map(Tuple::inverted);
-        let found = inner.and_then(|t| self.namespace(namespace)?.conntrack.find(t, now));
+        let found = inner.and_then(|t| self.namespace.conntrack.find(t, now));
         skb.ct = Some(match found {
             Some((id, direction)) => Tracked {
                 state: CtState::Related,
@@ -257,10 +247,9 @@ impl Walk<'_> {
     }
 
     /// The nat table at a hook. False: dropped.
-    pub fn nat_hook(&mut self, spot: Spot, skb: &mut Skb) -> bool {
-        let namespace = spot.namespace;
-        let source = changes_source(spot.hook);
-        let Some(entry) = self.entry(namespace, skb) else {
+    pub fn nat_hook(&mut self, skb: &mut Skb) -> bool {
+        let source = changes_source(self.spot.hook);
+        let Some(entry) = self.entry(skb).copied() else {
             return true;
         };
         let (state, direction) = skb
@@ -272,7 +261,7 @@ impl Walk<'_> {
         match state {
             // Only errors: a reset that `-j REJECT` has sent is related too, and goes on as a first packet does.
             CtState::Related if skb.headers().ip.protocol == Protocol::ICMP => {
-                self.translate_error(namespace, skb, &entry, direction, source, spot.device());
+                self.translate_error(skb, &entry, direction, source);
                 return true;
             }
             CtState::New | CtState::Related => {
@@ -282,38 +271,35 @@ impl Walk<'_> {
                     entry.dnat_done
                 };
                 if !done {
-                    let Ok(asked) = self.nat_rules(spot, skb) else {
+                    let Ok(asked) = self.nat_rules(skb) else {
                         return false;
                     };
                     // DNAT in PREROUTING and OUTPUT, SNAT in POSTROUTING and INPUT: others are refused when rules are made.
                     let asked = asked
                         .filter(|m| m.source == source)
                         .unwrap_or(Manipulation::nothing(source));
-                    if !self.set_up(namespace, skb, asked) {
+                    if !self.set_up(skb, asked) {
                         return false;
                     }
                 }
             }
             _ => {}
         }
-        self.translate(namespace, skb, direction, source, spot.device());
+        self.translate(skb, direction, source);
         true
     }
 
     /// Decides what a new connection's tuples become (`nf_nat_setup_info`).
-    fn set_up(&mut self, namespace: NamespaceId, skb: &mut Skb, asked: Manipulation) -> bool {
-        let Some(entry) = self.entry(namespace, skb) else {
+    fn set_up(&mut self, skb: &mut Skb, asked: Manipulation) -> bool {
+        let Some(entry) = self.entry(skb) else {
             return false;
         };
-        let now = self.now;
         let current = entry.reply.inverted();
-        let Some(ns) = self.net.namespaces.get(namespace.0) else {
+        let conntrack = &self.namespace.conntrack;
+        let Some(tuple) = unique_tuple(conntrack, current, asked, self.now, self.dice) else {
             return false;
         };
-        let Some(tuple) = unique_tuple(&ns.conntrack, current, asked, now, self.dice) else {
-            return false;
-        };
-        self.change_entry(namespace, skb, |entry| {
+        self.change_entry(skb, |entry| {
             if asked.source {
                 entry.snat |= tuple != current;
                 entry.snat_done = true;
@@ -327,15 +313,8 @@ impl Walk<'_> {
     }
 
     /// Rewrites a packet of a translated connection (`nf_nat_packet`).
-    fn translate(
-        &mut self,
-        namespace: NamespaceId,
-        skb: &mut Skb,
-        direction: Direction,
-        source: bool,
-        device: Option<LinkId>,
-    ) {
-        let Some(entry) = self.entry(namespace, skb) else {
+    fn translate(&mut self, skb: &mut Skb, direction: Direction, source: bool) {
+        let Some(entry) = self.entry(skb) else {
             return;
         };
         let applies = if source == (direction == Direction::Original) {
@@ -356,29 +335,21 @@ impl Walk<'_> {
         // `inet_proto_csum_replace4` takes the outer checksum for the one that is left to the device.
         let udp = skb.headers().ip.protocol == Protocol::UDP;
         skb.packet.spoiled |= udp && skb.packet.inner.is_some() && skb.packet.offloaded;
-        if self.notes(skb) {
-            self.note(
-                namespace,
-                device,
-                skb,
-                Event::Translated {
-                    source,
-                    from,
-                    to: after,
-                },
-            );
-        }
+        let event = Event::Translated {
+            source,
+            from,
+            to: after,
+        };
+        self.note(self.spot.device(), skb, event);
     }
 
     /// Rewrites an ICMP error about a translated connection, outside and inside (`nf_nat_icmp_reply_translation`).
     fn translate_error(
         &mut self,
-        namespace: NamespaceId,
         skb: &mut Skb,
         entry: &Entry,
         direction: Direction,
         source: bool,
-        device: Option<LinkId>,
     ) {
         let applies = if source == (direction == Direction::Original) {
             entry.snat
@@ -399,24 +370,16 @@ impl Walk<'_> {
         } else {
             skb.packet.headers.ip.dst = outer.dst;
         }
-        if self.notes(skb) {
-            let to = side(skb.headers(), source);
-            self.note(
-                namespace,
-                device,
-                skb,
-                Event::Translated { source, from, to },
-            );
-        }
+        let to = side(skb.headers(), source);
+        self.note(
+            self.spot.device(),
+            skb,
+            Event::Translated { source, from, to },
+        );
     }
 
     /// Enters a new connection when its first packet leaves or is delivered. False: dropped.
-    pub fn confirm(
-        &mut self,
-        namespace: NamespaceId,
-        skb: &mut Skb,
-        device: Option<LinkId>,
-    ) -> bool {
+    pub fn confirm(&mut self, skb: &mut Skb) -> bool {
         let now = self.now;
         let Some(ct) = &mut skb.ct else { return true };
         // An error or reset that answers a first packet does not enter that packet's connection.
@@ -426,10 +389,7 @@ impl Walk<'_> {
         let Some(entry) = ct.new.take() else {
             return true;
         };
-        let Some(ns) = self.net.namespaces.get_mut(namespace.0) else {
-            return false;
-        };
-        let conntrack = Arc::make_mut(&mut ns.conntrack);
+        let conntrack = Arc::make_mut(&mut self.namespace.conntrack);
         // Somebody was faster: the same connection is there, and this packet belongs to it.
         if let Some((id, direction)) = conntrack.find(entry.original, now) {
             ct.id = Some(id);
@@ -441,17 +401,11 @@ impl Walk<'_> {
             return false;
         }
         ct.id = Some(conntrack.insert(*entry, now));
-        if self.notes(skb) {
-            self.note(
-                namespace,
-                device,
-                skb,
-                Event::ConntrackConfirmed {
-                    original: entry.original,
-                    reply: entry.reply,
-                },
-            );
-        }
+        let event = Event::ConntrackConfirmed {
+            original: entry.original,
+            reply: entry.reply,
+        };
+        self.note(self.spot.device(), skb, event);
         true
     }
 }

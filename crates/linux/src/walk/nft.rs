@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::engine::{Skb, Walk, note};
-use super::hooks::{Decided, Spot};
+use super::engine::{Skb, note};
+use super::hooks::{AtHook, Decided, Spot};
 use super::nat::Manipulation;
 use crate::conntrack::Entry;
-use crate::link::{Link, LinkId, NamespaceId};
+use crate::link::{Link, LinkId};
 use crate::namespace::Namespace;
 use crate::netfilter::addrtype::type_of;
 use crate::netfilter::evaluate::CtState;
@@ -15,7 +15,7 @@ use crate::netfilter::nft::{
     Chain, Comparison, DataType, Datum, Element, Key, Lease, MapRef, Nat, NatKind, NatTo, Nftables,
     Rule, Selector, Set, Statement, Table, Update, Values, Verdict,
 };
-use crate::netfilter::{ChainName, Hook, Policy};
+use crate::netfilter::{ChainName, Policy};
 use crate::packet::{Protocol, Transport};
 use crate::slab::Slab;
 use crate::time::{Dice, Time};
@@ -126,7 +126,7 @@ impl Traversal<'_> {
                 } else {
                     headers.ip.dst
                 };
-                let bit = type_of(self.namespace, address, None);
+                let bit = type_of(&self.namespace.local, address, None);
                 Key::number(bit.trailing_zeros())
             }
             Selector::Length => Key::number(self.skb.packet.total_length()),
@@ -462,37 +462,29 @@ fn said(verdict: Option<Verdict>, element: Option<Key>) -> Option<Box<NftSaid>> 
     something.then(|| Box::new(NftSaid { verdict, element }))
 }
 
-impl Walk<'_> {
-    /// The tables of nftables, if one of their base chains is asked at a hook.
-    pub fn nft_at(&self, namespace: NamespaceId, hook: Hook) -> Option<Arc<Nftables>> {
-        let nft = self.namespace(namespace)?.netfilter.nft()?;
-        (!nft.at(hook).is_empty()).then(|| nft.clone())
+impl AtHook<'_> {
+    /// The tables of nftables, if one of their base chains is asked at this hook.
+    pub fn nft(&self) -> Option<Arc<Nftables>> {
+        let nft = self.namespace.netfilter.nft()?;
+        (!nft.at(self.spot.hook).is_empty()).then(|| nft.clone())
     }
 
     /// One base chain of nftables: the `index`th at the hook.
-    pub fn nft_chain(
-        &mut self,
-        nft: &Nftables,
-        index: usize,
-        spot: Spot,
-        skb: &mut Skb,
-    ) -> Option<Decided> {
-        let registered = nft.at(spot.hook).get(index)?;
+    pub fn nft_chain(&mut self, nft: &Nftables, index: usize, skb: &mut Skb) -> Option<Decided> {
+        let registered = nft.at(self.spot.hook).get(index)?;
         let table = nft.tables().get(registered.table)?;
         let chain = table.chain(&registered.chain)?.clone();
         let ct_state = skb.ct.as_ref().map_or(CtState::Untracked, |ct| ct.state);
-        let entry = self.entry(spot.namespace, skb);
-        let now = self.now;
-        let namespace = self.net.namespaces.get_mut(spot.namespace.0)?;
+        let entry = self.entry(skb).copied();
         let mut traversal = Traversal {
-            namespace,
-            links: &self.net.links,
+            namespace: self.namespace,
+            links: self.links,
             trace: self.trace.as_deref_mut(),
             dice: self.dice,
             skb,
-            now,
+            now: self.now,
             table,
-            spot,
+            spot: self.spot,
             ct_state,
             entry,
             found: None,
