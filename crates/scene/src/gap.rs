@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use kubarium_cluster::kubelet::Work;
 use kubarium_cluster::task::Task;
 use kubarium_cluster::{Cluster, Time};
+use kubarium_objects::printers::pod::Summary;
 use kubarium_objects::{ObjectKey, Text, Value};
 use kubarium_snapshot::map::State;
 use kubarium_snapshot::rare::{Gap, Lack, Next};
@@ -116,13 +117,9 @@ fn words(reason: &str, message: &str) -> String {
 }
 
 fn pod_lack(pod: &Value) -> Option<String> {
-    let statuses = pod["status"]["containerStatuses"].items();
-    let all = pod["spec"]["containers"].items().len();
-    let ready = statuses
-        .iter()
-        .filter(|c| c["ready"].as_bool() == Some(true))
-        .count();
-    let (word, state) = pod_state(pod, ready == all);
+    let summary = Summary::of(pod);
+    let state = pod_state(pod, &summary);
+    let word = summary.reason;
     if matches!(state, State::Ready | State::Done) {
         return None;
     }

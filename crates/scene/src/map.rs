@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kubarium_cluster::{Cluster, Component};
 use kubarium_linux::LinkKind;
+use kubarium_objects::printers::pod::Summary;
 use kubarium_objects::{ObjectKey, Text, Value};
 use kubarium_snapshot::MapChange;
 use kubarium_snapshot::geometry::{Point, Rect};
@@ -492,13 +493,9 @@ fn pod_box(
     pod: &Value,
 ) -> PodBox {
     let rect = measures.slot(room, slot);
-    let statuses = pod["status"]["containerStatuses"].items();
-    let ready = statuses
-        .iter()
-        .filter(|c| c["ready"].as_bool() == Some(true))
-        .count();
     let containers = pod["spec"]["containers"].items();
-    let (status, state) = pod_state(pod, ready == containers.len());
+    let summary = Summary::of(pod);
+    let state = pod_state(pod, &summary);
     let own_network = pod["spec"]["hostNetwork"].as_bool() != Some(true);
     let port = port(cluster, key).filter(|_| own_network && !measures.cells);
     PodBox {
@@ -507,9 +504,9 @@ fn pod_box(
         namespace: key.namespace.to_string(),
         name: key.name.to_string(),
         address: pod["status"]["podIP"].str().to_owned(),
-        status,
         state,
-        ready: (ready, containers.len()),
+        ready: (summary.ready, summary.containers),
+        status: summary.reason,
         image: containers
             .first()
             .map(|c| c["image"].str().to_owned())
@@ -518,6 +515,7 @@ fn pod_box(
         containers: if measures.cells {
             Vec::new()
         } else {
+            let statuses = pod["status"]["containerStatuses"].items();
             containers.iter().map(|c| container(c, statuses)).collect()
         },
         cable: port.map(|(port, mac)| Cable {
@@ -608,38 +606,23 @@ fn cable(
     }
 }
 
-/// The word of `kubectl get pods`, and what it means.
-pub(crate) fn pod_state(pod: &Value, all_ready: bool) -> (String, State) {
-    if !pod["metadata"]["deletionTimestamp"].is_null() {
-        return ("Terminating".to_owned(), State::Terminating);
+/// What the word of `kubectl get pods` means.
+pub(crate) fn pod_state(pod: &Value, summary: &Summary) -> State {
+    if summary.reason == "Terminating" {
+        return State::Terminating;
     }
     let statuses = ["initContainerStatuses", "containerStatuses"]
         .iter()
         .flat_map(|list| pod["status"][*list].items());
-    for container in statuses {
-        let reason = container["state"]["waiting"]["reason"].str();
-        if !matches!(reason, "" | "ContainerCreating" | "PodInitializing") {
-            return (reason.to_owned(), State::Failing);
-        }
+    let mut reasons = statuses.map(|container| container["state"]["waiting"]["reason"].str());
+    if reasons.any(|reason| !matches!(reason, "" | "ContainerCreating" | "PodInitializing")) {
+        return State::Failing;
     }
-    let phase = match pod["status"]["reason"].str() {
-        "" => pod["status"]["phase"].str(),
-        reason => reason,
-    };
-    let state = match pod["status"]["phase"].str() {
-        "Running" if all_ready => State::Ready,
+    match pod["status"]["phase"].str() {
+        "Running" if summary.ready == summary.containers => State::Ready,
         "Succeeded" => State::Done,
         "Failed" => State::Failing,
         "Unknown" => State::Unknown,
         _ => State::Progressing,
-    };
-    let created = !pod["spec"]["nodeName"].is_empty() && phase == "Pending";
-    (
-        if created {
-            "ContainerCreating".to_owned()
-        } else {
-            phase.to_owned()
-        },
-        state,
-    )
+    }
 }

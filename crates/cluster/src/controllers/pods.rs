@@ -16,6 +16,13 @@ pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> 
         .find(|c| c["type"].str() == kind)
 }
 
+/// What a pod's status says in one of its lists of a container; null where it says nothing yet.
+pub(crate) fn container_status<'a>(pod: &'a Value, list: &str, name: &str) -> &'a Value {
+    let mut statuses = pod["status"][list].items().iter();
+    let found = statuses.find(|status| status["name"].str() == name);
+    found.unwrap_or(&Value::Null)
+}
+
 /// Whether the pod's Ready condition is true.
 pub(crate) fn is_ready(pod: &Value) -> bool {
     condition(pod, "Ready").is_some_and(|c| c["status"].str() == "True")

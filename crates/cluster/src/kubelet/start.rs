@@ -322,18 +322,19 @@ pub(super) fn begin(
     }
 }
 
+/// Whether what stands before an image's first slash names a registry (`splitDockerDomain`).
+fn is_host(word: &str) -> bool {
+    word == "localhost" || word.contains(|c: char| matches!(c, '.' | ':') || c.is_uppercase())
+}
+
 /// What is added where a repository's name has capitals (distribution/reference v0.6).
 fn upper_case(image: &str) -> String {
-    let name = image.split_once('@').map_or(image, |(name, _)| name);
-    let name = match name.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => name,
-        _ => name,
+    let path = match image.split_once('/') {
+        None => format!("library/{image}"),
+        Some((host, rest)) if is_host(host) => rest.to_owned(),
+        Some(_) => image.to_owned(),
     };
-    let path = match name.split_once('/') {
-        None => format!("library/{name}"),
-        Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => rest.to_owned(),
-        Some(_) => name.to_owned(),
-    };
+    let path = path.split_once(':').map_or(&*path, |(path, _)| path);
     match path.chars().any(char::is_uppercase) {
         true => format!(": repository name ({path}) must be lowercase"),
         false => String::new(),

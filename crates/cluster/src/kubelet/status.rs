@@ -8,6 +8,7 @@ use super::{restart_all, start};
 use crate::alike::Alike;
 use crate::api::Subresource;
 use crate::cluster::Cluster;
+use crate::controllers::pods;
 use crate::event::Component;
 use crate::quota;
 use crate::runtime::{Container, End, State};
@@ -164,9 +165,9 @@ fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) ->
     if !init.is_empty() {
         new["initContainerStatuses"] = array(init.to_vec());
     }
-    new["containerStatuses"] = array(main.to_vec());
+    new["containerStatuses"] = by_name(main.to_vec());
     if !ephemeral.is_empty() {
-        new["ephemeralContainerStatuses"] = array(ephemeral);
+        new["ephemeralContainerStatuses"] = by_name(ephemeral);
     }
     if let Some(machine) = cluster
         .machines
@@ -211,6 +212,12 @@ fn status(cluster: &Cluster, alike: &mut Alike, node: &Text, worker: &Worker) ->
     new
 }
 
+/// Only init containers keep their order (`normalizeStatus`).
+fn by_name(mut statuses: Vec<Value>) -> Value {
+    statuses.sort_by(|a, b| a["name"].str().cmp(b["name"].str()));
+    array(statuses)
+}
+
 fn container_status(
     cluster: &Cluster,
     alike: &mut Alike,
@@ -220,17 +227,12 @@ fn container_status(
     spec: &Value,
 ) -> Value {
     let initialising = !worker.pod["spec"]["initContainers"].items().is_empty();
-    let spec_of_pod = &worker.pod["spec"];
-    let count = |list: &str| spec_of_pod[list].items().len();
-    let (list, within) = match role(&worker.pod, place) {
-        Role::Main => ("containerStatuses", place - count("initContainers")),
-        Role::Ephemeral => (
-            "ephemeralContainerStatuses",
-            place - count("initContainers") - count("containers"),
-        ),
-        Role::Init | Role::Sidecar => ("initContainerStatuses", place),
+    let list = match role(&worker.pod, place) {
+        Role::Main => "containerStatuses",
+        Role::Ephemeral => "ephemeralContainerStatuses",
+        Role::Init | Role::Sidecar => "initContainerStatuses",
     };
-    let old = &worker.pod["status"][list][within];
+    let old = pods::container_status(&worker.pod, list, spec["name"].str());
     let mut status = object([
         ("image", spec["image"].clone()),
         ("imageID", "".into()),

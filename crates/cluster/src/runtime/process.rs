@@ -288,7 +288,7 @@ pub(crate) fn start(
     let name = argv.first().cloned().unwrap_or_default();
     let refused = |why: &str| {
         format!(
-            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: {why}"
+            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {why}"
         )
     };
     let process = match programs::server(&place, pod, at, &argv, &|name| env.get(name).cloned()) {

@@ -327,7 +327,8 @@ fn resized(pod: &Value) -> Option<Value> {
         ("initContainers", "initContainerStatuses"),
     ] {
         for at in 0..pod["spec"][list].items().len() {
-            let status = &pod["status"][statuses][at];
+            let name = pod["spec"][list][at]["name"].str();
+            let status = pods::container_status(pod, statuses, name);
             for name in ["cpu", "memory"] {
                 let wanted = &pod["spec"][list][at]["resources"]["requests"][name];
                 let told = [

@@ -208,7 +208,7 @@ fn links(net: &Network, namespace: NamespaceId, words: &mut Words, details: bool
             out,
             "{}: {}: <{}> mtu {} master {} state {state} priority 32 cost 2 ",
             link.ifindex,
-            shown_name(net, link),
+            name(net, link),
             flags(net, link),
             link.mtu,
             master.name
@@ -224,6 +224,20 @@ fn links(net: &Network, namespace: NamespaceId, words: &mut Words, details: bool
         }
     }
     Output::ok(out)
+}
+
+/// A port's name. Behind `@` stands the device of this namespace that has the other end's number, where there is one:
+/// `bridge` (iproute2 6.1, `bridge/link.c`) does not look whether the other end is in the same namespace.
+fn name(net: &Network, link: &Link) -> String {
+    let LinkKind::Veth { peer } = link.kind else {
+        return shown_name(net, link);
+    };
+    let number = net.link(peer).map(|peer| peer.ifindex);
+    let mut here = net.links_of(link.namespace);
+    match here.find(|l| Some(l.ifindex) == number) {
+        Some(other) => format!("{}@{}", link.name, other.name),
+        None => shown_name(net, link),
+    }
 }
 
 fn link_set(

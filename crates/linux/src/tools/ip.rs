@@ -386,10 +386,7 @@ fn address_list(net: &Network, link: &Link, format: Format) -> Vec<Json> {
         fields.push(("local", Json::text(address)));
         fields.push(("prefixlen", Json::Number(length.parse().unwrap_or(64))));
         if !format.brief {
-            for key in ["scope", "protocol"] {
-                let value = words.nth(1).unwrap_or_default();
-                fields.push((key, Json::text(value)));
-            }
+            fields.push(("scope", Json::text(words.nth(1).unwrap_or_default())));
             fields.extend(forever());
         }
         list.push(Json::Object(fields));
@@ -405,22 +402,33 @@ fn forever() -> [(&'static str, Json); 2] {
     ]
 }
 
-/// What `-d` adds.
+/// What `-d` adds. What a bridge times is not timed here: it looks at ages when somebody asks.
 fn more(net: &Network, link: &Link) -> String {
     let (min, max) = match link.kind {
         LinkKind::Loopback | LinkKind::Dummy | LinkKind::Ipip(_) => (0, 0),
         _ => (68, 65535),
     };
-    let mut out = format!(
-        " promiscuity {} allmulti 0 minmtu {min} maxmtu {max} ",
-        u8::from(link.master.is_some())
-    );
+    let is_port = u8::from(link.master.is_some());
+    let mut out = format!(" promiscuity {is_port}  allmulti {is_port} minmtu {min} maxmtu {max} ");
     match &link.kind {
         LinkKind::Veth { .. } => out += "\n    veth ",
         LinkKind::Dummy => out += "\n    dummy ",
         LinkKind::Ipip(ipip) => out += &super::ip_tunnel::details(net, link, ipip),
         LinkKind::Bridge(_) => {
-            out += "\n    bridge forward_delay 1500 hello_time 200 max_age 2000 ageing_time 30000 stp_state 0 priority 32768 vlan_filtering 0 vlan_protocol 802.1Q "
+            let id = bridge_id(link);
+            let _ = write!(
+                out,
+                "\n    bridge forward_delay 1500 hello_time 200 max_age 2000 ageing_time 30000 stp_state 0 priority 32768 \
+                 vlan_filtering 0 vlan_protocol 802.1Q bridge_id {id} designated_root {id} root_port 0 root_path_cost 0 \
+                 topology_change 0 topology_change_detected 0 hello_timer    0.00 tcn_timer    0.00 topology_change_timer    0.00 \
+                 gc_timer    0.00 vlan_default_pvid 1 vlan_stats_enabled 0 vlan_stats_per_port 0 group_fwd_mask 0 \
+                 group_address 01:80:c2:00:00:00 mcast_snooping 1 no_linklocal_learn 0 mcast_vlan_snooping 0 mcast_router 1 \
+                 mcast_query_use_ifaddr 0 mcast_querier 0 mcast_hash_elasticity 16 mcast_hash_max 4096 \
+                 mcast_last_member_count 2 mcast_startup_query_count 2 mcast_last_member_interval 100 \
+                 mcast_membership_interval 26000 mcast_querier_interval 25500 mcast_query_interval 12500 \
+                 mcast_query_response_interval 1000 mcast_startup_query_interval 3124 mcast_stats_enabled 0 \
+                 mcast_igmp_version 2 mcast_mld_version 1 nf_call_iptables 0 nf_call_ip6tables 0 nf_call_arptables 0 "
+            );
         }
         LinkKind::Vxlan(v) => {
             let lower = v
@@ -436,16 +444,39 @@ fn more(net: &Network, link: &Link) -> String {
         }
         _ => {}
     }
-    if link.master.is_some() {
-        let on = |yes: bool| if yes { "on" } else { "off" };
-        let _ = write!(
-            out,
-            "\n    bridge_slave state forwarding priority 32 cost 2 hairpin {} guard off root_block off fastleave off learning {} flood on ",
-            on(link.port.hairpin),
-            on(link.port.learning)
-        );
+    if let Some(master) = link.master.and_then(|m| net.link(m)) {
+        out += &port(net, link, master);
     }
-    out + "addrgenmode eui64 numtxqueues 1 numrxqueues 1 gso_max_size 65536 gso_max_segs 65535 "
+    out + "addrgenmode eui64 numtxqueues 1 numrxqueues 1 gso_max_size 65536 gso_max_segs 65535 tso_max_size 524280 tso_max_segs 65535 gro_max_size 65536 "
+}
+
+/// What `-d` adds for a bridge's port. Ports are numbered as they stand.
+fn port(net: &Network, link: &Link, master: &Link) -> String {
+    let on = |yes: bool| if yes { "on" } else { "off" };
+    let ports = net.links_of(link.namespace);
+    let before = ports.filter(|l| l.master == link.master && l.ifindex < link.ifindex);
+    let number = before.count() + 1;
+    let full = 0x8000 + number;
+    let id = bridge_id(master);
+    let state = if net.carrier(link) {
+        "forwarding"
+    } else {
+        "disabled"
+    };
+    format!(
+        "\n    bridge_slave state {state} priority 32 cost 2 hairpin {} guard off root_block off fastleave off learning {} flood on \
+         port_id {full:#x} port_no {number:#x} designated_port {full} designated_cost 0 designated_bridge {id} designated_root {id} \
+         hold_timer    0.00 message_age_timer    0.00 forward_delay_timer    0.00 topology_change_ack 0 config_pending 0 \
+         proxy_arp off proxy_arp_wifi off mcast_router 1 mcast_fast_leave off mcast_flood on bcast_flood on mcast_to_unicast off \
+         neigh_suppress off group_fwd_mask 0 group_fwd_mask_str 0x0 vlan_tunnel off isolated off locked off ",
+        on(link.port.hairpin),
+        on(link.port.learning)
+    )
+}
+
+/// The name by which bridges know each other: priority and address (IEEE 802.1D).
+fn bridge_id(bridge: &Link) -> String {
+    format!("8000.{}", bridge.mac)
 }
 
 /// The link-local IPv6 address that the kernel makes of an Ethernet address (RFC 4291, appendix A).
@@ -491,13 +522,10 @@ pub(super) fn ipv6(net: &Network, link: &Link) -> Option<(String, &'static str)>
         return None;
     }
     Some(match link.kind {
-        LinkKind::Loopback => ("::1/128".to_owned(), "scope host proto kernel_lo "),
+        LinkKind::Loopback => ("::1/128".to_owned(), "scope host "),
         // No Ethernet address to make one of, and no IPv6 inside.
         LinkKind::Ipip(_) => return None,
-        _ => (
-            format!("{}/64", link_local(link.mac)),
-            "scope link proto kernel_ll ",
-        ),
+        _ => (format!("{}/64", link_local(link.mac)), "scope link "),
     })
 }
 
@@ -712,14 +740,18 @@ fn change_address(
     let address = address.ok_or_else(|| {
         Output::failed(255, "Command line is not complete. Try option \"help\"\n")
     })?;
-    match verb {
-        "add" => net.add_address(dev, address),
-        "replace" => match net.add_address(dev, address) {
-            Err(Errno::EEXIST) => Ok(()),
-            other => other,
-        },
+    let done = match verb {
+        "add" | "replace" => net.add_address(dev, address),
         _ => net.remove_address(dev, address.net),
+    };
+    // The kernel's own words (6.7 and later), instead of the error's.
+    match done {
+        Err(Errno::EEXIST) if verb == "replace" => Ok(()),
+        Err(Errno::EEXIST) => Err("already assigned"),
+        Err(Errno::EADDRNOTAVAIL) => Err("not found"),
+        Err(other) => return Err(answers(other)),
+        Ok(()) => Ok(()),
     }
-    .map_err(answers)?;
+    .map_err(|what| Output::failed(2, format!("Error: ipv4: Address {what}.\n")))?;
     Ok(Output::default())
 }

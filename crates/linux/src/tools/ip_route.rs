@@ -279,7 +279,7 @@ pub(super) fn route(
     json: bool,
 ) -> Result<Output, Output> {
     match verb {
-        "get" => return get(net, namespace, words),
+        "get" => return get(net, namespace, words, json),
         "add" | "append" | "replace" | "change" | "del" | "delete" => {
             return change(net, namespace, verb, words);
         }
@@ -343,7 +343,12 @@ pub(super) fn route(
     Ok(Output::ok(out))
 }
 
-fn get(net: &Network, namespace: NamespaceId, words: &mut Words) -> Result<Output, Output> {
+fn get(
+    net: &Network,
+    namespace: NamespaceId,
+    words: &mut Words,
+    json: bool,
+) -> Result<Output, Output> {
     let mut flow = Flow::to(host(words.value()?)?);
     while let Some(word) = words.next() {
         match word {
@@ -365,11 +370,45 @@ fn get(net: &Network, namespace: NamespaceId, words: &mut Words) -> Result<Outpu
         RouteKind::Unreachable => return Err(answers(Errno::EHOSTUNREACH)),
         RouteKind::Prohibit => return Err(answers(Errno::EACCES)),
     };
-    let mut out = if local {
-        "local ".to_owned()
-    } else {
-        String::new()
+    let word = match route.kind {
+        RouteKind::Local => Some("local"),
+        RouteKind::Broadcast => Some("broadcast"),
+        _ => None,
     };
+    let dev = route.dev.and_then(|d| net.link(d));
+    let name = match dev {
+        _ if local => "lo",
+        Some(dev) => &dev.name,
+        None => "?",
+    };
+    let own = if local && route.destination.prefix_len() == 32 {
+        Some(flow.dst)
+    } else {
+        route.source
+    };
+    let select = || dev?.select_address(Some(route.via.unwrap_or(flow.dst)));
+    let source = own.or_else(select).filter(|_| flow.src.is_none());
+    let cache: &[&str] = match route.kind {
+        RouteKind::Local => &["local"],
+        RouteKind::Broadcast => &["local", "brd"],
+        _ => &[],
+    };
+    if json {
+        let text = |key, value: Option<String>| value.map(|value| (key, Json::text(value)));
+        let mut fields = Vec::new();
+        fields.extend(text("type", word.map(str::to_owned)));
+        fields.extend(text("dst", Some(flow.dst.to_string())));
+        fields.extend(text("from", flow.src.map(|src| src.to_string())));
+        fields.extend(text("gateway", route.via.map(|via| via.to_string())));
+        fields.extend(text("dev", Some(name.to_owned())));
+        fields.extend(text("table", word.map(|_| "local".to_owned())));
+        fields.extend(text("prefsrc", source.map(|source| source.to_string())));
+        fields.push(("flags", Json::List(Vec::new())));
+        fields.push(("uid", Json::Number(0)));
+        fields.push(("cache", Json::texts(cache.iter().map(|&c| c.to_owned()))));
+        return Ok(Output::ok(Json::print(vec![Json::Object(fields)])));
+    }
+    let mut out = word.map_or(String::new(), |word| format!("{word} "));
     let _ = write!(out, "{} ", flow.dst);
     if let Some(from) = flow.src {
         let _ = write!(out, "from {from} ");
@@ -377,33 +416,18 @@ fn get(net: &Network, namespace: NamespaceId, words: &mut Words) -> Result<Outpu
     if let Some(via) = route.via {
         let _ = write!(out, "via {via} ");
     }
-    let dev = route.dev.and_then(|d| net.link(d));
-    let _ = write!(
-        out,
-        "dev {} ",
-        if local {
-            "lo"
-        } else {
-            dev.map_or("?", |d| &d.name)
-        }
-    );
-    if flow.src.is_none() {
-        let own = if local && route.destination.prefix_len() == 32 {
-            Some(flow.dst)
-        } else {
-            route.source
-        };
-        if let Some(source) =
-            own.or_else(|| dev?.select_address(Some(route.via.unwrap_or(flow.dst))))
-        {
-            let _ = write!(out, "src {source} ");
-        }
+    let _ = write!(out, "dev {name} ");
+    if word.is_some() {
+        out += "table local ";
     }
-    let _ = write!(
-        out,
-        "uid 0 \n    cache {}\n",
-        if local { "<local> " } else { "" }
-    );
+    if let Some(source) = source {
+        let _ = write!(out, "src {source} ");
+    }
+    out += "uid 0 \n    cache ";
+    if !cache.is_empty() {
+        let _ = write!(out, "<{}> ", cache.join(","));
+    }
+    out.push('\n');
     Ok(Output::ok(out))
 }
 

@@ -4,7 +4,7 @@
 mod cluster;
 mod definition;
 mod network;
-mod pod;
+pub mod pod;
 mod policy;
 mod storage;
 mod workloads;

@@ -53,16 +53,20 @@ fn row(pod: &Value, context: &Context) -> Vec<String> {
 }
 
 /// What `kubectl get` says of a pod in few words (`printPod`).
-struct Summary {
-    ready: usize,
-    containers: usize,
-    reason: String,
+pub struct Summary {
+    /// How many of the containers are ready, sidecars among them.
+    pub ready: usize,
+    /// How many there are.
+    pub containers: usize,
+    /// What stands under STATUS: `Running`, `CrashLoopBackOff`.
+    pub reason: String,
     restarts: i64,
     last_restart: Option<i64>,
 }
 
 impl Summary {
-    fn of(pod: &Value) -> Summary {
+    /// Of a pod as it is stored.
+    pub fn of(pod: &Value) -> Summary {
         let (spec, status) = (&pod["spec"], &pod["status"]);
         let restartable = |name: &str| {
             let mut init = spec["initContainers"].items().iter();

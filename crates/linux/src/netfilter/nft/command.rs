@@ -234,17 +234,17 @@ fn run_script(
 ) -> Output {
     let mut scratch = netfilter.clone();
     match script(&mut scratch, input, options) {
-        Ok(stdout) => {
+        Ok(output) => {
             if !options.check {
                 *netfilter = scratch;
             }
-            Output::ok(stdout)
+            output
         }
         Err(problem) => Output::failed(1, problem.print(input, file)),
     }
 }
 
-fn script(netfilter: &mut Netfilter, input: &str, options: &Options) -> Read<String> {
+fn script(netfilter: &mut Netfilter, input: &str, options: &Options) -> Read<Output> {
     let tokens = lexer::cut(input)?;
     check_devices(&tokens, options.devices)?;
     let mut reader = Reader::new(&tokens);
@@ -259,7 +259,7 @@ fn script(netfilter: &mut Netfilter, input: &str, options: &Options) -> Read<Str
             return Err(reader.unexpected());
         }
     }
-    let mut out = String::new();
+    let mut out = Output::default();
     let mut lines = None;
     for command in commands {
         if let Command::List(listing) = command {
@@ -278,7 +278,7 @@ fn script(netfilter: &mut Netfilter, input: &str, options: &Options) -> Read<Str
             change::carry_out(netfilter, command, options.now)?;
         }
     }
-    Ok(lines.map_or(out, json::answer))
+    Ok(lines.map_or(out, |lines| Output::ok(json::answer(lines))))
 }
 
 fn family(reader: &mut Reader) -> Read<Option<Family>> {

@@ -127,17 +127,8 @@ impl Lister<'_> {
         table: &Table,
         out: &mut String,
     ) {
-        let chains = table.made();
-        let mut rules = chains.iter().flat_map(|chain| &chain.rules);
-        if rules.any(has_extension) {
-            let (family, name) = (family.name(), kind.name());
-            let _ = writeln!(
-                out,
-                "# Warning: table {family} {name} is managed by iptables-nft, do not touch!"
-            );
-        }
         self.xtables_head(family, kind, made, out);
-        for (n, chain) in chains.iter().enumerate() {
+        for (n, chain) in table.made().iter().enumerate() {
             if n > 0 {
                 out.push('\n');
             }
@@ -145,6 +136,20 @@ impl Lister<'_> {
         }
         out.push_str("}\n");
     }
+}
+
+/// What nft 1.0.6 says on standard error before it lists a table in which a rule has an extension of iptables.
+pub fn warning(family: Family, kind: TableKind, table: &Table) -> String {
+    let chains = table.made();
+    let mut rules = chains.iter().flat_map(|chain| &chain.rules);
+    if !rules.any(has_extension) {
+        return String::new();
+    }
+    format!(
+        "# Warning: table {} {} is managed by iptables-nft, do not touch!\n",
+        family.name(),
+        kind.name()
+    )
 }
 
 /// Is a part of the rule an extension of iptables, rather than one of nft's own expressions?

@@ -3,11 +3,14 @@
 use super::naming::{all_tables, nothing_named, own_table, xtable};
 use super::{Kind, Listing, Read, Spot};
 use crate::netfilter::nft::list::Lister;
+use crate::netfilter::nft::xtables::warning;
 use crate::netfilter::nft::{Family, Set, Table};
 use crate::netfilter::{Netfilter, TableKind};
+use crate::tools::Output;
 
-pub(super) fn list(lister: &Lister, listing: Listing, out: &mut String) -> Read<()> {
+pub(super) fn list(lister: &Lister, listing: Listing, output: &mut Output) -> Read<()> {
     let netfilter = lister.netfilter;
+    let out = &mut output.stdout;
     let wanted = |family: Option<Family>| {
         let tables = all_tables(netfilter);
         tables
@@ -27,10 +30,10 @@ pub(super) fn list(lister: &Lister, listing: Listing, out: &mut String) -> Read<
         }
         Listing::Ruleset(family) => {
             for (_, family, name) in wanted(family) {
-                list_table(lister, &Spot::table(family, name), out)?;
+                list_table(lister, &Spot::table(family, name), output)?;
             }
         }
-        Listing::Table(spot) => list_table(lister, &spot, out)?,
+        Listing::Table(spot) => list_table(lister, &spot, output)?,
         Listing::Chains(family) => {
             for (_, family, name) in wanted(family) {
                 list_chain_heads(lister, &Spot::table(family, name), out);
@@ -64,15 +67,16 @@ pub(super) fn list(lister: &Lister, listing: Listing, out: &mut String) -> Read<
     Ok(())
 }
 
-fn list_table(lister: &Lister, spot: &Spot, out: &mut String) -> Read<()> {
+fn list_table(lister: &Lister, spot: &Spot, output: &mut Output) -> Read<()> {
     let netfilter = lister.netfilter;
     if let Some((made, kind)) = xtable(netfilter, spot) {
         if let Some(table) = xtable_of(netfilter, spot.family, kind) {
-            lister.xtables(spot.family, kind, made, table, out);
+            output.stderr += &warning(spot.family, kind, table);
+            lister.xtables(spot.family, kind, made, table, &mut output.stdout);
         }
         return Ok(());
     }
-    lister.table(own_table(netfilter, spot)?, out);
+    lister.table(own_table(netfilter, spot)?, &mut output.stdout);
     Ok(())
 }
 

@@ -160,11 +160,13 @@ fn job(k: &mut Kubectl) -> Result {
     }
     let (kind, cron) = from.split_once('/').unwrap_or(("cronjob", &from));
     let resource = k.mapping(kind)?;
-    if &*resource.id() != "cronjobs.batch" {
-        return plain("from must be an existing cronjob");
-    }
     let namespace = k.namespace();
     let cron = k.read(&resource, &namespace, cron)?;
+    if &*resource.id() != "cronjobs.batch" {
+        // The type as Go has it.
+        let version = &resource.version;
+        return plain(format!("unknown object type *{version}.{}", resource.kind));
+    }
     let template = &cron["spec"]["jobTemplate"];
     let mut annotations = template["metadata"]["annotations"].clone();
     annotations["cronjob.kubernetes.io/instantiate"] = "manual".into();
