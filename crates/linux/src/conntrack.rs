@@ -266,6 +266,13 @@ impl Entry {
         matches!(self.tcp, Some(TcpState::TimeWait | TcpState::Close))
     }
 
+    /// A rule has reset it: nobody goes on with it.
+    pub(crate) fn close(&mut self, now: Time) {
+        if self.tcp.replace(TcpState::Close) != Some(TcpState::Close) {
+            self.expires = now + Time::from_secs(TcpState::Close.timeout());
+        }
+    }
+
     /// The tuple of one direction.
     #[must_use]
     pub fn tuple(&self, direction: Direction) -> Tuple {
@@ -522,6 +529,14 @@ impl Conntrack {
             && let Some(entry) = self.get(id).copied()
         {
             self.tell(ChangeKind::Update, entry, at);
+        }
+    }
+
+    /// A rule has reset a connection.
+    pub(crate) fn close(&mut self, id: u64, now: Time) {
+        if let Some(entry) = self.get_mut(id) {
+            entry.close(now);
+            self.updated(id, now);
         }
     }
 

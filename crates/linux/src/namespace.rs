@@ -51,7 +51,7 @@ pub struct Namespace {
     /// Path MTUs learned from "fragmentation needed".
     pub(crate) path_mtu: BTreeMap<Ipv4Addr, u32>,
     pub(crate) packet_id: u16,
-    /// How many ICMP errors each host may be sent yet.
+    /// What each host may still be told of errors, in time that has gone by.
     pub(crate) icmp_budgets: BTreeMap<Ipv4Addr, Bucket>,
     /// Its part in the mesh of hosts.
     pub(crate) mesh: Option<Member>,
@@ -201,21 +201,29 @@ impl Namespace {
     /// May a host be told of an error? At most one in `net.ipv4.icmp_ratelimit` milliseconds, but six at once
     /// (`icmpv4_xrlim_allow`, `inet_peer_xrlim_allow`).
     pub(crate) fn may_tell(&mut self, host: Ipv4Addr, now: Time) -> bool {
-        const BURST: u64 = 6;
         let spacing = self.sysctls.number("net.ipv4.icmp_ratelimit");
-        let cost = Time::from_millis(u64::try_from(spacing).unwrap_or(0)).0;
-        let most = BURST * cost;
-        let full = || Bucket::full(most, now.0);
-        // Budgets that are full again say nothing.
-        if self.icmp_budgets.len() >= 256 {
-            self.icmp_budgets.retain(|_, b| !b.is_full(most, now.0));
+        let cost = Time::from_millis(u64::try_from(spacing).unwrap_or(0));
+        self.spend(host, cost, 6, now)
+    }
+
+    /// May a host be told that a packet of its has no route? At most once a second, but five times at once (`ip_error`);
+    /// what [`Namespace::may_tell`] says is asked after that, and both spend the same budget.
+    pub(crate) fn may_tell_of_route(&mut self, host: Ipv4Addr, now: Time) -> bool {
+        self.spend(host, Time::from_secs(1), 5, now)
+    }
+
+    /// Takes the cost of an error out of a host's budget (`struct inet_peer`), which holds a burst of them at most.
+    fn spend(&mut self, host: Ipv4Addr, cost: Time, burst: u64, now: Time) -> bool {
+        const FRESH: Time = Time::from_secs(60);
+        let budgets = &mut self.icmp_budgets;
+        // Budgets that are as good as new say nothing.
+        if budgets.len() >= 256 && budgets.len().is_power_of_two() {
+            budgets.retain(|_, b| !b.is_full(FRESH.0, now.0));
         }
-        cost == 0
-            || self
-                .icmp_budgets
-                .entry(host)
-                .or_insert_with(full)
-                .take(cost, most, now.0)
+        budgets
+            .entry(host)
+            .or_insert_with(|| Bucket::full(FRESH.0, now.0))
+            .take(cost.0, burst * cost.0, now.0)
     }
 
     /// Forgets the neighbours that a condition holds for.

@@ -445,6 +445,11 @@ impl Walk<'_> {
             Some(source) => source,
             None => self.source_for(request.from, *request.dst.ip())?,
         };
+        // ping connects a socket of its own to learn its source, and with that another route may be meant
+        // (`ip_route_connect`), though what it sends takes the first.
+        if request.protocol == Protocol::ICMP && request.source.is_none() {
+            self.connectable(request.from, source, *request.dst.ip())?;
+        }
         let sport = request
             .sport
             .unwrap_or_else(|| 32768 + self.dice.number(28232) as u16);

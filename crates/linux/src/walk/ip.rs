@@ -1,14 +1,16 @@
 //! The IP layer: receiving, routing, forwarding, sending (`net/ipv4`).
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
-use super::engine::{Frame, Skb, Walk};
+use super::engine::{Frame, Skb, Tracked, Walk};
 use super::hooks::{Passed, Spot};
 use crate::errno::Errno;
 use crate::link::{Link, LinkId, LinkKind, NamespaceId};
 use crate::mesh::{self, Mesh};
 use crate::namespace::Namespace;
 use crate::netfilter::Hook;
+use crate::netfilter::evaluate::CtState;
 use crate::packet::{Ethernet, Headers, Ipv4, Packet, Protocol, TcpFlags, Transport};
 use crate::route::{Flow, Route, RouteKind};
 use crate::slab::Slab;
@@ -56,7 +58,11 @@ impl Walk<'_> {
             } => self.forward(namespace, link, out, next_hop, skb),
             Decision::Unreachable(code, event) => {
                 self.note(namespace, Some(link), &skb, event);
-                self.icmp_error(namespace, &skb, 3, code, 0);
+                let (host, now) = (skb.headers().ip.src, self.now);
+                let ns = self.namespace_mut(namespace);
+                if ns.is_some_and(|ns| ns.may_tell_of_route(host, now)) {
+                    self.icmp_error(namespace, &skb, 3, code, 0);
+                }
             }
             Decision::Drop(event) => self.note(namespace, Some(link), &skb, event),
         }
@@ -251,6 +257,20 @@ impl Walk<'_> {
     fn route_output(&self, namespace: NamespaceId, flow: &Flow) -> Result<(Route, u32), Errno> {
         let ns = self.namespace(namespace).ok_or(Errno::ENETUNREACH)?;
         way_out(self.net.mesh.as_deref(), &self.net.links, ns, flow)
+    }
+
+    /// Has a socket of this address a way there?
+    pub fn connectable(
+        &self,
+        namespace: NamespaceId,
+        source: Ipv4Addr,
+        dst: Ipv4Addr,
+    ) -> Result<(), Errno> {
+        let flow = Flow {
+            src: Some(source),
+            ..Flow::to(dst)
+        };
+        self.route_output(namespace, &flow).map(|_| ())
     }
 
     /// The source address that a packet to somewhere would have.
@@ -518,6 +538,8 @@ impl Walk<'_> {
                 l4: reset,
             }),
         );
+        answer.ct = related(skb);
+        self.close(namespace, &mut answer.ct);
         // `nf_send_reset`: what came in by a bridge's port is answered there at once, past all rules and as it is.
         if let Some(port) = skb.physical_in {
             answer.packet.headers.eth = Ethernet {
@@ -528,8 +550,20 @@ impl Walk<'_> {
             self.transmit(port, Frame::Ip(answer));
             return;
         }
-        answer.ct = related(skb);
         let _ = self.send_local(namespace, answer, Way::Source);
+    }
+
+    /// A connection that a rule resets is closing (`nf_ct_set_closing`, Linux 6.3).
+    fn close(&mut self, namespace: NamespaceId, ct: &mut Option<Tracked>) {
+        let now = self.now;
+        let Some(ct) = ct else { return };
+        if let Some(new) = &mut ct.new {
+            new.close(now);
+        } else if let Some(id) = ct.id
+            && let Some(ns) = self.namespace_mut(namespace)
+        {
+            Arc::make_mut(&mut ns.conntrack).close(id, now);
+        }
     }
 }
 
@@ -585,13 +619,13 @@ pub(crate) fn reset_for(
 }
 
 /// What an error or reset inherits of the packet that it is about (`nf_ct_attach`).
-fn related(about: &Skb) -> Option<super::engine::Tracked> {
+fn related(about: &Skb) -> Option<Tracked> {
     let ct = about.ct.as_ref()?;
     if ct.id.is_none() && ct.new.is_none() {
         return None;
     }
-    Some(super::engine::Tracked {
-        state: crate::netfilter::evaluate::CtState::Related,
+    Some(Tracked {
+        state: CtState::Related,
         direction: ct.direction.other(),
         id: ct.id,
         new: ct.new.clone(),

@@ -382,8 +382,9 @@ impl AtHook<'_> {
     pub fn confirm(&mut self, skb: &mut Skb) -> bool {
         let now = self.now;
         let Some(ct) = &mut skb.ct else { return true };
-        // An error or reset that answers a first packet does not enter that packet's connection.
-        if ct.state == CtState::Related || ct.direction == Direction::Reply || ct.dead {
+        // An error or reset that answers a first packet does not enter that packet's connection; one that answers such an
+        // answer goes its way, and does.
+        if ct.direction == Direction::Reply || ct.dead {
             return true;
         }
         let Some(entry) = ct.new.take() else {

@@ -81,7 +81,7 @@ fn rules(n: u8) -> String {
     )
 }
 
-fn cluster(hairpin: bool) -> Lab {
+pub(super) fn cluster(hairpin: bool) -> Lab {
     let mut lab = Lab::new();
     lab.host("outside", "172.18.0.1", None);
     let nodes = [

@@ -3,6 +3,7 @@
 mod asked;
 mod capture;
 mod connections;
+mod errors;
 mod flows;
 mod lab;
 mod nft;
