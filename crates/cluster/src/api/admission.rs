@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use kubarium_objects::schema::Resource;
 use kubarium_objects::status::Status;
-use kubarium_objects::{ObjectKey, Value, array, custom, go, object};
+use kubarium_objects::{ObjectKey, ObjectMeta, Value, array, custom, go, object};
 
 use super::pod_security::Standard;
 use super::{limit_range, pod_security, quota};
@@ -70,6 +70,7 @@ pub(super) fn validate(
         "pods" => pod_security(cluster, object, old)?,
         "persistentvolumeclaims" => limit_range::validate(cluster, resource, object)?,
         "namespaces" => pod_security_labels(object, old)?,
+        PRIORITY_CLASSES => one_default(cluster, object, old)?,
         _ => {}
     }
     Ok(())
@@ -504,18 +505,40 @@ fn runtime_class(cluster: &Cluster, pod: &mut Value) -> Result<(), Status> {
     Ok(())
 }
 
+const PRIORITY_CLASSES: &str = "priorityclasses.scheduling.k8s.io";
+
+/// The class of pods that name none: the lowest, where there are several.
+fn default_priority_class(cluster: &Cluster) -> Option<&Value> {
+    let classes = cluster.etcd.list(PRIORITY_CLASSES, None);
+    let defaults = classes.filter(|(_, class)| class["globalDefault"].as_bool() == Some(true));
+    let defaults = defaults.map(|(_, class)| class);
+    defaults.min_by_key(|class| class["value"].as_i64())
+}
+
+/// Priority: a second class is not made the default.
+fn one_default(cluster: &Cluster, class: &Value, old: Option<&Value>) -> Result<(), Status> {
+    if class["globalDefault"].as_bool() != Some(true) {
+        return Ok(());
+    }
+    match default_priority_class(cluster) {
+        Some(known) if old.is_none() || known.name() != class.name() => {
+            let why = format!(
+                "PriorityClass {} is already marked as default. Only one default can exist",
+                known.name()
+            );
+            Err(Status::forbidden(PRIORITY_CLASSES, class.name(), &why))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Priority: the class's number goes into the pod.
 fn priority(cluster: &Cluster, pod: &mut Value) -> Result<(), Status> {
     let class = pod["spec"]["priorityClassName"].text();
     let found = if class.is_empty() {
-        cluster
-            .etcd
-            .list("priorityclasses.scheduling.k8s.io", None)
-            .map(|(_, class)| class)
-            .filter(|class| class["globalDefault"].as_bool() == Some(true))
-            .min_by_key(|class| class["value"].as_i64())
+        default_priority_class(cluster)
     } else {
-        let found = cluster.find("priorityclasses.scheduling.k8s.io", "", &class);
+        let found = cluster.find(PRIORITY_CLASSES, "", &class);
         if found.is_none() {
             let detail = format!("no PriorityClass with name {class} was found");
             return Err(Status::forbidden(

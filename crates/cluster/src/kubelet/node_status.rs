@@ -121,6 +121,7 @@ pub(super) fn renew(cluster: &mut Cluster, name: &Text) {
         lease.set(&["spec", "renewTime"], now)
     });
     note_schedulable(cluster, name);
+    note_advertised(cluster, name);
     if cluster.machines.contains_key(name) {
         cluster.enqueue(Task::Kubelet(name.clone(), Work::Lease), period);
     }
@@ -147,6 +148,18 @@ fn note_schedulable(cluster: &mut Cluster, name: &Text) {
     };
     let text = format!("Node {name} status is now: {reason}");
     cluster.record(&Component::Kubelet(name.clone()), &node, reason, &text);
+}
+
+/// What has been advertised on a node since the kubelet last looked can be given away from now on (`MachineInfo`).
+fn note_advertised(cluster: &mut Cluster, name: &Text) {
+    let key = ObjectKey::new("nodes", "", name.clone());
+    let differs = cluster.etcd.get(&key).is_some_and(|node| {
+        let amounts = |what: &str| extended(&node["status"][what]);
+        amounts("capacity").ne(amounts("allocatable"))
+    });
+    if differs {
+        report(cluster, name);
+    }
 }
 
 /// The node has been given its pods' network: flannel sets it up, the node is ready.
@@ -257,12 +270,23 @@ pub(super) fn report(cluster: &mut Cluster, name: &Text) {
                 .chain(own.iter().cloned())
                 .collect::<Vec<_>>(),
         );
+        for (name, amount) in extended(&node["status"]["capacity"]) {
+            new["capacity"][&**name] = amount.clone();
+            new["allocatable"][&**name] = amount.clone();
+        }
         // What is attached is the attach-detach controller's.
         if let Some(attached) = node["status"].get("volumesAttached") {
             new["volumesAttached"] = attached.clone();
         }
         node["status"] = new;
     });
+}
+
+/// The resources of a node that somebody has advertised: the kubelet keeps them (`IsExtendedResourceName`).
+fn extended(amounts: &Value) -> impl Iterator<Item = &(Text, Value)> {
+    let is_extended = |name: &str| name.contains('/') && !name.contains("kubernetes.io/");
+    let all = amounts.entries().iter();
+    all.filter(move |(name, _)| is_extended(name))
 }
 
 fn status(cluster: &Cluster, machine: &Machine) -> Value {

@@ -527,37 +527,25 @@ impl Lookup {
         text
     }
 
+    /// Busybox asks for both kinds of addresses of every name at once, and prints each answer (`nslookup.c` 1.35).
     fn busybox(&mut self, io: &mut Io<'_>, server: SocketAddrV4) -> Step {
+        let kinds: &[Type] = match self.kind_is_given || self.kind != Type::A {
+            true => &[self.kind],
+            false => &[Type::A, Type::Aaaa],
+        };
+        let names = std::mem::take(&mut self.names);
         let mut status = 0;
         let mut text = format!("Server:\t\t{}\nAddress:\t{server}\n\n", server.ip());
-        for name in std::mem::take(&mut self.names) {
-            match self.ask(io, server, &name, self.kind) {
+        for (kind, name) in kinds
+            .iter()
+            .flat_map(|kind| names.iter().map(move |name| (*kind, name)))
+        {
+            match self.ask(io, server, name, kind) {
                 Queried::Answer(answer) if answer.code == Code::NoError => {
-                    for record in &answer.answers {
-                        match record.kind() {
-                            Type::A => text.push_str(&format!(
-                                "Name:\t{}\nAddress: {}\n",
-                                record.name.trim_end_matches('.'),
-                                record.value()
-                            )),
-                            Type::Cname => text.push_str(&format!(
-                                "{}\tcanonical name = {}\n",
-                                record.name.trim_end_matches('.'),
-                                record.value().trim_end_matches('.')
-                            )),
-                            Type::Ptr => text.push_str(&format!(
-                                "{}\tname = {}\n",
-                                record.name.trim_end_matches('.'),
-                                record.value().trim_end_matches('.')
-                            )),
-                            Type::Srv => text.push_str(&format!(
-                                "{}\tservice = {}\n",
-                                record.name.trim_end_matches('.'),
-                                record.value().trim_end_matches('.')
-                            )),
-                            _ => text.push_str(&format!("{}\t{}\n", record.name, record.value())),
-                        }
-                    }
+                    answer
+                        .answers
+                        .iter()
+                        .for_each(|record| text += &busybox_line(record));
                     text.push('\n');
                 }
                 Queried::Answer(answer) => {
@@ -761,4 +749,18 @@ fn line(record: &Record, ttl: bool) -> String {
     field(data, &record.value());
     text.push('\n');
     text
+}
+
+/// A record as busybox prints it.
+fn busybox_line(record: &Record) -> String {
+    let name = record.name.trim_end_matches('.');
+    let value = record.value();
+    let target = value.trim_end_matches('.');
+    match record.kind() {
+        Type::A => format!("Name:\t{name}\nAddress: {value}\n"),
+        Type::Cname => format!("{name}\tcanonical name = {target}\n"),
+        Type::Ptr => format!("{name}\tname = {target}\n"),
+        Type::Srv => format!("{name}\tservice = {target}\n"),
+        _ => format!("{}\t{value}\n", record.name),
+    }
 }

@@ -1,5 +1,6 @@
 //! Which objects a command line means (`cli-runtime/pkg/resource`, v1.37).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use kubarium_cluster::api::fields_match;
@@ -111,6 +112,7 @@ pub(crate) struct Targets {
 
 /// Splits arguments as `Builder.ResourceTypeOrNameArgs` does.
 pub(crate) fn targets(args: &[String]) -> Result<Targets> {
+    let args = &*each_of_each(args);
     let mut targets = Targets::default();
     let slashes = args.iter().filter(|a| a.contains('/')).count();
     if slashes > 0 {
@@ -136,6 +138,17 @@ pub(crate) fn targets(args: &[String]) -> Result<Targets> {
         targets.names = names.to_vec();
     }
     Ok(targets)
+}
+
+/// `a,b c` means `a/c b/c` (`normalizeMultipleResourcesArgs`).
+fn each_of_each(args: &[String]) -> Cow<'_, [String]> {
+    match args {
+        [types, names @ ..] if types.contains(',') && !names.is_empty() => {
+            let pairs = |word| names.iter().map(move |name| format!("{word}/{name}"));
+            types.split(',').flat_map(pairs).collect()
+        }
+        args => args.into(),
+    }
 }
 
 /// What kubectl says of custom resources where it needs the kind's own type
@@ -235,11 +248,7 @@ impl Kubectl<'_> {
         if !targets.tuples.is_empty() {
             return self.select_named(&targets.tuples, query);
         }
-        if !targets.names.is_empty() {
-            let [word] = &targets.types[..] else {
-                self.mappings(&targets.types)?;
-                return plain("you must specify only one resource");
-            };
+        if let ([word], [_, ..]) = (&*targets.types, &*targets.names) {
             let pairs: Vec<_> = targets
                 .names
                 .iter()

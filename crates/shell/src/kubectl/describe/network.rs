@@ -126,6 +126,9 @@ pub(super) fn service(k: &Kubectl, o: &Value, w: &mut Lines) {
             0,
             format!("TargetPort:\t{}/{protocol}", scalar(&port["targetPort"])),
         );
+        if !port["appProtocol"].is_null() {
+            w.line(0, format!("AppProtocol:\t{}", port["appProtocol"].str()));
+        }
         if number(&port["nodePort"]) != 0 {
             w.line(
                 0,
