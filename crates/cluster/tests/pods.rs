@@ -236,7 +236,7 @@ spec: {nodeName: worker-1, containers: [{name: c, image: nginx, envFrom: [{confi
         (
             "absent",
             "status.containerStatuses.0.state.waiting.reason",
-            "ImagePullBackOff",
+            "ErrImagePull",
         ),
         ("absent", "status.phase", "Pending"),
         (
@@ -277,6 +277,50 @@ spec: {nodeName: worker-1, containers: [{name: c, image: nginx, envFrom: [{confi
         at(&cluster, "moody", "status.containerStatuses.0.restartCount"),
         "4"
     );
+}
+
+/// The reasons that a pod's container is seen to have in so many seconds, each change of it.
+fn reasons(cluster: &mut Cluster, name: &str, seconds: u64) -> Vec<String> {
+    let end = cluster.now + Duration::from_secs(seconds);
+    let mut seen: Vec<String> = Vec::new();
+    while cluster.now < end {
+        cluster.run_until(cluster.now + Duration::from_millis(100));
+        let state = &pod(cluster, name)["status"]["containerStatuses"][0]["state"];
+        let reason = [&state["waiting"], &state["terminated"]].map(|of| of["reason"].str());
+        let reason = reason.concat();
+        if seen.last() != Some(&reason) {
+            seen.push(reason);
+        }
+    }
+    seen
+}
+
+#[test]
+fn what_a_sync_came_to_is_told_by_the_next() {
+    let mut cluster = cluster();
+    apply(
+        &mut cluster,
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: absent}
+spec: {containers: [{name: c, image: 'nginx:1.99'}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: over}
+spec: {containers: [{name: c, image: busybox, command: ['true']}]}
+",
+    );
+    // A pull every other sync, each 10 to 15 s after the one before.
+    let seen = reasons(&mut cluster, "absent", 40);
+    let begin = ["ErrImagePull", "ImagePullBackOff", "ErrImagePull"];
+    assert_eq!(seen[..3], begin, "{seen:?}");
+    // From the second round on a container has ended until it is started again.
+    let seen = reasons(&mut cluster, "over", 130);
+    let waits = |at: usize| seen[at] == "CrashLoopBackOff";
+    assert!(waits(seen.len() - 2) || waits(seen.len() - 3), "{seen:?}");
+    assert_eq!(seen.last().unwrap(), "Completed", "{seen:?}");
 }
 
 #[test]

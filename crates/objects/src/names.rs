@@ -357,6 +357,15 @@ pub fn fnv1a_32(bytes: &[u8]) -> u32 {
     })
 }
 
+/// FNV-1a, 128 bits (`fnv.New128a`).
+pub fn fnv1a_128(bytes: &[u8]) -> u128 {
+    let basis = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    let prime = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    bytes
+        .iter()
+        .fold(basis, |h: u128, b| (h ^ u128::from(*b)).wrapping_mul(prime))
+}
+
 /// FNV-1, 32 bits (`fnv.New32`): multiplied first, then mixed.
 pub fn fnv1_32(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |h: u32, b| {

@@ -58,7 +58,7 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     let publish = service["spec"]["publishNotReadyAddresses"].as_bool() == Some(true);
     // By the ports' text.
     let mut subsets: BTreeMap<Text, Subset> = BTreeMap::new();
-    let pod_ports = slices::PodPorts::of(&service);
+    let pod_ports = slices::PodPorts::of(&service, slices::port_of_endpoints);
     let mut count = 0;
     for pod in selected.iter().filter(|pod| publish || !pod.is_deleting()) {
         if count == MOST {

@@ -64,7 +64,7 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     let existing = existing(cluster, key);
     let listed = existing.iter().flat_map(|s| s["endpoints"].items());
     let listed: BTreeMap<&str, &Value> = listed.map(|e| (e["targetRef"]["uid"].str(), e)).collect();
-    let pod_ports = slices::PodPorts::of(&service);
+    let pod_ports = slices::PodPorts::of(&service, slices::port_of_slice);
     let mut groups: BTreeMap<Text, Group> = BTreeMap::new();
     for pod in &selected {
         let (text, ports) = pod_ports.on(pod);

@@ -2,7 +2,7 @@
 //! endpoints-controller (kubernetes v1.37, `staging/src/k8s.io/endpointslice`).
 
 use kubarium_objects::selector::Selector;
-use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
+use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, names, object};
 
 use super::pods;
 use crate::cluster::{Change, Cluster};
@@ -92,8 +92,31 @@ pub(super) fn selected<'a>(cluster: &'a Cluster, service: &'a Value) -> Vec<&'a 
         .collect()
 }
 
+/// How Go prints a port of one of the two APIs: the hash of that orders ports (`portsInOrder` of the slices,
+/// `portsByHash` of the Endpoints).
+pub(super) type Printed = fn(name: &str, port: i64, protocol: &str, app: &str) -> String;
+
+pub(super) fn port_of_slice(name: &str, port: i64, protocol: &str, app: &str) -> String {
+    format!(
+        "(v1.EndpointPort){{Name:(*string){name} Protocol:(*v1.Protocol){protocol} Port:(*int32){port} AppProtocol:(*string){app}}}"
+    )
+}
+
+pub(super) fn port_of_endpoints(name: &str, port: i64, protocol: &str, app: &str) -> String {
+    format!(
+        "(v1.EndpointPort){{Name:(string){name} Port:(int32){port} Protocol:(v1.Protocol){protocol} AppProtocol:(*string){app}}}"
+    )
+}
+
+fn hash(port: &Value, printed: Printed) -> u128 {
+    let app = port["appProtocol"].as_str().unwrap_or("<nil>");
+    let number = port["port"].as_i64().unwrap_or(0);
+    let text = printed(port["name"].str(), number, port["protocol"].str(), app);
+    names::fnv1a_128(text.as_bytes())
+}
+
 /// The ports of a Service on a pod; one whose name the pod does not know is left out.
-fn ports(service: &Value, pod: &Value) -> Vec<Value> {
+fn ports(service: &Value, pod: &Value, printed: Printed) -> Vec<Value> {
     let mut ports = Vec::new();
     for port in service["spec"]["ports"].items() {
         let Some(number) = target(port, pod) else {
@@ -112,6 +135,9 @@ fn ports(service: &Value, pod: &Value) -> Vec<Value> {
         }
         ports.push(found);
     }
+    if ports.len() > 1 {
+        ports.sort_by_cached_key(|port| hash(port, printed));
+    }
     ports
 }
 
@@ -119,22 +145,24 @@ fn ports(service: &Value, pod: &Value) -> Vec<Value> {
 /// no pod gives a name of its own to a port.
 pub(super) struct PodPorts<'a> {
     service: &'a Value,
+    printed: Printed,
     same: Option<(Text, Vec<Value>)>,
 }
 
 impl PodPorts<'_> {
-    pub fn of(service: &Value) -> PodPorts<'_> {
+    pub fn of(service: &Value, printed: Printed) -> PodPorts<'_> {
         let mut all = service["spec"]["ports"].items().iter();
         let named = all.any(|port| port["targetPort"].as_str().is_some());
         PodPorts {
             service,
-            same: (!named).then(|| with_text(ports(service, &Value::Null))),
+            printed,
+            same: (!named).then(|| with_text(ports(service, &Value::Null, printed))),
         }
     }
 
     pub fn on(&self, pod: &Value) -> (Text, Vec<Value>) {
         let same = self.same.clone();
-        same.unwrap_or_else(|| with_text(ports(self.service, pod)))
+        same.unwrap_or_else(|| with_text(ports(self.service, pod, self.printed)))
     }
 }
 

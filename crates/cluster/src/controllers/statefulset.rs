@@ -1,7 +1,7 @@
 //! statefulset-controller: pods with names and claims that stay, one after the other
 //! (kubernetes v1.37, `pkg/controller/statefulset`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kubarium_objects::status::Status;
@@ -44,6 +44,8 @@ pub(super) struct Sync<'a> {
     /// The revision that pods have which are not updated yet, and the one that they shall have.
     current: Value,
     update: Value,
+    /// The numbers of the pods made by this sync: the status counts them once they are seen, by the next.
+    made: BTreeSet<i64>,
 }
 
 fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
@@ -66,6 +68,7 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         set,
         current,
         update,
+        made: BTreeSet::new(),
     };
     let managed = sync.manage();
     sync.update_status(key)?;
@@ -257,6 +260,7 @@ impl Sync<'_> {
         let set = self.set.name().to_owned();
         match self.cluster.create(self.by, pod) {
             Ok(_) => {
+                self.made.insert(number);
                 let message = format!("Create Pod {name} in StatefulSet {set} successful");
                 self.cluster
                     .record(self.by, &self.set, "SuccessfulCreate", &message);
@@ -320,7 +324,8 @@ impl Sync<'_> {
         let (mut replicas, mut ready, mut available, mut current, mut updated) =
             (0_i64, 0_i64, 0_i64, 0_i64, 0_i64);
         let mut next: Option<Time> = None;
-        for (_, pod) in self.pods().into_values() {
+        let seen = self.pods().into_iter();
+        for (_, (_, pod)) in seen.filter(|(number, _)| !self.made.contains(number)) {
             replicas += 1;
             if pods::is_ready(&pod) && pod["status"]["phase"].str() == "Running" {
                 ready += 1;

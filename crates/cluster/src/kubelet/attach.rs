@@ -90,6 +90,7 @@ fn complain(cluster: &mut Cluster, node: &Text, worker: &mut Worker, away: &str)
         reason: "",
         message: Text::default(),
         until: now + PATIENCE,
+        told: now,
     });
     if now < waiting.until {
         return;

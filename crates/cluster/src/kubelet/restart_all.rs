@@ -78,6 +78,7 @@ fn reset(cluster: &mut Cluster, node: &Text, worker: &mut Worker, place: usize) 
         reason: REASON,
         message: MESSAGE.into(),
         until: now,
+        told: now,
     };
     worker.waiting.insert(place as u8, waiting);
 }

@@ -8,7 +8,8 @@ use kubarium_objects::{ObjectKey, Text};
 
 use super::attach::{self, Missing};
 use super::worker::{
-    Backoff, Next, Operation, Pull, Role, Stage, Waiting, Worker, container, containers, role,
+    BACKOFF_FIRST, Backoff, Next, Operation, Pull, Role, Stage, Waiting, Worker, container,
+    containers, role,
 };
 use super::{devices, next_relist, probe, resize, status, terminate};
 use crate::cluster::Cluster;
@@ -20,8 +21,10 @@ use crate::time::Time;
 
 /// After an error a worker is woken again after this.
 const RETRY: Duration = Duration::from_secs(10);
-/// When a failed pull is looked at again, which then shows its back-off.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// When a worker whose container has ended for the second time is woken once more.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Why a container that ends again and again waits.
+pub(super) const CRASH_LOOP: &str = "CrashLoopBackOff";
 
 fn by(node: &Text) -> Component {
     Component::Kubelet(node.clone())
@@ -172,30 +175,50 @@ pub(super) fn restart(
             "back-off {} restarting failed container={name} pod={named}",
             go_duration(delay)
         );
+        // Twice in the first round: what is left of the container before wakes the worker once more.
+        let again = if delay == BACKOFF_FIRST.as_secs() {
+            now + LOOK_AGAIN
+        } else {
+            jittered(cluster, until)
+        };
+        let known = worker.waiting.get(&slot).filter(|w| w.until == until);
+        let told = known.map_or(again, |known| known.told);
         let waiting = Waiting {
-            reason: "CrashLoopBackOff",
+            reason: CRASH_LOOP,
             message: message.into(),
             until,
+            told,
         };
-        let first = worker.waiting.get(&slot) != Some(&waiting);
-        if first {
-            worker.report_at.get_or_insert(now);
-        }
         worker.waiting.insert(slot, waiting);
         let event = format!("Back-off restarting failed container {name} in pod {named}");
         container_event(cluster, node, worker, place, "Warning", "BackOff", &event);
-        // The removal of the old container wakes the worker once more soon afterwards.
-        return Some(if first {
-            until.min(now + LOOK_AGAIN / 2)
-        } else {
-            until
-        });
+        if told > now {
+            return Some(told);
+        }
+        worker.report_at.get_or_insert(now);
+        return Some(jittered(cluster, until));
     }
+    tell(cluster, node, worker, slot);
     let before = worker.restarts.get(&slot);
     let entry = Backoff::next(before, end.finished);
     worker.restarts.insert(slot, entry);
     worker.waiting.remove(&slot);
     begin(cluster, node, worker, place)
+}
+
+/// When a worker is woken that waits until then: up to half of the time later (`completeWork`,
+/// `workerBackOffPeriodJitterFactor`).
+fn jittered(cluster: &mut Cluster, until: Time) -> Time {
+    let left = until.since(cluster.now).as_millis() as u64;
+    until + Duration::from_millis(cluster.rng.below(left / 2 + 1))
+}
+
+/// Tells why a container waits, where that has not been told yet, before something is tried again.
+fn tell(cluster: &mut Cluster, node: &Text, worker: &mut Worker, slot: u8) {
+    let waiting = worker.waiting.get(&slot);
+    if waiting.is_some_and(|waiting| waiting.told <= cluster.now) {
+        status::report(cluster, node, worker);
+    }
 }
 
 /// Go prints seconds like this: `10s`, `1m20s`, `5m0s`.
@@ -211,7 +234,7 @@ impl Worker {
     fn pulls_failed(&self, slot: u8, _: Time) -> bool {
         self.waiting
             .get(&slot)
-            .is_some_and(|w| w.reason != "CrashLoopBackOff")
+            .is_some_and(|w| w.reason != CRASH_LOOP)
     }
 
     fn wait(
@@ -228,6 +251,7 @@ impl Worker {
                 reason,
                 message: message.into(),
                 until,
+                told: now,
             },
         );
         self.report_at.get_or_insert(now);
@@ -247,7 +271,7 @@ pub(super) fn begin(
     if let Some(waiting) = worker
         .waiting
         .get(&slot)
-        .filter(|w| w.until > now && w.reason != "CrashLoopBackOff")
+        .filter(|w| w.until > now && w.reason != CRASH_LOOP)
     {
         return Some(waiting.until);
     }
@@ -351,8 +375,9 @@ fn pull(
 ) -> Option<Time> {
     let slot = place as u8;
     let now = cluster.now;
+    tell(cluster, node, worker, slot);
     if let Some(entry) = worker.pulls.get(&slot)
-        && let Some(until) = Backoff::waits(Some(entry), entry.updated, now)
+        && Backoff::waits(Some(entry), entry.updated, now).is_some()
     {
         let before = worker
             .waiting
@@ -375,14 +400,15 @@ fn pull(
             "Failed",
             "Error: ImagePullBackOff",
         );
-        worker.wait(
-            slot,
-            "ImagePullBackOff",
-            format!("{message}{before}"),
-            until,
-            now,
-        );
-        return Some(until);
+        let again = jittered(cluster, now + RETRY);
+        let waiting = Waiting {
+            reason: "ImagePullBackOff",
+            message: format!("{message}{before}").into(),
+            until: again,
+            told: again,
+        };
+        worker.waiting.insert(slot, waiting);
+        return Some(again);
     }
     container_event(
         cluster,
@@ -456,7 +482,11 @@ fn pulled(cluster: &mut Cluster, node: &Text, worker: &mut Worker, pull: Pull) {
         }
         Err(error) => {
             let entry = Backoff::next(worker.pulls.get(&slot), now);
-            worker.pulls.insert(slot, entry);
+            // The first time the worker is still to look at the new sandbox.
+            let again = match worker.pulls.insert(slot, entry) {
+                None => super::next_relist(cluster),
+                Some(_) => jittered(cluster, now + RETRY),
+            };
             container_event(
                 cluster,
                 node,
@@ -475,7 +505,13 @@ fn pulled(cluster: &mut Cluster, node: &Text, worker: &mut Worker, pull: Pull) {
                 "Failed",
                 "Error: ErrImagePull",
             );
-            worker.wait(slot, "ErrImagePull", error, now + LOOK_AGAIN, now);
+            let waiting = Waiting {
+                reason: "ErrImagePull",
+                message: error,
+                until: again,
+                told: again,
+            };
+            worker.waiting.insert(slot, waiting);
             warn_of_missing_secrets(cluster, node, worker);
         }
     }

@@ -257,7 +257,7 @@ fn container_status(
         } else {
             "ContainerCreating"
         };
-        status["state"] = waiting(worker, place)
+        status["state"] = waiting(cluster.now, worker, place, old)
             .unwrap_or_else(|| object([("waiting", object([("reason", default.into())]))]));
         return status;
     };
@@ -314,7 +314,7 @@ fn container_status(
         }
         State::Exited(end) => {
             let terminated = terminated(&container.id, end);
-            match waiting(worker, place) {
+            match waiting(cluster.now, worker, place, old) {
                 Some(waiting) => {
                     status["lastState"] = object([("terminated", terminated)]);
                     waiting
@@ -326,8 +326,15 @@ fn container_status(
     status
 }
 
-fn waiting(worker: &Worker, place: usize) -> Option<Value> {
+/// Why a container waits, as far as it is told; `old` is what was told before.
+fn waiting(now: Time, worker: &Worker, place: usize, old: &Value) -> Option<Value> {
     let waiting = worker.waiting.get(&(place as u8))?;
+    if waiting.told > now {
+        // A container that has ended since is told to have ended.
+        let before = &old["state"];
+        let stays = waiting.reason != start::CRASH_LOOP && !before["waiting"].is_null();
+        return stays.then(|| before.clone());
+    }
     let mut state = object([("reason", waiting.reason.into())]);
     if !waiting.message.is_empty() {
         state["message"] = (&waiting.message).into();

@@ -109,6 +109,9 @@ pub(super) struct Waiting {
     pub message: Text,
     /// Not before then.
     pub until: Time,
+    /// The status says it from then on. A sync writes the status first and acts then: what comes of it is told by the
+    /// next (`SyncPod`, the reason cache).
+    pub told: Time,
 }
 
 /// client-go's `flowcontrol.Backoff` for one key.
@@ -118,7 +121,7 @@ pub(super) struct Backoff {
     pub updated: Time,
 }
 
-const BACKOFF_FIRST: Duration = Duration::from_secs(10);
+pub(super) const BACKOFF_FIRST: Duration = Duration::from_secs(10);
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
 
 impl Backoff {

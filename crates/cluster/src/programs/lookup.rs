@@ -587,7 +587,12 @@ impl Lookup {
                     return self.nslookup_found(io, server, &name, &answer);
                 }
                 Queried::Refused | Queried::Unreachable => {
-                    io.out(format!(";; communications error to {shown}#{}: connection refused\n;; no servers could be reached\n\n", server.port()));
+                    // Three tries, one at once after the other.
+                    let refused = format!(
+                        ";; communications error to {shown}#{}: connection refused\n",
+                        server.port()
+                    );
+                    io.out(refused.repeat(3) + ";; no servers could be reached\n\n");
                     return Step::Exit(1);
                 }
                 Queried::Timeout(took) => {
