@@ -6,11 +6,14 @@
 //! else the machine does counts little. Memory is what was asked of the allocator and not given back.
 
 use std::alloc::System;
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use kubarium_cluster::api::WriteOptions;
-use kubarium_cluster::kube_proxy::{self, Family, NodeInfo, ServiceChainsCache, State, Sync};
+use kubarium_cluster::kube_proxy::{
+    self, ChangeTracker, Family, NodeInfo, ServiceChainsCache, State, Sync,
+};
 use kubarium_cluster::trace::{TraceRequest, Verdict};
 use kubarium_cluster::{Cluster, Component, Config, EventId, Simulation};
 use kubarium_linux::netfilter::Netfilter;
@@ -326,6 +329,55 @@ fn sync(count: usize) {
             "",
             if count == 10_000 { "≤ 1 s" } else { "" },
         );
+    }
+    partial_sync(count);
+}
+
+/// One Service gets an endpoint: kube-proxy's sync of what has changed.
+fn partial_sync(count: usize) {
+    let (config, node) = (
+        kube_proxy::Config::default(),
+        NodeInfo::from_object(&Value::Null),
+    );
+    let mut tracker = ChangeTracker::new(Family::Ipv4);
+    let objects = services(count);
+    for pair in objects.chunks(2) {
+        tracker.apply_service(&pair[0]);
+        tracker.apply_slice(&pair[1]);
+    }
+    let (mut cache, mut tables) = (ServiceChainsCache::default(), Netfilter::default());
+    let mut stale = BTreeSet::new();
+    let mut state = tracker.state().clone();
+    for n in 0..=10 {
+        let before = std::mem::replace(&mut state, tracker.state().clone());
+        let mut sync = Sync {
+            config: &config,
+            node: &node,
+            state: &state,
+            cache: &mut cache,
+            remove_stale: true,
+        };
+        let watch = Stopwatch::start();
+        let done = match n {
+            0 => sync.full(&mut tables),
+            _ => {
+                let changed = state.changed_since(&before);
+                sync.partial_since(&mut tables, &changed, &before, &mut stale)
+            }
+        };
+        assert!(done.is_ok());
+        if n == 10 {
+            row(
+                &format!("kube-proxy's sync of one changed Service of {count}"),
+                watch.seconds(),
+                "",
+                "",
+                "",
+            );
+        }
+        let mut slice = objects[count / 2 * 2 + 1].clone();
+        slice["endpoints"][0]["addresses"][0] = Value::from(format!("10.99.0.{n}"));
+        tracker.apply_slice(&slice);
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kubarium_linux::netfilter::ChainName;
 use kubarium_linux::{Connect, Connection, NamespaceId, Network, Protocol, Trace, Upkeep};
 use kubarium_objects::{ObjectKey, Text};
 
@@ -98,6 +99,8 @@ struct Synced {
     last_cleanup: Time,
     /// From when on the canary is looked at, every sync period.
     started: Time,
+    /// Chains that no Service uses any more, and that are still there; `None` where that is not known.
+    stale: Option<BTreeSet<ChainName>>,
 }
 
 impl Proxies {
@@ -429,12 +432,14 @@ fn make(cluster: &mut Cluster, node: &str, full: bool) {
     };
     let mut info = NodeInfo::from_object(object);
     info.interface_addresses = addresses(&cluster.net, netns);
+    let touched = cluster.proxies.touched.contains(&name);
     for point in points {
         let sync = NodeSync {
             config: &config,
             info: &info,
             point: &point,
             full,
+            touched,
         };
         let Some(result) = sync.run(
             &mut proxy,
@@ -474,6 +479,8 @@ struct NodeSync<'a> {
     info: &'a NodeInfo,
     point: &'a Point,
     full: bool,
+    /// Somebody else has changed rules.
+    touched: bool,
 }
 
 impl NodeSync<'_> {
@@ -490,7 +497,9 @@ impl NodeSync<'_> {
             self.start(net, netns)?;
         }
         let tables = &mut net.namespace_mut(netns)?.netfilter;
-        let before = proxy.synced.take();
+        let mut before = proxy.synced.take();
+        let mut stale = before.as_mut().and_then(|before| before.stale.take());
+        stale = stale.filter(|_| !self.touched);
         let partial = before.as_ref().filter(|before| {
             !self.full
                 && proxy.retry_at.is_none_or(|retry| at < retry)
@@ -516,9 +525,18 @@ impl NodeSync<'_> {
                 cache: &mut caches.iptables,
                 remove_stale,
             };
-            let result = match &changed {
-                Some(changed) => sync.partial(tables, changed),
-                None => sync.full(tables),
+            let result = match (&changed, partial, &mut stale) {
+                (Some(changed), Some(before), Some(stale)) => {
+                    sync.partial_since(tables, changed, &before.state, stale)
+                }
+                (changed, ..) => {
+                    // Who has looked for them all has left none.
+                    stale = (remove_stale && (self.full || !self.touched)).then(BTreeSet::new);
+                    match changed {
+                        Some(changed) => sync.partial(tables, changed),
+                        None => sync.full(tables),
+                    }
+                }
             };
             tables.share(&mut caches.written);
             result
@@ -535,6 +553,7 @@ impl NodeSync<'_> {
                 _ => at,
             },
             started: before.map_or(at, |before| before.started),
+            stale: stale.filter(|_| result.is_ok()),
         });
         if result.is_ok() {
             proxy.retry_at = None;

@@ -116,6 +116,15 @@ impl State {
             .flat_map(|(key, entry)| entry.ports.iter().map(move |port| (key, port)))
     }
 
+    /// The ports of one Service.
+    pub fn ports_of<'a>(
+        &'a self,
+        key: &'a NamespacedName,
+    ) -> impl Iterator<Item = (&'a NamespacedName, &'a Arc<PortEntry>)> {
+        let entry = self.services.get(key).into_iter();
+        entry.flat_map(move |entry| entry.ports.iter().map(move |port| (key, port)))
+    }
+
     /// The health check node ports, and whose they are.
     pub fn health_check_ports(&self) -> &BTreeMap<u16, NamespacedName> {
         &self.health_check_ports

@@ -76,6 +76,12 @@ pub struct Sync<'a> {
     pub remove_stale: bool,
 }
 
+/// What an earlier sync has left.
+struct Since<'a> {
+    before: &'a State,
+    stale: &'a mut BTreeSet<ChainName>,
+}
+
 impl Sync<'_> {
     /// Writes everything, the jumps from the kernel's own chains included.
     ///
@@ -87,7 +93,7 @@ impl Sync<'_> {
         if self.node.nfacct {
             add_accounts(tables);
         }
-        self.restore(tables, |_| true)
+        self.restore(tables, None, None)
     }
 
     /// Writes the chains that all service ports share, and those of the Services that changed.
@@ -100,7 +106,24 @@ impl Sync<'_> {
         changed: &BTreeSet<NamespacedName>,
     ) -> Result<(), SyncError> {
         self.check_family()?;
-        self.restore(tables, |service| changed.contains(service))
+        self.restore(tables, Some(changed), None)
+    }
+
+    /// The same where nobody else has changed service chains since `before` was carried out: then those that are not
+    /// used any more are known by what has changed, and nothing else is looked at. `stale`: such as earlier syncs have
+    /// left, which become those that this one leaves.
+    ///
+    /// # Errors
+    /// As of [`Sync::partial`].
+    pub fn partial_since(
+        &mut self,
+        tables: &mut Netfilter,
+        changed: &BTreeSet<NamespacedName>,
+        before: &State,
+        stale: &mut BTreeSet<ChainName>,
+    ) -> Result<(), SyncError> {
+        self.check_family()?;
+        self.restore(tables, Some(changed), Some(Since { before, stale }))
     }
 
     fn check_family(&self) -> Result<(), SyncError> {
@@ -110,10 +133,12 @@ impl Sync<'_> {
         }
     }
 
+    /// `changed`: the Services whose chains are written; `None` for all.
     fn restore(
         &mut self,
         tables: &mut Netfilter,
-        rewrite: impl Fn(&NamespacedName) -> bool,
+        changed: Option<&BTreeSet<NamespacedName>>,
+        mut since: Option<Since>,
     ) -> Result<(), SyncError> {
         let settings = Settings::new(self.config, self.node, self.state);
         let mut shared = SharedChains::new(&settings);
@@ -124,12 +149,22 @@ impl Sync<'_> {
         for (service, entry) in self.state.ports() {
             let block = blocks.get(service, entry, self.node);
             shared.add(&block);
-            if rewrite(service) {
+            if changed.is_none_or(|changed| changed.contains(service)) {
                 write.extend_from_slice(&block.chains);
-            } else if missing.is_none() {
+            } else if missing.is_none() && since.is_none() {
                 missing = missing_entry_chain(tables, &block).cloned();
             }
             used += block.chains.len();
+        }
+        if let Some(since) = &mut since {
+            let services = changed.into_iter().flatten();
+            for (service, entry) in services.flat_map(|service| since.before.ports_of(service)) {
+                let block = blocks.get(service, entry, self.node);
+                (since.stale).extend(block.chains.iter().map(|chain| chain.name.clone()));
+            }
+            for chain in &write {
+                since.stale.remove(&chain.name);
+            }
         }
         blocks.prune(self.state);
         shared.write_filter(tables);
@@ -141,8 +176,17 @@ impl Sync<'_> {
             after.set_chain(TableKind::Nat, chain);
         }
         shared.write_nat(&mut after);
-        if self.remove_stale && service_chains_in(&after).count() > used {
-            self.remove_stale_chains(&mut after, &settings)?;
+        match since {
+            _ if !self.remove_stale => {}
+            Some(since) => {
+                for name in std::mem::take(since.stale) {
+                    after.remove_chain(TableKind::Nat, name.as_str());
+                }
+            }
+            None if service_chains_in(&after).count() > used => {
+                self.remove_stale_chains(&mut after, &settings)?;
+            }
+            None => {}
         }
         *tables = after;
         Ok(())
