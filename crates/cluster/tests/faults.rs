@@ -265,6 +265,46 @@ fn a_kubelet_that_is_cut_off_keeps_its_pods_running() {
     }
 }
 
+/// A node's command line.
+fn ssh(cluster: &mut Cluster, node: &str, line: &str) {
+    let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    let output = cluster.run_on_node(node, &words, b"").expect("a machine");
+    assert_eq!(output.status, 0, "{line}");
+}
+
+#[test]
+fn whoever_takes_a_nodes_way_to_the_api_server_cuts_its_kubelet_off() {
+    for (breaks, mends, why) in [
+        (
+            "ip link set eth0 down",
+            "ip link set eth0 up",
+            "connect: no route to host",
+        ),
+        (
+            "iptables -I INPUT -i eth0 -j DROP",
+            "iptables -D INPUT -i eth0 -j DROP",
+            "i/o timeout",
+        ),
+    ] {
+        let mut cluster = world();
+        let (_, pod) = on(&cluster, "worker-2").pop().expect("a pod there");
+        assert_eq!(cluster.kubelet_dial_error(&pod), None);
+        ssh(&mut cluster, "worker-2", breaks);
+        run(&mut cluster, 60);
+        assert_eq!(
+            condition(&cluster, "worker-2", "Ready"),
+            "Unknown",
+            "{breaks}"
+        );
+        assert_eq!(condition(&cluster, "worker-1", "Ready"), "True", "{breaks}");
+        let (_, error) = cluster.kubelet_dial_error(&pod).expect("an error");
+        assert_eq!(error, format!("dial tcp 172.18.0.4:10250: {why}"));
+        ssh(&mut cluster, "worker-2", mends);
+        run(&mut cluster, 30);
+        assert_eq!(condition(&cluster, "worker-2", "Ready"), "True", "{mends}");
+    }
+}
+
 #[test]
 fn what_ends_unheard_is_told_later() {
     let mut cluster = world();

@@ -23,8 +23,10 @@ impl Cluster {
             return Ok(None);
         }
         let path = format!("containerLogs/{}/{}/{container}", key.namespace, key.name);
-        if let Some(why) = self.kubelet_request_error("Get", pod, &path) {
-            return Err(Status::unnamed(why));
+        if let Some((at, error)) = self.kubelet_dial_error(pod) {
+            return Err(Status::unnamed(format!(
+                "Get \"https://{at}/{path}\": {error}"
+            )));
         }
         let status = container_status(pod, container);
         let name = format!(

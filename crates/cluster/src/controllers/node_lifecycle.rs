@@ -137,18 +137,19 @@ fn mark_unknown(cluster: &mut Cluster, by: &Component, key: &ObjectKey, node: &V
     Ok(())
 }
 
-/// Which taint a condition's state brings.
+/// Which taints a condition's state brings, in the order in which they come: the one for the scheduler at once, the
+/// other from a queue.
 fn taints_of(node: &Value) -> Vec<(&'static str, &'static str)> {
     let status = |kind: &str| pods::condition(node, kind).map_or("", |c| c["status"].str());
     let mut taints = Vec::new();
     match status("Ready") {
         "False" => taints.extend([
-            ("node.kubernetes.io/not-ready", "NoExecute"),
             ("node.kubernetes.io/not-ready", "NoSchedule"),
+            ("node.kubernetes.io/not-ready", "NoExecute"),
         ]),
         "Unknown" => taints.extend([
-            ("node.kubernetes.io/unreachable", "NoExecute"),
             ("node.kubernetes.io/unreachable", "NoSchedule"),
+            ("node.kubernetes.io/unreachable", "NoExecute"),
         ]),
         _ => {}
     }

@@ -6,6 +6,7 @@
 mod component;
 mod grammar;
 mod machine;
+mod reach;
 
 pub use grammar::{FORMS, Form, complete};
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use kubarium_linux::NamespaceId;
 use kubarium_objects::status::Status;
-use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
+use kubarium_objects::{ObjectKey, ObjectMeta, Text};
 
 use crate::cluster::Cluster;
 use crate::event::{Action, Component, EventId};
@@ -108,6 +109,8 @@ pub struct Faults {
     off: BTreeSet<Text>,
     /// Machines whose kubelets do not reach the API server.
     cut: BTreeSet<Text>,
+    /// Those of them whose network a person has changed so that nothing gets through.
+    apart: BTreeSet<Text>,
     etcd_down: bool,
     /// Machines whose container runtime is stopped.
     runtime_down: BTreeSet<Text>,
@@ -478,32 +481,12 @@ impl Cluster {
             .then(|| "Error from server: etcdserver: request timed out".to_owned())
     }
 
-    /// Why the API server cannot ask a pod's kubelet for something (logs, an exec): Go's own words
-    /// about a request of that method and path.
-    pub fn kubelet_request_error(&self, method: &str, pod: &Value, path: &str) -> Option<String> {
-        if self.faults.active.is_empty() {
-            return None;
-        }
-        let node = pod["spec"]["nodeName"].str();
-        let machine = self.machines.get(node)?;
-        let at = format!("{}:10250", machine.address);
-        let why = if self.faults.is_off(node) || !self.is_plugged(machine.eth0) {
-            "no route to host"
-        } else if self.stopped().contains(&Component::Kubelet(node.into())) {
-            "connection refused"
-        } else {
-            return None;
-        };
-        Some(format!(
-            "{method} \"https://{at}/{path}\": dial tcp {at}: connect: {why}"
-        ))
-    }
-
     /// Works out which machines' kubelets reach the API server; those that do again look at
     /// everything anew.
     fn find_cut(&mut self) {
         let mut cut: BTreeSet<Text> = BTreeSet::new();
         let masters: Vec<Text> = self.control_planes().cloned().collect();
+        cut.extend(self.faults.apart.iter().cloned());
         for active in self.faults.active.values() {
             match &active.fault {
                 Fault::Cut(node) => drop(cut.insert(node.clone())),

@@ -189,8 +189,10 @@ const NET_TOOLS: &[&str] = &[
 
 fn net(io: &mut Io<'_>, argv: &[String]) -> Step {
     let now = kubarium_linux::Time(io.now.0);
-    let machine = io.cluster.machines.get(&io.place.node);
-    let on_node = machine.is_some_and(|machine| machine.netns == io.place.netns);
+    let machine = io.cluster.machines.get_key_value(&io.place.node);
+    let node = machine.filter(|(_, machine)| machine.netns == io.place.netns);
+    let node = node.map(|(name, _)| name.clone());
+    let on_node = node.is_some();
     if on_node {
         kube_proxy::bring_up_to_date(io.cluster, &io.place.node);
     }
@@ -198,6 +200,9 @@ fn net(io: &mut Io<'_>, argv: &[String]) -> Step {
     let changes = |name: &String| name.starts_with("ip") || base_name(name) == "nft";
     if on_node && argv.first().is_some_and(changes) {
         kube_proxy::rules_changed(io.cluster, &io.place.node);
+    }
+    if let Some(node) = node {
+        io.cluster.network_changed(&node);
     }
     io.out(output.stdout);
     io.err(output.stderr);

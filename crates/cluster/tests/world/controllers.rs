@@ -405,7 +405,7 @@ fn nodes_get_their_addresses_and_lose_their_pods() {
         .iter()
         .map(|t| t["effect"].str())
         .collect();
-    assert_eq!(taints, ["NoExecute", "NoSchedule"]);
+    assert_eq!(taints, ["NoSchedule", "NoExecute"]);
     world.run(330.0);
     let left = world
         .list("pods")

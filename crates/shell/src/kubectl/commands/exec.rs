@@ -93,17 +93,9 @@ fn run_in(k: &mut Kubectl, pod: &Info, container: &str, words: &[String], input:
     let key = pod.key();
     k.authorize("create", &pod.resource, "exec", &pod.namespace, &pod.name)?;
     let object = k.current(&key).unwrap_or_default();
-    let query: String = words
-        .iter()
-        .map(|word| format!("command={word}&"))
-        .collect();
-    let path = format!(
-        "exec/{}/{}/{container}?{query}error=1&output=1",
-        pod.namespace, pod.name
-    );
-    if let Some(why) = k.cluster().kubelet_request_error("Post", &object, &path) {
+    if let Some((_, error)) = k.cluster().kubelet_dial_error(&object) {
         return plain(format!(
-            "Internal error occurred: error sending request: {why}"
+            "unable to upgrade connection: error dialing backend: {error}"
         ));
     }
     let container = Some(container);

@@ -21,6 +21,27 @@ fn refused(refused: Refused, at: Place) -> Problem {
     Problem::new(text, at)
 }
 
+/// Of what only the kernel notices that it is missing, nft says so as of any refusal, where it has no better idea.
+fn not_found(problem: Problem) -> Problem {
+    match problem.text == Refused::NotFound.text() {
+        true => refused(Refused::NotFound, problem.at),
+        false => problem,
+    }
+}
+
+/// What of a command a refusal points at.
+fn blamed(command: &Command, spot: &Spot) -> Place {
+    match command {
+        Command::AddTable(..)
+        | Command::Delete(Kind::Table, _)
+        | Command::Flush(Kind::Table, _) => spot.table_at,
+        Command::AddChain(..) | Command::AddSet(..) | Command::Delete(..) | Command::Flush(..) => {
+            spot.name_at
+        }
+        _ => spot.at,
+    }
+}
+
 pub(super) fn carry_out(netfilter: &mut Netfilter, command: Command, now: Time) -> Read<()> {
     if let Command::FlushRuleset(family) = command {
         return flush_ruleset(netfilter, family, now);
@@ -31,11 +52,18 @@ pub(super) fn carry_out(netfilter: &mut Netfilter, command: Command, now: Time) 
     }
     let makes = matches!(command, Command::AddTable(..));
     if !makes && let Err(problem) = own_table(netfilter, &spot) {
-        return Err(problem);
+        return Err(match command {
+            Command::Delete(Kind::Table, _) => not_found(problem),
+            _ => problem,
+        });
     }
     if let Some(problem) = missing(netfilter, &command, &spot) {
-        return Err(problem);
+        return Err(match command {
+            Command::Elements(..) | Command::DeleteRule(..) => problem,
+            _ => not_found(problem),
+        });
     }
+    let blamed = blamed(&command, &spot);
     let (family, table, name) = (spot.family, spot.table.as_str(), &spot.name);
     let mut edit = Transaction::new(netfilter, now);
     let done = match command {
@@ -70,7 +98,7 @@ pub(super) fn carry_out(netfilter: &mut Netfilter, command: Command, now: Time) 
         Command::Rename(_, to) => rename(&mut edit, &spot, &to),
     };
     done.and_then(|()| edit.commit())
-        .map_err(|why| refused(why, spot.at))
+        .map_err(|why| refused(why, blamed))
 }
 
 fn spot_of(command: &Command) -> &Spot {
@@ -181,7 +209,7 @@ fn change_xtable(
     };
     match command {
         Command::AddTable(_, _, false) => Ok(()),
-        Command::AddTable(..) => Err(refused(Refused::Exists, spot.at)),
+        Command::AddTable(..) => Err(refused(Refused::Exists, spot.table_at)),
         Command::Delete(Kind::Table, _) => {
             netfilter.remove_table(spot.family, kind);
             Ok(())
@@ -212,7 +240,7 @@ fn change_xtable(
                 Err(crate::netfilter::edit::Refusal::NoChain) => {
                     Err(nothing_named(spot, "chain", std::iter::empty()))
                 }
-                Err(_) => Err(refused(Refused::Busy, spot.at)),
+                Err(_) => Err(refused(Refused::Busy, spot.name_at)),
             }
         }
         _ => mine("changes in"),
