@@ -18,6 +18,8 @@ const UNKNOWN_MAX: usize = 12;
 #[derive(Clone, Debug, Default)]
 struct Hop {
     address: Option<Ipv4Addr>,
+    /// It answered that the way ends here.
+    refused: bool,
     sent: u32,
     times: Vec<u64>,
 }
@@ -65,6 +67,9 @@ fn letters(argv: &[String]) -> Vec<String> {
 pub(super) fn start(argv: &[String]) -> Program {
     let (options, others) = options(&letters(argv), "cimsfaoBPQ");
     let host = others.first().map_or("127.0.0.1", String::as_str);
+    if others.len() > 1 {
+        return says("mtr: more than one host is not simulated yet\n");
+    }
     let mut mtr = Mtr {
         trace: Traceroute::by_echo(host),
         wide: false,
@@ -108,7 +113,8 @@ impl Mtr {
                         "mtr: Failed to resolve host: {}: Name or service not known\n",
                         self.trace.host
                     ));
-                    Step::Exit(1)
+                    // It would go on with the next.
+                    Step::Exit(0)
                 }
                 Resolved::Later(at) => Step::Wait(Some(at)),
             };
@@ -148,8 +154,9 @@ impl Mtr {
             };
             silent = 0;
             hop.address.get_or_insert(from);
+            hop.refused = self.trace.refused;
             hop.times.push(micros);
-            if from == address || self.trace.reached {
+            if from == address || self.trace.reached || hop.refused {
                 return;
             }
         }
@@ -158,37 +165,28 @@ impl Mtr {
     fn report(&self, address: Ipv4Addr, hostname: &str) -> String {
         let started = self.started.unwrap_or_default().rfc3339();
         let mut out = format!("Start: {}+0000\n", started.trim_end_matches('Z'));
-        // What is told: up to the target, or one more than those who answered (`net_max`).
-        let reached = self
-            .hops
-            .iter()
-            .position(|hop| hop.address == Some(address));
+        // What is told: up to where the way ends, or one more than those who answered (`net_max`).
+        let ends = |hop: &Hop| hop.refused || hop.address == Some(address);
+        let end = self.hops.iter().position(ends);
         let last = self.hops.iter().rposition(|hop| hop.address.is_some());
-        let told = match (reached, last) {
-            (Some(at), _) => at + 1,
-            (None, Some(at)) => at + 2,
-            (None, None) => 1,
-        };
-        let hops = self.hops.iter().take(told).enumerate();
+        let told = end.map_or(last.map_or(0, |at| at + 2), |at| at + 1);
+        let hops = self.hops.iter().take(told);
         let names: Vec<String> = hops
             .clone()
-            .map(|(at, hop)| {
-                let name = hop.address.map_or("???".to_owned(), |a| a.to_string());
-                format!(" {:>2}.|-- {name}", at + 1)
-            })
+            .map(|hop| hop.address.map_or("???".to_owned(), |a| a.to_string()))
             .collect();
-        let head = format!("HOST: {hostname}");
-        let longest = names.iter().chain([&head]).map(String::len).max();
-        let width = match self.wide {
-            true => longest.unwrap_or(0) + 1,
-            false => NUMBERS_AT,
+        // The wide report's columns do not stand below their heads.
+        let longest = names.iter().map(String::len).max().unwrap_or(0);
+        let longest = longest.max(hostname.len());
+        let start = |text: String| match self.wide {
+            true => text,
+            false => format!("{text:<NUMBERS_AT$.NUMBERS_AT$}"),
         };
-        let _ = writeln!(
-            out,
-            "{head:<width$.width$} Loss%   Snt   Last   Avg  Best  Wrst StDev"
-        );
-        for ((_, hop), name) in hops.zip(&names) {
-            let _ = writeln!(out, "{name:<width$.width$}{}", hop.numbers());
+        let head = start(format!("HOST: {hostname:<longest$}"));
+        let _ = writeln!(out, "{head} Loss%   Snt   Last   Avg  Best  Wrst StDev");
+        for (at, (hop, name)) in hops.zip(&names).enumerate() {
+            let name = start(format!(" {:>2}.|-- {name:<longest$}", at + 1));
+            let _ = writeln!(out, "{name}{}", hop.numbers());
         }
         out
     }
@@ -203,17 +201,59 @@ impl Hop {
         let count = answered.max(1.0);
         let mean = self.times.iter().sum::<u64>() as f64 / count;
         let spread = |time: &u64| (*time as f64 - mean).powi(2);
-        let deviation = (self.times.iter().map(spread).sum::<f64>() / count).sqrt();
+        let squares = self
+            .times
+            .iter()
+            .map(spread)
+            .fold(0.0, |all, one| all + one);
+        let deviation = (squares / (count - 1.0).max(1.0)).sqrt();
         let of = |time: Option<&u64>| ms(time.copied().unwrap_or(0) as f64);
-        // A loss of a hundred has no room for its sign.
+        let time = |ms: f64| format!(" {ms:>5.1}");
+        // What has no room in its column is cut off by the next one.
         format!(
-            "{loss:.6} {:>5}  {:>5.1} {:>5.1} {:>5.1} {:>5.1} {:>5.1}",
+            "{loss:.6} {:>5} {:.6}{:.6}{:.6}{:.6}{}",
             self.sent,
-            of(self.times.last()),
-            ms(mean),
-            of(self.times.iter().min()),
-            of(self.times.iter().max()),
-            ms(deviation)
+            time(of(self.times.last())),
+            time(ms(mean)),
+            time(of(self.times.iter().min())),
+            time(of(self.times.iter().max())),
+            time(ms(deviation))
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What mtr 0.95 printed of such a way.
+    #[test]
+    fn numbers_stand_as_mtr_has_them() {
+        let cases: [(u32, &[u64], &str); 4] = [
+            (
+                2,
+                &[3_072_000, 1_668_000],
+                "  0.0%     2  1668. 2370. 1668. 3072. 992.8",
+            ),
+            (
+                3,
+                &[120, 60, 70],
+                "  0.0%     3    0.1   0.1   0.1   0.1   0.0",
+            ),
+            (2, &[], " 100.0     2    0.0   0.0   0.0   0.0   0.0"),
+            (
+                2,
+                &[3_057_300],
+                " 50.0%     2  3057. 3057. 3057. 3057.   0.0",
+            ),
+        ];
+        for (sent, times, want) in cases {
+            let hop = Hop {
+                sent,
+                times: times.to_vec(),
+                ..Hop::default()
+            };
+            assert_eq!(hop.numbers(), want);
+        }
     }
 }

@@ -357,6 +357,8 @@ pub(crate) struct Traceroute {
     last: Option<Ipv4Addr>,
     port: u16,
     pub(super) reached: bool,
+    /// The last answer was an error, and not that the packet came only so far.
+    pub(super) refused: bool,
     pending: Option<Time>,
 }
 
@@ -400,6 +402,7 @@ impl Traceroute {
             last: None,
             port: 33434,
             reached: false,
+            refused: false,
             pending: None,
         }
     }
@@ -485,6 +488,7 @@ impl Traceroute {
         }?;
         self.reached |=
             from == address || matches!(connection.verdict, Verdict::Connected | Verdict::Refused);
+        self.refused = connection.error.is_some_and(|error| error.kind != 11);
         Some((from, (connection.elapsed.0 / 1000).max(4)))
     }
 

@@ -234,6 +234,16 @@ fn mtr_reports_each_hop() {
         0,
     );
     prints(
+        &["ssh worker-1 mtr -w -n -c 1 127.0.0.1 | sed 1d | cut -c 1-24"],
+        "HOST: worker-1  Loss%   \n  1.|-- 127.0.0.1  0.0% \n",
+        0,
+    );
+    prints(
+        &["ssh worker-1 mtr -r -c 1 nowhere.invalid"],
+        "mtr: Failed to resolve host: nowhere.invalid: Name or service not known\n",
+        0,
+    );
+    prints(
         &["ssh worker-1 mtr 127.0.0.1"],
         "mtr's screen is not simulated yet: mtr --report prints the same\n",
         1,
