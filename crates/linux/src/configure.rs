@@ -7,7 +7,7 @@ use crate::link::{
     Address, DeviceConf, FdbEntry, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope, Vxlan,
 };
 use crate::namespace::Namespace;
-use crate::network::{Network, host};
+use crate::network::{ETHERNET_MTU, Network, host};
 use crate::packet::Mac;
 use crate::route::{LOCAL, MAIN, Route, RouteKind, RouteProtocol};
 use ipnet::Ipv4Net;
@@ -67,8 +67,35 @@ impl Network {
         if !(68..=most).contains(&mtu) {
             return Err(Errno::EINVAL);
         }
-        self.link_mut(id).ok_or(Errno::ENODEV)?.mtu = mtu;
+        // What changes nothing is not said to the driver.
+        if link.mtu == mtu {
+            return Ok(());
+        }
+        let link = self.link_mut(id).ok_or(Errno::ENODEV)?;
+        link.mtu = mtu;
+        let master = link.master;
+        if let Some(bridge) = link.bridge_mut() {
+            bridge.mtu_set = true;
+        }
+        if let Some(bridge) = master {
+            self.adjust_mtu(bridge);
+        }
         Ok(())
+    }
+
+    /// A bridge whose MTU nobody has changed takes the smallest of its ports' (`br_mtu_auto_adjust`).
+    fn adjust_mtu(&mut self, id: LinkId) {
+        let Some(bridge) = self.link(id).and_then(Link::bridge) else {
+            return;
+        };
+        if bridge.mtu_set {
+            return;
+        }
+        let ports = bridge.ports.iter().filter_map(|port| self.link(*port));
+        let least = ports.map(|port| port.mtu).min().unwrap_or(ETHERNET_MTU);
+        if let Some(link) = self.link_mut(id).filter(|link| link.mtu != least) {
+            link.mtu = least;
+        }
     }
 
     /// Errors: ENODEV, EADDRNOTAVAIL (a group address).
@@ -157,6 +184,9 @@ impl Network {
         let link = self.link_mut(id).ok_or(Errno::ENODEV)?;
         link.master = master;
         link.port = PortFlags::default();
+        for bridge in [old, master].into_iter().flatten() {
+            self.adjust_mtu(bridge);
+        }
         Ok(())
     }
 

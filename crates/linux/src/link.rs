@@ -91,6 +91,8 @@ pub struct Bridge {
     pub ports: BTreeSet<LinkId>,
     /// Which address is behind which port.
     pub fdb: BTreeMap<Mac, FdbEntry>,
+    /// Its MTU was changed by hand, and no longer follows its ports'.
+    pub mtu_set: bool,
 }
 
 impl Bridge {

@@ -32,6 +32,8 @@ pub struct Segment {
 }
 
 const NAME_SHARDS: usize = 64;
+/// The MTU of Ethernet (`ETH_DATA_LEN`).
+pub(crate) const ETHERNET_MTU: u32 = 1500;
 
 /// Everything that packets can pass. A clone is a cheap snapshot: what does not change afterwards stays shared.
 #[derive(Clone, Debug)]
@@ -287,14 +289,19 @@ impl Network {
 
     /// A bridge, down, MTU 1500. Errors as `add_veth`.
     pub fn add_bridge(&mut self, namespace: NamespaceId, name: &str) -> Result<LinkId, Errno> {
+        self.add_bridge_with(namespace, name, ETHERNET_MTU)
+    }
+
+    /// The same with an MTU that it has until it gets its first port. Errors as `add_veth`.
+    pub fn add_bridge_with(
+        &mut self,
+        namespace: NamespaceId,
+        name: &str,
+        mtu: u32,
+    ) -> Result<LinkId, Errno> {
         let mac = self.next_mac();
-        self.add_link(
-            namespace,
-            name.into(),
-            LinkKind::Bridge(Box::default()),
-            mac,
-            1500,
-        )
+        let kind = LinkKind::Bridge(Box::default());
+        self.add_link(namespace, name.into(), kind, mac, mtu)
     }
 
     /// A VXLAN device, down, with the MTU that the device under it leaves. Errors as `add_veth`.

@@ -125,8 +125,7 @@ fn bridge(cluster: &mut Cluster, node: &Text) -> Result<LinkId, Errno> {
     if let Some(bridge) = cluster.net.find_link(netns, "cbr0") {
         return Ok(bridge);
     }
-    let bridge = cluster.net.add_bridge(netns, "cbr0")?;
-    cluster.net.set_mtu(bridge, MTU)?;
+    let bridge = cluster.net.add_bridge_with(netns, "cbr0", MTU)?;
     let gateway = Ipv4Net::new_assert(first(net), net.prefix_len());
     cluster
         .net

@@ -12,7 +12,7 @@ use super::json::Json;
 use super::words::{Words, short};
 use super::{Output, ip_tunnel};
 use crate::link::{NamespaceId, Vxlan};
-use crate::network::Network;
+use crate::network::{ETHERNET_MTU, Network};
 use crate::packet::Mac;
 
 pub(super) fn link(
@@ -139,6 +139,7 @@ fn link_add(
     let mut name = None;
     let mut kind = None;
     let mut peer = None;
+    let mut mtu = None;
     let mut ipip = ip_tunnel::plain();
     let mut vxlan = Vxlan {
         vni: 0,
@@ -152,6 +153,12 @@ fn link_add(
         match word {
             "type" => kind = Some(words.value()?),
             "name" | "dev" if kind.is_none() => name = Some(words.value()?),
+            "mtu" if kind.is_none() => {
+                let text = words.value()?;
+                let wrong =
+                    format!("Error: argument \"{text}\" is wrong: Invalid \"mtu\" value\n\n");
+                mtu = Some(text.parse().map_err(|_| Output::failed(255, wrong))?);
+            }
             "peer" => {
                 let word = words.value()?;
                 peer = Some(if word == "name" { words.value()? } else { word });
@@ -179,7 +186,9 @@ fn link_add(
         "dummy" => net.add_dummy(namespace, name).map(|_| ()),
         "vxlan" => net.add_vxlan(namespace, name, vxlan).map(|_| ()),
         "ipip" => ip_tunnel::add(net, namespace, name, ipip),
-        "bridge" => net.add_bridge(namespace, name).map(|_| ()),
+        "bridge" => net
+            .add_bridge_with(namespace, name, mtu.unwrap_or(ETHERNET_MTU))
+            .map(|_| ()),
         "veth" => net
             .add_veth((namespace, name), (namespace, peer.unwrap_or("veth0")))
             .map(|_| ()),
@@ -191,6 +200,9 @@ fn link_add(
         _ => return Err(Output::failed(2, "Error: Unknown device type.\n")),
     }
     .map_err(answers)?;
+    if let (Some(mtu), Some(link)) = (mtu, net.find_link(namespace, name)) {
+        net.set_mtu(link, mtu).map_err(answers)?;
+    }
     Ok(Output::default())
 }
 
