@@ -1,7 +1,7 @@
 //! endpoints-controller: the older Endpoints object of each Service
 //! (kubernetes v1.37, `pkg/controller/endpoint`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value, object};
 
@@ -84,7 +84,19 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     let last = old
         .as_ref()
         .and_then(|o| o.annotation(slices::TRIGGER_TIME));
-    let trigger = slices::trigger_time(&service, &selected, last);
+    let listed = |list: &str| {
+        let subsets = old.iter().flat_map(|o| o["subsets"].items());
+        let addresses = subsets.flat_map(|subset| subset[list].items());
+        let uids = addresses.map(|address| address["targetRef"]["uid"].str());
+        uids.collect::<BTreeSet<_>>()
+    };
+    let (ready, other) = (listed("addresses"), listed("notReadyAddresses"));
+    let is_unlisted = |pod: &&&Value| match publish || pods::is_ready(pod) {
+        true => !ready.contains(pod.uid()),
+        false => !other.contains(pod.uid()),
+    };
+    let unlisted = selected.iter().filter(is_unlisted).copied();
+    let trigger = slices::trigger_time(&service, unlisted, last, old.is_none());
     let mut new = old.clone().unwrap_or_else(|| {
         let metadata = object([
             ("name", (&key.name).into()),

@@ -66,6 +66,7 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
     let listed: BTreeMap<&str, &Value> = listed.map(|e| (e["targetRef"]["uid"].str(), e)).collect();
     let pod_ports = slices::PodPorts::of(&service, slices::port_of_slice);
     let mut groups: BTreeMap<Text, Group> = BTreeMap::new();
+    let mut unlisted = Vec::new();
     for pod in &selected {
         let (text, ports) = pod_ports.on(pod);
         let group = groups.entry(text).or_default();
@@ -74,14 +75,17 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         let listed = listed.get(pod.uid());
         let as_before = listed.filter(|e| is_up_to_date(cluster, &service, pod, e));
         let endpoint = as_before.map(|e| Value::clone(e));
-        let endpoint = endpoint.unwrap_or_else(|| endpoint_of(cluster, &service, pod));
+        let endpoint = endpoint.unwrap_or_else(|| {
+            unlisted.push(*pod);
+            endpoint_of(cluster, &service, pod)
+        });
         group.desired.push(endpoint);
     }
     let last = existing
         .iter()
         .filter_map(|s| s.annotation(slices::TRIGGER_TIME))
         .max();
-    let trigger = slices::trigger_time(&service, &selected, last);
+    let trigger = slices::trigger_time(&service, unlisted.into_iter(), last, existing.is_empty());
     for slice in &existing {
         let text = Value::from(slice["ports"].items().to_vec()).to_json();
         let group = groups.entry(text.into()).or_default();

@@ -209,17 +209,23 @@ pub(super) fn hostname<'a>(service: &Value, pod: &'a Value) -> Option<&'a str> {
     (!hostname.is_empty() && pod["spec"]["subdomain"].str() == service.name()).then_some(hostname)
 }
 
-/// The earliest event that the endpoints do not show yet: a pod's readiness that changed, or the
-/// Service's creation, after `last`.
-pub(super) fn trigger_time(service: &Value, pods: &[&Value], last: Option<&str>) -> Option<Text> {
+/// The earliest event that the endpoints do not show yet: the readiness of a pod that is not listed as it is now, or,
+/// where none are there, the Service's creation; not before what was the `last` such event (`TriggerTimeTracker`: times
+/// are whole seconds).
+pub(super) fn trigger_time<'a>(
+    service: &'a Value,
+    unlisted: impl Iterator<Item = &'a Value>,
+    last: Option<&str>,
+    is_new: bool,
+) -> Option<Text> {
     let last = last.and_then(Time::parse).map(|last| last.rfc3339());
-    let ready = pods.iter().filter_map(|pod| pods::condition(pod, "Ready"));
+    let ready = unlisted.filter_map(|pod| pods::condition(pod, "Ready"));
     let changed = ready.map(|c| c["lastTransitionTime"].str());
     // Times of this form are in order as texts.
-    let all = changed.chain(service.creation_timestamp());
-    all.filter(|time| !time.is_empty() && last.as_ref().is_none_or(|last| **time > **last))
-        .min()
-        .map(Text::from)
+    let changed = changed.filter(|time| last.as_ref().is_none_or(|last| **time >= **last));
+    let made = service.creation_timestamp().filter(|_| is_new);
+    let all = changed.chain(made);
+    all.filter(|time| !time.is_empty()).min().map(Text::from)
 }
 
 /// A copy of a Service's labels, without those that endpoints have of their own.

@@ -609,9 +609,9 @@ impl Cluster {
     /// Whether a machine's cable is in.
     fn is_plugged(&self, eth0: kubarium_linux::LinkId) -> bool {
         use kubarium_linux::LinkKind;
-        self.net
-            .link(eth0)
-            .is_some_and(|link| matches!(link.kind, LinkKind::Physical { segment: Some(_) }))
+        self.net.link(eth0).is_some_and(|link| {
+            link.up && matches!(link.kind, LinkKind::Physical { segment: Some(_) })
+        })
     }
 
     fn set_loss(&mut self, place: &Place, loss: u32) {

@@ -221,7 +221,7 @@ pub(crate) fn container_changed(cluster: &mut Cluster, node: &Text, uid: &Text) 
     let at = if worker.is_killing() {
         cluster.now
     } else {
-        next_relist(cluster)
+        next_relist(cluster, node)
     };
     let work = Work::Pod(worker.key.clone(), uid.clone());
     let cause = cluster.cause();
@@ -230,8 +230,11 @@ pub(crate) fn container_changed(cluster: &mut Cluster, node: &Text, uid: &Text) 
         .add(at, Task::Kubelet(node.clone(), work), cause);
 }
 
-/// When the kubelets look at their containers next.
-pub(crate) fn next_relist(cluster: &Cluster) -> Time {
+/// When a kubelet looks at its containers next. Each does so at moments of its own: no two have started at the same one.
+pub(crate) fn next_relist(cluster: &Cluster, node: &Text) -> Time {
     let period = cluster.config.timing.relist_ms.max(1) * 1_000_000;
-    Time((cluster.now.0 / period + 1) * period)
+    let number = cluster.machines.get(node).map_or(0, |m| m.number);
+    // Far apart for machines that follow each other: by the golden section.
+    let phase = u64::from(number) * 618 % 1000 * period / 1000;
+    Time((cluster.now.0.saturating_sub(phase) / period + 1) * period + phase)
 }

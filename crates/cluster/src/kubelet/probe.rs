@@ -61,7 +61,7 @@ const NEVER: Time = Time(u64::MAX);
 const KINDS: [Kind; 3] = [Kind::Startup, Kind::Readiness, Kind::Liveness];
 
 /// A container was started: its probes begin.
-pub(super) fn begin(cluster: &Cluster, worker: &mut Worker, place: usize) {
+pub(super) fn begin(cluster: &Cluster, node: &Text, worker: &mut Worker, place: usize) {
     forget(worker, place);
     for kind in KINDS {
         let spec = &worker.spec(place)[kind.field()];
@@ -75,7 +75,7 @@ pub(super) fn begin(cluster: &Cluster, worker: &mut Worker, place: usize) {
                 .unsigned_abs(),
         );
         // The prober hears of the container from the relist that sees it.
-        let next = super::next_relist(cluster) + delay;
+        let next = super::next_relist(cluster, node) + delay;
         worker.probes.push(Probe {
             place: place as u8,
             kind,

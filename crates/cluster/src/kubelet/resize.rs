@@ -167,7 +167,7 @@ fn grant(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Granted {
         generation: pod.generation(),
         since: now,
     });
-    resize.due = Some(next_relist_after(cluster));
+    resize.due = Some(next_relist_after(cluster, node));
     machine_waits(cluster, node, &worker.uid, false);
     let by = Component::Kubelet(node.clone());
     let text = told(&pod, "Pod resize started", "");
@@ -181,8 +181,8 @@ fn grant(cluster: &mut Cluster, node: &Text, worker: &mut Worker) -> Granted {
 }
 
 /// The runtime has done it by then, and the next relist sees it.
-fn next_relist_after(cluster: &Cluster) -> Time {
-    next_relist(cluster) + Duration::from_millis(cluster.config.timing.relist_ms)
+fn next_relist_after(cluster: &Cluster, node: &Text) -> Time {
+    next_relist(cluster, node) + Duration::from_millis(cluster.config.timing.relist_ms)
 }
 
 /// What is wanted cannot be had, or not yet.

@@ -484,7 +484,7 @@ fn pulled(cluster: &mut Cluster, node: &Text, worker: &mut Worker, pull: Pull) {
             let entry = Backoff::next(worker.pulls.get(&slot), now);
             // The first time the worker is still to look at the new sandbox.
             let again = match worker.pulls.insert(slot, entry) {
-                None => super::next_relist(cluster),
+                None => next_relist(cluster, node),
                 Some(_) => jittered(cluster, now + RETRY),
             };
             container_event(
@@ -607,7 +607,7 @@ fn create(
 fn started(cluster: &mut Cluster, node: &Text, worker: &mut Worker, slot: u8) {
     let place = usize::from(slot);
     let now = cluster.now;
-    let relist = next_relist(cluster);
+    let relist = next_relist(cluster, node);
     worker.report_at = Some(worker.report_at.map_or(relist, |at| at.min(relist)));
     let cause = worker.last.or(cluster.cause());
     let result = cluster.caused_by(cause, |c| {
@@ -647,7 +647,7 @@ fn started(cluster: &mut Cluster, node: &Text, worker: &mut Worker, slot: u8) {
         "Started",
         "Container started",
     );
-    probe::begin(cluster, worker, place);
+    probe::begin(cluster, node, worker, place);
     let hook = worker.spec(place)["lifecycle"]["postStart"].clone();
     if !hook.is_null() {
         let (takes, worked) = exec::hook(cluster, node, worker.uid.clone(), place, &hook);
