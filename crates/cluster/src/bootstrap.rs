@@ -8,6 +8,7 @@ use kubarium_objects::{Text, Value, array, object};
 use crate::api::{WriteOptions, aggregation, flow_control, rbac};
 use crate::cluster::Cluster;
 use crate::config::Role;
+use crate::controllers::pods;
 use crate::event::{Action, Component};
 use crate::rng::Rng;
 
@@ -44,6 +45,11 @@ pub(crate) fn boot(cluster: &mut Cluster) {
         }
     });
     cluster.settle(Duration::from_secs(4), Duration::from_secs(60));
+    // One whose first readiness probe came too early waits for the next.
+    if !what_runs_is_ready(cluster) {
+        cluster.run_while(Duration::from_secs(20), what_runs_is_ready);
+        cluster.settle(Duration::from_secs(4), Duration::from_secs(60));
+    }
     let objects = cluster.config.objects.clone();
     cluster.caused_by(Some(start), |cluster| {
         for object in objects {
@@ -59,6 +65,11 @@ pub(crate) fn boot(cluster: &mut Cluster) {
     if !cluster.config.objects.is_empty() {
         cluster.settle(Duration::from_secs(4), Duration::from_secs(60));
     }
+}
+
+fn what_runs_is_ready(cluster: &Cluster) -> bool {
+    let mut pods = cluster.etcd.list("pods", None);
+    pods.all(|(_, pod)| pod["status"]["phase"].str() != "Running" || pods::is_ready(pod))
 }
 
 /// Stores the roles, bindings and other objects that every API server makes. They are right as they

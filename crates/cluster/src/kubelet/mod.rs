@@ -235,6 +235,6 @@ pub(crate) fn next_relist(cluster: &Cluster, node: &Text) -> Time {
     let period = cluster.config.timing.relist_ms.max(1) * 1_000_000;
     let number = cluster.machines.get(node).map_or(0, |m| m.number);
     // Far apart for machines that follow each other: by the golden section.
-    let phase = u64::from(number) * 618 % 1000 * period / 1000;
+    let phase = u64::from(number) * 382 % 1000 * period / 1000;
     Time((cluster.now.0.saturating_sub(phase) / period + 1) * period + phase)
 }
