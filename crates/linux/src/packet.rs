@@ -342,6 +342,8 @@ pub struct Packet {
     pub offloaded: bool,
     /// The UDP checksum of a tunnel's packet is wrong: it was translated while the one inside was still left out.
     pub spoiled: bool,
+    /// How often a time-out has made its socket choose another hash (`net.core.txrehash`).
+    pub rehashed: u8,
 }
 
 impl Packet {
@@ -356,6 +358,7 @@ impl Packet {
             inner: None,
             offloaded: matches!(headers.ip.protocol, Protocol::TCP | Protocol::UDP),
             spoiled: false,
+            rehashed: 0,
         }
     }
 

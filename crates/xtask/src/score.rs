@@ -71,7 +71,10 @@ const SCORERS: [Scorer; 6] = [
     Scorer {
         name: "kube-proxy",
         about: "kube-proxy's rules for random sets of Services, after one sync and after sequences of changes, and what \
-                the kernel does with packets through them in hand-made networks.",
+                the kernel does with packets through them in hand-made networks. What differs is chance: one nftables \
+                table was written before kube-proxy had heard of the ServiceCIDR, and only a full sync would have \
+                written it again; eight flows can end in ways that their 4 to 39 repeats did not show, or that the \
+                recorder took for time-outs of its own.",
         program: "kube-proxy-random/score.py",
         arguments: &["{}", "@kube-proxy-random"],
         read: totals::rules,

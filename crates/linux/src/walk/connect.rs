@@ -59,6 +59,8 @@ pub(crate) struct Client {
     session: Option<Session>,
     /// The path MTU that was known when the socket was opened.
     path_mtu: Option<u32>,
+    /// TCP: how often it has sent again after a time-out.
+    rehashed: u8,
 }
 
 /// What is said in one direction.
@@ -192,7 +194,7 @@ impl Walk<'_> {
             ip,
             l4,
         });
-        packet.length = length;
+        (packet.length, packet.rehashed) = (length, client.rehashed);
         if !self.net.captures.is_empty() {
             packet.data = piece(&request.data, offset, length);
         }
@@ -246,7 +248,12 @@ impl Walk<'_> {
     }
 
     pub fn resend(&mut self, count: u32) {
-        let Some(client) = &self.client else { return };
+        let Some(client) = &mut self.client else {
+            return;
+        };
+        if client.request.protocol == Protocol::TCP {
+            client.rehashed = client.rehashed.wrapping_add(1);
+        }
         match client.state {
             State::Asked => self.client_ask(count),
             State::Established | State::Closing => {
@@ -469,6 +476,7 @@ impl Walk<'_> {
             answer: None,
             session: None,
             path_mtu: self.path_mtu(request.from, *request.dst.ip()),
+            rehashed: 0,
         });
         self.set_timer(request.timeout, Timer::Deadline);
         self.client_ask(0);

@@ -47,6 +47,8 @@ impl Walk<'_> {
             l4,
         });
         (packet.length, packet.data) = (length, data);
+        // What came again is answered again, for the same time-out.
+        packet.rehashed = about.packet.rehashed;
         // `ip_send_unicast_reply` fills the checksum in itself.
         packet.offloaded &= !matches!(l4, Transport::Tcp { flags, .. } if flags.has(TcpFlags::RST));
         let mut skb = self.answer_to(about, packet);

@@ -24,15 +24,16 @@ fn nesting(packet: &Packet) -> usize {
     depth
 }
 
-/// The outer source port: the same for all packets of an inner flow.
-fn source_port(inner: &Headers) -> u16 {
+/// The outer source port: the same for all packets of an inner flow, until a time-out makes its sender try another way.
+fn source_port(packet: &Packet) -> u16 {
+    let inner = &packet.headers;
     let (sport, dport) = inner.l4.ports();
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for part in [
         inner.ip.src.to_bits(),
         inner.ip.dst.to_bits(),
         u32::from(sport) << 16 | u32::from(dport),
-        u32::from(inner.ip.protocol.0),
+        u32::from(packet.rehashed) << 8 | u32::from(inner.ip.protocol.0),
     ] {
         hash = (hash ^ u64::from(part)).wrapping_mul(0x0100_0000_01b3);
     }
@@ -82,7 +83,7 @@ impl Walk<'_> {
                     df: false,
                 },
                 l4: Transport::Udp {
-                    sport: source_port(&inner.headers),
+                    sport: source_port(&inner),
                     dport: port,
                 },
             };

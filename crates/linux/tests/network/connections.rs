@@ -335,6 +335,24 @@ fn a_neighbour_that_does_not_answer_takes_three_seconds() {
     );
 }
 
+/// A SYN that is sent again takes another way where its hash chooses: the tunnel's packets leave by another port.
+#[test]
+fn a_repeated_syn_has_another_hash() {
+    let mut lab = cluster(true);
+    lab.run("worker-2", "iptables -A INPUT -p udp --dport 8472 -j DROP");
+    let request = Connect {
+        timeout: Time::from_millis(2500),
+        ..lab.request("box-1", "10.42.2.10:8080", Protocol::TCP)
+    };
+    let connection = lab.connect(&request);
+    assert_eq!(lab.outcome(&connection), "timeout");
+    let list = lab.run("worker-1", "conntrack -L");
+    let outer = list
+        .lines()
+        .filter(|line| line.contains("dport=8472 [UNREPLIED]"));
+    assert_eq!(outer.count(), 3, "{list}");
+}
+
 #[test]
 fn without_hairpin_a_drawn_self_is_drawn_again() {
     let lab = cluster(false);
