@@ -123,6 +123,35 @@ pub struct Metadata {
     pub target: Option<String>,
 }
 
+/// Who runs commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The user's number.
+    pub number: u32,
+    /// The number of the user's group.
+    pub group: u32,
+    /// The numbers of all groups, the user's own among them, in order.
+    pub groups: Vec<u32>,
+}
+
+impl Default for User {
+    /// root
+    fn default() -> User {
+        User {
+            number: 0,
+            group: 0,
+            groups: vec![0],
+        }
+    }
+}
+
+impl User {
+    /// The user's name; empty where /etc/passwd has none.
+    pub fn name(&self) -> &'static str {
+        if self.number == 0 { "root" } else { "" }
+    }
+}
+
 /// Why a file cannot be had, as errno names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileError {
@@ -241,9 +270,9 @@ pub trait Host {
     fn files_mut(&mut self) -> &mut dyn Files;
     /// The host's name, as `hostname` prints it.
     fn hostname(&self) -> String;
-    /// Who runs the commands: user number, group number and the user's name.
-    fn user(&self) -> (u32, u32, String) {
-        (0, 0, "root".to_owned())
+    /// Who runs the commands.
+    fn user(&self) -> User {
+        User::default()
     }
     /// What `uname -s -n -r -v -m` print, in this order.
     fn uname(&self) -> [String; 5] {

@@ -32,7 +32,7 @@ pub mod tools;
 pub use files::MemoryFiles;
 pub use host::{
     Command, FileError, FileKind, Files, Found, Host, Job, JobState, Metadata, Reply, Status,
-    Stream, Time,
+    Stream, Time, User,
 };
 pub use machine::{Disposition, Limits, Machine, Options, Progress};
 pub use memory::MemoryHost;

@@ -67,7 +67,7 @@ pub(crate) struct Context<'a> {
     pub cwd: Arc<str>,
     pub now: Time,
     pub hostname: String,
-    pub user: (u32, u32, String),
+    pub user: crate::User,
     pub uname: [String; 5],
     pub dialect: Dialect,
     pub out: Vec<u8>,

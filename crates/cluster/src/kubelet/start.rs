@@ -16,7 +16,7 @@ use crate::cluster::Cluster;
 use crate::event::{Action, Component};
 use crate::images::Reference;
 use crate::recorder::Recorded;
-use crate::runtime::{self, End, State, environment, exec, process, volumes};
+use crate::runtime::{self, End, State, environment, exec, process, user, volumes};
 use crate::time::Time;
 
 /// After an error a worker is woken again after this.
@@ -560,7 +560,16 @@ fn create(
 ) -> Option<Time> {
     let slot = place as u8;
     let now = cluster.now;
-    if let Err(error) = environment::of(cluster, node, &worker.uid, &worker.pod, place) {
+    let named = format!(
+        "{}_{}({})",
+        worker.key.name, worker.key.namespace, worker.uid
+    );
+    let environment = environment::of(cluster, node, &worker.uid, &worker.pod, place);
+    let allowed = || match user::must_not_be_root(&worker.pod, worker.spec(place), &named) {
+        Some(why) => Err(why),
+        None => Ok(()),
+    };
+    if let Err(error) = environment.map(drop).and_then(|()| allowed()) {
         container_event(
             cluster,
             node,

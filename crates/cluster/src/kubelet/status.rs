@@ -390,18 +390,14 @@ fn volume_mount(mount: &Value) -> Value {
 }
 
 fn user(pod: &Value, spec: &Value) -> Value {
-    let field = |name: &str| -> i64 {
-        let own = spec["securityContext"][name].as_i64();
-        own.or(pod["spec"]["securityContext"][name].as_i64())
-            .unwrap_or(0)
-    };
-    let (uid, gid) = (field("runAsUser"), field("runAsGroup"));
+    let user = crate::runtime::user::user(pod, spec);
+    let groups: Vec<i64> = user.groups.iter().map(|group| i64::from(*group)).collect();
     object([(
         "linux",
         object([
-            ("gid", gid.into()),
-            ("supplementalGroups", array([gid])),
-            ("uid", uid.into()),
+            ("gid", i64::from(user.group).into()),
+            ("supplementalGroups", array(groups)),
+            ("uid", i64::from(user.number).into()),
         ]),
     )])
 }

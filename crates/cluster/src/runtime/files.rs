@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kubarium_linux::NamespaceId;
 use kubarium_objects::{Text, Value};
-use kubarium_posix::{FileError, FileKind, Files, MemoryFiles, Metadata};
+use kubarium_posix::{FileError, FileKind, Files, MemoryFiles, Metadata, User};
 
 use super::{Container, Sandbox, environment, volumes};
 use crate::cluster::Cluster;
@@ -39,6 +39,10 @@ pub(crate) struct View {
     privileged: bool,
     /// Those that were, with their values.
     pub parameters: Vec<(String, String)>,
+    /// Who reads and writes.
+    pub user: User,
+    /// Whether the image's own files cannot be written.
+    is_root_read_only: bool,
 }
 
 /// Directories and files that every image has.
@@ -82,6 +86,9 @@ pub(crate) fn view(
         let _ = view.root.put(last_words, b"");
     }
     view.root.time = unix_nanos(cluster);
+    view.user = super::user::user(pod, spec);
+    view.is_root_read_only =
+        spec["securityContext"]["readOnlyRootFilesystem"].as_bool() == Some(true);
     for mount in spec["volumeMounts"].items() {
         let name = mount["name"].text();
         let Some(volume) = pod["spec"]["volumes"]
@@ -543,6 +550,8 @@ impl View {
         match self.find(path).map(|(m, within)| (m.clone(), within)) {
             Some((mount, _)) if mount.is_read_only => Err(FileError::ReadOnly),
             Some((mount, within)) => Ok((self.volumes.entry(mount.volume).or_default(), within)),
+            None if self.is_root_read_only && !is_kubelets(path) => Err(FileError::ReadOnly),
+            None if self.user.number != 0 && !is_for_all(path) => Err(FileError::Denied),
             None => Ok((&mut self.root, path.to_owned())),
         }
     }
@@ -553,6 +562,18 @@ impl View {
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
     }
+}
+
+/// Whether a path is one that the kubelet or the runtime mounts for writing.
+fn is_kubelets(path: &str) -> bool {
+    path.starts_with("/dev/") || matches!(path, "/etc/hosts" | "/etc/hostname" | "/etc/resolv.conf")
+}
+
+/// Whether everybody may write there: images' other files are root's.
+fn is_for_all(path: &str) -> bool {
+    ["/tmp/", "/var/tmp/", "/dev/"]
+        .iter()
+        .any(|top| path.starts_with(top))
 }
 
 /// Whether a path is one of the files that [`View::mount_proc`] shows.

@@ -6,6 +6,7 @@ pub(crate) mod files;
 pub(crate) mod logs;
 pub(crate) mod process;
 mod remote;
+pub(crate) mod user;
 pub(crate) mod volumes;
 
 pub use exec::{ExecError, Output};

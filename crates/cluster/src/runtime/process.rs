@@ -8,7 +8,7 @@ use std::time::Duration;
 use kubarium_objects::quantity::Quantity;
 use kubarium_objects::{Text, Value};
 use kubarium_posix::{
-    Command, Files, Found, Host, Job, JobState, Machine, Options, Progress, Reply, Stream,
+    Command, Files, Found, Host, Job, JobState, Machine, Options, Progress, Reply, Stream, User,
 };
 
 use super::environment::{self, Variables};
@@ -158,6 +158,10 @@ impl Host for Session<'_> {
 
     fn hostname(&self) -> String {
         self.place.hostname.clone()
+    }
+
+    fn user(&self) -> User {
+        self.view.user.clone()
     }
 }
 

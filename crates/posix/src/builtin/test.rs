@@ -158,7 +158,7 @@ impl Parser<'_> {
             |follow: bool| -> Option<Metadata> { self.host.files().metadata(&path, follow).ok() };
         let is = |kind: FileKind| metadata(true).is_some_and(|m| m.kind == kind);
         let mode = |bits: u32| {
-            let root = self.host.user().0 == 0;
+            let root = self.host.user().number == 0;
             metadata(true).is_some_and(|m| m.mode & bits != 0 || (root && bits != 0o111))
         };
         let special = matches!(

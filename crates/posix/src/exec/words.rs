@@ -270,7 +270,7 @@ impl Machine {
                 (since / 1_000_000_000).to_string()
             }
             "EPOCHSECONDS" => (host.now() / 1_000_000_000).to_string(),
-            "UID" | "EUID" => host.user().0.to_string(),
+            "UID" | "EUID" => host.user().number.to_string(),
             digits if digits.bytes().all(|b| b.is_ascii_digit()) => {
                 let index = digits.parse::<usize>().ok()?.checked_sub(1)?;
                 process.parameters.get(index)?.clone()

@@ -29,36 +29,37 @@ pub(super) fn id(context: &mut Context) -> Outcome {
             ("groups", 'G'),
         ],
     )?;
-    let (user, group, name) = context.user.clone();
-    let group_name = if group == 0 {
-        "root".to_owned()
-    } else {
-        name.clone()
+    let user = context.user.clone();
+    // Of groups too only root's has a name.
+    let named = |number: u32| match number {
+        0 => "0(root)".to_owned(),
+        number => number.to_string(),
     };
-    let named = |number: u32, name: &str| match name {
-        "" => number.to_string(),
-        name => format!("{number}({name})"),
+    let short = |number: u32| match (parsed.has('n'), number) {
+        (true, 0) => "root".to_owned(),
+        (_, number) => number.to_string(),
     };
-    let text = match (
-        parsed.has('u'),
-        parsed.has('g') || parsed.has('G'),
-        parsed.has('n'),
-    ) {
-        (true, _, true) => name,
-        (true, _, false) => user.to_string(),
-        (_, true, true) => group_name,
-        (_, true, false) => group.to_string(),
-        _ => {
-            let group = named(group, &group_name);
-            format!("uid={} gid={group} groups={group}", named(user, &name))
-        }
+    let listed = |shown: &dyn Fn(u32) -> String, between: &str| {
+        let all: Vec<String> = user.groups.iter().map(|group| shown(*group)).collect();
+        all.join(between)
+    };
+    let text = match (parsed.has('u'), parsed.has('g'), parsed.has('G')) {
+        (true, ..) => short(user.number),
+        (_, true, _) => short(user.group),
+        (.., true) => listed(&short, " "),
+        _ => format!(
+            "uid={} gid={} groups={}",
+            named(user.number),
+            named(user.group),
+            listed(&named, ",")
+        ),
     };
     context.say(&format!("{text}\n"));
     Ok(0)
 }
 
 pub(super) fn whoami(context: &mut Context) -> Outcome {
-    let (number, _, name) = context.user.clone();
+    let (number, name) = (context.user.number, context.user.name());
     if name.is_empty() {
         return match context.dialect {
             crate::Dialect::Ash => fail(format!("unknown uid {number}")),
