@@ -94,6 +94,16 @@ impl From<Vec<u8>> for Payload {
 #[derive(Clone, Debug)]
 pub struct Conversation(Paused);
 
+/// One end of a TCP conversation.
+#[derive(Clone, Copy)]
+pub(super) struct End {
+    pub namespace: NamespaceId,
+    /// Its initial sequence number.
+    pub isn: u32,
+    /// The other end, as it knows it.
+    pub remote: Ipv4Addr,
+}
+
 impl Client {
     pub fn finished(&self) -> bool {
         self.verdict.is_some()
@@ -127,12 +137,20 @@ impl Client {
 }
 
 impl Walk<'_> {
-    /// The two ends of the conversation: namespace and initial sequence number of client and server.
-    pub fn ends(&self) -> Option<((NamespaceId, u32), (NamespaceId, u32))> {
+    /// The two ends of the conversation: client and server.
+    pub(super) fn ends(&self) -> Option<(End, End)> {
         let client = self.client.as_ref()?;
-        let session = self.sessions.last();
-        let server = session.map_or((client.request.from, 0), |s| (s.namespace, s.isn));
-        Some(((client.request.from, client.isn), server))
+        let own = End {
+            namespace: client.request.from,
+            isn: client.isn,
+            remote: *client.request.dst.ip(),
+        };
+        let server = self.sessions.last().map(|session| End {
+            namespace: session.namespace,
+            isn: session.isn,
+            remote: *session.remote.ip(),
+        });
+        Some((own, server.unwrap_or(End { isn: 0, ..own })))
     }
 
     /// Sends one packet of the client's, from the `offset`th byte that it has to say on. `first`: a SYN, datagram

@@ -390,7 +390,7 @@ impl Walk<'_> {
     }
 
     /// The device that a route leads to: `lo` for own addresses.
-    fn out_device(&self, namespace: NamespaceId, route: &Route) -> Option<LinkId> {
+    pub fn out_device(&self, namespace: NamespaceId, route: &Route) -> Option<LinkId> {
         if route.kind == RouteKind::Local {
             let ns = self.namespace(namespace)?;
             return ns.links.iter().copied().find(|l| {

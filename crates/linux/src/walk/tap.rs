@@ -1,9 +1,12 @@
 //! What packets leave behind at the devices that they pass: counts, and copies for those who capture.
 
+use std::net::Ipv4Addr;
+
 use super::engine::{Frame, Walk};
 use crate::capture::Captured;
 use crate::link::{LinkId, LinkKind, NamespaceId};
 use crate::packet::{Packet, TcpFlags, Transport};
+use crate::route::Flow;
 use crate::trace::Phase;
 use crate::wire::{self, Segment, WINDOW_SHIFT};
 
@@ -132,7 +135,7 @@ impl Walk<'_> {
             Phase::Request => (client, server),
             Phase::Reply => (server, client),
         };
-        let mss = self.mss(own.0).min(u32::from(u16::MAX));
+        let mss = self.mss(own.namespace, own.remote);
         // A client announces whole segments without options, a server with them.
         let unit = match phase {
             Phase::Request => mss,
@@ -151,20 +154,18 @@ impl Walk<'_> {
         Segment {
             mss: mss as u16,
             window: window as u16,
-            stamp: stamp(own.1),
-            echo: if answers { stamp(other.1) } else { 0 },
+            stamp: stamp(own.isn),
+            echo: if answers { stamp(other.isn) } else { 0 },
         }
     }
 
-    /// The largest payload without options that a host takes: of the device of its default route, or its last.
-    fn mss(&self, namespace: NamespaceId) -> u32 {
-        let Some(ns) = self.namespace(namespace) else {
-            return 1460;
-        };
-        let flow = crate::route::Flow::to(std::net::Ipv4Addr::new(198, 51, 100, 1));
-        let device = self.net.route(ns, &flow).and_then(|(route, _)| route.dev);
-        let device = device.or(ns.links.last().copied());
+    /// The largest payload without options that a host takes from another (`ipv4_default_advmss`): by the device that
+    /// leads there.
+    fn mss(&self, namespace: NamespaceId, remote: Ipv4Addr) -> u32 {
+        let ns = self.namespace(namespace);
+        let route = ns.and_then(|ns| self.net.route(ns, &Flow::to(remote)));
+        let device = route.and_then(|(route, _)| self.out_device(namespace, &route));
         let mtu = device.and_then(|d| self.link(d)).map_or(1500, |l| l.mtu);
-        mtu.saturating_sub(40).max(48)
+        mtu.min(u32::from(u16::MAX)).saturating_sub(40).max(48)
     }
 }

@@ -227,3 +227,31 @@ fn files_hold_whole_packets() {
         assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff);
     }
 }
+
+/// Each end announces what fits through the device by which it reaches the other.
+#[test]
+fn segments_are_as_large_as_the_way_to_the_other_end() {
+    for (from, to, wanted) in [
+        ("worker-1", "10.42.1.10:8080", [1410, 1410]),
+        ("worker-1", "172.18.0.1:5000", [1460, 1460]),
+        ("box-1", "172.18.0.1:5000", [1410, 1460]),
+        ("worker-1", "127.0.0.1:8090", [65495, 65495]),
+    ] {
+        let mut lab = super::connections::cluster(true);
+        let socket = lab.net.capture(Place::Everywhere);
+        let request = lab.request(from, to, Protocol::TCP);
+        lab.connect(&request);
+        let (packets, _) = lab.net.captured(socket);
+        // Ethernet, IP and TCP headers, and there the first option.
+        let announced = packets
+            .iter()
+            .filter_map(|packet| match packet.bytes.get(54..58)? {
+                [2, 4, high, low] => Some(u16::from_be_bytes([*high, *low])),
+                _ => None,
+            });
+        let mut announced: Vec<u16> = announced.collect();
+        announced.dedup();
+        let first = announced.first().copied();
+        assert_eq!([first, announced.last().copied()], wanted.map(Some), "{to}");
+    }
+}
