@@ -443,7 +443,7 @@ impl Note {
             source["host"] = node.into();
         }
         let first: Value = self.first.rfc3339().into();
-        object([
+        let made = object([
             ("apiVersion", "v1".into()),
             ("count", self.count.into()),
             ("eventTime", Value::Null),
@@ -473,7 +473,33 @@ impl Note {
                 "type",
                 if told.warning { "Warning" } else { "Normal" }.into(),
             ),
-        ])
+        ]);
+        match subject.by {
+            Component::Scheduler => self.in_new_form(made),
+            _ => made,
+        }
+    }
+
+    /// The form of events.k8s.io, as the API server shows it in v1: the scheduler's recorder writes that.
+    fn in_new_form(&self, mut event: Value) -> Value {
+        event["eventTime"] = self.first.rfc3339_micro().into();
+        event["firstTimestamp"] = Value::Null;
+        event["lastTimestamp"] = Value::Null;
+        event["source"] = Value::new_object();
+        event.remove(&["count"]);
+        event["action"] = match &*self.told.reason {
+            "Scheduled" => "Binding",
+            "Preempted" => "Preempting",
+            _ => "Scheduling",
+        }
+        .into();
+        if self.count > 1 {
+            event["series"] = object([
+                ("count", self.count.into()),
+                ("lastObservedTime", self.last.rfc3339_micro().into()),
+            ]);
+        }
+        event
     }
 }
 

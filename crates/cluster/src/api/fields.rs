@@ -38,6 +38,7 @@ const SELECTABLE: &[(&str, &[&str])] = &[
             "type",
         ],
     ),
+    ("events.events.k8s.io", &["reason", "type"]),
     ("nodes", &["spec.unschedulable"]),
     ("namespaces", &["status.phase"]),
     ("secrets", &["type"]),
@@ -52,8 +53,27 @@ const SELECTABLE: &[(&str, &[&str])] = &[
 ];
 
 impl Cluster {
+    /// Why a list cannot be asked for by a field; none where it can.
+    pub fn why_not_selectable(&self, resource: &Resource, field: &str) -> Option<String> {
+        if self.is_selectable(resource, field) {
+            return None;
+        }
+        let id = resource.id();
+        let has_own = SELECTABLE.iter().any(|(r, _)| **r == *id);
+        Some(match &*id {
+            "jobs.batch" => format!("field label {field:?} not supported for Job"),
+            _ if has_own || self.is_custom(resource) => {
+                format!("field label not supported: {field}")
+            }
+            // What the scheme says of all others (`DefaultMetaV1FieldSelectorConversion`).
+            _ => format!(
+                "{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+            ),
+        })
+    }
+
     /// Whether a list can be asked for by a field.
-    pub fn is_selectable(&self, resource: &Resource, field: &str) -> bool {
+    fn is_selectable(&self, resource: &Resource, field: &str) -> bool {
         if matches!(field, "metadata.name" | "metadata.namespace") {
             return true;
         }

@@ -411,8 +411,8 @@ impl Kubectl<'_> {
         let selector = Selector::parse(labels).map_err(|e| refuse(e.to_string()))?;
         let field_selector = FieldSelector::parse(fields).map_err(|e| refuse(e.to_string()))?;
         for (field, _, _) in &field_selector.terms {
-            if !self.cluster().is_selectable(resource, field) {
-                return Err(refuse(format!("field label not supported: {field}")));
+            if let Some(why) = self.cluster().why_not_selectable(resource, field) {
+                return Err(refuse(why));
             }
         }
         Ok((selector, field_selector))

@@ -148,10 +148,8 @@ impl Cluster {
         let fields = FieldSelector::parse(&query.text("fieldSelector"))
             .map_err(|error| Status::bad_request(error.to_string()))?;
         for (field, _, _) in &fields.terms {
-            if !self.is_selectable(&target.resource, field) {
-                return Err(Status::bad_request(format!(
-                    "field label not supported: {field}"
-                )));
+            if let Some(why) = self.why_not_selectable(&target.resource, field) {
+                return Err(Status::bad_request(why));
             }
         }
         let some = |text: &str| (!text.is_empty()).then(|| Text::from(text));

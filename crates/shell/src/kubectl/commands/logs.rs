@@ -471,13 +471,7 @@ pub(super) fn pods_of(k: &mut Kubectl, owner: &Info, what: &str) -> Result<Vec<I
         }
     };
     let pods = k.mapping("pods")?;
-    let all = k.list(
-        &pods,
-        &Query {
-            all_namespaces: true,
-            ..Query::default()
-        },
-    )?;
+    let all = k.list(&pods, &Query::default())?;
     Ok(all
         .into_iter()
         .filter(|p| p.namespace == owner.namespace && selector.matches(p.object.labels()))

@@ -296,7 +296,7 @@ fn overridden(k: &Kubectl, object: Value) -> Result<Value> {
     let change = match kubarium_objects::yaml::parse(text) {
         Ok(mut documents) if !documents.is_empty() => documents.remove(0).value,
         Ok(_) => return Ok(object),
-        Err(e) => return plain(format!("invalid override: {}", e.message)),
+        Err(_) => return plain("Invalid JSON Patch"),
     };
     match k.flags.str("override-type") {
         "json" => patch::json_patch(&object, &change).map_err(|e| Error::Plain(e.to_string())),

@@ -342,18 +342,11 @@ fn events(k: &Kubectl, o: &Value, w: &mut Lines) {
         return;
     }
     w.flush();
-    let at = |e: &Value| {
-        let times = [
-            &e["series"]["lastObservedTime"],
-            &e["lastTimestamp"],
-            &e["eventTime"],
-        ];
-        times
-            .into_iter()
-            .find_map(|t| t.as_str().and_then(time::parse_micros))
-            .unwrap_or(0)
-    };
-    found.sort_by_key(at);
+    // Those of the new form have no such time, and come first (`SortableEvents`).
+    found.sort_by_key(|e| {
+        let at = e["lastTimestamp"].as_str().and_then(time::parse_micros);
+        at.unwrap_or(0)
+    });
     w.line(0, "Events:\n  Type\tReason\tAge\tFrom\tMessage");
     w.line(1, "----\t------\t----\t----\t-------");
     for e in found {
