@@ -264,6 +264,10 @@ impl Network {
         if link.addresses.iter().any(|a| a.net == address.net) {
             return Err(Errno::EEXIST);
         }
+        // Most devices have one and keep it.
+        if link.addresses.len() < 4 {
+            link.addresses.reserve_exact(1);
+        }
         link.addresses.push(address);
         self.add_address_routes(id, address);
         Ok(())

@@ -524,6 +524,10 @@ impl Network {
         };
         let ns = self.namespaces.get_mut(namespace.0).ok_or(Errno::ENOENT)?;
         let at = ns.listeners.partition_point(|l| *l < listener);
+        // Most namespaces have one or two and keep them.
+        if ns.listeners.len() < 4 {
+            ns.listeners.reserve_exact(1);
+        }
         ns.listeners.insert(at, listener);
         Ok(())
     }

@@ -119,6 +119,18 @@ impl Route {
 pub struct RouteTable {
     routes: Vec<Route>,
     lengths: u64,
+    /// The marks of all destinations: most addresses that nothing leads to are known by them.
+    marks: u64,
+}
+
+/// One bit for a destination.
+fn mark(network: u32, length: u8) -> u64 {
+    1 << (network.wrapping_mul(0x9e37_79b1) >> 26 ^ u32::from(length))
+}
+
+fn mark_of(route: &Route) -> u64 {
+    let destination = route.destination;
+    mark(destination.network().to_bits(), destination.prefix_len())
 }
 
 /// Tables of so many routes are walked.
@@ -169,6 +181,7 @@ impl RouteTable {
         }
         self.routes.insert(at, route);
         self.lengths |= 1 << route.destination.prefix_len();
+        self.marks |= mark_of(&route);
         Ok(())
     }
 
@@ -205,6 +218,7 @@ impl RouteTable {
             .routes
             .iter()
             .fold(0, |bits, r| bits | 1 << r.destination.prefix_len());
+        self.marks = self.routes.iter().fold(0, |bits, r| bits | mark_of(r));
     }
 
     /// The route for an address, restricted to a device if one is asked for.
@@ -225,6 +239,9 @@ impl RouteTable {
             } else {
                 address & (u32::MAX << (32 - length))
             };
+            if self.marks & mark(network, length) == 0 {
+                continue;
+            }
             let start = self.routes.partition_point(|r| {
                 let k = key(r);
                 (k.0, k.1) < (32 - length, network)
