@@ -10,7 +10,7 @@ use kubarium_objects::{ObjectKey, ObjectMeta, Text, Value};
 
 use crate::controllers::{ingress_status, pods, topology};
 use crate::runtime::volumes;
-use crate::shared_map::SharedMap;
+use crate::shared_map::{Key, SharedMap};
 
 type Keys = SharedMap<ObjectKey, ()>;
 
@@ -49,6 +49,8 @@ enum By {
 
 /// The name of a set.
 type At = (By, [Text; 3]);
+
+impl Key for At {}
 
 fn at<const N: usize>(by: By, words: [&str; N]) -> At {
     let word = |n: usize| {

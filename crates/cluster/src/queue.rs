@@ -1,7 +1,7 @@
 //! What is still to happen: tasks in the order of their time.
 
 use crate::event::EventId;
-use crate::shared_map::SharedMap;
+use crate::shared_map::{Key, SharedMap};
 use crate::task::Task;
 use crate::time::Time;
 
@@ -15,6 +15,8 @@ pub struct Due {
     /// The event that asked for it.
     pub cause: Option<EventId>,
 }
+
+impl Key for Task {}
 
 /// The queue of tasks. Each task is in it once: asking again for the same task keeps the earlier
 /// time and the first cause, as a work queue of client-go does.
