@@ -9,7 +9,7 @@ use kubarium_objects::{ObjectKey, Text, Value};
 
 use super::devices::{DeviceId, held};
 use super::node::{Brief, NodeInfo};
-use super::pod::{PodInfo, Term};
+use super::pod::{Needs, PodInfo, Term};
 use crate::controllers::pods;
 use crate::etcd::Etcd;
 use crate::index::Indexes;
@@ -48,10 +48,42 @@ pub(super) struct Store<'a> {
     pub index: &'a Indexes,
 }
 
+/// Image names with their sizes.
+pub(super) type Images = Arc<BTreeMap<Text, i64>>;
+
 /// A namespace and a selector's text.
 type CounterKey = (Text, Text);
 /// A namespace and the label that all pods of a counter carry; empty for those that have none.
 type CounterLabel = (Text, Text, Text);
+
+/// The sets of images that nodes have: most have one of a few. Each has a number, 0 is the empty one, and how many
+/// nodes have it.
+#[derive(Clone, Debug, Default)]
+struct ImageSets {
+    known: BTreeMap<Images, (u32, usize)>,
+    last: u32,
+}
+
+impl ImageSets {
+    /// A node has these images now instead of those; the set's number.
+    fn change(&mut self, before: &Images, after: &Images) -> u32 {
+        if let Some((_, nodes)) = self.known.get_mut(before) {
+            *nodes -= 1;
+            if *nodes == 0 {
+                self.known.remove(before);
+            }
+        }
+        if after.is_empty() {
+            return 0;
+        }
+        let (number, nodes) = self.known.entry(after.clone()).or_insert_with(|| {
+            self.last += 1;
+            (self.last, 0)
+        });
+        *nodes += 1;
+        *number
+    }
+}
 
 /// Nodes and pods.
 #[derive(Clone, Debug, Default)]
@@ -68,9 +100,12 @@ pub(super) struct Cache {
     by_label: BTreeMap<CounterLabel, Arc<Vec<CounterKey>>>,
     groups: BTreeMap<(TermKind, Text), Arc<TermGroup>>,
     /// How many nodes have each image.
-    pub images: Arc<BTreeMap<Text, i64>>,
+    pub images: Images,
+    image_sets: ImageSets,
     /// The devices that claims have.
     pub devices: Arc<BTreeSet<DeviceId>>,
+    /// What the pod that was put on a node last needs: the next often needs the same, and shares it.
+    needs: Arc<Needs>,
     /// Pods bound to nodes that are not known (yet).
     homeless: BTreeMap<Text, Vec<Arc<PodInfo>>>,
 }
@@ -102,18 +137,18 @@ impl Cache {
     }
 
     /// The node at a place, in brief.
-    pub fn brief(&self, place: usize) -> Brief {
-        self.briefs.get(place).copied().unwrap_or_default()
+    pub fn brief(&self, place: usize) -> &Brief {
+        self.briefs.get(place).unwrap_or(&Brief::NOWHERE)
     }
 
     /// To be called whenever a node has changed.
     fn note(&mut self, place: usize) {
         if self.briefs.len() < self.nodes.len() {
-            self.briefs.resize(self.nodes.len(), Brief::default());
+            self.briefs.resize(self.nodes.len(), Brief::NOWHERE);
         }
         let node = self.nodes.get(place).and_then(Option::as_ref);
         if let Some(brief) = self.briefs.get_mut(place) {
-            *brief = node.map_or_else(Brief::default, |node| Brief::of(node));
+            *brief = node.map_or(Brief::NOWHERE, |node| Brief::of(node));
         }
     }
 
@@ -141,10 +176,14 @@ impl Cache {
             return;
         };
         let before = info.images.clone();
-        Arc::make_mut(info).set(node);
+        let info = Arc::make_mut(info);
+        info.set(node);
         let after = info.images.clone();
+        if !Arc::ptr_eq(&before, &after) {
+            info.image_set = self.image_sets.change(&before, &after);
+            self.count_images(&before, &after);
+        }
         self.note(place);
-        self.count_images(&before, &after);
         for pod in self.homeless.remove(&name).unwrap_or_default() {
             self.add_pod(&name, pod);
         }
@@ -160,7 +199,9 @@ impl Cache {
             return;
         };
         self.note(place);
-        self.count_images(&info.images, &Arc::default());
+        let none = Images::default();
+        self.image_sets.change(&info.images, &none);
+        self.count_images(&info.images, &none);
         for pod in info.pods.values() {
             self.count(place, pod, -1);
         }
@@ -168,14 +209,7 @@ impl Cache {
             .insert(name.into(), info.pods.values().cloned().collect());
     }
 
-    fn count_images(
-        &mut self,
-        before: &Arc<BTreeMap<Text, i64>>,
-        after: &Arc<BTreeMap<Text, i64>>,
-    ) {
-        if Arc::ptr_eq(before, after) {
-            return;
-        }
+    fn count_images(&mut self, before: &Images, after: &Images) {
         let images = Arc::make_mut(&mut self.images);
         before
             .keys()
@@ -189,7 +223,12 @@ impl Cache {
     /// A pod is bound to a node (or changed there).
     pub fn set_pod(&mut self, node: &str, key: &ObjectKey, pod: &Value) {
         self.remove_pod(node, key);
-        self.add_pod(&node.into(), Arc::new(PodInfo::new(key, pod)));
+        let mut info = PodInfo::new(key, pod);
+        match info.needs == self.needs {
+            true => info.needs = self.needs.clone(),
+            false => self.needs = info.needs.clone(),
+        }
+        self.add_pod(&node.into(), Arc::new(info));
     }
 
     /// A pod on a node has changed in what means nothing to others.
@@ -223,7 +262,7 @@ impl Cache {
             return;
         };
         let info = self.nodes.get_mut(place).and_then(Option::as_mut);
-        if let Some(info) = info.filter(|info| info.pods.contains_key(key))
+        if let Some(info) = info.filter(|info| info.pods.get(key).is_some())
             && let Some(pod) = Arc::make_mut(info).remove(key)
         {
             self.note(place);

@@ -268,8 +268,8 @@ impl Cycle {
     /// brief ([`super::node::Brief::surely_fits`]) can be enough to look at.
     pub fn is_plain(&self) -> bool {
         self.node_affinity.is_nothing()
-            && self.pod.ports.is_empty()
-            && self.pod.request.others.is_empty()
+            && self.pod.needs.ports.is_empty()
+            && self.pod.needs.request.others.is_empty()
             && self.volumes.is_nothing()
             && self.devices.is_nothing()
             && self.spread.is_nothing()
@@ -289,6 +289,7 @@ impl Cycle {
             return Err(Failure::unresolvable(Reason::NodeAffinity));
         }
         if pod
+            .needs
             .ports
             .iter()
             .any(|port| node.ports.iter().any(|used| ports_conflict(port, used)))
@@ -327,7 +328,7 @@ fn fits(pod: &PodInfo, node: &NodeInfo) -> Result<(), Failure> {
             failure.resolvable &= wanted <= has;
         }
     };
-    let (wanted, has, used) = (&pod.request, &node.allocatable, &node.requested);
+    let (wanted, has, used) = (&pod.needs.request, &node.allocatable, &node.requested);
     if !wanted.is_zero() {
         check("cpu", wanted.cpu, has.cpu, used.cpu);
         check("memory", wanted.memory, has.memory, used.memory);

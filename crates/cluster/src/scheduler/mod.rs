@@ -421,7 +421,7 @@ impl Scheduler {
         let nominated = &*self.nominated;
         let plain = nominated.is_empty() && cycle.is_plain();
         let check = |cache: &Cache, place: usize| {
-            if plain && cache.brief(place).surely_fits(&pod.request) {
+            if plain && cache.brief(place).surely_fits(&pod.needs.request) {
                 return Ok(());
             }
             match cache.node(place) {

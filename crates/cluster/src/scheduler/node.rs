@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kubarium_objects::selector::{Operator, Requirement};
 use kubarium_objects::{ObjectKey, Text, Value};
 
+use super::cache::Images;
 use super::pod::{HostPort, PodInfo, Resources};
 
 /// The label with the node's name.
@@ -19,6 +20,49 @@ pub(super) struct Taint {
     pub key: Text,
     pub value: Text,
     pub effect: Text,
+}
+
+/// Pods in the order of their keys.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pods(Vec<Arc<PodInfo>>);
+
+impl Pods {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &Arc<PodInfo>> {
+        self.0.iter()
+    }
+
+    fn find(&self, key: &ObjectKey) -> Result<usize, usize> {
+        self.0.binary_search_by(|pod| pod.key.cmp(key))
+    }
+
+    pub fn get(&self, key: &ObjectKey) -> Option<&Arc<PodInfo>> {
+        self.0.get(self.find(key).ok()?)
+    }
+
+    pub fn get_mut(&mut self, key: &ObjectKey) -> Option<&mut Arc<PodInfo>> {
+        let at = self.find(key).ok()?;
+        self.0.get_mut(at)
+    }
+
+    fn insert(&mut self, pod: Arc<PodInfo>) {
+        match self.find(&pod.key) {
+            Ok(at) => self.0[at] = pod,
+            Err(at) => {
+                self.0
+                    .reserve_exact(usize::from(self.0.len() == self.0.capacity()) * 4);
+                self.0.insert(at, pod);
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &ObjectKey) -> Option<Arc<PodInfo>> {
+        let at = self.find(key).ok()?;
+        Some(self.0.remove(at))
+    }
 }
 
 /// A node with the pods that are bound to it, and their sums.
@@ -36,9 +80,10 @@ pub(super) struct NodeInfo {
     pub requested: Resources,
     pub nonzero: (i64, i64),
     pub ports: Vec<HostPort>,
-    pub pods: BTreeMap<ObjectKey, Arc<PodInfo>>,
-    /// Image names with their sizes.
-    pub images: Arc<BTreeMap<Text, i64>>,
+    pub pods: Pods,
+    pub images: Images,
+    /// The number of that set.
+    pub image_set: u32,
 }
 
 /// What most decisions ask of a node. Thousands are looked at for each pod: these lie close together.
@@ -54,24 +99,23 @@ pub(super) struct Brief {
     pub allocatable: (i64, i64, i64),
     pub requested: (i64, i64, i64),
     pub nonzero: (i64, i64),
-}
-
-impl Default for Brief {
-    fn default() -> Brief {
-        let nothing = (0, 0, 0);
-        Brief {
-            special: true,
-            has_host: false,
-            has_zone: false,
-            room: 0,
-            allocatable: nothing,
-            requested: nothing,
-            nonzero: (0, 0),
-        }
-    }
+    /// The number of the set of images that it has.
+    pub images: u32,
 }
 
 impl Brief {
+    /// Of a place without a node.
+    pub const NOWHERE: Brief = Brief {
+        special: true,
+        has_host: false,
+        has_zone: false,
+        room: 0,
+        allocatable: (0, 0, 0),
+        requested: (0, 0, 0),
+        nonzero: (0, 0),
+        images: 0,
+    };
+
     pub fn of(node: &NodeInfo) -> Brief {
         let amounts = |r: &Resources| (r.cpu, r.memory, r.ephemeral);
         Brief {
@@ -82,6 +126,7 @@ impl Brief {
             allocatable: amounts(&node.allocatable),
             requested: amounts(&node.requested),
             nonzero: node.nonzero,
+            images: node.image_set,
         }
     }
 
@@ -128,26 +173,26 @@ impl NodeInfo {
 
     /// Adds a pod.
     pub fn add(&mut self, pod: &Arc<PodInfo>) {
-        self.requested.add(&pod.request, 1);
-        self.nonzero.0 += pod.nonzero.0;
-        self.nonzero.1 += pod.nonzero.1;
+        self.requested.add(&pod.needs.request, 1);
+        self.nonzero.0 += pod.needs.nonzero.0;
+        self.nonzero.1 += pod.needs.nonzero.1;
         // A set, as in the real one: of two pods with one port (the kubelet turns the second away) the
         // one that goes takes the entry along.
-        for port in &pod.ports {
+        for port in &pod.needs.ports {
             if !self.ports.contains(port) {
                 self.ports.push(port.clone());
             }
         }
-        self.pods.insert(pod.key.clone(), pod.clone());
+        self.pods.insert(pod.clone());
     }
 
     /// Takes a pod away.
     pub fn remove(&mut self, key: &ObjectKey) -> Option<Arc<PodInfo>> {
         let pod = self.pods.remove(key)?;
-        self.requested.add(&pod.request, -1);
-        self.nonzero.0 -= pod.nonzero.0;
-        self.nonzero.1 -= pod.nonzero.1;
-        for port in &pod.ports {
+        self.requested.add(&pod.needs.request, -1);
+        self.nonzero.0 -= pod.needs.nonzero.0;
+        self.nonzero.1 -= pod.needs.nonzero.1;
+        for port in &pod.needs.ports {
             if let Some(at) = self.ports.iter().position(|p| p == port) {
                 self.ports.swap_remove(at);
             }

@@ -208,12 +208,10 @@ pub(super) fn by_keys(keys: &Value, pod: &Value, positive: bool) -> Selector {
     Selector::of(keys.items().iter().filter_map(requirement).collect())
 }
 
-/// A pod as the scheduler sees it.
-#[derive(Clone, Debug)]
-pub(super) struct PodInfo {
-    pub key: ObjectKey,
-    pub labels: Value,
-    /// What it needs.
+/// What a pod needs of a node.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Needs {
+    /// Resources.
     pub request: Resources,
     /// Processors and memory, with defaults for what no container names.
     pub nonzero: (i64, i64),
@@ -221,6 +219,14 @@ pub(super) struct PodInfo {
     /// pod's own level says something.
     pub scored: (i64, i64),
     pub ports: Vec<HostPort>,
+}
+
+/// A pod as the scheduler sees it.
+#[derive(Clone, Debug)]
+pub(super) struct PodInfo {
+    pub key: ObjectKey,
+    pub labels: Value,
+    pub needs: Arc<Needs>,
     pub priority: i64,
     pub deleting: bool,
     /// When it was started.
@@ -279,8 +285,8 @@ impl Terms {
     }
 }
 
-impl PodInfo {
-    pub fn new(key: &ObjectKey, pod: &Value) -> PodInfo {
+impl Needs {
+    fn read(pod: &Value) -> Needs {
         let spec = &pod["spec"];
         let level = &spec["resources"]["requests"];
         let default = |name: &str, amount: i64| level.get(name).is_none().then_some(amount);
@@ -293,9 +299,7 @@ impl PodInfo {
         let nonzero = requests(sized, defaults);
         let nonzero = (nonzero.cpu, nonzero.memory);
         let request = requests(sized, (None, None));
-        PodInfo {
-            key: key.clone(),
-            labels: pod["metadata"]["labels"].clone(),
+        Needs {
             scored: if level.is_empty() {
                 nonzero
             } else {
@@ -304,7 +308,17 @@ impl PodInfo {
             request,
             nonzero,
             ports: host_ports(spec),
-            priority: spec["priority"].as_i64().unwrap_or(0),
+        }
+    }
+}
+
+impl PodInfo {
+    pub fn new(key: &ObjectKey, pod: &Value) -> PodInfo {
+        PodInfo {
+            key: key.clone(),
+            labels: pod["metadata"]["labels"].clone(),
+            needs: Arc::new(Needs::read(pod)),
+            priority: pod["spec"]["priority"].as_i64().unwrap_or(0),
             deleting: pod.is_deleting(),
             started: Time::parse(pod["status"]["startTime"].str()),
             terms: Terms::read(pod),

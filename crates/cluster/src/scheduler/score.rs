@@ -40,7 +40,7 @@ pub(super) fn scores(
         .map(|soft| soft.scores(cache, feasible));
     let company = affinity::scores(cache, store, pod, feasible);
     let nodes: Vec<&Arc<NodeInfo>> = feasible.iter().filter_map(|at| cache.node(*at)).collect();
-    let briefs: Vec<Brief> = feasible.iter().map(|at| cache.brief(*at)).collect();
+    let briefs: Vec<&Brief> = feasible.iter().map(|at| cache.brief(*at)).collect();
     let columns: [Option<Vec<i64>>; PLUGINS.len()] = [
         Some(normalise(
             nodes
@@ -54,7 +54,7 @@ pub(super) fn scores(
             true,
         )),
         preferred_nodes(&pod.object, &nodes),
-        Some(briefs.iter().map(|n| least_allocated(pod, n)).collect()),
+        Some(least_allocated(pod, &briefs)),
         cycle.volumes.scores(store, &nodes),
         spread,
         company,
@@ -62,9 +62,9 @@ pub(super) fn scores(
             .devices
             .scores(&nodes)
             .map(|raw| normalise(raw, false)),
-        (pod.request.cpu != 0 || pod.request.memory != 0)
+        (pod.needs.request.cpu != 0 || pod.needs.request.memory != 0)
             .then(|| briefs.iter().map(|n| balanced(pod, n)).collect()),
-        images(&pod.object, cache, &nodes),
+        images(&pod.object, cache, feasible),
     ];
     let mut scores = vec![[0; PLUGINS.len()]; feasible.len()];
     for (at, (column, (_, weight))) in columns.iter().zip(PLUGINS).enumerate() {
@@ -111,9 +111,23 @@ fn preferred_nodes(pod: &Value, nodes: &[&Arc<NodeInfo>]) -> Option<Vec<i64>> {
     Some(normalise(nodes.iter().map(score).collect(), false))
 }
 
+/// What `score` says of each key, asked once for equal ones in a row: most nodes are like the one before.
+fn each_once<K: PartialEq>(keys: impl Iterator<Item = K>, score: impl Fn(&K) -> i64) -> Vec<i64> {
+    let mut last: Option<(K, i64)> = None;
+    let known = |key: K| match &last {
+        Some((before, known)) if *before == key => *known,
+        _ => {
+            let known = score(&key);
+            last = Some((key, known));
+            known
+        }
+    };
+    keys.map(known).collect()
+}
+
 /// NodeResourcesFit's LeastAllocated: the share that would stay free.
-fn least_allocated(pod: &PodInfo, node: &Brief) -> i64 {
-    let (cpu, memory) = pod.scored;
+fn least_allocated(pod: &PodInfo, nodes: &[&Brief]) -> Vec<i64> {
+    let (cpu, memory) = pod.needs.scored;
     let free = |has: i64, used: i64| {
         if used > has {
             0
@@ -121,16 +135,20 @@ fn least_allocated(pod: &PodInfo, node: &Brief) -> i64 {
             (has - used).saturating_mul(100) / has
         }
     };
-    let has = [
-        (node.allocatable.0, node.nonzero.0 + cpu),
-        (node.allocatable.1, node.nonzero.1 + memory),
-    ];
-    let counted = || has.iter().filter(|(has, _)| *has != 0);
-    let sum: i64 = counted().map(|(has, used)| free(*has, *used)).sum();
-    match counted().count() as i64 {
-        0 => 0,
-        count => sum / count,
-    }
+    let amounts = |node: &&Brief| {
+        [
+            (node.allocatable.0, node.nonzero.0 + cpu),
+            (node.allocatable.1, node.nonzero.1 + memory),
+        ]
+    };
+    each_once(nodes.iter().map(amounts), |has| {
+        let counted = || has.iter().filter(|(has, _)| *has != 0);
+        let sum: i64 = counted().map(|(has, used)| free(*has, *used)).sum();
+        match counted().count() as i64 {
+            0 => 0,
+            count => sum / count,
+        }
+    })
 }
 
 /// NodeResourcesBalancedAllocation: how much more evenly processors and memory would be used with
@@ -152,14 +170,14 @@ fn balanced(pod: &PodInfo, node: &Brief) -> i64 {
     };
     let before = even(node.requested.0, node.requested.1);
     let after = even(
-        node.requested.0 + pod.request.cpu,
-        node.requested.1 + pod.request.memory,
+        node.requested.0 + pod.needs.request.cpu,
+        node.requested.1 + pod.needs.request.memory,
     );
     50 + (50 + after - before) / 2
 }
 
 /// ImageLocality: how much of the images the node has already, spread over how many nodes.
-fn images(pod: &Value, cache: &Cache, nodes: &[&Arc<NodeInfo>]) -> Option<Vec<i64>> {
+fn images(pod: &Value, cache: &Cache, feasible: &[usize]) -> Option<Vec<i64>> {
     if cache.images.is_empty() {
         return None;
     }
@@ -176,17 +194,34 @@ fn images(pod: &Value, cache: &Cache, nodes: &[&Arc<NodeInfo>]) -> Option<Vec<i6
         return None;
     }
     let all = cache.len() as f64;
-    let score = |node: &&Arc<NodeInfo>| {
+    let score = |set: &ImageSet| {
+        let has = |name: &String| cache.node(set.place)?.images.get(&**name);
         let have = names
             .iter()
-            .filter_map(|name| Some((node.images.get(&**name)?, cache.images.get(&**name)?)));
+            .filter_map(|name| Some((has(name)?, cache.images.get(&**name)?)));
         let sum: i64 = have
             .map(|(size, nodes)| (*size as f64 * (*nodes as f64 / all)) as i64)
             .sum();
         let (least, most) = (23 * MB, 1000 * MB * count);
         100 * (sum.clamp(least, most) - least) / (most - least).max(1)
     };
-    Some(nodes.iter().map(score).collect())
+    let sets = feasible.iter().map(|place| ImageSet {
+        number: cache.brief(*place).images,
+        place: *place,
+    });
+    Some(each_once(sets, score))
+}
+
+/// A set of images, with the place of a node that has it.
+struct ImageSet {
+    number: u32,
+    place: usize,
+}
+
+impl PartialEq for ImageSet {
+    fn eq(&self, other: &ImageSet) -> bool {
+        self.number == other.number
+    }
 }
 
 /// An image's name with `:latest` where it has no tag.
