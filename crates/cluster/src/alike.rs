@@ -1,17 +1,22 @@
-//! Values that many objects have in common because they were written in the same second: kept once.
+//! Values that many objects have in common because they were written in the same second, and servers that many
+//! containers run: kept once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kubarium_objects::Value;
 
+use crate::programs::Serve;
 use crate::time::Time;
 
-/// What was written in the present second. It only saves memory: a clone begins with nothing.
+/// What was written in the present second, or started last. It only saves memory: a clone begins with nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Alike {
     second: i64,
     stamp: Value,
     values: BTreeMap<u64, Vec<Value>>,
+    /// The server that was started last, whenever that was.
+    server: Option<Arc<Serve>>,
 }
 
 impl Clone for Alike {
@@ -28,6 +33,7 @@ impl Alike {
                 second,
                 stamp: now.rfc3339().into(),
                 values: BTreeMap::new(),
+                server: self.server.take(),
             };
         }
     }
@@ -36,6 +42,14 @@ impl Alike {
     pub fn stamp(&mut self, now: Time) -> Value {
         self.at(now);
         self.stamp.clone()
+    }
+
+    /// The server, or the one that was started before it where that is just alike.
+    pub fn server(&mut self, new: Serve) -> Arc<Serve> {
+        match &self.server {
+            Some(known) if **known == new => known.clone(),
+            _ => self.server.insert(Arc::new(new)).clone(),
+        }
     }
 
     /// The value, or an equal one that was made in this second. `kind` tells apart what is worth

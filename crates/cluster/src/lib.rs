@@ -14,6 +14,7 @@ mod dns;
 pub mod etcd;
 pub mod event;
 pub mod faults;
+mod few;
 pub mod history;
 pub mod images;
 pub mod index;

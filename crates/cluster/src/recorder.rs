@@ -42,6 +42,8 @@ pub struct Recorder {
     words: SharedMap<u64, Text>,
     /// What was told lately, in the same way.
     told: SharedMap<u64, Arc<Told>>,
+    /// Of what was told last.
+    sort: Arc<Sort>,
 }
 
 /// Under which name a component's events come, where that is not its own.
@@ -66,11 +68,17 @@ fn source_name(by: &Component) -> &str {
 #[derive(Clone, Debug)]
 struct Subject {
     by: Component,
+    sort: Arc<Sort>,
+    name: Text,
+    uid: Text,
+}
+
+/// What many objects that are told of have in common.
+#[derive(Debug, Default, PartialEq)]
+struct Sort {
     api_version: Text,
     kind: Text,
     namespace: Text,
-    name: Text,
-    uid: Text,
 }
 
 /// What one component has said of one object.
@@ -87,9 +95,9 @@ struct Source {
 #[derive(Clone, Debug)]
 struct Seen {
     /// Its message and part of the object; 0 for the sum of similar ones.
-    content: u64,
+    content: u32,
     /// Its type and reason: those that have them in common are similar.
-    group: u64,
+    group: u32,
     /// Whether it counts among the similar ones that are not summed up yet.
     local: bool,
     count: u32,
@@ -119,7 +127,8 @@ pub(crate) struct Note {
     /// The resourceVersion of the object that it is about; 0 for none.
     version: u64,
     told: Arc<Told>,
-    name: Text,
+    /// What makes its name out of the object's.
+    moment: u64,
     uid: (u64, u64),
     count: u32,
     first: Time,
@@ -157,10 +166,15 @@ fn hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
     hash
 }
 
+/// A hash in half the room: enough to tell apart what one source says of one object.
+fn fold(hash: u64) -> u32 {
+    (hash ^ hash >> 32) as u32
+}
+
 impl Source {
     /// Notes that `content` is told at `now`. Gives back what has been told with it so far, and
     /// whether that is the sum of similar events.
-    fn correlate(&mut self, content: u64, group: u64, moment: u64, now: Time) -> (Seen, bool) {
+    fn correlate(&mut self, content: u32, group: u32, moment: u64, now: Time) -> (Seen, bool) {
         let similar = |seen: &&mut Seen| seen.group == group;
         let last = self.seen.iter().filter(|seen| seen.group == group);
         let last = last.map(|seen| seen.last).max().unwrap_or_default();
@@ -181,7 +195,7 @@ impl Source {
     }
 
     /// Counts one that is told at `now`.
-    fn count(&mut self, content: u64, group: u64, local: bool, moment: u64, now: Time) -> Seen {
+    fn count(&mut self, content: u32, group: u32, local: bool, moment: u64, now: Time) -> Seen {
         let at = self
             .seen
             .iter()
@@ -214,7 +228,7 @@ impl Source {
     }
 
     /// Counts one of the scheduler's, whose recorder (`tools/events`) only makes series.
-    fn series(&mut self, content: u64, group: u64, moment: u64, now: Time) -> Seen {
+    fn series(&mut self, content: u32, group: u32, moment: u64, now: Time) -> Seen {
         self.seen.retain(|seen| now.since(seen.last) < SERIES);
         self.count(content, group, true, moment, now)
     }
@@ -261,6 +275,14 @@ impl Recorder {
         });
         self.told.insert(place, told.clone());
         told
+    }
+
+    /// The sort of object, kept once where the last one was of the same.
+    fn sort(&mut self, sort: Sort) -> Arc<Sort> {
+        if *self.sort != sort {
+            self.sort = Arc::new(sort);
+        }
+        self.sort.clone()
     }
 
     fn tidy(&mut self, now: Time) {
@@ -322,15 +344,18 @@ impl Cluster {
         ]);
         // client-go names events after the nanosecond; the running number keeps two apart.
         let moment = now.0 + self.recorder.made;
-        let content = hash([event.message, event.field_path]).max(1);
-        let group = hash([event.kind, event.reason]);
+        let content = fold(hash([event.message, event.field_path])).max(1);
+        let group = fold(hash([event.kind, event.reason]));
         self.recorder.tidy(now);
         if self.recorder.sources.get(&source).is_none() {
-            let subject = Subject {
-                by: by.clone(),
+            let sort = Sort {
                 api_version: about["apiVersion"].text(),
                 kind: about["kind"].text(),
                 namespace: metadata["namespace"].text(),
+            };
+            let subject = Subject {
+                by: by.clone(),
+                sort: self.recorder.sort(sort),
                 name: metadata["name"].text(),
                 uid: metadata["uid"].text(),
             };
@@ -357,11 +382,10 @@ impl Cluster {
         if !allowed {
             return;
         }
-        let nanos = crate::time::EPOCH_SECONDS as u128 * 1_000_000_000 + u128::from(seen.moment);
         let key = ObjectKey {
             resource: self.recorder.word("events"),
             namespace: subject.place(),
-            name: format!("{name}.{nanos:x}").into(),
+            name: event_name(name, seen.moment).into(),
         };
         let summed = summed_up.then(|| format!("{SUMMED_UP}{}", event.message));
         let message = summed.as_deref().unwrap_or(event.message);
@@ -391,7 +415,7 @@ impl Cluster {
             subject,
             version: metadata["resourceVersion"].str().parse().unwrap_or(0),
             told,
-            name: key.name.clone(),
+            moment: seen.moment,
             uid,
             count: seen.count,
             first: seen.first,
@@ -402,12 +426,18 @@ impl Cluster {
     }
 }
 
+/// The name of an Event about an object: with the nanoseconds since 1970.
+fn event_name(object: &str, moment: u64) -> String {
+    let nanos = crate::time::EPOCH_SECONDS as u128 * 1_000_000_000 + u128::from(moment);
+    format!("{object}.{nanos:x}")
+}
+
 impl Subject {
     /// The namespace of its Events.
     fn place(&self) -> Text {
-        match &*self.namespace {
+        match &*self.sort.namespace {
             "" => "default".into(),
-            _ => self.namespace.clone(),
+            _ => self.sort.namespace.clone(),
         }
     }
 }
@@ -425,14 +455,14 @@ impl Note {
             version => version.to_string(),
         };
         let mut involved = object([
-            ("apiVersion", (&subject.api_version).into()),
-            ("kind", (&subject.kind).into()),
+            ("apiVersion", (&subject.sort.api_version).into()),
+            ("kind", (&subject.sort.kind).into()),
             ("name", (&subject.name).into()),
             ("resourceVersion", version.into()),
             ("uid", (&subject.uid).into()),
         ]);
-        if !subject.namespace.is_empty() {
-            involved["namespace"] = (&subject.namespace).into();
+        if !subject.sort.namespace.is_empty() {
+            involved["namespace"] = (&subject.sort.namespace).into();
         }
         if !told.field_path.is_empty() {
             involved["fieldPath"] = (&told.field_path).into();
@@ -456,7 +486,7 @@ impl Note {
                 "metadata",
                 object([
                     ("creationTimestamp", first),
-                    ("name", (&self.name).into()),
+                    ("name", event_name(&subject.name, self.moment).into()),
                     ("namespace", subject.place().into()),
                     ("resourceVersion", self.revision.to_string().into()),
                     ("uid", Rng::uuid_of(self.uid).into()),

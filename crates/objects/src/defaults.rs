@@ -83,12 +83,16 @@ fn default(v: &mut Value, key: &str, value: impl Into<Value>) {
     }
 }
 
-/// Does something with each item of a list, if there is one.
+/// Does something with each item of a list, if there is one. A list in which nothing changes stays shared.
 fn each(v: &mut Value, key: &str, mut f: impl FnMut(&mut Value)) {
-    if v[key as &str].items().is_empty() {
-        return;
+    for at in 0..v[key as &str].items().len() {
+        let before = &v[key as &str][at];
+        let mut item = before.clone();
+        f(&mut item);
+        if !item.is(before) {
+            v[key].array_mut()[at] = item;
+        }
     }
-    v[key].array_mut().iter_mut().for_each(&mut f);
 }
 
 /// Does something with a field, if it is given.

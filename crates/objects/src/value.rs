@@ -209,6 +209,16 @@ impl Value {
         self == other
     }
 
+    /// Whether this is the very same part that another shares.
+    pub(crate) fn is(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::String(a), Value::String(b)) => Arc::ptr_eq(a, b),
+            (Value::Array(a), Value::Array(b)) => Arc::ptr_eq(a, b),
+            (Value::Object(a), Value::Object(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
     /// Gives back the room that building has left over, in the parts that nobody shares yet. For
     /// values that are to be kept.
     pub fn shrink(&mut self) {

@@ -214,7 +214,7 @@ impl Answer {
 }
 
 /// What a CoreDNS process keeps.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct State {
     corefile: Arc<Corefile>,
     cache: Arc<BTreeMap<(String, Type), (Answer, Time)>>,
@@ -308,7 +308,7 @@ pub(crate) fn ask(
         .and_then(|s| s.containers.get_mut(at))
         && let Some(Process::Serve(serve)) = &mut container.process
     {
-        serve.dns = Some(state);
+        Arc::make_mut(serve).dns = Some(state);
     }
     Some(shuffled(cluster, answer))
 }

@@ -86,7 +86,7 @@ pub(super) fn check(
 /// Tells the pod that it waits for its volumes, each time that its patience is over.
 fn complain(cluster: &mut Cluster, node: &Text, worker: &mut Worker, away: &str) {
     let now = cluster.now;
-    let waiting = worker.waiting.entry(PLACE).or_insert_with(|| Waiting {
+    let waiting = worker.waiting.get_or_insert_with(PLACE, || Waiting {
         reason: "",
         message: Text::default(),
         until: now + PATIENCE,

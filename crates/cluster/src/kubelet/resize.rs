@@ -349,7 +349,7 @@ fn finish(cluster: &mut Cluster, node: &Text, worker: &mut Worker) {
 
 /// A container was made anew, with what was granted.
 pub(super) fn made(cluster: &mut Cluster, node: &Text, worker: &mut Worker, place: usize) {
-    if worker.behind.remove(&(place as u8)).is_some() && worker.behind.is_empty() {
+    if worker.behind.remove(&(place as u8)) && worker.behind.is_empty() {
         completed(cluster, node, worker);
     }
 }

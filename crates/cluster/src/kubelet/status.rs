@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::controllers::pods;
 use crate::event::Component;
 use crate::quota;
-use crate::runtime::{Container, End, State};
+use crate::runtime::{Container, ContainerId, End, State};
 use crate::time::Time;
 
 impl Worker {
@@ -264,7 +264,7 @@ fn container_status(
     let pulled = start::image_of(cluster, node, &container.image);
     status["image"] = (&container.image).into();
     status["imageID"] = pulled.map(|p| p.id.clone()).into();
-    status["containerID"] = id(&container.id);
+    status["containerID"] = container.id.uri().into();
     // One that was taken away to be made again counts already.
     let again = worker
         .waiting
@@ -342,11 +342,7 @@ fn waiting(now: Time, worker: &Worker, place: usize, old: &Value) -> Option<Valu
     Some(object([("waiting", state)]))
 }
 
-fn id(id: &str) -> Value {
-    format!("containerd://{id}").into()
-}
-
-fn terminated(container: &str, end: &End) -> Value {
+fn terminated(container: &ContainerId, end: &End) -> Value {
     if *end.reason == *restart_all::REASON {
         // Of one that was taken away the kubelet knows no more.
         return object([
@@ -358,7 +354,7 @@ fn terminated(container: &str, end: &End) -> Value {
         ]);
     }
     let mut state = object([
-        ("containerID", id(container)),
+        ("containerID", container.uri().into()),
         ("exitCode", i64::from(end.code).into()),
         ("finishedAt", end.finished.rfc3339().into()),
         ("reason", (&end.reason).into()),
@@ -676,7 +672,7 @@ fn merge_conditions(
         new.iter().all(|n| n.kind != kind) && !RESIZE.contains(&kind)
     });
     all.extend(others.cloned());
-    array(all)
+    alike.share(cluster.now, "conditions", array(all))
 }
 
 impl Worker {

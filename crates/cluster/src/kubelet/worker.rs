@@ -1,7 +1,6 @@
 //! A pod's worker: what comes next for it (kubelet v1.37, `pkg/kubelet/pod_workers.go`,
 //! `pkg/kubelet/kuberuntime/kuberuntime_manager.go`).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use super::{Work, admission, attach, probe, restart_all, start, static_pods, sta
 use crate::api::Subresource;
 use crate::cluster::Cluster;
 use crate::event::{Action, Component, EventId};
+use crate::few::Few;
 use crate::runtime::{self, Container, Pulled, Sandbox, State};
 use crate::task::Task;
 use crate::time::Time;
@@ -31,10 +31,10 @@ pub struct Worker {
     /// What was begun, and when it will be over.
     pub(super) busy: Option<(Time, Operation)>,
     /// Why containers wait, by place.
-    pub(super) waiting: BTreeMap<u8, Waiting>,
+    pub(super) waiting: Few<u8, Waiting>,
     /// How long to wait before starting a container again, and before pulling its image again.
-    pub(super) restarts: BTreeMap<u8, Backoff>,
-    pub(super) pulls: BTreeMap<u8, Backoff>,
+    pub(super) restarts: Few<u8, Backoff>,
+    pub(super) pulls: Few<u8, Backoff>,
     /// Containers that are being stopped.
     pub(super) kills: Vec<Kill>,
     pub(super) probes: Vec<Probe>,
@@ -52,7 +52,7 @@ pub struct Worker {
     /// The spec as the node has granted it; null until the pod is admitted.
     pub(super) allocated: Value,
     /// What containers still have that were granted something else, by place.
-    pub(super) behind: BTreeMap<u8, Value>,
+    pub(super) behind: Few<u8, Value>,
     /// What is to be told of a resize.
     pub(super) resize: Option<Box<Resize>>,
 }
@@ -231,9 +231,9 @@ impl Worker {
             pod,
             stage: Stage::New,
             busy: None,
-            waiting: BTreeMap::new(),
-            restarts: BTreeMap::new(),
-            pulls: BTreeMap::new(),
+            waiting: Few::default(),
+            restarts: Few::default(),
+            pulls: Few::default(),
             kills: Vec::new(),
             probes: Vec::new(),
             report_at: None,
@@ -243,7 +243,7 @@ impl Worker {
             last: None,
             started: now,
             allocated: Value::Null,
-            behind: BTreeMap::new(),
+            behind: Few::default(),
             resize: None,
         }
     }

@@ -202,7 +202,7 @@ pub(crate) fn listening(cluster: &Cluster, token: u64, port: u16) -> Option<(Ser
         .get(&sandbox.pod)
         .map_or_else(|| sandbox.pod.name.to_string(), environment::hostname);
     let serve = match sandbox.containers.get(at)?.process.as_ref()? {
-        Process::Serve(serve) => serve.clone(),
+        Process::Serve(serve) => Serve::clone(serve),
         Process::Shell(shell) => shell.jobs.running.values().find_map(|p| match p {
             Program::Serve(serve) if serve.has(port) => Some(serve.clone()),
             _ => None,

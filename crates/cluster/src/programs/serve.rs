@@ -16,7 +16,7 @@ use crate::runtime::process::{base_name, is_shell};
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A server that runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Serve {
     /// What it answers.
     pub answers: Server,

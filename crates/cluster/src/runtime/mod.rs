@@ -15,7 +15,9 @@ pub use process::Process;
 pub use remote::{Remote, RemoteState};
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::Ipv4Addr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,8 +91,8 @@ pub struct Sandbox {
 pub struct Container {
     /// Its name in the pod.
     pub name: Text,
-    /// Its id, 64 hexadecimal digits.
-    pub id: Text,
+    /// Its id; empty where it was never made.
+    pub id: ContainerId,
     /// The image's reference in full.
     pub image: Text,
     /// How often it was started again.
@@ -117,6 +119,37 @@ pub struct Container {
     pub(crate) pinned: Option<Arc<volumes::Kept>>,
 }
 
+/// A container's id, 64 hexadecimal digits, kept as a pod's status names it. Reads as the digits alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerId(Text);
+
+impl ContainerId {
+    const SCHEME: &str = "containerd://";
+
+    fn new(digits: &str) -> ContainerId {
+        ContainerId(format!("{}{digits}", Self::SCHEME).into())
+    }
+
+    /// `containerd://…`
+    pub fn uri(&self) -> &Text {
+        &self.0
+    }
+}
+
+impl Deref for ContainerId {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.0.get(Self::SCHEME.len()..).unwrap_or("")
+    }
+}
+
+impl fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
 /// Who listens at a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listening {
@@ -130,7 +163,7 @@ pub enum Listening {
 #[derive(Clone, Debug)]
 pub struct Previous {
     /// Its id.
-    pub id: Text,
+    pub id: ContainerId,
     /// How it ended.
     pub end: End,
     /// What it had written.
@@ -396,7 +429,7 @@ impl Container {
     fn none(name: Text) -> Container {
         Container {
             name,
-            id: Text::from(""),
+            id: ContainerId::default(),
             image: Text::from(""),
             attempt: 0,
             state: State::Created,
@@ -487,7 +520,7 @@ pub(crate) fn create(
             }));
         }
     }
-    next.id = id.into();
+    next.id = ContainerId::new(&id);
     next.image = image;
     next.number = number;
     next.services = Some(services);

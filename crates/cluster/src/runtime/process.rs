@@ -33,8 +33,8 @@ pub(crate) const SIGTERM: i32 = 15;
 /// A container's process 1 with its children.
 #[derive(Clone, Debug)]
 pub enum Process {
-    /// A server that does nothing by itself.
-    Serve(Serve),
+    /// A server that does nothing by itself. Like ones are kept once.
+    Serve(Arc<Serve>),
     /// A command line.
     Shell(Arc<Shell>),
 }
@@ -298,7 +298,7 @@ pub(crate) fn start(
     let process = match programs::server(&place, pod, at, &argv, &|name| env.get(name).cloned()) {
         Some(mut serve) => {
             serve.read_corefile(cluster, pod);
-            Process::Serve(serve)
+            Process::Serve(cluster.alike.server(serve))
         }
         None => {
             let view = cluster

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use kubarium_objects::status::Status;
-use kubarium_objects::{ObjectKey, Text, Value, object};
+use kubarium_objects::{ObjectKey, Value, object};
 
 use super::form::Form;
 use super::wire::Json;
 use crate::api::watch::Watch;
 use crate::cluster::Cluster;
-use crate::runtime::{Line, Logs, State};
+use crate::runtime::{ContainerId, Line, Logs, State};
 use crate::time::Time;
 
 /// How often a watch that wants bookmarks gets one (`storage/cacher`, `defaultBookmarkFrequency`).
@@ -135,7 +135,7 @@ pub struct Following {
     pod: ObjectKey,
     container: String,
     /// Which run of the container.
-    run: Text,
+    run: ContainerId,
     /// How many of its lines are sent.
     sent: usize,
     timestamps: bool,

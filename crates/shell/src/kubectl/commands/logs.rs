@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kubarium_cluster::Time;
-use kubarium_cluster::runtime::{Line, Logs, State};
-use kubarium_objects::{ObjectMeta, Selector, Text, Value, go, time};
+use kubarium_cluster::runtime::{ContainerId, Line, Logs, State};
+use kubarium_objects::{ObjectMeta, Selector, Value, go, time};
 
 use crate::kubectl::Kubectl;
 use crate::kubectl::command::{ALL_NAMESPACES, Command, SELECTOR};
@@ -91,7 +91,7 @@ struct Source {
     pod: Info,
     container: String,
     /// The container that is followed: its id, once it has one.
-    id: Option<Text>,
+    id: Option<ContainerId>,
     /// How many of its lines are printed.
     printed: usize,
     /// When kubectl asks again after a refusal, and when it gives up.
@@ -268,7 +268,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// The container that stands in a source's place now: its id, how many lines it has written, and
 /// whether it has ended.
-fn current(k: &Kubectl, source: &Source) -> Option<(Text, usize, bool)> {
+fn current(k: &Kubectl, source: &Source) -> Option<(ContainerId, usize, bool)> {
     let (_, sandbox) = k.cluster().sandbox_of(&source.pod.key())?;
     let container = sandbox.container(&source.container)?;
     let ended = matches!(container.state, State::Exited(_));
