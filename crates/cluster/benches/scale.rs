@@ -1,7 +1,7 @@
 //! The table of `docs/SPEED.md`: how time and memory grow with the cluster.
 //!
 //! `cargo bench -p kubarium-cluster --bench scale` prints all rows; words after `--` choose one:
-//! `deploy REPLICAS WORKERS`, `memory REPLICAS WORKERS`, `boot WORKERS`, `goto EVENTS`, `apply COUNT`, `trace SERVICES`,
+//! `deploy REPLICAS WORKERS`, `memory REPLICAS WORKERS`, `tasks REPLICAS WORKERS`, `boot WORKERS`, `goto EVENTS`, `apply COUNT`, `trace SERVICES`,
 //! `sync SERVICES`, `plan WORKERS SERVICES`. Times are those of the processor that the one thread has had, so that whatever
 //! else the machine does counts little. Memory is what was asked of the allocator and not given back.
 
@@ -124,6 +124,39 @@ fn memory(replicas: usize, workers: usize) {
             "",
             &format!("{freed:.0} bytes a pod"),
             "",
+        );
+    }
+}
+
+/// The longest tasks while a Deployment's pods start, with a history that keeps snapshots: nobody is listened to meanwhile.
+fn tasks(replicas: usize, workers: usize) {
+    let mut simulation = Simulation::new(config(workers));
+    let options = WriteOptions::strict();
+    let made = simulation
+        .change(|cluster| cluster.create_with(&Component::Person, deployment(replicas), &options));
+    assert!(made.is_ok(), "{made:?}");
+    let mut longest: Vec<(f64, String)> = Vec::new();
+    while running(&simulation.cluster) < replicas as i64 {
+        let next = simulation.cluster.queue.iter().next();
+        let what = next
+            .map(|(_, task)| format!("{task:?}"))
+            .unwrap_or_default();
+        let watch = Stopwatch::start();
+        assert!(simulation.step(), "something is left to do");
+        longest.push((watch.seconds(), what));
+        if longest.len() > 1_000 {
+            longest.sort_by(|a, b| b.0.total_cmp(&a.0));
+            longest.truncate(5);
+        }
+    }
+    longest.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for (seconds, what) in longest.iter().take(5) {
+        row(
+            &format!("one of the longest tasks while {replicas} pods start on {workers} nodes"),
+            *seconds,
+            "",
+            what.get(..80).unwrap_or(what),
+            "≤ 10 ms",
         );
     }
 }
@@ -449,6 +482,7 @@ fn main() {
     match words.first().map(String::as_str) {
         Some("deploy") => deploy(number(1), number(2)),
         Some("memory") => memory(number(1), number(2)),
+        Some("tasks") => tasks(number(1), number(2)),
         Some("boot") => boot(number(1)),
         Some("goto") => goto(number(1)),
         Some("apply") => apply(number(1)),

@@ -1,10 +1,11 @@
 //! A sorted map that has nothing in it nearly everywhere: it takes one word then.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// A map that is made when something is put into it.
+/// A map that is made when something is put into it, and that clones share until one of them changes.
 #[derive(Clone, Debug)]
-pub(crate) struct Few<K, V>(Option<Box<BTreeMap<K, V>>>);
+pub(crate) struct Few<K, V>(Option<Arc<BTreeMap<K, V>>>);
 
 impl<K, V> Default for Few<K, V> {
     fn default() -> Self {
@@ -12,7 +13,11 @@ impl<K, V> Default for Few<K, V> {
     }
 }
 
-impl<K: Ord, V> Few<K, V> {
+impl<K: Ord + Clone, V: Clone> Few<K, V> {
+    fn filled(&mut self) -> &mut BTreeMap<K, V> {
+        Arc::make_mut(self.0.get_or_insert_default())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -23,24 +28,23 @@ impl<K: Ord, V> Few<K, V> {
 
     /// The value under `key`, to be changed; `make` gives it where there is none.
     pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
-        let all = self.0.get_or_insert_default();
-        all.entry(key).or_insert_with(make)
+        self.filled().entry(key).or_insert_with(make)
     }
 
     pub fn insert(&mut self, key: K, value: V) {
-        self.0.get_or_insert_default().insert(key, value);
+        self.filled().insert(key, value);
     }
 
     /// Removes `key`; whether it was there.
     pub fn remove(&mut self, key: &K) -> bool {
-        let Some(all) = &mut self.0 else {
+        if self.get(key).is_none() {
             return false;
-        };
-        let was_there = all.remove(key).is_some();
-        if all.is_empty() {
+        }
+        self.filled().remove(key);
+        if self.filled().is_empty() {
             self.0 = None;
         }
-        was_there
+        true
     }
 
     pub fn clear(&mut self) {

@@ -95,7 +95,7 @@ impl Key for ObjectKey {
 pub struct SharedMap<K, V> {
     /// None of them is empty. Each with a key at hand that is not greater than those in it, and
     /// greater than those of the chunks before it.
-    chunks: Arc<Vec<(K, Arc<Chunk<K, V>>)>>,
+    chunks: Arc<Vec<AtHand<K, V>>>,
     len: usize,
     /// Where something was found last: what is asked for is often asked for again at once. The number of
     /// the chunk, and the place in it in the lowest bits.
@@ -104,6 +104,9 @@ pub struct SharedMap<K, V> {
 
 /// So many bits of a place number the entry in its chunk.
 const PLACE_BITS: u32 = CHUNK.ilog2() + 1;
+
+/// A chunk with its key at hand.
+type AtHand<K, V> = (K, Arc<Chunk<K, V>>);
 
 /// Sorted entries.
 #[derive(Clone, Debug)]

@@ -36,8 +36,9 @@ impl Network {
             let ns = self.namespaces.get_mut(namespace.0).ok_or(Errno::ENODEV)?;
             ns.main.retain(|r| r.dev != Some(id));
             ns.local.retain(|r| r.dev != Some(id));
-            for table in ns.tables.iter_mut().flat_map(|t| t.values_mut()) {
-                table.retain(|r| r.dev != Some(id));
+            if !ns.rare().tables.is_empty() {
+                let tables = ns.rare_mut().tables.values_mut();
+                tables.for_each(|table| table.retain(|r| r.dev != Some(id)));
             }
             ns.forget_neighbours(|dev| dev == id);
         }
@@ -138,7 +139,10 @@ impl Network {
         let route = self.route(ns, &crate::route::Flow::to(dst));
         let device = route.and_then(|(route, _)| self.link(route.dev?));
         let mtu = device.map_or(1500, |d| d.mtu);
-        ns.path_mtu.get(&dst).map_or(mtu, |known| mtu.min(*known))
+        ns.rare()
+            .path_mtu
+            .get(&dst)
+            .map_or(mtu, |known| mtu.min(*known))
     }
 
     /// How long each frame that the device sends is under way. Errors: ENODEV.

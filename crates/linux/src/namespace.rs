@@ -31,6 +31,19 @@ pub struct Listener {
 /// Neighbours by device and address.
 pub(crate) type Neighbours = BTreeMap<(LinkId, Ipv4Addr), Neighbour>;
 
+/// What only some namespaces have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rare {
+    /// Routing tables beside the usual ones.
+    pub tables: BTreeMap<u32, RouteTable>,
+    /// The routing policy, where it is not the usual one.
+    rules: Option<Vec<IpRule>>,
+    /// Path MTUs learned from "fragmentation needed".
+    pub path_mtu: BTreeMap<Ipv4Addr, u32>,
+    /// What each host may still be told of errors, in time that has gone by.
+    pub icmp_budgets: BTreeMap<Ipv4Addr, Bucket>,
+}
+
 /// A network namespace.
 #[derive(Clone, Debug)]
 pub struct Namespace {
@@ -42,17 +55,13 @@ pub struct Namespace {
     pub(crate) next_ifindex: u32,
     pub(crate) local: RouteTable,
     pub(crate) main: RouteTable,
-    pub(crate) tables: Option<BTreeMap<u32, RouteTable>>,
-    pub(crate) rules: Option<Vec<IpRule>>,
     pub(crate) neighbours: Arc<Neighbours>,
     pub(crate) sysctls: Sysctls,
     pub(crate) bridge_nf: bool,
     pub(crate) listeners: Vec<Listener>,
-    /// Path MTUs learned from "fragmentation needed".
-    pub(crate) path_mtu: BTreeMap<Ipv4Addr, u32>,
     pub(crate) packet_id: u16,
-    /// What each host may still be told of errors, in time that has gone by.
-    pub(crate) icmp_budgets: BTreeMap<Ipv4Addr, Bucket>,
+    /// What only some namespaces have.
+    rare: Option<Box<Rare>>,
     /// Its part in the mesh of hosts.
     pub(crate) mesh: Option<Member>,
     /// Packet filter rules and what belongs to them.
@@ -75,15 +84,12 @@ impl Namespace {
             next_ifindex: 1,
             local: RouteTable::default(),
             main: RouteTable::default(),
-            tables: None,
-            rules: None,
             neighbours,
             sysctls: Sysctls::default(),
             bridge_nf: true,
             listeners: Vec::new(),
-            path_mtu: BTreeMap::new(),
             packet_id: 0,
-            icmp_budgets: BTreeMap::new(),
+            rare: None,
             mesh: None,
             netfilter: Netfilter::default(),
             conntrack,
@@ -102,13 +108,32 @@ impl Namespace {
         &self.sysctls
     }
 
+    /// What only some namespaces have; nothing in most.
+    pub(crate) fn rare(&self) -> &Rare {
+        static NOTHING: Rare = Rare {
+            tables: BTreeMap::new(),
+            rules: None,
+            path_mtu: BTreeMap::new(),
+            icmp_budgets: BTreeMap::new(),
+        };
+        self.rare.as_deref().unwrap_or(&NOTHING)
+    }
+
+    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn own_rules(&self) -> Option<&Vec<IpRule>> {
+        self.rare.as_ref()?.rules.as_ref()
+    }
+
     /// A routing table (`MAIN`, `LOCAL`, or another's number), None if nothing was ever put into it.
     #[must_use]
     pub fn table(&self, number: u32) -> Option<&RouteTable> {
         match number {
             MAIN => Some(&self.main),
             LOCAL => Some(&self.local),
-            other => self.tables.as_ref()?.get(&other),
+            other => self.rare.as_ref()?.tables.get(&other),
         }
     }
 
@@ -117,29 +142,25 @@ impl Namespace {
         match number {
             MAIN => &mut self.main,
             LOCAL => &mut self.local,
-            other => self
-                .tables
-                .get_or_insert_default()
-                .entry(other)
-                .or_default(),
+            other => self.rare_mut().tables.entry(other).or_default(),
         }
     }
 
     /// The routing policy, by priority.
     #[must_use]
     pub fn rules(&self) -> Vec<IpRule> {
-        self.rules.clone().unwrap_or_else(IpRule::defaults)
+        self.own_rules().cloned().unwrap_or_else(IpRule::defaults)
     }
 
     /// The routing policy to change; keep it sorted by priority.
     pub fn rules_mut(&mut self) -> &mut Vec<IpRule> {
-        self.rules.get_or_insert_with(IpRule::defaults)
+        self.rare_mut().rules.get_or_insert_with(IpRule::defaults)
     }
 
     /// The route of a packet and the table that has it.
     #[must_use]
     pub fn route(&self, flow: &Flow) -> Option<(&Route, u32)> {
-        let Some(rules) = &self.rules else {
+        let Some(rules) = self.own_rules() else {
             return self
                 .local
                 .lookup(flow.dst, flow.oif)
@@ -215,7 +236,7 @@ impl Namespace {
     /// Takes the cost of an error out of a host's budget (`struct inet_peer`), which holds a burst of them at most.
     fn spend(&mut self, host: Ipv4Addr, cost: Time, burst: u64, now: Time) -> bool {
         const FRESH: Time = Time::from_secs(60);
-        let budgets = &mut self.icmp_budgets;
+        let budgets = &mut self.rare_mut().icmp_budgets;
         // Budgets that are as good as new say nothing.
         if budgets.len() >= 256 && budgets.len().is_power_of_two() {
             budgets.retain(|_, b| !b.is_full(FRESH.0, now.0));

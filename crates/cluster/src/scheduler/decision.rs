@@ -23,7 +23,7 @@ pub struct Decision {
     #[serde(skip)]
     pub filters: BTreeMap<Text, &'static str>,
     /// The weighted scores by node and plugin; empty with fewer than two feasible nodes.
-    pub scores: BTreeMap<Text, BTreeMap<&'static str, i64>>,
+    pub scores: BTreeMap<Text, Arc<BTreeMap<&'static str, i64>>>,
     /// Their sums.
     pub totals: BTreeMap<Text, i64>,
     /// The pods (`default/web-2`) that have to go to make room.
@@ -66,14 +66,14 @@ impl Decisions {
             .filter_map(|pod| Some((pod, self.get(pod)?)))
     }
 
-    pub fn add(&mut self, pod: &ObjectKey, decision: Decision) {
+    pub fn add(&mut self, pod: &ObjectKey, decision: Arc<Decision>) {
         self.made += 1;
         self.verdicts += decision.verdicts();
         let (by_pod, by_age) = (
             Arc::make_mut(&mut self.by_pod),
             Arc::make_mut(&mut self.by_age),
         );
-        if let Some((age, old)) = by_pod.insert(pod.clone(), (self.made, Arc::new(decision))) {
+        if let Some((age, old)) = by_pod.insert(pod.clone(), (self.made, decision)) {
             by_age.remove(&age);
             self.verdicts = self.verdicts.saturating_sub(old.verdicts());
         }

@@ -45,7 +45,7 @@ use pod::PodInfo;
 use preempt::{Preemption, preempt};
 use queue::{News, PodQueue};
 pub use score::PLUGINS as SCORERS;
-use score::{PLUGINS, Scores};
+use score::PLUGINS;
 
 const GATED: &str = "Scheduling is blocked due to non-empty scheduling gates";
 
@@ -286,7 +286,7 @@ fn same_to_others(old: &Value, new: &Value) -> bool {
 struct Search {
     feasible: Vec<usize>,
     failures: BTreeMap<usize, Failure>,
-    scores: Vec<Scores>,
+    scores: score::Table,
     /// The place of the chosen node.
     chosen: Option<usize>,
     /// How many nodes were as good as the chosen one; its total.
@@ -387,7 +387,7 @@ fn schedule(cluster: &mut Cluster, key: &ObjectKey, forced: Option<&str>, explic
         search.nominated = None;
     }
     let details = explicit || scheduler.cache.len() <= DETAILS_MAX;
-    let decision = scheduler.describe(key, &search, details);
+    let decision = Arc::new(scheduler.describe(key, &search, details));
     scheduler.decisions.add(key, decision.clone());
     match &decision.node {
         Some(node) => bind(cluster, key, &pod, node, &search, explicit),
@@ -472,13 +472,10 @@ impl Scheduler {
             [only] => search.chosen = Some(only),
             _ => {
                 search.scores = score::scores(cache, store, &cycle, &search.feasible);
-                let total = |scores: &Scores| scores.iter().sum::<i64>();
-                search.best = search.scores.iter().map(total).max().unwrap_or(0);
-                let best = search
-                    .feasible
-                    .iter()
-                    .zip(&search.scores)
-                    .filter(|(_, s)| total(s) == search.best);
+                let totals = &search.scores.totals;
+                search.best = totals.iter().max().copied().unwrap_or(0);
+                let best = search.feasible.iter().zip(totals);
+                let best = best.filter(|(_, total)| **total == search.best);
                 let best: Vec<usize> = best.map(|(place, _)| *place).collect();
                 let choice = if best.len() > 1 {
                     rng.below(best.len() as u64) as usize
@@ -528,12 +525,15 @@ impl Scheduler {
             let filter = failure.reasons.first().map_or("", Reason::plugin);
             decision.filters.insert(name(place), filter);
         }
-        for (place, scores) in search.feasible.iter().zip(&search.scores) {
-            let named = PLUGINS
-                .iter()
-                .zip(scores)
-                .map(|((plugin, _), score)| (*plugin, *score));
-            decision.scores.insert(name(place), named.collect());
+        let mut last: Arc<BTreeMap<&'static str, i64>> = Arc::default();
+        for (place, scores) in search.feasible.iter().zip(search.scores.rows()) {
+            let named = PLUGINS.iter().zip(scores);
+            let named = named.map(|((plugin, _), score)| (*plugin, score)).collect();
+            // Most nodes are like the one before.
+            if *last != named {
+                last = Arc::new(named);
+            }
+            decision.scores.insert(name(place), last.clone());
             decision.totals.insert(name(place), scores.iter().sum());
         }
         decision

@@ -28,13 +28,49 @@ pub const PLUGINS: [(&str, i64); 9] = [
 /// A node's weighted scores, in the order of [`PLUGINS`].
 pub(super) type Scores = [i64; PLUGINS.len()];
 
+/// The weighted scores of the feasible nodes, one after the other.
+#[derive(Default)]
+pub(super) struct Table {
+    /// What each scorer says of each node; none where it has nothing to say.
+    columns: [Option<Vec<i64>>; PLUGINS.len()],
+    /// The sums of each node's weighted scores.
+    pub totals: Vec<i64>,
+}
+
+impl Table {
+    fn new(nodes: usize, columns: [Option<Vec<i64>>; PLUGINS.len()]) -> Table {
+        let mut totals = vec![0; nodes];
+        for (column, (_, weight)) in columns.iter().zip(PLUGINS) {
+            let scores = column.iter().flatten();
+            for (total, score) in totals.iter_mut().zip(scores) {
+                *total += score * weight;
+            }
+        }
+        Table { columns, totals }
+    }
+
+    /// Each node's weighted scores.
+    pub fn rows(&self) -> impl Iterator<Item = Scores> + '_ {
+        (0..self.totals.len()).map(|at| {
+            let score = |column: &Option<Vec<i64>>| column.as_ref()?.get(at).copied();
+            let mut row = [0; PLUGINS.len()];
+            for (cell, (column, (_, weight))) in
+                row.iter_mut().zip(self.columns.iter().zip(PLUGINS))
+            {
+                *cell = score(column).unwrap_or(0) * weight;
+            }
+            row
+        })
+    }
+}
+
 /// The weighted scores of the feasible nodes.
 pub(super) fn scores(
     cache: &mut Cache,
     store: Store<'_>,
     cycle: &Cycle,
     feasible: &[usize],
-) -> Vec<Scores> {
+) -> Table {
     let pod = &*cycle.pod;
     let spread = Soft::new(cache, store, pod, &cycle.node_affinity, feasible)
         .map(|soft| soft.scores(cache, feasible));
@@ -66,13 +102,7 @@ pub(super) fn scores(
             .then(|| briefs.iter().map(|n| balanced(pod, n)).collect()),
         images(&pod.object, cache, feasible),
     ];
-    let mut scores = vec![[0; PLUGINS.len()]; feasible.len()];
-    for (at, (column, (_, weight))) in columns.iter().zip(PLUGINS).enumerate() {
-        for (row, score) in scores.iter_mut().zip(column.iter().flatten()) {
-            row[at] = score * weight;
-        }
-    }
-    scores
+    Table::new(feasible.len(), columns)
 }
 
 /// 0 to 100 in proportion to the most; reversed, the least is best.

@@ -259,7 +259,7 @@ fn flush(net: &mut Network, namespace: NamespaceId, words: &mut Words) -> Result
     };
     let all: Vec<u32> = match wanted.table {
         Some(table) => vec![table],
-        None => ns.tables.iter().flat_map(|t| t.keys().copied()).collect(),
+        None => ns.rare().tables.keys().copied().collect(),
     };
     for table in all {
         while ns
@@ -306,7 +306,7 @@ pub(super) fn route(
         Some(table) => vec![table],
         None => [LOCAL, MAIN]
             .into_iter()
-            .chain(ns.tables.iter().flat_map(|t| t.keys().copied()))
+            .chain(ns.rare().tables.keys().copied())
             .collect(),
     };
     let mut list = Vec::new();

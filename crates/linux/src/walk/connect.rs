@@ -328,7 +328,11 @@ impl Walk<'_> {
 
     /// What was learned of the way to an address.
     fn path_mtu(&self, namespace: NamespaceId, dst: Ipv4Addr) -> Option<u32> {
-        self.namespace(namespace)?.path_mtu.get(&dst).copied()
+        self.namespace(namespace)?
+            .rare()
+            .path_mtu
+            .get(&dst)
+            .copied()
     }
 
     /// Payload that fits one segment on the way to an address: by the MTUs of both ends and what was learned since.

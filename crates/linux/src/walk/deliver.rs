@@ -186,10 +186,10 @@ impl Walk<'_> {
             && mtu >= 68
             && let Some(ns) = self.namespace_mut(namespace)
         {
-            let known = ns.path_mtu.get(&quoted.ip.dst);
+            let known = ns.rare().path_mtu.get(&quoted.ip.dst);
             narrowed = known.is_none_or(|known| u32::from(mtu) < *known);
             if narrowed {
-                ns.path_mtu.insert(quoted.ip.dst, u32::from(mtu));
+                ns.rare_mut().path_mtu.insert(quoted.ip.dst, u32::from(mtu));
             }
         }
         if self

@@ -178,7 +178,13 @@ fn about(time: Time) -> u64 {
 }
 
 fn namespace_key(key: &mut String, ns: &Namespace, now: Time) {
-    let _ = write!(key, "\n{:?} {:?} {:?}", ns.id, ns.path_mtu, ns.icmp_budgets);
+    let _ = write!(
+        key,
+        "\n{:?} {:?} {:?}",
+        ns.id,
+        ns.rare().path_mtu,
+        ns.rare().icmp_budgets
+    );
     for ((link, address), n) in ns.neighbours.iter() {
         let (mac, state, since) = (n.mac, n.state_at(now), about(n.since));
         let _ = write!(key, " {link:?} {address} {mac:?} {state:?} {since}");

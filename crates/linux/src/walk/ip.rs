@@ -225,7 +225,7 @@ impl Walk<'_> {
         let mtu = self.link(link).map_or(1500, |l| l.mtu);
         let learned = self
             .namespace(namespace)
-            .and_then(|n| n.path_mtu.get(&dst))
+            .and_then(|n| n.rare().path_mtu.get(&dst))
             .copied();
         learned.map_or(mtu, |l| l.min(mtu))
     }
