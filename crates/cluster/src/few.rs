@@ -31,8 +31,9 @@ impl<K: Ord + Clone, V: Clone> Few<K, V> {
         self.filled().entry(key).or_insert_with(make)
     }
 
-    pub fn insert(&mut self, key: K, value: V) {
-        self.filled().insert(key, value);
+    /// Puts a value under `key`, and gives back the one that was there.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        self.filled().insert(key, value)
     }
 
     /// Removes `key`; whether it was there.

@@ -111,6 +111,9 @@ pub struct Simulation {
     /// beforehand, or by making the change in [`Simulation::change`].
     pub cluster: Cluster,
     past: Past,
+    /// Snapshots that have made room. Giving back what one alone has takes a while in a large cluster: one goes with
+    /// each task.
+    gone: Past,
     /// What was undone, the latest first.
     future: Vec<Left>,
     /// The present was left to look at the past, where all goes on as it did; not so after an `undo`.
@@ -129,6 +132,7 @@ impl Simulation {
         let mut simulation = Simulation {
             cluster: Cluster::new(config),
             past: Vec::new(),
+            gone: Vec::new(),
             future: Vec::new(),
             replaying: false,
             touched: false,
@@ -190,15 +194,17 @@ impl Simulation {
         let along = |s: &&Arc<Snapshot>| s.kind == Kind::Along;
         if self.past.iter().filter(along).count() * 2 >= most {
             let mut at = 0;
-            self.past.retain(|s| {
+            let goes = |s: &mut Arc<Snapshot>| {
                 at += 1;
-                s.kind != Kind::Along || at % 2 == 0
-            });
+                s.kind == Kind::Along && at % 2 == 1
+            };
+            self.gone.extend(self.past.extract_if(.., goes));
             self.interval *= 2;
         } else {
             // Many commands: the oldest can no longer be gone back to.
             let second = self.past.iter().skip(1).position(|s| s.kind.is_before());
-            self.past.drain(..second.map_or(1, |at| at + 1));
+            let first = self.past.drain(..second.map_or(1, |at| at + 1));
+            self.gone.extend(first);
         }
     }
 
@@ -212,6 +218,7 @@ impl Simulation {
 
     /// Carries out the next task; `false` when none is left.
     pub fn step(&mut self) -> bool {
+        self.gone.pop();
         self.rest();
         let last = self.past.last().map_or(0, |s| s.cluster.log.len());
         if self.cluster.log.len() >= last + self.interval {

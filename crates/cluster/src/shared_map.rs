@@ -13,7 +13,7 @@ use crate::time::Time;
 /// The most entries that a chunk has.
 const CHUNK: usize = 64;
 /// A full chunk gets room for so many more: chunks are many, and stay as they are.
-const GROWTH: usize = 8;
+const GROWTH: usize = 4;
 
 /// A key of a [`SharedMap`]. Keys that end in a word (a name) say how the words compare: a chunk's keys mostly differ in
 /// it alone and begin alike, and a few bytes beside each other are searched sooner than keys all over the memory.

@@ -268,6 +268,13 @@ pub struct Flowed {
     pub dropped: u64,
 }
 
+/// What passed a device both ways, in packets and bytes: of its [`Traffic`] what each frame counts up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Passed {
+    pub received: (u64, u64),
+    pub sent: (u64, u64),
+}
+
 /// A device's counters (`ip -s link`, /proc/net/dev), and what became of its frames on the way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Traffic {

@@ -11,13 +11,13 @@ use crate::configure::device_conf;
 use crate::conntrack::Conntrack;
 use crate::errno::Errno;
 use crate::link::{
-    Address, DeviceConf, Ipip, Link, LinkId, LinkKind, NamespaceId, PortFlags, Scope, SegmentId,
-    Traffic, Vxlan,
+    Address, DeviceConf, Ipip, Link, LinkId, LinkKind, NamespaceId, Passed, PortFlags, Scope,
+    SegmentId, Traffic, Vxlan,
 };
 use crate::mesh::Mesh;
 use crate::namespace::{Listener, Namespace, Neighbours};
 use crate::packet::{Mac, Protocol};
-use crate::slab::{Chunks, Slab};
+use crate::slab::{Chunks, Column, Slab};
 use crate::time::Time;
 
 /// An Ethernet switch that network cards are plugged into. It knows who is where and learns nothing.
@@ -41,6 +41,8 @@ pub struct Network {
     pub(crate) namespaces: Slab<Namespace>,
     pub(crate) links: Slab<Link>,
     /// What passed each device, by its number.
+    pub(crate) passed: Column<Passed>,
+    /// What else its counters say; most devices' say nothing.
     pub(crate) traffic: Chunks<Traffic>,
     pub(crate) captures: Captures,
     pub(crate) segments: Slab<Segment>,
@@ -86,6 +88,7 @@ impl Network {
         Network {
             namespaces: Slab::default(),
             links: Slab::default(),
+            passed: Column::default(),
             traffic: Chunks::default(),
             captures: Captures::default(),
             segments: Slab::default(),
@@ -175,7 +178,15 @@ impl Network {
     /// What has passed a device.
     #[must_use]
     pub fn traffic(&self, id: LinkId) -> Traffic {
-        self.traffic.get(id.0).copied().unwrap_or_default()
+        let mut traffic = self.traffic.get(id.0).copied().unwrap_or_default();
+        let passed = self.passed.get(id.0);
+        for (flowed, (packets, bytes)) in [
+            (&mut traffic.received, passed.received),
+            (&mut traffic.sent, passed.sent),
+        ] {
+            (flowed.packets, flowed.bytes) = (packets, bytes);
+        }
+        traffic
     }
 
     pub(crate) fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {
@@ -238,6 +249,7 @@ impl Network {
             delay: Time::ZERO,
             conf,
         });
+        self.passed.grow(id.0 + 1);
         self.traffic.push_later();
         Ok(id)
     }
@@ -398,6 +410,9 @@ impl Network {
             ns.main.retain(|r| r.dev != Some(id));
         }
         self.links.remove(id.0);
+        if let Some(passed) = self.passed.get_mut(id.0) {
+            *passed = Passed::default();
+        }
         self.traffic.remove(id.0);
     }
 

@@ -93,7 +93,7 @@ pub(super) struct Cache {
     nodes: Vec<Option<Arc<NodeInfo>>>,
     /// Of each of them what most decisions ask.
     briefs: Vec<Brief>,
-    places: BTreeMap<Text, usize>,
+    places: Arc<BTreeMap<Text, usize>>,
     /// The places of the nodes there are.
     order: Arc<Vec<usize>>,
     counters: BTreeMap<CounterKey, Arc<Counter>>,
@@ -167,7 +167,7 @@ impl Cache {
             None => {
                 let place = self.nodes.len();
                 self.nodes.push(Some(Arc::default()));
-                self.places.insert(name.clone(), place);
+                Arc::make_mut(&mut self.places).insert(name.clone(), place);
                 Arc::make_mut(&mut self.order).push(place);
                 place
             }
@@ -191,7 +191,7 @@ impl Cache {
 
     /// A node is gone; its pods are left without one until they are deleted.
     pub fn remove_node(&mut self, name: &str) {
-        let Some(place) = self.places.remove(name) else {
+        let Some(place) = Arc::make_mut(&mut self.places).remove(name) else {
             return;
         };
         Arc::make_mut(&mut self.order).retain(|at| *at != place);

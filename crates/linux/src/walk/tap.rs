@@ -25,9 +25,9 @@ impl Walk<'_> {
             return;
         }
         let bytes = self.counted(id, frame, false);
-        if let Some(traffic) = self.net.traffic.get_or_default(id.0) {
-            traffic.sent.packets += 1;
-            traffic.sent.bytes += bytes;
+        if let Some(passed) = self.net.passed.get_mut(id.0) {
+            passed.sent.0 += 1;
+            passed.sent.1 += bytes;
         }
         if !self.net.captures.is_empty() {
             self.capture(id, frame, true);
@@ -41,9 +41,9 @@ impl Walk<'_> {
             return;
         }
         let bytes = self.counted(id, frame, true);
-        if let Some(traffic) = self.net.traffic.get_or_default(id.0) {
-            traffic.received.packets += 1;
-            traffic.received.bytes += bytes;
+        if let Some(passed) = self.net.passed.get_mut(id.0) {
+            passed.received.0 += 1;
+            passed.received.1 += bytes;
         }
         if !self.net.captures.is_empty() {
             self.capture(id, frame, false);
