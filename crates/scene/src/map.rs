@@ -614,8 +614,15 @@ pub(crate) fn pod_state(pod: &Value, summary: &Summary) -> State {
     let statuses = ["initContainerStatuses", "containerStatuses"]
         .iter()
         .flat_map(|list| pod["status"][*list].items());
-    let mut reasons = statuses.map(|container| container["state"]["waiting"]["reason"].str());
-    if reasons.any(|reason| !matches!(reason, "" | "ContainerCreating" | "PodInitializing")) {
+    let is_bad = |container: &Value| {
+        let state = &container["state"];
+        let ordinary = ["", "ContainerCreating", "PodInitializing"];
+        !ordinary.contains(&state["waiting"]["reason"].str())
+            || state["terminated"]["exitCode"]
+                .as_i64()
+                .is_some_and(|code| code != 0)
+    };
+    if statuses.into_iter().any(is_bad) {
         return State::Failing;
     }
     match pod["status"]["phase"].str() {
