@@ -77,6 +77,14 @@ test("the palette finds what is there and what can be done, by keyboard alone", 
   await expect(page.getByRole("dialog", { name: "Command palette" })).toBeHidden();
 });
 
+test("the keys go along into a panel that has nothing in it yet", async ({ page }) => {
+  await open(page, { editor: false, cluster: true, size: PHONE });
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("inspector");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#panel-inspector").and(page.locator(":focus, :has(:focus)"))).toHaveCount(1);
+});
+
 for (const [name, size, scheme] of [["wide", WIDE, "light"], ["phone", PHONE, "dark"]]) {
   test(`the question mark lists the keys, and the palette has them and the theme: ${name}`, async ({ page }) => {
     await open(page, { size, scheme, editor: false, cluster: true });

@@ -210,7 +210,8 @@ fn Palette() -> impl IntoView {
     }
 }
 
-/// Puts the focus into a panel that has just been shown: into the terminal's line, or onto what can be worked first.
+/// Puts the focus into a panel that has just been shown: into the terminal's line, or onto what can be worked first; onto
+/// the panel itself while there is nothing in it yet.
 fn enter(panel: Panel) {
     request_animation_frame(move || {
         let find = |what: &str| {
@@ -219,7 +220,13 @@ fn enter(panel: Panel) {
             found.and_then(|found| found.dyn_into::<web_sys::HtmlElement>().ok())
         };
         let first = ":is(input, select, button, a[href], [tabindex='0'], [contenteditable])";
-        if let Some(found) = find(".prompt input").or_else(|| find(first)) {
+        let itself = || {
+            let panel = find("")?;
+            panel.set_tab_index(-1);
+            Some(panel)
+        };
+        let found = find(".prompt input").or_else(|| find(first));
+        if let Some(found) = found.or_else(itself) {
             // What cannot take the focus leaves it where it was.
             let _ = found.focus();
         }

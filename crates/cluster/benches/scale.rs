@@ -335,12 +335,17 @@ fn trace(count: usize) {
     );
 }
 
-fn sync(count: usize) {
-    let state = State::from_objects(Family::Ipv4, services(count).iter());
-    let (config, node) = (
+/// What a kube-proxy without options knows of a node of which nothing is known.
+fn plain_node() -> (kube_proxy::Config, NodeInfo) {
+    (
         kube_proxy::Config::default(),
         NodeInfo::from_object(&Value::Null),
-    );
+    )
+}
+
+fn sync(count: usize) {
+    let state = State::from_objects(Family::Ipv4, services(count).iter());
+    let (config, node) = plain_node();
     let mut cache = ServiceChainsCache::default();
     for what in ["first", "another"] {
         let mut tables = Netfilter::default();
@@ -368,10 +373,7 @@ fn sync(count: usize) {
 
 /// One Service gets an endpoint: kube-proxy's sync of what has changed.
 fn partial_sync(count: usize) {
-    let (config, node) = (
-        kube_proxy::Config::default(),
-        NodeInfo::from_object(&Value::Null),
-    );
+    let (config, node) = plain_node();
     let mut tracker = ChangeTracker::new(Family::Ipv4);
     let objects = services(count);
     for pair in objects.chunks(2) {

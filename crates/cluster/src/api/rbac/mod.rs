@@ -198,7 +198,7 @@ impl Attributes<'_> {
 pub struct Decision {
     /// Whether somebody allows it.
     pub allowed: bool,
-    /// Why not, where bindings could not be read: `RBAC: …`; or by what, where it is allowed.
+    /// Why not, where bindings could not be read: `rbac: RBAC: …`; or by what, where it is allowed.
     pub reason: String,
 }
 
@@ -225,10 +225,11 @@ impl Cluster {
                 Err(why) => errors.push(why),
             }
         }
+        // Of an authorizer that has no opinion the union of all says whose reason it is.
         let reason = match &errors[..] {
             [] => String::new(),
-            [one] => format!("RBAC: {one}"),
-            many => format!("RBAC: [{}]", many.join(", ")),
+            [one] => format!("rbac: RBAC: {one}"),
+            many => format!("rbac: RBAC: [{}]", many.join(", ")),
         };
         Decision {
             allowed: false,

@@ -154,7 +154,7 @@ fn can_i(k: &mut Kubectl) -> Result {
     let said = match (decision.allowed, decision.reason.as_str()) {
         (true, _) => "yes\n".to_owned(),
         (false, "") => "no\n".to_owned(),
-        (false, why) => format!("no - rbac: {why}\n"),
+        (false, why) => format!("no - {why}\n"),
     };
     if !k.flags.bool("quiet") {
         k.out(said);
