@@ -5,11 +5,11 @@
 //! `sync SERVICES`, `plan WORKERS SERVICES`. Times are those of the processor that the one thread has had, so that whatever
 //! else the machine does counts little. Memory is what was asked of the allocator and not given back.
 
-use std::alloc::System;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use cap::Cap;
 use kubarium_cluster::api::WriteOptions;
 use kubarium_cluster::kube_proxy::{
     self, ChangeTracker, Family, NodeInfo, ServiceChainsCache, State, Sync,
@@ -18,19 +18,19 @@ use kubarium_cluster::trace::{TraceRequest, Verdict};
 use kubarium_cluster::{Cluster, Component, Config, EventId, Simulation};
 use kubarium_linux::netfilter::Netfilter;
 use kubarium_objects::{ObjectKey, Value};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use mimalloc::MiMalloc;
 
 mod table;
 
 use table::{Stopwatch, row};
 
+/// That of the command `kubarium`, counted.
 #[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+static ALLOCATOR: Cap<MiMalloc> = Cap::new(MiMalloc, usize::MAX);
 
 /// Bytes that are allocated now.
 fn live() -> isize {
-    let stats = ALLOCATOR.stats();
-    stats.bytes_allocated as isize - stats.bytes_deallocated as isize
+    ALLOCATOR.allocated() as isize
 }
 
 fn config(workers: usize) -> Config {

@@ -195,6 +195,20 @@ fn sync(cluster: &mut Cluster, by: &Component, key: &ObjectKey) -> Outcome {
         .collect();
     jobs.sort_by(|a, b| a.creation_timestamp().cmp(&b.creation_timestamp()));
     let mut status = cron["status"].clone();
+    let is_listed = |job: &&Value| {
+        let mut active = cron["status"]["active"].items().iter();
+        active.any(|a| a["uid"].str() == job.uid())
+    };
+    for job in jobs
+        .iter()
+        .filter(|job| !is_listed(job) && ended(job).is_none())
+    {
+        let text = format!(
+            "Saw a job that the controller did not create or forgot: {}",
+            job.name()
+        );
+        cluster.warn(by, &cron, "UnexpectedJob", &text);
+    }
     let listed: Vec<Value> = status["active"].items().to_vec();
     for entry in &listed {
         let job = jobs.iter().find(|j| j.uid() == entry["uid"].str());

@@ -135,7 +135,7 @@ impl Summary {
     }
 
     fn main_containers(&mut self, pod: &Value) {
-        let mut running = false;
+        let (mut running, mut failed) = (false, None);
         for container in pod["status"]["containerStatuses"].items().iter().rev() {
             self.count(container);
             let state = &container["state"];
@@ -143,18 +143,22 @@ impl Summary {
                 self.reason = state["waiting"]["reason"].str().to_owned();
             } else if !state["terminated"].is_null() {
                 self.reason = end(&state["terminated"]);
+                if number(&state["terminated"]["exitCode"]) != 0 {
+                    failed = Some(self.reason.clone());
+                }
             } else if container["ready"].as_bool() == Some(true) && !state["running"].is_null() {
                 running = true;
                 self.ready += 1;
             }
         }
-        if self.reason == "Completed" && running {
-            self.reason = if super::condition(pod, "Ready") {
-                "Running"
-            } else {
-                "NotReady"
+        if self.reason == "Completed" {
+            if running && super::condition(pod, "Ready") {
+                self.reason = "Running".to_owned();
+            } else if let Some(failed) = failed {
+                self.reason = failed;
+            } else if running {
+                self.reason = "NotReady".to_owned();
             }
-            .to_owned();
         }
     }
 
@@ -220,6 +224,10 @@ mod tests {
         status(
             r#"{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"name":"a","ready":true,"state":{"running":{}}},{"name":"b","state":{"terminated":{"reason":"Completed"}}}]}"#,
             ("1/2", "Running", "0"),
+        );
+        status(
+            r#"{"phase":"Failed","containerStatuses":[{"name":"a","state":{"terminated":{"exitCode":0,"reason":"Completed"}}},{"name":"b","state":{"terminated":{"exitCode":1,"reason":"Error"}}}]}"#,
+            ("0/2", "Error", "0"),
         );
     }
 }

@@ -189,6 +189,28 @@ impl Kubectl<'_> {
         }
     }
 
+    /// Says what else a short name could mean (`client-go/restmapper/shortcut.go`).
+    fn warn_of_others(&mut self, word: &str) {
+        let Ok(chosen) = self.mapping(word) else {
+            return;
+        };
+        let is_short = |r: &Resource| r.short_names.iter().any(|s| **s == *word);
+        let mut others: Vec<_> = self.cluster().resources();
+        others.retain(|r| is_short(r) && r.id() != chosen.id());
+        others.dedup_by_key(|r| r.id());
+        if !is_short(&chosen) {
+            return;
+        }
+        for other in others {
+            let text = format!(
+                "short name {} could also match lower priority resource {}",
+                go::quote(word),
+                other.id()
+            );
+            self.warn(&text);
+        }
+    }
+
     fn mappings(&self, types: &[String]) -> Result<Vec<Arc<Resource>>> {
         let mut found: Vec<Arc<Resource>> = Vec::new();
         for word in types {
@@ -230,6 +252,10 @@ impl Kubectl<'_> {
     /// objects is in the selection.
     pub fn select(&mut self, query: &Query) -> Result<Selection> {
         let targets = targets(&query.args)?;
+        let tuples = targets.tuples.iter().map(|(word, _)| word);
+        for word in targets.types.iter().chain(tuples) {
+            self.warn_of_others(word);
+        }
         let by_selector = query.selector.is_some() || query.field_selector.is_some() || query.all;
         if by_selector {
             if !targets.names.is_empty() {

@@ -35,6 +35,49 @@ fn kubectl_answers_as_the_real_one() {
 }
 
 #[test]
+fn a_short_name_of_two_resources_is_told() {
+    prints(
+        &["kubectl get ev -n kube-node-lease"],
+        "Warning: short name \"ev\" could also match lower priority resource events.events.k8s.io\n\
+         No resources found in kube-node-lease namespace.\n",
+        0,
+    );
+}
+
+#[test]
+fn a_time_zone_is_of_an_area_that_there_is() {
+    let job = "kubectl create cronjob t --image=busybox --schedule='0 1 * * *'";
+    let zone = |name: &str| {
+        let patch = format!(r#"{{"spec":{{"timeZone":"{name}"}}}}"#);
+        format!("kubectl patch cronjob t -p '{patch}'")
+    };
+    prints(
+        &[job, &zone("Europe/Berlin")],
+        "cronjob.batch/t patched\n",
+        0,
+    );
+    prints(
+        &[job, &zone("Mars/Base")],
+        "The CronJob \"t\" is invalid: spec.timeZone: Invalid value: \"Mars/Base\": unknown time zone Mars/Base\n",
+        1,
+    );
+}
+
+#[test]
+fn a_job_made_by_hand_from_a_cron_job_is_unexpected() {
+    prints(
+        &[
+            "kubectl create cronjob t --image=busybox --schedule='0 1 * * *' -- sleep 100",
+            "kubectl create job mine --from=cronjob/t",
+            "sim settle",
+            "kubectl get events --field-selector reason=UnexpectedJob -o jsonpath='{.items[*].message}'",
+        ],
+        "Saw a job that the controller did not create or forgot: mine",
+        0,
+    );
+}
+
+#[test]
 fn usage_errors_are_kubectls() {
     prints(
         &["kubectl get pods --nosuchflag"],

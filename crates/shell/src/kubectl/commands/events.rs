@@ -1,7 +1,7 @@
 //! `kubectl events`
 
 use kubarium_cluster::Time;
-use kubarium_objects::{ObjectMeta, go, time};
+use kubarium_objects::{ObjectMeta, time};
 
 use crate::kubectl::command::{ALL_NAMESPACES, Command, PRINT};
 use crate::kubectl::error::{Result, plain};
@@ -53,14 +53,6 @@ pub(crate) struct Watching {
 }
 
 fn run(k: &mut Kubectl) -> Result {
-    if !k.flags.args.is_empty() {
-        let text = format!(
-            "unknown command {} for {}",
-            go::quote(&k.flags.args[0]),
-            go::quote(&k.path)
-        );
-        return plain(text);
-    }
     let format = k.format()?;
     let events = k.mapping("events")?;
     let all = k.flags.bool("all-namespaces");
