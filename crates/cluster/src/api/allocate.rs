@@ -72,7 +72,13 @@ fn needs_cluster_ip(service: &Value) -> bool {
     )
 }
 
+/// Whether its ports may have node ports, given or allocated (`strategy.go`).
 fn needs_node_port(service: &Value) -> bool {
+    matches!(service["spec"]["type"].str(), "NodePort" | "LoadBalancer")
+}
+
+/// Whether ports without a node port get one (`alloc.go`, shouldAllocateNodePorts).
+fn allocates_node_ports(service: &Value) -> bool {
     match service["spec"]["type"].str() {
         "NodePort" => true,
         "LoadBalancer" => service["spec"]["allocateLoadBalancerNodePorts"].as_bool() != Some(false),
@@ -337,9 +343,9 @@ impl Cluster {
             Err(Status::invalid(&resource.kind, &name, &[error]))
         };
         let had: BTreeSet<u16> = ports_of(old).collect();
-        let external = matches!(service["spec"]["type"].str(), "NodePort" | "LoadBalancer");
+        let external = needs_node_port(service);
         if external {
-            let allocates = needs_node_port(service);
+            let allocates = allocates_node_ports(service);
             let creates = old.is_null();
             // The same number serves TCP and UDP of one port.
             let mut of_port: BTreeMap<i64, u16> = BTreeMap::new();

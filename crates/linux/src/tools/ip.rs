@@ -638,7 +638,11 @@ fn address(
         let separator = if format.one_line { "\\" } else { "\n" };
         if !format.one_line {
             let (first, second) = heading(net, link, false, format.details);
-            let _ = writeln!(out, "{first}\n{second}");
+            let _ = writeln!(out, "{first}");
+            // Of one family's addresses the hardware's is none.
+            if format.details || !(format.only4 || format.only6) {
+                let _ = writeln!(out, "{second}");
+            }
         }
         let start = if format.one_line {
             format!("{}: {}    ", link.ifindex, link.name)

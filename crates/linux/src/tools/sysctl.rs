@@ -57,7 +57,7 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String]) ->
                 "sysctl: cannot stat /proc/sys/{}: No such file or directory\n",
                 key.replace('.', "/")
             );
-            output.status = 255;
+            output.status = 1;
             continue;
         }
         if let Some(value) = &value

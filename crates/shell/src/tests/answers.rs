@@ -78,6 +78,30 @@ fn a_job_made_by_hand_from_a_cron_job_is_unexpected() {
 }
 
 #[test]
+fn node_ports_stay_when_no_more_are_allocated() {
+    prints(
+        &[
+            "kubectl create service loadbalancer l --tcp=80",
+            "kubectl patch svc l -p '{\"spec\":{\"ports\":[{\"port\":80,\"nodePort\":30081}]}}'",
+            "kubectl patch svc l -p '{\"spec\":{\"allocateLoadBalancerNodePorts\":false}}'",
+            "kubectl get svc l -o jsonpath='{.spec.ports[0].nodePort}'",
+        ],
+        "30081",
+        0,
+    );
+}
+
+#[test]
+fn addresses_of_one_family_are_without_the_hardwares() {
+    prints(
+        &["ssh worker-1 ip -4 addr show lo"],
+        "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default qlen 1000\n    \
+         inet 127.0.0.1/8 scope host lo\n       valid_lft forever preferred_lft forever\n",
+        0,
+    );
+}
+
+#[test]
 fn usage_errors_are_kubectls() {
     prints(
         &["kubectl get pods --nosuchflag"],
