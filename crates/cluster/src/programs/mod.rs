@@ -25,14 +25,17 @@ use std::time::Duration;
 
 use kubarium_linux::NamespaceId;
 use kubarium_linux::tools::monitor::Monitor;
+use kubarium_linux::tools::without_net_admin;
 use kubarium_objects::{Text, Value};
 use kubarium_posix::{Command, Found, Stream};
 
 use crate::cluster::Cluster;
 use crate::images::{Image, Tools};
 use crate::kube_proxy;
+use crate::kubelet::containers;
 use crate::runtime::files::View;
 use crate::runtime::process::{base_name, is_shell};
+use crate::runtime::user::is_net_admin;
 use crate::time::Time;
 use serve::Lookup;
 
@@ -187,6 +190,17 @@ const NET_TOOLS: &[&str] = &[
     "tracepath",
 ];
 
+/// Whether the kernel lets who is there change the network: on a machine, and in containers that ask for it.
+fn may_change_network(cluster: &Cluster, place: &Place) -> bool {
+    let Some((uid, at)) = &place.pod else {
+        return true;
+    };
+    let sandbox = cluster.sandbox(&place.node, uid);
+    let pod = sandbox.and_then(|s| cluster.etcd.get(&s.pod));
+    let spec = pod.and_then(|pod| Some((pod, containers(pod).nth(*at)?)));
+    spec.is_some_and(|(pod, spec)| is_net_admin(pod, spec))
+}
+
 fn net(io: &mut Io<'_>, argv: &[String]) -> Step {
     let now = kubarium_linux::Time(io.now.0);
     let machine = io.cluster.machines.get_key_value(&io.place.node);
@@ -196,7 +210,13 @@ fn net(io: &mut Io<'_>, argv: &[String]) -> Step {
     if on_node {
         kube_proxy::bring_up_to_date(io.cluster, &io.place.node);
     }
-    let output = kubarium_linux::tools::run(&mut io.cluster.net, io.place.netns, argv, now);
+    let refused = match may_change_network(io.cluster, io.place) {
+        true => None,
+        false => without_net_admin(argv),
+    };
+    let output = refused.unwrap_or_else(|| {
+        kubarium_linux::tools::run(&mut io.cluster.net, io.place.netns, argv, now)
+    });
     let changes = |name: &String| name.starts_with("ip") || base_name(name) == "nft";
     if on_node && argv.first().is_some_and(changes) {
         kube_proxy::rules_changed(io.cluster, &io.place.node);

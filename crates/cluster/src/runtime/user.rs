@@ -32,6 +32,18 @@ pub(crate) fn user(pod: &Value, spec: &Value) -> User {
     }
 }
 
+/// Whether a container's processes may change its network: root's with `CAP_NET_ADMIN`, which containerd gives only to
+/// those that ask for it.
+pub(crate) fn is_net_admin(pod: &Value, spec: &Value) -> bool {
+    let context = &spec["securityContext"];
+    let named = |list: &str| {
+        let mut all = context["capabilities"][list].items().iter();
+        all.any(|c| matches!(c.str(), "ALL" | "NET_ADMIN" | "CAP_NET_ADMIN"))
+    };
+    let asked = context["privileged"].as_bool() == Some(true) || named("add");
+    asked && security(pod, spec, "runAsUser").as_i64().unwrap_or(0) == 0
+}
+
 /// Why a container may not be made that must not run as root (`verifyRunAsNonRoot`).
 pub(crate) fn must_not_be_root(pod: &Value, spec: &Value, named: &str) -> Option<String> {
     if security(pod, spec, "runAsNonRoot").as_bool() != Some(true) {

@@ -18,11 +18,14 @@ mod ipset;
 pub(crate) mod json;
 pub mod monitor;
 mod net_tools;
+mod permission;
 pub mod proc;
 mod ss;
 mod sysctl;
 pub mod tcpdump;
 mod words;
+
+pub use permission::without_net_admin;
 
 /// What a command printed, and its exit status.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -92,6 +92,24 @@ fn node_ports_stay_when_no_more_are_allocated() {
 }
 
 #[test]
+fn only_containers_that_ask_for_it_may_change_their_network() {
+    let run = |context: &str| {
+        format!(
+            "kubectl run p --image=nicolaka/netshoot --overrides='{{\"spec\":{{\"containers\":[{{\"name\":\"p\",\
+             \"image\":\"nicolaka/netshoot\",\"command\":[\"sleep\",\"1000\"]{context}}}]}}}}'"
+        )
+    };
+    let del = "kubectl exec p -- ip route del default";
+    prints(
+        &[&run(""), "sim settle", del],
+        "RTNETLINK answers: Operation not permitted\ncommand terminated with exit code 2\n",
+        2,
+    );
+    let admin = ",\"securityContext\":{\"capabilities\":{\"add\":[\"NET_ADMIN\"]}}";
+    prints(&[&run(admin), "sim settle", del], "", 0);
+}
+
+#[test]
 fn addresses_of_one_family_are_without_the_hardwares() {
     prints(
         &["ssh worker-1 ip -4 addr show lo"],
