@@ -169,6 +169,8 @@ test("a tag on a plain page brings a cluster, which applies the tag's own text",
   // What was applied is what the reader finds in the editor, and nothing else.
   const frame = page.frameLocator("kube-lab iframe");
   await expect(frame.locator(".file-tabs [role=tab]")).toHaveText(["manifests.yaml"]);
+  // Beside the map of a frame the panel is a rail: the editor comes when it is opened.
+  await frame.getByRole("button", { name: "Open Manifests" }).click();
   await expect(frame.locator(".cm-content")).toContainText("from-host");
 });
 
