@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use kubarium_linux::NamespaceId;
 use kubarium_linux::tools::monitor::Monitor;
-use kubarium_linux::tools::without_net_admin;
+use kubarium_linux::tools::{Output, Rights};
 use kubarium_objects::{Text, Value};
 use kubarium_posix::{Command, Found, Stream};
 
@@ -35,7 +35,7 @@ use crate::kube_proxy;
 use crate::kubelet::containers;
 use crate::runtime::files::View;
 use crate::runtime::process::{base_name, is_shell};
-use crate::runtime::user::is_net_admin;
+use crate::runtime::user;
 use crate::time::Time;
 use serve::Lookup;
 
@@ -190,15 +190,27 @@ const NET_TOOLS: &[&str] = &[
     "tracepath",
 ];
 
-/// Whether the kernel lets who is there change the network: on a machine, and in containers that ask for it.
-fn may_change_network(cluster: &Cluster, place: &Place) -> bool {
-    let Some((uid, at)) = &place.pod else {
-        return true;
-    };
+/// What the kernel does not let a container do; on a machine it lets everybody.
+fn refused(cluster: &Cluster, place: &Place, argv: &[String]) -> Option<Output> {
+    let (uid, at) = place.pod.as_ref()?;
     let sandbox = cluster.sandbox(&place.node, uid);
     let pod = sandbox.and_then(|s| cluster.etcd.get(&s.pod));
     let spec = pod.and_then(|pod| Some((pod, containers(pod).nth(*at)?)));
-    spec.is_some_and(|(pod, spec)| is_net_admin(pod, spec))
+    let none = Rights {
+        net_admin: false,
+        parameters: false,
+    };
+    let rights = spec.map_or(none, |(pod, spec)| user::rights(pod, spec));
+    kubarium_linux::tools::refused(&cluster.net, place.netns, argv, rights)
+}
+
+/// A program that has nothing to do but to say something.
+fn said(output: Output) -> Program {
+    Program::Say {
+        out: output.stdout,
+        err: output.stderr,
+        status: output.status,
+    }
 }
 
 fn net(io: &mut Io<'_>, argv: &[String]) -> Step {
@@ -210,13 +222,7 @@ fn net(io: &mut Io<'_>, argv: &[String]) -> Step {
     if on_node {
         kube_proxy::bring_up_to_date(io.cluster, &io.place.node);
     }
-    let refused = match may_change_network(io.cluster, io.place) {
-        true => None,
-        false => without_net_admin(argv),
-    };
-    let output = refused.unwrap_or_else(|| {
-        kubarium_linux::tools::run(&mut io.cluster.net, io.place.netns, argv, now)
-    });
+    let output = kubarium_linux::tools::run(&mut io.cluster.net, io.place.netns, argv, now);
     let changes = |name: &String| name.starts_with("ip") || base_name(name) == "nft";
     if on_node && argv.first().is_some_and(changes) {
         kube_proxy::rules_changed(io.cluster, &io.place.node);
@@ -314,10 +320,10 @@ pub(crate) fn start(
         name if NET_TOOLS.contains(&name) => {
             let rest = argv.iter().skip(1).cloned();
             let words: Vec<String> = std::iter::once(name.to_owned()).chain(rest).collect();
-            if Monitor::is_meant(&words) {
-                monitor::start(cluster, place, &words, now)
-            } else {
-                Program::Net(words)
+            match refused(cluster, place, &words) {
+                Some(output) => said(output),
+                None if Monitor::is_meant(&words) => monitor::start(cluster, place, &words, now),
+                None => Program::Net(words),
             }
         }
         _ => {

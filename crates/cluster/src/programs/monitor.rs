@@ -16,11 +16,7 @@ pub(super) fn start(cluster: &mut Cluster, place: &Place, argv: &[String], now: 
     let now = kubarium_linux::Time(now.0);
     match Monitor::start(&mut cluster.net, place.netns, argv, now) {
         Ok(monitor) => Program::Monitor(Box::new(monitor)),
-        Err(output) => Program::Say {
-            out: output.stdout,
-            err: output.stderr,
-            status: output.status,
-        },
+        Err(output) => super::said(output),
     }
 }
 

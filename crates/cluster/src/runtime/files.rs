@@ -35,8 +35,8 @@ pub(crate) struct View {
     pub volumes: Volumes,
     /// What the kernel shows under /proc, for a command line that speaks of it.
     proc: Option<MemoryFiles>,
-    /// Kernel parameters that may be written by their files: on a machine, not in a container.
-    privileged: bool,
+    /// Kernel parameters may be written by their files: on a machine, and in a privileged container.
+    writes_parameters: bool,
     /// Those that were, with their values.
     pub parameters: Vec<(String, String)>,
     /// Who reads and writes.
@@ -87,6 +87,7 @@ pub(crate) fn view(
     }
     view.root.time = unix_nanos(cluster);
     view.user = super::user::user(pod, spec);
+    view.writes_parameters = super::user::rights(pod, spec).parameters;
     view.is_root_read_only =
         spec["securityContext"]["readOnlyRootFilesystem"].as_bool() == Some(true);
     for mount in spec["volumeMounts"].items() {
@@ -155,6 +156,7 @@ pub(crate) fn view(
 pub(crate) fn node_view(cluster: &Cluster, name: &str) -> View {
     let mut view = View {
         root: machine_files(cluster, name),
+        writes_parameters: true,
         ..View::default()
     };
     view.root.time = unix_nanos(cluster);
@@ -504,13 +506,13 @@ impl Content<'_> {
 
 impl View {
     /// Shows what the kernel has under /proc of a network namespace.
-    pub fn mount_proc(&mut self, cluster: &Cluster, netns: NamespaceId, privileged: bool) {
+    pub fn mount_proc(&mut self, cluster: &Cluster, netns: NamespaceId) {
         let mut files = MemoryFiles::default();
         files.time = self.root.time;
         for (path, content) in kubarium_linux::tools::proc::files(&cluster.net, netns) {
             let _ = files.put(&path, &content);
         }
-        (self.proc, self.privileged) = (Some(files), privileged);
+        self.proc = Some(files);
     }
 
     /// Where a path leads: the mount and the path in it.
@@ -593,7 +595,7 @@ impl Files for View {
     fn write(&mut self, path: &str, bytes: &[u8], append: bool) -> Result<(), FileError> {
         if let Some(proc) = self.proc.as_mut().filter(|_| is_proc(path)) {
             proc.metadata(path, true)?;
-            let key = kubarium_linux::tools::proc::key_of(path).filter(|_| self.privileged);
+            let key = kubarium_linux::tools::proc::key_of(path).filter(|_| self.writes_parameters);
             let key = key.ok_or(FileError::ReadOnly)?;
             let value = String::from_utf8_lossy(bytes).trim().to_owned();
             if !value.is_empty() {

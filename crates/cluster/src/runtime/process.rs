@@ -478,7 +478,7 @@ fn hosted(
         None => files::node_view(cluster, &place.node),
     };
     if shell.reads_proc {
-        view.mount_proc(cluster, place.netns, place.pod.is_none());
+        view.mount_proc(cluster, place.netns);
     }
     let before = view.root.clone();
     let mut session = Session {

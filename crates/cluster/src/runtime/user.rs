@@ -1,5 +1,6 @@
 //! Who a container's processes are, as its security context says.
 
+use kubarium_linux::tools::Rights;
 use kubarium_objects::Value;
 use kubarium_posix::User;
 
@@ -32,16 +33,18 @@ pub(crate) fn user(pod: &Value, spec: &Value) -> User {
     }
 }
 
-/// Whether a container's processes may change its network: root's with `CAP_NET_ADMIN`, which containerd gives only to
-/// those that ask for it.
-pub(crate) fn is_net_admin(pod: &Value, spec: &Value) -> bool {
+/// What a container's processes may do to its network: root's with `CAP_NET_ADMIN`, which containerd gives only to
+/// those that ask for it, change it; only in privileged ones is /proc/sys not mounted read-only.
+pub(crate) fn rights(pod: &Value, spec: &Value) -> Rights {
     let context = &spec["securityContext"];
-    let named = |list: &str| {
-        let mut all = context["capabilities"][list].items().iter();
-        all.any(|c| matches!(c.str(), "ALL" | "NET_ADMIN" | "CAP_NET_ADMIN"))
-    };
-    let asked = context["privileged"].as_bool() == Some(true) || named("add");
-    asked && security(pod, spec, "runAsUser").as_i64().unwrap_or(0) == 0
+    let privileged = context["privileged"].as_bool() == Some(true);
+    let mut added = context["capabilities"]["add"].items().iter();
+    let asked = added.any(|c| matches!(c.str(), "ALL" | "NET_ADMIN" | "CAP_NET_ADMIN"));
+    let is_root = security(pod, spec, "runAsUser").as_i64().unwrap_or(0) == 0;
+    Rights {
+        net_admin: is_root && (privileged || asked),
+        parameters: is_root && privileged,
+    }
 }
 
 /// Why a container may not be made that must not run as root (`verifyRunAsNonRoot`).

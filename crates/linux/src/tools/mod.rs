@@ -25,7 +25,7 @@ mod sysctl;
 pub mod tcpdump;
 mod words;
 
-pub use permission::without_net_admin;
+pub use permission::{Rights, refused};
 
 /// What a command printed, and its exit status.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

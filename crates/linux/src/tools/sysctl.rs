@@ -14,6 +14,32 @@ pub(super) fn all(net: &Network, namespace: NamespaceId) -> Vec<(String, String)
         .map_or_else(Vec::new, |ns| ns.sysctls().all(&devices))
 }
 
+/// Whether a namespace has a parameter.
+fn is_known(net: &Network, namespace: NamespaceId, key: &str) -> bool {
+    let has = |d: &str| matches!(d, "all" | "default") || net.find_link(namespace, d).is_some();
+    crate::sysctl::split_device(key).is_none_or(|(_, device, _)| has(device))
+        && net
+            .namespace(namespace)
+            .is_some_and(|n| n.sysctls().get(key).is_some())
+}
+
+fn unknown(key: &str) -> String {
+    let path = key.replace('.', "/");
+    format!("sysctl: cannot stat /proc/sys/{path}: No such file or directory\n")
+}
+
+/// What comes of writing parameters where /proc/sys is read-only; `None` where none is to be written.
+pub(super) fn refused(net: &Network, namespace: NamespaceId, words: &[&str]) -> Option<Output> {
+    let keys = words.iter().filter_map(|w| w.split_once('='));
+    let keys = keys.map(|(key, _)| key.trim().replace('/', "."));
+    let lines = keys.map(|key| match is_known(net, namespace, &key) {
+        true => format!("sysctl: permission denied on key \"{key}\"\n"),
+        false => unknown(&key),
+    });
+    let text: String = lines.collect();
+    (!text.is_empty()).then(|| Output::failed(1, text))
+}
+
 pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String]) -> Output {
     let mut output = Output::default();
     let (mut bare, mut quiet, mut all) = (false, false, false);
@@ -31,10 +57,6 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String]) ->
             key => keys.push(key.to_owned()),
         }
     }
-    let names: Vec<String> = net
-        .links_of(namespace)
-        .map(|l| l.name.to_string())
-        .collect();
     if all {
         for (key, value) in self::all(net, namespace) {
             output.stdout += &format!("{key} = {value}\n");
@@ -46,17 +68,8 @@ pub(super) fn run(net: &mut Network, namespace: NamespaceId, args: &[String]) ->
             Some((key, value)) => (key.trim().replace('/', "."), Some(value.trim().to_owned())),
             None => (key.replace('/', "."), None),
         };
-        let device = crate::sysctl::split_device(&key)
-            .is_none_or(|(_, d, _)| matches!(d, "all" | "default") || names.iter().any(|n| n == d));
-        let known = device
-            && net
-                .namespace(namespace)
-                .is_some_and(|n| n.sysctls().get(&key).is_some());
-        if !known {
-            output.stderr += &format!(
-                "sysctl: cannot stat /proc/sys/{}: No such file or directory\n",
-                key.replace('.', "/")
-            );
+        if !is_known(net, namespace, &key) {
+            output.stderr += &unknown(&key);
             output.status = 1;
             continue;
         }

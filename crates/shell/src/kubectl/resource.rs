@@ -195,12 +195,11 @@ impl Kubectl<'_> {
             return;
         };
         let is_short = |r: &Resource| r.short_names.iter().any(|s| **s == *word);
-        let mut others: Vec<_> = self.cluster().resources();
-        others.retain(|r| is_short(r) && r.id() != chosen.id());
-        others.dedup_by_key(|r| r.id());
         if !is_short(&chosen) {
             return;
         }
+        let mut others: Vec<_> = self.cluster().resources();
+        others.retain(|r| is_short(r) && r.id() != chosen.id());
         for other in others {
             let text = format!(
                 "short name {} could also match lower priority resource {}",

@@ -56,6 +56,7 @@ fn a_time_zone_is_of_an_area_that_there_is() {
         "cronjob.batch/t patched\n",
         0,
     );
+    prints(&[job, &zone("Japan")], "cronjob.batch/t patched\n", 0);
     prints(
         &[job, &zone("Mars/Base")],
         "The CronJob \"t\" is invalid: spec.timeZone: Invalid value: \"Mars/Base\": unknown time zone Mars/Base\n",
@@ -107,6 +108,18 @@ fn only_containers_that_ask_for_it_may_change_their_network() {
     );
     let admin = ",\"securityContext\":{\"capabilities\":{\"add\":[\"NET_ADMIN\"]}}";
     prints(&[&run(admin), "sim settle", del], "", 0);
+    let write = "kubectl exec p -- sysctl -w net.ipv4.ip_forward=0";
+    prints(
+        &[&run(admin), "sim settle", write],
+        "sysctl: permission denied on key \"net.ipv4.ip_forward\"\ncommand terminated with exit code 1\n",
+        1,
+    );
+    let privileged = ",\"securityContext\":{\"privileged\":true}";
+    prints(
+        &[&run(privileged), "sim settle", write],
+        "net.ipv4.ip_forward = 0\n",
+        0,
+    );
 }
 
 #[test]
